@@ -1,0 +1,23 @@
+//! One reactor with three kernels' answers behind it: `select` (1983), `poll` (1986) and `epoll`
+//! (2002), level- and edge-triggered, swappable at run time.
+//!
+//! All three answer one question: *which of these descriptors can I use without waiting?* The crate
+//! is a ladder, and each rung uses only those below it:
+//!
+//! | rung | module | what it knows |
+//! |---|---|---|
+//! | 2 | [`selector`] | **which are ready**: one trait; select, poll, epoll and mio behind it |
+//! | 1 | [`sys`] | the three calls themselves, and all of the crate's `unsafe` |
+//!
+//! Linux is the platform that the crate is written for and tested on.
+//!
+//! # Features
+//!
+//! `mio` (on by default) adds [`selector::MioSelector`].
+
+pub mod selector;
+pub mod sys;
+
+pub use selector::{
+    Backend, Caps, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
+};

@@ -1,0 +1,57 @@
+//! Regular files, for the backends whose kernel call refuses them.
+
+use std::os::fd::RawFd;
+
+use super::{Event, Events, Interest, Readiness, Token, Trigger};
+
+/// A regular file or directory is always ready, say `select` and `poll`. epoll says EPERM instead,
+/// and a program whose standard input is a file works on two backends and fails on the third. So
+/// such descriptors are kept here, and told by each wait, which then does not sleep.
+///
+/// An edge-triggered or one-shot file is told once for each time that it is added or set.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    untold: Vec<File>,
+}
+
+#[derive(Debug)]
+struct File {
+    fd: RawFd,
+    token: Token,
+    readiness: Readiness,
+    trigger: Trigger,
+}
+
+impl Files {
+    pub(super) fn set(&mut self, fd: RawFd, token: Token, interest: Interest, trigger: Trigger) {
+        self.remove(fd);
+        let readiness = readiness(interest);
+        if !readiness.is_empty() {
+            self.untold.push(File { fd, token, readiness, trigger });
+        }
+    }
+
+    pub(super) fn remove(&mut self, fd: RawFd) {
+        self.untold.retain(|file| file.fd != fd);
+    }
+
+    /// Whether there is nothing to tell.
+    pub(super) fn is_empty(&self) -> bool {
+        self.untold.is_empty()
+    }
+
+    pub(super) fn tell(&mut self, events: &mut Events) {
+        self.untold.retain(|file| {
+            events.push(Event::new(file.token, file.readiness));
+            file.trigger == Trigger::Level
+        });
+    }
+}
+
+/// All that was asked, but for urgent data, which a file never has.
+fn readiness(interest: Interest) -> Readiness {
+    let mut readiness = Readiness::empty();
+    readiness.set(Readiness::READ, interest.contains(Interest::READ));
+    readiness.set(Readiness::WRITE, interest.contains(Interest::WRITE));
+    readiness
+}

@@ -1,0 +1,238 @@
+//! The mio crate's selector: the portable one, and the one that the ecosystem knows.
+//!
+//! # What this call can and cannot say
+//!
+//! * mio is **edge-triggered only**. So is this selector.
+//! * It says less than the kernel beneath it: hang-up, error and the peer's half-close come through
+//!   as *read closed* and *write closed*, and are translated back as far as that goes.
+//! * On Linux it is epoll beneath, and has epoll's faults: every change is a system call, a closed
+//!   descriptor falls silent, a number that was closed and reused must be mended, regular files are
+//!   refused. On other systems it is what mio has there.
+//! * It has no empty interest: whoever wants nothing is deregistered.
+//! * Its deadlines have whole milliseconds, rounded up.
+//! * Its token is a machine word and ours always has 64 bits. So it is given the descriptor, and
+//!   the table has the token.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use mio::unix::SourceFd;
+
+use super::files::Files;
+use super::table::Table;
+use super::{
+    Caps, Cost, Counters, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
+};
+use crate::sys;
+
+/// The selector over [`mio::Poll`].
+#[derive(Debug)]
+pub struct MioSelector {
+    table: Table<Entry>,
+    poll: mio::Poll,
+    ready: mio::Events,
+    room: usize,
+    files: Files,
+    counters: Counters,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    token: Token,
+    place: Place,
+}
+
+/// Who watches a descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nobody: nothing is wanted of it.
+    Nowhere,
+    Mio,
+    /// [`Files`], because the kernel refuses it.
+    Files,
+}
+
+impl MioSelector {
+    /// A selector with a [`mio::Poll`] of its own.
+    ///
+    /// # Errors
+    ///
+    /// When the process or the system is out of descriptors (EMFILE, ENFILE) or memory.
+    pub fn new() -> io::Result<Self> {
+        let room = 64;
+        Ok(MioSelector {
+            table: Table::new(),
+            poll: mio::Poll::new()?,
+            ready: mio::Events::with_capacity(room),
+            room,
+            files: Files::default(),
+            counters: Counters::default(),
+        })
+    }
+
+    /// Makes what is watched of `fd` what is wanted.
+    fn apply(&mut self, fd: RawFd, entry: &mut Entry, interest: Interest) -> io::Result<()> {
+        match (entry.place, question(interest)) {
+            (Place::Nowhere, None) => {}
+            (Place::Mio, None) => {
+                entry.place = Place::Nowhere;
+                self.deregister(fd);
+            }
+            (Place::Files, _) => self.files.set(fd, entry.token, interest, Trigger::Edge),
+            (place @ (Place::Nowhere | Place::Mio), Some(question)) => {
+                match self.enter(fd, question, place == Place::Mio) {
+                    Ok(()) => entry.place = Place::Mio,
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                        entry.place = Place::Files;
+                        self.files.set(fd, entry.token, interest, Trigger::Edge);
+                    }
+                    Err(error) => return Err(sys::about(fd, error)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Registers `fd`, or changes its registration. Where the kernel disagrees about which of the
+    /// two it is, the kernel is right.
+    fn enter(&mut self, fd: RawFd, question: mio::Interest, listed: bool) -> io::Result<()> {
+        let (registry, token) = (self.poll.registry(), mio::Token(fd as usize));
+        self.counters.controls += 1;
+        let answer = match listed {
+            false => registry.register(&mut SourceFd(&fd), token, question),
+            true => registry.reregister(&mut SourceFd(&fd), token, question),
+        };
+        match answer.map_err(|error| (error.kind(), error)) {
+            Err((io::ErrorKind::AlreadyExists, _)) if !listed => {
+                self.counters.repairs += 1;
+                self.counters.controls += 1;
+                registry.reregister(&mut SourceFd(&fd), token, question)
+            }
+            Err((io::ErrorKind::NotFound, _)) if listed => {
+                self.counters.repairs += 1;
+                self.counters.controls += 1;
+                registry.register(&mut SourceFd(&fd), token, question)
+            }
+            answer => answer.map_err(|(_, error)| error),
+        }
+    }
+
+    /// Deregisters `fd`. That it is not registered, or not open, is what was wanted.
+    fn deregister(&mut self, fd: RawFd) {
+        self.counters.controls += 1;
+        if self.poll.registry().deregister(&mut SourceFd(&fd)).is_err() {
+            self.counters.repairs += 1;
+        }
+    }
+
+    /// One `mio::Poll::poll`, repeated while it comes back early with nothing: it cuts a timeout at
+    /// what an `int` of milliseconds can say.
+    fn poll(&mut self, deadline: Deadline) -> io::Result<()> {
+        loop {
+            self.counters.waits += 1;
+            self.poll.poll(&mut self.ready, deadline.remaining())?;
+            if !self.ready.is_empty() || deadline.has_passed() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Selector for MioSelector {
+    fn name(&self) -> &'static str {
+        "mio"
+    }
+
+    fn caps(&self) -> Caps {
+        Caps {
+            wait_cost: Cost::PerReady,
+            change_is_a_system_call: true,
+            precision: std::time::Duration::from_millis(1),
+            ..Caps::new(&[Trigger::Edge], Readiness::all().difference(Readiness::INVALID))
+        }
+    }
+
+    fn add(
+        &mut self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+        trigger: Trigger,
+    ) -> io::Result<()> {
+        self.table.check_vacant(fd)?;
+        self.caps().check(self.name(), fd, trigger)?;
+        if interest.is_empty() {
+            sys::check_open(fd)?; // the kernel, which would, is not asked
+        }
+        let mut entry = Entry { token, place: Place::Nowhere };
+        self.apply(fd, &mut entry, interest)?;
+        self.table.insert(fd, entry);
+        Ok(())
+    }
+
+    fn set(&mut self, fd: RawFd, interest: Interest) -> io::Result<()> {
+        let mut entry = *self.table.entry(fd)?;
+        let answer = self.apply(fd, &mut entry, interest);
+        self.table.insert(fd, entry);
+        answer
+    }
+
+    fn remove(&mut self, fd: RawFd) -> io::Result<()> {
+        match self.table.remove(fd)?.place {
+            Place::Nowhere => {}
+            Place::Mio => self.deregister(fd),
+            Place::Files => self.files.remove(fd),
+        }
+        Ok(())
+    }
+
+    fn wait_interruptible(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
+        events.clear();
+        self.poll(if self.files.is_empty() { deadline } else { Deadline::Now })?;
+        let mut count = 0;
+        for event in &self.ready {
+            count += 1;
+            if let Ok(entry) = self.table.entry(event.token().0 as RawFd) {
+                events.push(Event::new(entry.token, translate(event)));
+            }
+        }
+        self.files.tell(events);
+        if count == self.room && self.room < Events::GROWS_TO {
+            self.room *= 2;
+            self.ready = mio::Events::with_capacity(self.room);
+        }
+        Ok(())
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+/// The question; mio has no way to ask for nothing.
+fn question(interest: Interest) -> Option<mio::Interest> {
+    let mut question = None;
+    for (flag, ask) in [
+        (Interest::READ, mio::Interest::READABLE),
+        (Interest::WRITE, mio::Interest::WRITABLE),
+        (Interest::PRIORITY, mio::Interest::PRIORITY),
+    ] {
+        if interest.contains(flag) {
+            question = Some(question.map_or(ask, |question| question | ask));
+        }
+    }
+    question
+}
+
+/// The answer. mio says *read closed* for a hang-up too, and calls urgent data readable.
+fn translate(event: &mio::event::Event) -> Readiness {
+    let hung_up = event.is_read_closed() && event.is_write_closed();
+    let mut readiness = Readiness::empty();
+    readiness.set(Readiness::READ, event.is_readable());
+    readiness.set(Readiness::WRITE, event.is_writable());
+    readiness.set(Readiness::PRIORITY, event.is_priority());
+    readiness.set(Readiness::READ_CLOSED, event.is_read_closed());
+    readiness.set(Readiness::HANGUP, hung_up);
+    readiness.set(Readiness::ERROR, event.is_error());
+    readiness
+}

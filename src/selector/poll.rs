@@ -1,0 +1,205 @@
+//! `poll(2)`, System V Release 3, 1986: an array of descriptors, answered in place.
+//!
+//! # What this call can and cannot say
+//!
+//! * It can say everything: readable, writable, urgent data, and why: the peer's half-close, a
+//!   hang-up, an error, a closed descriptor, each a bit of its own.
+//! * It looks at every entry of the array, ready or not: the cost grows with what is watched. The
+//!   *numbers* of the descriptors do not matter.
+//! * Question and answer stand side by side, so the array is used again as it is. It is kept dense:
+//!   what leaves is replaced by the last.
+//! * **Hang-up and error cannot be masked.** An entry that asks for nothing and whose peer is gone
+//!   ends every wait at once, for ever. So whoever wants nothing is not in the array.
+//! * A closed descriptor is answered with `POLLNVAL`, at once and for ever. So it leaves the array
+//!   when its owner has been told.
+//! * It keeps no memory of what it told, so there is no edge. Telling *once* is easy: the entry is
+//!   taken out.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use super::ask_first::AskFirst;
+use super::table::Table;
+use super::{
+    Caps, Counters, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
+};
+use crate::sys::{self, PollFd, PollFlags};
+
+/// The selector over `poll(2)`.
+#[derive(Debug)]
+pub struct PollSelector {
+    table: Table<Entry>,
+    array: Vec<PollFd>,
+    ask_first: AskFirst,
+    counters: Counters,
+}
+
+#[derive(Debug)]
+struct Entry {
+    token: Token,
+    trigger: Trigger,
+    /// Where in the array it stands, if it wants anything.
+    position: Option<usize>,
+}
+
+impl PollSelector {
+    /// A selector that asks with a zero timeout first where that is likely to pay.
+    pub fn new() -> Self {
+        PollSelector {
+            table: Table::new(),
+            array: Vec::new(),
+            ask_first: AskFirst::new(true),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Whether a wait asks with a zero timeout first where that is likely to pay (the default), or
+    /// always sleeps at once.
+    pub fn asking_first(mut self, yes: bool) -> Self {
+        self.ask_first = AskFirst::new(yes);
+        self
+    }
+
+    /// Reads the answer: `count` entries have one.
+    fn collect(&mut self, mut count: usize, events: &mut Events) {
+        let mut position = 0;
+        while count > 0 && position < self.array.len() {
+            let answered = self.array[position];
+            let revents = answered.revents();
+            if revents.is_empty() {
+                position += 1;
+                continue;
+            }
+            count -= 1;
+            let Ok(entry) = self.table.entry(answered.fd()) else { break };
+            events.push(Event::new(entry.token, translate(revents)));
+            if entry.trigger == Trigger::OneShot || revents.contains(PollFlags::NVAL) {
+                entry.position = None;
+                self.leave(position); // the last has come here: look at this position again
+            } else {
+                position += 1;
+            }
+        }
+    }
+
+    /// Takes an entry out of the array. The last one takes its place.
+    fn leave(&mut self, position: usize) {
+        self.array.swap_remove(position);
+        if let Some(moved) = self.array.get(position)
+            && let Ok(entry) = self.table.entry(moved.fd())
+        {
+            entry.position = Some(position);
+        }
+    }
+}
+
+impl Default for PollSelector {
+    fn default() -> Self {
+        PollSelector::new()
+    }
+}
+
+impl Selector for PollSelector {
+    fn name(&self) -> &'static str {
+        "poll"
+    }
+
+    fn caps(&self) -> Caps {
+        Caps::new(&[Trigger::Level, Trigger::OneShot], Readiness::all())
+    }
+
+    fn add(
+        &mut self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+        trigger: Trigger,
+    ) -> io::Result<()> {
+        self.table.check_vacant(fd)?;
+        self.caps().check(self.name(), fd, trigger)?;
+        sys::check_open(fd)?;
+        self.table.insert(fd, Entry { token, trigger, position: None });
+        self.set(fd, interest)
+    }
+
+    fn set(&mut self, fd: RawFd, interest: Interest) -> io::Result<()> {
+        let entry = self.table.entry(fd)?;
+        match (entry.position, interest.is_empty()) {
+            (None, true) => {}
+            (None, false) => {
+                entry.position = Some(self.array.len());
+                self.array.push(PollFd::new(fd, question(interest)));
+            }
+            (Some(position), false) => self.array[position].set_events(question(interest)),
+            (Some(position), true) => {
+                entry.position = None;
+                self.leave(position);
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, fd: RawFd) -> io::Result<()> {
+        if let Some(position) = self.table.remove(fd)?.position {
+            self.leave(position);
+        }
+        Ok(())
+    }
+
+    fn wait_interruptible(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
+        events.clear();
+        let Self { array, ask_first, counters, .. } = self;
+        let count = ask_first.wait(deadline, |deadline| {
+            counters.waits += 1;
+            sys::ppoll(array, deadline)
+        })?;
+        self.collect(count, events);
+        Ok(())
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+/// The question. Who wants to read also wants to know that the peer has finished.
+fn question(interest: Interest) -> PollFlags {
+    let mut flags = PollFlags::empty();
+    flags.set(PollFlags::IN | PollFlags::RDHUP, interest.contains(Interest::READ));
+    flags.set(PollFlags::OUT, interest.contains(Interest::WRITE));
+    flags.set(PollFlags::PRI, interest.contains(Interest::PRIORITY));
+    flags
+}
+
+/// The answer: `poll` and `epoll` have the same numbers for the same things.
+fn translate(revents: PollFlags) -> Readiness {
+    Readiness::from_bits_retain(u32::from(revents.bits() as u16))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_polls_bits_has_its_own_readiness() {
+        for (flag, readiness) in [
+            (PollFlags::IN, Readiness::READ),
+            (PollFlags::OUT, Readiness::WRITE),
+            (PollFlags::PRI, Readiness::PRIORITY),
+            (PollFlags::RDHUP, Readiness::READ_CLOSED),
+            (PollFlags::HUP, Readiness::HANGUP),
+            (PollFlags::ERR, Readiness::ERROR),
+            (PollFlags::NVAL, Readiness::INVALID),
+        ] {
+            assert_eq!(translate(flag), readiness);
+        }
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_asked() {
+        assert_eq!(question(Interest::NONE), PollFlags::empty());
+        assert_eq!(question(Interest::READ), PollFlags::IN | PollFlags::RDHUP);
+        assert_eq!(question(Interest::WRITE), PollFlags::OUT);
+        assert_eq!(question(Interest::PRIORITY), PollFlags::PRI);
+    }
+}

@@ -1,0 +1,234 @@
+//! `select(2)`, 4.2BSD, 1983: three sets of bits, copied in and out at every call.
+//!
+//! # What this call can and cannot say
+//!
+//! * It can say: readable, writable, urgent data. It cannot say **why**. An end of stream, a reset
+//!   and a refused connection are all just "readable"; the read then tells.
+//! * It looks at every bit up to the highest descriptor, ready or not: the cost grows with what is
+//!   watched, and with the *number* of the highest descriptor.
+//! * It overwrites its question with its answer. So the question is kept here, and copied.
+//! * One closed descriptor fails the whole call (EBADF) and the kernel does not say which. Then
+//!   each is asked for; the dead ones leave the sets and their owners are told, once.
+//! * A closed descriptor beyond the process's descriptor table is not looked at, and its bit comes
+//!   back as it went in. So bits are believed only up to the count that the call returned.
+//! * `FD_SETSIZE`, 1,024, is a limit of the C library's type, not of the call. Our sets grow. (In
+//!   [strict mode](SelectSelector::strict) the limit is kept, to be seen.)
+//! * It keeps no memory of what it told, so there is no edge. Telling *once* is easy: the bit is
+//!   taken out.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use super::ask_first::AskFirst;
+use super::table::Table;
+use super::{
+    Caps, Counters, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
+};
+use crate::sys::{self, Sets};
+
+/// The selector over `select(2)`.
+#[derive(Debug)]
+pub struct SelectSelector {
+    table: Table<Entry>,
+    watched: Sets,
+    ready: Sets,
+    ask_first: AskFirst,
+    strict: bool,
+    counters: Counters,
+}
+
+#[derive(Debug)]
+struct Entry {
+    token: Token,
+    trigger: Trigger,
+}
+
+/// POSIX's `FD_SETSIZE` on every Linux C library.
+const FD_SETSIZE: RawFd = 1_024;
+
+impl SelectSelector {
+    /// A selector that takes any descriptor, and asks with a zero timeout first where that is
+    /// likely to pay.
+    pub fn new() -> Self {
+        SelectSelector {
+            table: Table::new(),
+            watched: Sets::default(),
+            ready: Sets::default(),
+            ask_first: AskFirst::new(true),
+            strict: false,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Keeps POSIX's limit: descriptors from 1,024 (`FD_SETSIZE`) up are refused, as the C library's
+    /// `fd_set` would have to.
+    pub fn strict() -> Self {
+        SelectSelector { strict: true, ..SelectSelector::new() }
+    }
+
+    /// Whether a wait asks with a zero timeout first where that is likely to pay (the default), or
+    /// always sleeps at once.
+    pub fn asking_first(mut self, yes: bool) -> Self {
+        self.ask_first = AskFirst::new(yes);
+        self
+    }
+
+    /// Reads the answer: `count` bits, lowest descriptors first; what is beyond them is stale.
+    fn collect(&mut self, mut count: usize, events: &mut Events) {
+        let Self { table, watched, ready, .. } = self;
+        let words = ready.iter().map(|set| set.words().len()).max().unwrap_or(0);
+        for index in 0..words {
+            if count == 0 {
+                break;
+            }
+            let word = ready.each_ref().map(|set| set.words().get(index).copied().unwrap_or(0));
+            let mut any = word[0] | word[1] | word[2];
+            while any != 0 && count > 0 {
+                let bit = any & any.wrapping_neg();
+                any ^= bit;
+                let told = word.map(|word| word & bit != 0);
+                count -= told.iter().filter(|told| **told).count();
+                let fd = (index * 64) as RawFd + bit.trailing_zeros() as RawFd;
+                let Ok(entry) = table.entry(fd) else { continue };
+                events.push(Event::new(entry.token, translate(told)));
+                if entry.trigger == Trigger::OneShot {
+                    set_bits(watched, fd, Interest::NONE);
+                }
+            }
+        }
+    }
+
+    /// After EBADF: finds the closed descriptors, takes them out, and tells their owners.
+    fn expel_closed(&mut self, events: &mut Events) -> io::Result<()> {
+        let Self { table, watched, .. } = self;
+        for (fd, entry) in table.iter_mut() {
+            if watched.iter().any(|set| set.contains(fd)) && sys::check_open(fd).is_err() {
+                set_bits(watched, fd, Interest::NONE);
+                events.push(Event::new(entry.token, Readiness::INVALID));
+            }
+        }
+        if events.is_empty() {
+            // The number was opened again before we looked: ask once more.
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        Ok(())
+    }
+}
+
+impl Default for SelectSelector {
+    fn default() -> Self {
+        SelectSelector::new()
+    }
+}
+
+impl Selector for SelectSelector {
+    fn name(&self) -> &'static str {
+        "select"
+    }
+
+    fn caps(&self) -> Caps {
+        let reports = Readiness::READ
+            .union(Readiness::WRITE)
+            .union(Readiness::PRIORITY)
+            .union(Readiness::INVALID);
+        let largest_descriptor = self.strict.then_some(FD_SETSIZE - 1);
+        Caps { largest_descriptor, ..Caps::new(&[Trigger::Level, Trigger::OneShot], reports) }
+    }
+
+    fn add(
+        &mut self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+        trigger: Trigger,
+    ) -> io::Result<()> {
+        self.table.check_vacant(fd)?;
+        self.caps().check(self.name(), fd, trigger)?;
+        sys::check_open(fd)?;
+        self.table.insert(fd, Entry { token, trigger });
+        set_bits(&mut self.watched, fd, interest);
+        Ok(())
+    }
+
+    fn set(&mut self, fd: RawFd, interest: Interest) -> io::Result<()> {
+        self.table.entry(fd)?;
+        set_bits(&mut self.watched, fd, interest);
+        Ok(())
+    }
+
+    fn remove(&mut self, fd: RawFd) -> io::Result<()> {
+        self.table.remove(fd)?;
+        set_bits(&mut self.watched, fd, Interest::NONE);
+        Ok(())
+    }
+
+    fn wait_interruptible(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
+        events.clear();
+        let Self { watched, ready, ask_first, counters, .. } = self;
+        let answer = ask_first.wait(deadline, |deadline| {
+            counters.waits += 1;
+            sys::pselect(watched, ready, deadline)
+        });
+        match answer {
+            Ok(count) => self.collect(count, events),
+            Err(error) if sys::is_bad_descriptor(&error) => self.expel_closed(events)?,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+/// The question: in which of the three sets a descriptor stands.
+fn set_bits([read, write, except]: &mut Sets, fd: RawFd, interest: Interest) {
+    for (set, flag) in
+        [(read, Interest::READ), (write, Interest::WRITE), (except, Interest::PRIORITY)]
+    {
+        if interest.contains(flag) {
+            set.insert(fd);
+        } else {
+            set.remove(fd);
+        }
+    }
+}
+
+/// The answer: in which of the three sets it came back.
+fn translate([read, write, except]: [bool; 3]) -> Readiness {
+    let mut readiness = Readiness::empty();
+    readiness.set(Readiness::READ, read);
+    readiness.set(Readiness::WRITE, write);
+    readiness.set(Readiness::PRIORITY, except);
+    readiness
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_bit_is_not_an_event() {
+        // A descriptor beyond all that this process ever had open: no `add` would take it, but a
+        // selector that has been through a fork can hold one.
+        let mut selector = SelectSelector::new();
+        let beyond = 1 << 20;
+        selector.table.insert(beyond, Entry { token: Token::from(1), trigger: Trigger::Level });
+        set_bits(&mut selector.watched, beyond, Interest::READ);
+
+        let mut events = Events::new();
+        selector.wait(&mut events, Deadline::Now).unwrap();
+        assert!(selector.ready[0].contains(beyond), "the kernel leaves the bit as it was");
+        assert!(events.is_empty(), "{events:?}");
+    }
+
+    #[test]
+    fn the_three_sets_translate_bit_by_bit() {
+        let (r, w, p) = (Readiness::READ, Readiness::WRITE, Readiness::PRIORITY);
+        assert_eq!(translate([true, false, false]), r);
+        assert_eq!(translate([false, true, false]), w);
+        assert_eq!(translate([false, false, true]), p);
+        assert_eq!(translate([true, true, true]), r | w | p);
+    }
+}

@@ -1,0 +1,68 @@
+//! The three calls themselves: one safe, thin function for each system call the crate makes.
+//!
+//! This is the bottom rung of the ladder, and the only module with `unsafe` in it. Nothing here
+//! remembers anything: what is watched is said anew in each call ([`select()`], [`poll()`]) or kept
+//! by the kernel ([`Epoll`]). Tables, tokens and tricks begin one rung higher, in
+//! [`selector`](crate::selector).
+//!
+//! Three rules hold for every wait:
+//!
+//! * **Time.** A wait is given a [`Deadline`]: *now*, *at an instant*, or *never*. What is left of
+//!   it is computed afresh for each call, as a `timespec`, never as a `select`-style structure that
+//!   the kernel may overwrite. Where only milliseconds can be said, they are rounded *up*: rounding
+//!   down turns a short wait into a busy loop.
+//! * **Signals.** A signal that interrupts a wait is no answer. The public calls go back to waiting
+//!   with the time that is left, as Python does since PEP 475.
+//! * **Descriptors** are plain numbers, because a closed number is a lesson worth having and not a
+//!   memory fault. Whoever wants a descriptor owned goes to the reactor.
+//!
+//! ```
+//! use std::{io::Write, os::fd::AsRawFd, time::Duration};
+//!
+//! let (mine, mut theirs) = std::os::unix::net::UnixStream::pair()?;
+//! let inputs = [mine.as_raw_fd()];
+//! theirs.write_all(b"hello")?;
+//!
+//! let (r_list, w_list, e_list) =
+//!     tripoll::sys::select(&inputs, &[], &inputs, Some(Duration::from_secs(1)))?;
+//! assert_eq!(r_list, inputs);
+//! assert!(w_list.is_empty() && e_list.is_empty());
+//! # std::io::Result::Ok(())
+//! ```
+
+#![allow(unsafe_code)]
+
+mod bits;
+mod deadline;
+mod epoll;
+mod limits;
+mod poll;
+mod select;
+
+pub(crate) use bits::Bits;
+pub use deadline::Deadline;
+pub use epoll::{Epoll, EpollEvent, EpollFlags};
+pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
+pub(crate) use limits::{about, check_number, check_open, is_bad_descriptor};
+pub(crate) use poll::ppoll;
+pub use poll::{PollFd, PollFlags, poll};
+pub use select::select;
+pub(crate) use select::{Sets, pselect};
+
+use std::io;
+
+/// Turns the kernel's `-1` into the error that `errno` names.
+fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
+    if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}
+
+/// Repeats a call that a signal interrupted. The time that is left needs no care: the call works
+/// it out from its deadline, each time anew.
+pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            answer => return answer,
+        }
+    }
+}

@@ -143,3 +143,37 @@ pub fn with_number(fd: &impl AsFd, number: RawFd) -> OwnedFd {
 pub fn closed_number() -> RawFd {
     with_own_number(&io::stdin()).as_raw_fd()
 }
+
+/// The system call in which a thread of this process sleeps, and its first argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SleepsIn {
+    pub call: libc::c_long,
+    pub first_argument: u64,
+}
+
+/// Waits until `thread` sleeps in one of the calls that tell which descriptors are ready.
+pub fn await_sleep(thread: rustix::thread::Pid) -> SleepsIn {
+    const CALLS: &[libc::c_long] = &[
+        libc::SYS_pselect6,
+        libc::SYS_ppoll,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_epoll_wait,
+        libc::SYS_epoll_pwait,
+        libc::SYS_epoll_pwait2,
+    ];
+    let path = format!("/proc/self/task/{}/syscall", thread.as_raw_nonzero());
+    let give_up = Instant::now() + LONG;
+    loop {
+        // "running", or the call's number and its arguments in hexadecimal.
+        let line = std::fs::read_to_string(&path).unwrap();
+        let mut words = line.split_whitespace();
+        if let Some(Ok(call)) = words.next().map(str::parse)
+            && CALLS.contains(&call)
+        {
+            let argument = words.next().unwrap().trim_start_matches("0x");
+            return SleepsIn { call, first_argument: u64::from_str_radix(argument, 16).unwrap() };
+        }
+        assert!(Instant::now() < give_up, "{path} still says {line:?}");
+        std::thread::yield_now();
+    }
+}

@@ -151,8 +151,8 @@ pub struct SleepsIn {
     pub first_argument: u64,
 }
 
-/// Waits until `thread` sleeps in one of the calls that tell which descriptors are ready.
-pub fn await_sleep(thread: rustix::thread::Pid) -> SleepsIn {
+/// Where `thread` sleeps, if it does so in one of the calls that tell which descriptors are ready.
+pub fn sleeps_in(thread: rustix::thread::Pid) -> Option<SleepsIn> {
     const CALLS: &[libc::c_long] = &[
         libc::SYS_pselect6,
         libc::SYS_ppoll,
@@ -162,18 +162,22 @@ pub fn await_sleep(thread: rustix::thread::Pid) -> SleepsIn {
         libc::SYS_epoll_pwait2,
     ];
     let path = format!("/proc/self/task/{}/syscall", thread.as_raw_nonzero());
+    // "running", or the call's number and then its arguments in hexadecimal.
+    let line = std::fs::read_to_string(path).unwrap();
+    let mut words = line.split_whitespace();
+    let call = words.next()?.parse().ok().filter(|call| CALLS.contains(call))?;
+    let first_argument = u64::from_str_radix(words.next()?.trim_start_matches("0x"), 16).unwrap();
+    Some(SleepsIn { call, first_argument })
+}
+
+/// Waits until `thread` sleeps there.
+pub fn await_sleep(thread: rustix::thread::Pid) -> SleepsIn {
     let give_up = Instant::now() + LONG;
     loop {
-        // "running", or the call's number and its arguments in hexadecimal.
-        let line = std::fs::read_to_string(&path).unwrap();
-        let mut words = line.split_whitespace();
-        if let Some(Ok(call)) = words.next().map(str::parse)
-            && CALLS.contains(&call)
-        {
-            let argument = words.next().unwrap().trim_start_matches("0x");
-            return SleepsIn { call, first_argument: u64::from_str_radix(argument, 16).unwrap() };
+        if let Some(sleeps) = sleeps_in(thread) {
+            return sleeps;
         }
-        assert!(Instant::now() < give_up, "{path} still says {line:?}");
+        assert!(Instant::now() < give_up, "thread {thread:?} does not wait for descriptors");
         std::thread::yield_now();
     }
 }

@@ -187,8 +187,16 @@ fn ask(backend: Backend, state: &State, interest: Interest) -> Option<Event> {
 /// What it tells of a descriptor that was closed after it was added.
 fn ask_closed(backend: Backend, interest: Interest) -> Option<Event> {
     let (mine, _theirs) = unix_pair();
-    let mine = with_own_number(&mine);
-    ask_after(backend, mine.as_raw_fd(), interest, || drop(mine))
+    let closed = with_own_number(&mine);
+    drop(mine);
+    ask_after(backend, closed.as_raw_fd(), interest, || drop(closed))
+}
+
+/// What it tells of one that was closed while a duplicate keeps the open file open.
+fn ask_closed_one_of_two(backend: Backend, interest: Interest) -> Option<Event> {
+    let (mine, _theirs) = unix_pair();
+    let closed = with_own_number(&mine);
+    ask_after(backend, closed.as_raw_fd(), interest, || drop(closed))
 }
 
 fn ask_after(
@@ -237,7 +245,8 @@ To be seen in it:
 * A socket that was never connected is hung up. So connect first, and watch then.
 * A shutdown by the peer is *read closed*, and only both directions together are a *hangup*.
 * mio has one word for a peer that has shut down and a hang-up, and one for data and urgent data.
-* Who was closed without having been removed is told of by `select` and `poll` alone.
+* Of a number that was closed without having been removed `select` and `poll` say *invalid*. `epoll` \
+  watches the open file behind the number: it says nothing, or goes on as long as a duplicate lives.
 
 ";
 
@@ -259,7 +268,8 @@ fn table() -> String {
         let state = make();
         row(name, &|backend, interest| ask(backend, &state, interest));
     }
-    row("anything, closed after it was added", &ask_closed);
+    row("Unix stream, closed after it was added", &ask_closed);
+    row("Unix stream, closed after it was added, and a duplicate lives", &ask_closed_one_of_two);
     table
 }
 

@@ -18,7 +18,7 @@
 //!   doubled.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 use super::files::Files;
 use super::table::Table;
@@ -189,6 +189,10 @@ impl Selector for EpollSelector {
         }
         events.grow_if_full();
         Ok(())
+    }
+
+    fn own_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.epoll.as_fd())
     }
 
     fn counters(&self) -> Counters {

@@ -213,6 +213,39 @@ fn a_file_is_always_ready_and_epoll_refuses_it() {
     assert!(events.iter().all(|event| event.is_readable()) && events.len() == 1, "{events:?}");
 }
 
+// The architecture.
+
+#[test]
+#[cfg(feature = "mio")]
+fn the_table_of_differences_is_what_the_selectors_say() {
+    use tripoll::selector::{Backend, Caps, Cost, Readiness};
+
+    let row = |what: &str, cell: &dyn Fn(Caps) -> String| {
+        let cells: Vec<_> =
+            Backend::ALL.iter().map(|backend| cell(backend.selector().unwrap().caps())).collect();
+        let row = format!("| {what} | {} |\n", cells.join(" | "));
+        assert!(NOTES.contains(&row), "NOTES.md has not the row {row}");
+    };
+    let yes = |yes| String::from(if yes { "yes" } else { "no" });
+    let why = Readiness::HANGUP | Readiness::ERROR | Readiness::READ_CLOSED;
+
+    row("triggers", &|caps| {
+        caps.triggers.iter().map(Trigger::to_string).collect::<Vec<_>>().join(", ")
+    });
+    row("says why (hang-up, error, half-close)", &|caps| yes(caps.reports.contains(why)));
+    row("says that a number is closed", &|caps| yes(caps.reports.contains(Readiness::INVALID)));
+    row("cost of a wait grows with", &|caps| match caps.wait_cost {
+        Cost::PerReady => "what is ready".into(),
+        _ => "what is watched".into(),
+    });
+    row("a change of interest is a system call", &|caps| yes(caps.change_is_a_system_call));
+    row("largest descriptor", &|caps| {
+        caps.largest_descriptor.map_or("any".into(), |largest| largest.to_string())
+    });
+    row("a deadline's finest step", &|caps| format!("{:?}", caps.precision));
+    assert_eq!(SelectSelector::strict().caps().largest_descriptor, Some(1_023));
+}
+
 /// In which of select's three lists a descriptor comes back at once.
 fn lists(descriptor: &impl AsRawFd) -> [bool; 3] {
     let fd = [descriptor.as_raw_fd()];

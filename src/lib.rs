@@ -21,3 +21,8 @@ pub mod sys;
 pub use selector::{
     Backend, Caps, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
 };
+
+/// The README's program must compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

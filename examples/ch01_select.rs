@@ -4,7 +4,7 @@
 //!
 //! Run: `cargo run --example ch01_select`
 //!
-//! Try: comment out bob's `read_from`, and see what the line about ann and cy says then.
+//! Try: take out `read_from(&friends[1])?;`, and see what the line about ann and cy says then.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};

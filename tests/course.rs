@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::net::SendFlags;
 use tripoll::selector::{
     Deadline, EpollSelector, Events, Interest, SelectSelector, Selector, Token, Trigger,
 };
@@ -103,7 +104,7 @@ fn the_third_list_has_urgent_data_and_no_errors() {
 
     // No error: one urgent byte.
     let (mine, theirs) = tcp_pair();
-    socket2::SockRef::from(&theirs).send_out_of_band(b"!").unwrap();
+    rustix::net::send(&theirs, b"!", SendFlags::OOB).unwrap();
     let except = [mine.as_raw_fd()];
     assert_eq!(select(&[], &[], &except, None).unwrap().2, except);
     assert_eq!(lists(&mine), [false, true, true], "nothing to read in the ordinary way");
@@ -113,15 +114,11 @@ fn the_third_list_has_urgent_data_and_no_errors() {
 fn select_takes_descriptor_5000() {
     let limit = sys::raise_descriptor_limit(5_200).unwrap().soft;
     assert!(limit >= 5_200, "the hard limit of descriptors is too low for this: {limit}");
-    let (mine, mut theirs) = UnixStream::pair().unwrap();
-    let mut duplicates = vec![mine];
-    while duplicates[duplicates.len() - 1].as_raw_fd() < 5_000 {
-        duplicates.push(duplicates[0].try_clone().unwrap());
-    }
-    let mine = duplicates.pop().unwrap();
-    drop(duplicates);
+    let (low, mut theirs) = UnixStream::pair().unwrap();
+    let mine = rustix::io::fcntl_dupfd_cloexec(&low, 5_000).unwrap();
 
     let inputs = [mine.as_raw_fd()];
+    assert!(inputs[0] >= 5_000);
     assert_eq!(select(&inputs, &[], &[], AT_ONCE).unwrap().0, []);
     theirs.write_all(b"!").unwrap();
     assert_eq!(select(&inputs, &[], &[], AT_ONCE).unwrap().0, inputs);

@@ -24,3 +24,8 @@ pub use reactor::{Context, Handle, Handler, Next, Reactor, Source};
 pub use selector::{
     Backend, Caps, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
 };
+
+/// The README's program must compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

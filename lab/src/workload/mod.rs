@@ -23,8 +23,9 @@ pub use pipes::Pipes;
 use std::io;
 use std::time::{Duration, Instant};
 
-use pipes::{read_byte, write_byte};
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::raw::{read_byte, write_byte};
 
 /// What is done, how wide and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

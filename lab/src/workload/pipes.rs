@@ -3,9 +3,11 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::io::{Errno, fcntl_dupfd_cloexec, read, write};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tripoll::sys::{descriptor_limit, raise_descriptor_limit};
+
+use crate::raw::{read_byte, write_byte};
 
 /// A row of pipes whose reading ends have consecutive numbers, the writing ends above them.
 ///
@@ -118,21 +120,5 @@ impl Link<'_> {
     pub(crate) fn pass(&self) -> io::Result<()> {
         read_byte(self.from)?;
         write_byte(self.to)
-    }
-}
-
-#[inline]
-pub(crate) fn read_byte(from: BorrowedFd<'_>) -> io::Result<()> {
-    match read(from, &mut [0])? {
-        1 => Ok(()),
-        _ => Err(io::ErrorKind::UnexpectedEof.into()),
-    }
-}
-
-#[inline]
-pub(crate) fn write_byte(to: BorrowedFd<'_>) -> io::Result<()> {
-    match write(to, &[1])? {
-        1 => Ok(()),
-        _ => Err(io::ErrorKind::WriteZero.into()),
     }
 }

@@ -271,7 +271,14 @@ impl Events {
     /// Doubles the room when it was used up: there may be more.
     #[inline]
     pub(super) fn grow_if_full(&mut self) {
-        if self.list.len() == self.list.capacity() && self.list.len() < Events::GROWS_TO {
+        if self.list.len() == self.list.capacity() {
+            self.grow();
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        if self.list.len() < Events::GROWS_TO {
             self.list.reserve(self.list.len());
         }
     }

@@ -109,8 +109,10 @@ pub trait Selector: Debug + Send {
     ///
     /// # Errors
     ///
-    /// `NotFound` if `fd` is not added; `InvalidInput` if it has been closed; and what the kernel
-    /// says. `fd` then stays added and is watched for nothing: it is to be removed.
+    /// `NotFound` if `fd` is not added. Where a change is a system call
+    /// ([`Caps::change_is_a_system_call`]), `InvalidInput` if it has been closed, and what the kernel
+    /// says; `fd` then stays added and is watched for nothing: it is to be removed. Elsewhere the
+    /// next wait tells that it is closed.
     fn set(&mut self, fd: RawFd, interest: Interest) -> io::Result<()>;
 
     /// Watches `fd` no longer. To be called before `fd` is closed.

@@ -14,12 +14,19 @@ pub(crate) fn check_number(fd: RawFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Refuses a descriptor that is not open, and names it. `fcntl(F_GETFD)` is the cheapest question
+/// Refuses a descriptor that is not open, and names it. `fcntl(F_GETFL)` is the cheapest question
 /// that the kernel answers about a bare number.
+///
+/// A descriptor opened with `O_PATH` names a file without opening it. `fcntl` knows it; to the
+/// three calls it is closed.
 pub(crate) fn check_open(fd: RawFd) -> io::Result<()> {
     check_number(fd)?;
-    // SAFETY: F_GETFD takes no pointer and changes nothing, whatever the number.
-    check(unsafe { libc::fcntl(fd, libc::F_GETFD) }).map(drop).map_err(|error| about(fd, error))
+    // SAFETY: F_GETFL takes no pointer and changes nothing, whatever the number.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) });
+    match flags.map_err(|error| about(fd, error))? & libc::O_PATH {
+        0 => Ok(()),
+        _ => Err(about(fd, io::Error::from_raw_os_error(libc::EBADF))),
+    }
 }
 
 /// Whether a call failed because a descriptor is not open.

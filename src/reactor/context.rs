@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::handle::Shared;
 use super::handler::{Bound, Pair};
@@ -31,6 +31,9 @@ pub(super) struct Core<S> {
     pub(super) shared: Arc<Shared<S>>,
     /// Whose place among the handlers is to be filled or cleared as soon as none of them runs.
     pub(super) moves: Vec<Move<S>>,
+    pub(super) is_winding_down: bool,
+    /// Who is still to be told that the reactor is winding down.
+    pub(super) leaving: Vec<Token>,
     pub(super) counters: Counters,
 }
 
@@ -70,6 +73,9 @@ impl<S: 'static> Context<'_, S> {
             Ok(token) => {
                 let pair = Box::new(Pair { source, handler });
                 self.core.moves.push(Move::In(token.index() as usize, pair));
+                if self.core.is_winding_down {
+                    self.core.leaving.push(token);
+                }
                 Ok(token)
             }
             Err(error) => Err(AddError { source, error }),
@@ -141,6 +147,21 @@ impl<S: 'static> Context<'_, S> {
     /// Cancels a timer. True if it will now not run; false if it has run or was cancelled before.
     pub fn cancel_timer(&mut self, id: TimerId) -> bool {
         self.core.timers.take(id).is_some()
+    }
+
+    /// Ends in good order: every source's handler is told once
+    /// ([`Handler::winding_down`]) and may take its time to finish what is owed; the loop stops when
+    /// the last source is gone, and at the latest after `grace`. A source that is added from now on
+    /// is told as soon as it is there. Winding down once more changes nothing.
+    pub fn wind_down(&mut self, grace: Duration) {
+        if self.core.is_winding_down {
+            return;
+        }
+        self.core.is_winding_down = true;
+        self.core.leaving.extend(self.core.registry.tokens());
+        if let Some(end) = Instant::now().checked_add(grace) {
+            self.set_timer(end, |cx| cx.stop());
+        }
     }
 
     /// Stops the loop when this handler has returned; see [`Handle::stop`].

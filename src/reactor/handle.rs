@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::Context;
 use crate::Token;
@@ -68,6 +69,15 @@ impl<S: 'static> Handle<S> {
         self.run(move |cx| {
             let _ = cx.arm(token);
         })
+    }
+
+    /// Ends the loop in good order, see [`Context::wind_down`].
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` when the reactor is gone.
+    pub fn wind_down(&self, grace: Duration) -> io::Result<()> {
+        self.run(move |cx| cx.wind_down(grace))
     }
 
     /// Stops the loop: [`Reactor::run`](super::Reactor::run) returns when the handler that is

@@ -54,6 +54,21 @@ pub trait Handler<F, S = ()> {
         Err(io::ErrorKind::TimedOut.into())
     }
 
+    /// The reactor is [winding down](Context::wind_down): finish what is owed and answer
+    /// [`Next::Remove`], now or when it is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`ready`](Self::ready). By default the source is removed at once.
+    fn winding_down(
+        &mut self,
+        source: &mut Source<'_, F>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        let _ = (source, cx);
+        Ok(Next::Remove)
+    }
+
     /// The source is being removed because of `error`: the one that a method of this handler
     /// returned, or made out of its panic, or the kernel's refusal to watch the source any longer.
     /// The place to tidy up what the state knows of it. By default nothing.
@@ -76,6 +91,7 @@ where
 pub(super) trait Bound<S> {
     fn ready(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
     fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
+    fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
     fn failed(&mut self, error: &io::Error, cx: &mut Context<'_, S>);
 }
 
@@ -92,6 +108,10 @@ impl<F, S, H: Handler<F, S>> Bound<S> for Pair<F, H> {
 
     fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {
         self.handler.timed_out(&mut Source::new(&mut self.source, io), cx)
+    }
+
+    fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        self.handler.winding_down(&mut Source::new(&mut self.source, io), cx)
     }
 
     fn failed(&mut self, error: &io::Error, cx: &mut Context<'_, S>) {

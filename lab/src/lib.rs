@@ -1,1 +1,14 @@
-//! The laboratory.
+//! The laboratory: select, poll and epoll measured on this machine, on real descriptors.
+//!
+//! This is the package behind the command `tripoll`. It is a library too, so that the benchmarks of
+//! the crate drive the same [`workload`]s as `tripoll compare`.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`cli`] | the command line |
+//! | [`workload`] | what is done, on which pipes, and by whom |
+//! | `raw` | the baseline: the C library's calls by themselves |
+
+pub mod cli;
+mod raw;
+pub mod workload;

@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The command `tripoll`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tripoll_lab::cli::main()
+}

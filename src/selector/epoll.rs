@@ -18,7 +18,7 @@
 //!   doubled.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 use super::files::Files;
 use super::table::Table;
@@ -181,17 +181,20 @@ impl Selector for EpollSelector {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)] // into `wait`
     fn wait_interruptible(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
         self.counters.waits += 1;
-        if self.files.is_empty() {
-            self.epoll.wait_once(&mut events.list, deadline)?;
-        } else {
-            self.epoll.wait_once(&mut events.list, Deadline::Now)?;
+        let deadline = if self.files.is_empty() { deadline } else { Deadline::Now };
+        self.epoll.wait_once(&mut events.list, deadline)?;
+        if !self.files.is_empty() {
             self.files.tell(events);
         }
         events.grow_if_full();
         Ok(())
+    }
+
+    fn own_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.epoll.as_fd())
     }
 
     fn counters(&self) -> Counters {

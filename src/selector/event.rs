@@ -252,6 +252,12 @@ impl Events {
         self.list.is_empty()
     }
 
+    /// The event at `index`.
+    #[inline]
+    pub(crate) fn at(&self, index: usize) -> Option<Event> {
+        self.list.get(index).copied().map(Event)
+    }
+
     /// The events, in no particular order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Event> + '_ {
         self.list.iter().copied().map(Event)
@@ -265,7 +271,14 @@ impl Events {
     /// Doubles the room when it was used up: there may be more.
     #[inline]
     pub(super) fn grow_if_full(&mut self) {
-        if self.list.len() == self.list.capacity() && self.list.len() < Events::GROWS_TO {
+        if self.list.len() == self.list.capacity() {
+            self.grow();
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        if self.list.len() < Events::GROWS_TO {
             self.list.reserve(self.list.len());
         }
     }

@@ -14,7 +14,7 @@
 //!   the table has the token.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 
 use mio::unix::SourceFd;
 
@@ -155,6 +155,7 @@ impl Selector for MioSelector {
             wait_cost: Cost::PerReady,
             change_is_a_system_call: true,
             precision: std::time::Duration::from_millis(1),
+            urgent_apart: false,
             ..Caps::new(&[Trigger::Edge], Readiness::all().difference(Readiness::INVALID))
         }
     }
@@ -209,6 +210,10 @@ impl Selector for MioSelector {
             self.ready = mio::Events::with_capacity(self.room);
         }
         Ok(())
+    }
+
+    fn own_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(sys::of_mio(&self.poll))
     }
 
     fn counters(&self) -> Counters {

@@ -75,7 +75,7 @@ pub use select::SelectSelector;
 
 use std::fmt::Debug;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 
 /// Watches descriptors, and waits until some are ready.
 ///
@@ -140,6 +140,11 @@ pub trait Selector: Debug + Send {
     #[inline]
     fn wait(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
         crate::sys::retry(|| self.wait_interruptible(events, deadline))
+    }
+
+    /// The selector's own descriptor where it has one: readable when a wait would find something.
+    fn own_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
     }
 
     /// How many system calls were made, and what had to be mended.

@@ -161,10 +161,13 @@ impl Epoll {
     /// None that a program could cause; see `epoll_wait(2)`.
     pub fn wait(&self, events: &mut Vec<EpollEvent>, timeout: Option<Duration>) -> io::Result<()> {
         let deadline = Deadline::from(timeout);
+        events.clear();
+        events.reserve(1);
         retry(|| self.wait_once(events, deadline))
     }
 
-    /// The wait that a signal ends with `Interrupted`.
+    /// The wait that a signal ends with `Interrupted`, for a buffer with room for one event at least:
+    /// for none the kernel answers EINVAL.
     #[inline]
     pub(crate) fn wait_once(
         &self,
@@ -172,9 +175,6 @@ impl Epoll {
         deadline: Deadline,
     ) -> io::Result<()> {
         events.clear();
-        if events.capacity() == 0 {
-            events.reserve(1);
-        }
         let ready = match deadline {
             Deadline::Never => self.wait_millis(events, -1)?,
             Deadline::Now => self.wait_millis(events, 0)?,

@@ -35,34 +35,52 @@
 mod bits;
 mod deadline;
 mod epoll;
+mod fd;
 mod limits;
 mod poll;
 mod select;
+mod wake;
 
 pub(crate) use bits::Bits;
 pub use deadline::Deadline;
 pub use epoll::{Epoll, EpollEvent, EpollFlags};
+#[cfg(feature = "mio")]
+pub(crate) use fd::of_mio;
+pub(crate) use fd::{
+    about, accept, check_number, check_open, is_bad_descriptor, is_tcp, set_nonblocking,
+};
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
-pub(crate) use limits::{about, check_number, check_open, is_bad_descriptor};
 pub(crate) use poll::ppoll;
 pub use poll::{PollFd, PollFlags, poll};
 pub use select::select;
 pub(crate) use select::{Sets, pselect};
+pub(crate) use wake::{EventFd, TimerFd};
 
 use std::io;
 
 /// Turns the kernel's `-1` into the error that `errno` names.
+#[inline]
 fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
 
 /// Repeats a call that a signal interrupted. The time that is left needs no care: the call works
 /// it out from its deadline, each time anew.
+#[inline]
 pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
+    match call() {
+        Ok(answer) => Ok(answer),
+        Err(error) => retry_after(error, call),
+    }
+}
+
+#[cold]
+fn retry_after<T>(mut error: io::Error, mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    while error.kind() == io::ErrorKind::Interrupted {
         match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            answer => return answer,
+            Ok(answer) => return Ok(answer),
+            Err(next) => error = next,
         }
     }
+    Err(error)
 }

@@ -1,0 +1,201 @@
+//! The command line.
+//!
+//! The report goes to standard output, everything about the way there to standard error. The
+//! command ends with 0; with 1 when something failed; with 2 and one line when it was called in a
+//! way that cannot be meant; with 130 after Ctrl-C, as the shells have it.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use tripoll::{Backend, Trigger};
+
+use crate::workload::{Contender, Layer, Measurement, Pipes, Workload, natural_trigger};
+
+/// Select, poll and epoll, compared on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "tripoll", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run libevent's ring once, and print one line of figures
+    ///
+    /// Of N pipes, A hold a byte; each event reads it and writes it to the next pipe. Prints
+    /// `ns=<wall ns per event> cpu_ns=<CPU ns per event> reg_ns=<ns per registration>`.
+    Ring {
+        /// How many pipes are watched
+        #[arg(long, default_value_t = 100, value_parser = count())]
+        n: u64,
+        /// How many of them hold a byte at any time
+        #[arg(long, default_value_t = 1, value_parser = count())]
+        active: u64,
+        /// How many events in all
+        #[arg(long, default_value_t = 1_000_000, value_parser = count())]
+        writes: u64,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Run the watch table of The Linux Programming Interface once, and print one line of figures
+    ///
+    /// A byte is written to a random one of N pipes, waited for, and read. Prints
+    /// `ns=<wall ns per operation> cpu_ns=<CPU ns per operation> reg_ns=<ns per registration>`.
+    Watch {
+        /// How many pipes are watched
+        #[arg(long, default_value_t = 100, value_parser = count())]
+        n: u64,
+        /// How many operations
+        #[arg(long, default_value_t = 100_000, value_parser = count())]
+        ops: u64,
+        #[command(flatten)]
+        who: Who,
+    },
+}
+
+/// Who is driven through a workload.
+#[derive(Debug, Args)]
+struct Who {
+    /// Which call waits
+    #[arg(long, default_value = "epoll", value_parser = backend())]
+    backend: Backend,
+    /// How it is asked [default: level, where the backend has it]
+    #[arg(long, value_parser = trigger())]
+    trigger: Option<Trigger>,
+    /// What stands between: nothing (raw), nothing but a zero timeout first (raw-zero), or ours
+    #[arg(long, default_value = "selector", value_parser = layer())]
+    layer: Layer,
+}
+
+impl Who {
+    fn contender(&self) -> Contender {
+        let trigger = self.trigger.unwrap_or_else(|| natural_trigger(self.backend));
+        Contender { layer: self.layer, backend: self.backend, trigger }
+    }
+}
+
+fn count() -> impl TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(1..)
+}
+
+/// A parser for one of `all`, by its name.
+fn one_of<T: Copy + Send + Sync + 'static>(
+    all: impl IntoIterator<Item = T>,
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let all: Vec<T> = all.into_iter().collect();
+    PossibleValuesParser::new(all.iter().map(|&one| name(one))).map(move |given| {
+        *all.iter().find(|&&one| name(one) == given).expect("the parser takes no other")
+    })
+}
+
+fn backend() -> impl TypedValueParser<Value = Backend> {
+    one_of(Backend::ALL.iter().copied(), Backend::name)
+}
+
+fn layer() -> impl TypedValueParser<Value = Layer> {
+    one_of(Layer::ALL, Layer::name)
+}
+
+fn trigger() -> impl TypedValueParser<Value = Trigger> {
+    one_of([Trigger::Level, Trigger::Edge], |trigger| match trigger {
+        Trigger::Edge => "edge",
+        _ => "level",
+    })
+}
+
+/// Why the command did not do what it was asked.
+enum Failure {
+    /// It was called in a way that cannot be meant.
+    Usage(String),
+    /// It could not.
+    Runtime(String),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::Runtime(error.to_string())
+    }
+}
+
+/// Reads the arguments and does what they say.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => return fail(2, one_line(&error)),
+        Err(help) => help.exit(),
+    };
+    match run(&cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(reason)) => fail(2, format!("error: {reason}")),
+        Err(Failure::Runtime(reason)) => fail(1, format!("error: {reason}")),
+    }
+}
+
+fn fail(code: u8, reason: impl Display) -> ExitCode {
+    eprintln!("{reason}");
+    ExitCode::from(code)
+}
+
+/// The reason alone, without the usage that clap adds below it.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let reason = text.split("\n\n").next().unwrap_or_default();
+    reason.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Ring { n, active, writes, who } => {
+            if active > n {
+                let reason = format!("--active {active}: there are only {n} pipes (--n {n})");
+                return Err(Failure::Usage(reason));
+            }
+            let (n, active) = (pipes_allowed(*n)?, *active as usize);
+            one_shot(Workload::Ring { n, active, writes: *writes }, who)
+        }
+        Command::Watch { n, ops, who } => {
+            one_shot(Workload::Watch { n: pipes_allowed(*n)?, operations: *ops }, who)
+        }
+    }
+}
+
+/// Refuses more pipes than this process may open.
+fn pipes_allowed(n: u64) -> Result<usize, Failure> {
+    let most = Pipes::most()?;
+    usize::try_from(n).ok().filter(|n| *n <= most).ok_or_else(|| {
+        Failure::Usage(format!(
+            "--n {n}: the descriptor limit allows {most} pipes at two descriptors each; \
+             `ulimit -Hn` shows it"
+        ))
+    })
+}
+
+fn one_shot(workload: Workload, who: &Who) -> Result<(), Failure> {
+    let contender = who.contender();
+    contender.check().map_err(|error| Failure::Usage(error.to_string()))?;
+    let took = workload.run(contender, &Pipes::open(workload.n())?)?;
+    print(&format!("{}\n", figures(&took)))
+}
+
+fn figures(took: &Measurement) -> String {
+    format!(
+        "ns={:.1} cpu_ns={:.1} reg_ns={:.1}",
+        took.wall_ns(),
+        took.cpu_ns(),
+        took.registration_ns()
+    )
+}
+
+/// Prints to standard output. A reader who has gone away (`| head`) has seen enough.
+fn print(report: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(report.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,216 @@
+//! The baseline: `select`, `poll` and `epoll` as a seasoned C programmer would use them, straight
+//! from the C library.
+//!
+//! Nothing in here calls `tripoll`, so that what the crate is measured against owes it nothing.
+//! Each is as fast as it can honestly be made: `select` with a bit map of its own beyond 1,024 and
+//! scanned by words, `poll` and `select` stopping at the count that the call returned, `epoll` with
+//! the index as its data.
+//!
+//! `select` and `poll` come in two forms. The *classic* one sleeps at once, with no timeout. The
+//! *zero* one first asks with a timeout of zero, always, and sleeps only when nothing was ready.
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr::null_mut;
+
+use crate::workload::{Link, Waiter};
+
+/// Calls until no signal interrupts.
+#[inline]
+fn uninterrupted(mut call: impl FnMut() -> libc::c_int) -> io::Result<usize> {
+    loop {
+        let answer = call();
+        if answer >= 0 {
+            return Ok(answer as usize);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// Reads the one byte that is there. Every layer reads through this function.
+#[inline]
+pub(crate) fn read_byte(from: BorrowedFd<'_>) -> io::Result<()> {
+    let mut byte = 0_u8;
+    // SAFETY: there is room for the one byte that is asked for.
+    match unsafe { libc::read(from.as_raw_fd(), (&raw mut byte).cast(), 1) } {
+        1 => Ok(()),
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Writes one byte. Every layer writes through this function.
+#[inline]
+pub(crate) fn write_byte(to: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the one byte that is given is there to be read.
+    match unsafe { libc::write(to.as_raw_fd(), (&raw const BYTE).cast(), 1) } {
+        1 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+static BYTE: u8 = b'.';
+
+/// `select(2)`.
+pub(crate) struct RawSelect {
+    zero_first: bool,
+    watched: Vec<u64>,
+    ready: Vec<u64>,
+    nfds: libc::c_int,
+    /// Descriptor → index.
+    index: Vec<u32>,
+}
+
+impl RawSelect {
+    pub(crate) fn new(zero_first: bool) -> Self {
+        let (watched, ready, index) = (Vec::new(), Vec::new(), Vec::new());
+        RawSelect { zero_first, watched, ready, nfds: 0, index }
+    }
+
+    #[inline]
+    fn ask(&mut self, timeout: *mut libc::timeval) -> io::Result<usize> {
+        uninterrupted(|| {
+            self.ready.copy_from_slice(&self.watched);
+            let set = self.ready.as_mut_ptr().cast();
+            // SAFETY: the set has at least `nfds` bits, which is all that the kernel touches;
+            // `timeout` is null or a timeval of the caller's.
+            unsafe { libc::select(self.nfds, set, null_mut(), null_mut(), timeout) }
+        })
+    }
+}
+
+impl Waiter for RawSelect {
+    fn add(&mut self, index: usize, link: &Link<'_>) -> io::Result<()> {
+        let fd = link.from.as_raw_fd() as usize;
+        let words = fd / 64 + 1;
+        if words > self.watched.len() {
+            self.watched.resize(words, 0);
+            self.ready.resize(words, 0);
+            self.index.resize(words * 64, 0);
+        }
+        self.watched[fd / 64] |= 1 << (fd % 64);
+        self.index[fd] = index as u32;
+        self.nfds = self.nfds.max(fd as libc::c_int + 1);
+        Ok(())
+    }
+
+    #[inline]
+    fn turn(&mut self, mut tell: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
+        let mut count = 0;
+        if self.zero_first {
+            count = self.ask(&mut libc::timeval { tv_sec: 0, tv_usec: 0 })?;
+        }
+        if count == 0 {
+            count = self.ask(null_mut())?;
+        }
+        for (position, &word) in self.ready.iter().enumerate() {
+            let mut word = word;
+            while word != 0 {
+                let fd = position * 64 + word.trailing_zeros() as usize;
+                word &= word - 1;
+                count -= 1;
+                tell(self.index[fd] as usize)?;
+            }
+            if count == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `poll(2)`.
+pub(crate) struct RawPoll {
+    zero_first: bool,
+    array: Vec<libc::pollfd>,
+}
+
+impl RawPoll {
+    pub(crate) fn new(zero_first: bool) -> Self {
+        RawPoll { zero_first, array: Vec::new() }
+    }
+
+    #[inline]
+    fn ask(&mut self, timeout: libc::c_int) -> io::Result<usize> {
+        uninterrupted(|| {
+            let count = self.array.len() as libc::nfds_t;
+            // SAFETY: the array is borrowed for the call, and has `count` entries.
+            unsafe { libc::poll(self.array.as_mut_ptr(), count, timeout) }
+        })
+    }
+}
+
+impl Waiter for RawPoll {
+    fn add(&mut self, _: usize, link: &Link<'_>) -> io::Result<()> {
+        // Pipes are added in order: a place in the array is the index.
+        let fd = link.from.as_raw_fd();
+        self.array.push(libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+        Ok(())
+    }
+
+    #[inline]
+    fn turn(&mut self, mut tell: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
+        let mut count = 0;
+        if self.zero_first {
+            count = self.ask(0)?;
+        }
+        if count == 0 {
+            count = self.ask(-1)?;
+        }
+        for (index, answered) in self.array.iter().enumerate() {
+            if answered.revents != 0 {
+                tell(index)?;
+                count -= 1;
+                if count == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `epoll(7)`.
+pub(crate) struct RawEpoll {
+    epoll: OwnedFd,
+    events: u32,
+    ready: Vec<libc::epoll_event>,
+}
+
+impl RawEpoll {
+    pub(crate) fn new(edge: bool, room: usize) -> io::Result<Self> {
+        // SAFETY: takes a flag, and returns a new descriptor or -1.
+        let epoll = uninterrupted(|| unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+        // SAFETY: the kernel has just made it, and nobody else knows it.
+        let epoll = unsafe { OwnedFd::from_raw_fd(epoll as libc::c_int) };
+        let events = libc::EPOLLIN as u32 | if edge { libc::EPOLLET as u32 } else { 0 };
+        Ok(RawEpoll { epoll, events, ready: vec![libc::epoll_event { events: 0, u64: 0 }; room] })
+    }
+}
+
+impl Waiter for RawEpoll {
+    fn add(&mut self, index: usize, link: &Link<'_>) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: self.events, u64: index as u64 };
+        let (epoll, fd) = (self.epoll.as_raw_fd(), link.from.as_raw_fd());
+        // SAFETY: `event` outlives the call, which only reads it.
+        uninterrupted(|| unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &mut event) })
+            .map(drop)
+    }
+
+    #[inline]
+    fn turn(&mut self, mut tell: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
+        let (epoll, room) = (self.epoll.as_raw_fd(), self.ready.len() as libc::c_int);
+        let ready = self.ready.as_mut_ptr();
+        // SAFETY: `ready` has room for `room` events, and nothing else uses it during the call.
+        let count = uninterrupted(|| unsafe { libc::epoll_wait(epoll, ready, room, -1) })?;
+        for event in &self.ready[..count] {
+            tell(event.u64 as usize)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! Who is measured: a kernel call, how it is asked, and through which layer.
+
+use std::fmt;
+use std::io;
+
+use tripoll::{Backend, Trigger};
+
+use super::mio::Mio;
+use super::pipes::Link;
+use super::selector::Selecting;
+use super::{Driver, Loop};
+use crate::raw::{RawEpoll, RawPoll, RawSelect};
+
+/// What stands between the workload and the kernel's call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Layer {
+    /// Nothing: the C library's functions, in a loop as an expert would write it. For mio, the mio
+    /// crate by itself.
+    Raw,
+    /// The same for select and poll, asked with a zero timeout before each sleep.
+    RawZero,
+    /// `tripoll::selector`.
+    Selector,
+}
+
+impl Layer {
+    /// All of them.
+    pub const ALL: [Layer; 3] = [Layer::Raw, Layer::RawZero, Layer::Selector];
+
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Layer::Raw => "raw",
+            Layer::RawZero => "raw-zero",
+            Layer::Selector => "selector",
+        }
+    }
+}
+
+/// Who is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Contender {
+    /// Through what.
+    pub layer: Layer,
+    /// Which call.
+    pub backend: Backend,
+    /// Asked how.
+    pub trigger: Trigger,
+}
+
+/// A combination of layer, backend and trigger that does not exist; the message has the option to
+/// change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsupported(String);
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unsupported {}
+
+impl Contender {
+    /// All that there are.
+    pub fn all() -> Vec<Contender> {
+        let mut all = Vec::new();
+        for layer in Layer::ALL {
+            for &backend in Backend::ALL {
+                for &trigger in Trigger::ALL {
+                    let contender = Contender { layer, backend, trigger };
+                    all.extend(contender.check().is_ok().then_some(contender));
+                }
+            }
+        }
+        all
+    }
+
+    /// Whether there is such a one.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, with the reason.
+    pub fn check(&self) -> Result<(), Unsupported> {
+        let Contender { layer, backend, trigger } = *self;
+        let triggers = triggers(backend);
+        if !triggers.contains(&trigger) {
+            let known: Vec<_> = triggers.iter().map(Trigger::to_string).collect();
+            let known = known.join(", ");
+            return Err(Unsupported(match trigger {
+                Trigger::OneShot => "--trigger oneshot: the workloads do not arm again".to_string(),
+                _ => format!("--trigger {trigger}: {backend} has none; it has: {known}"),
+            }));
+        }
+        if layer == Layer::RawZero && !matches!(backend, Backend::Select | Backend::Poll) {
+            return Err(Unsupported(format!(
+                "--layer raw-zero: only select and poll gain from asking first, {backend} does not"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Makes the one who will be driven through `links`, with at most `active` of them ready at a
+    /// time.
+    pub(super) fn driver<'a>(
+        &self,
+        links: &'a [Link<'a>],
+        active: usize,
+    ) -> io::Result<Box<dyn Driver + 'a>> {
+        let edge = self.trigger == Trigger::Edge;
+        Ok(match (self.layer, self.backend) {
+            (Layer::Selector, backend) => {
+                let selector = backend.selector()?;
+                drive(Selecting::new(selector, self.trigger, active), links)
+            }
+            (layer, Backend::Select) => drive(RawSelect::new(layer == Layer::RawZero), links),
+            (layer, Backend::Poll) => drive(RawPoll::new(layer == Layer::RawZero), links),
+            (_, Backend::Epoll) => drive(RawEpoll::new(edge, active)?, links),
+            (_, Backend::Mio) => drive(Mio::new(active)?, links),
+            (_, unknown) => {
+                let message = format!("--backend {unknown}: there is no raw loop of it");
+                return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+            }
+        })
+    }
+}
+
+fn drive<'a>(waiter: impl super::Waiter + 'a, links: &'a [Link<'a>]) -> Box<dyn Driver + 'a> {
+    Box::new(Loop { waiter, links })
+}
+
+/// The triggers that the workloads use of a call.
+fn triggers(backend: Backend) -> &'static [Trigger] {
+    match backend {
+        Backend::Select | Backend::Poll => &[Trigger::Level],
+        Backend::Mio => &[Trigger::Edge],
+        _ => &[Trigger::Level, Trigger::Edge],
+    }
+}
+
+/// How a backend is asked when nobody says.
+pub fn natural_trigger(backend: Backend) -> Trigger {
+    triggers(backend)[0]
+}

@@ -1,0 +1,40 @@
+//! The mio crate by itself, driven as its user would drive it.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+
+use super::Waiter;
+use super::pipes::Link;
+
+pub(super) struct Mio {
+    poll: Poll,
+    events: Events,
+}
+
+impl Mio {
+    pub(super) fn new(active: usize) -> io::Result<Self> {
+        Ok(Mio { poll: Poll::new()?, events: Events::with_capacity(active) })
+    }
+}
+
+impl Waiter for Mio {
+    fn add(&mut self, index: usize, link: &Link<'_>) -> io::Result<()> {
+        let fd = link.from.as_raw_fd();
+        self.poll.registry().register(&mut SourceFd(&fd), Token(index), Interest::READABLE)
+    }
+
+    #[inline]
+    fn turn(&mut self, mut ready: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, None) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            answer => answer?,
+        }
+        for event in &self.events {
+            ready(event.token().0)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! What every layer is measured on: pipes, each a descriptor to read and one to write.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
+use rustix::pipe::{PipeFlags, pipe_with};
+use tripoll::sys::{descriptor_limit, raise_descriptor_limit};
+
+use crate::raw::{read_byte, write_byte};
+
+/// A row of pipes whose reading ends have consecutive numbers, the writing ends above them.
+///
+/// `select` pays for the *number* of the highest descriptor, so if reading and writing ends took
+/// turns it would look at twice as many bits as there are pipes to watch.
+#[derive(Debug)]
+pub struct Pipes {
+    readers: Vec<OwnedFd>,
+    writers: Vec<OwnedFd>,
+}
+
+/// Descriptors that are kept for everything which is not a pipe of ours.
+const RESERVED: u64 = 20;
+
+impl Pipes {
+    /// Opens `n` pipes, non-blocking, and raises the descriptor limit for them if that is needed.
+    ///
+    /// # Errors
+    ///
+    /// When the limit does not allow so many; the message has both numbers.
+    pub fn open(n: usize) -> io::Result<Self> {
+        let limit = raise_descriptor_limit(needed(n))?;
+        if limit.soft < needed(n) {
+            return Err(io::Error::other(format!(
+                "{n} pipes need {} descriptors and this process may have {}, enough for {} pipes; \
+                 `ulimit -Hn` is the limit to raise",
+                needed(n),
+                limit.soft,
+                Pipes::most()?,
+            )));
+        }
+        let mut pipes = Pipes { readers: Vec::with_capacity(n), writers: Vec::with_capacity(n) };
+        for _ in 0..n {
+            let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+            // Out of the way, so that the next reading end gets the number which follows.
+            let first = pipes.readers.first().unwrap_or(&reader);
+            let above = first.as_raw_fd() + n as i32;
+            pipes.writers.push(fcntl_dupfd_cloexec(&writer, above)?);
+            pipes.readers.push(reader);
+        }
+        Ok(pipes)
+    }
+
+    /// How many pipes the descriptor limit allows when it is raised as far as it can be.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system says about the limit.
+    pub fn most() -> io::Result<usize> {
+        let limit = descriptor_limit()?.hard.min(i32::MAX as u64);
+        Ok((limit.saturating_sub(RESERVED) / 2) as usize)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.readers.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.readers.is_empty()
+    }
+
+    /// The first `n` pipes, each linked to the one `step` further on in the circle.
+    pub(crate) fn links(&self, n: usize, step: usize) -> Vec<Link<'_>> {
+        (0..n)
+            .map(|index| Link {
+                from: self.readers[index].as_fd(),
+                to: self.writers[(index + step) % n].as_fd(),
+            })
+            .collect()
+    }
+
+    /// Puts one byte into the pipe `index`.
+    pub(crate) fn fill(&self, index: usize) -> io::Result<()> {
+        write_byte(self.writers[index].as_fd())
+    }
+
+    /// Reads whatever is left in the first `n` pipes, and says how many bytes that was.
+    pub(crate) fn drain(&self, n: usize) -> io::Result<usize> {
+        let mut bytes = 0;
+        for reader in &self.readers[..n] {
+            loop {
+                match read(reader, &mut [0; 64]) {
+                    Ok(count) => bytes += count,
+                    Err(Errno::AGAIN) => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// How many descriptors `n` pipes need, with all that the process has open besides.
+fn needed(n: usize) -> u64 {
+    2 * n as u64 + RESERVED
+}
+
+/// Where a byte is read, and where it is written next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link<'a> {
+    pub(crate) from: BorrowedFd<'a>,
+    pub(crate) to: BorrowedFd<'a>,
+}
+
+impl Link<'_> {
+    /// Reads one byte and writes it on: all that an event does in these workloads.
+    #[inline]
+    pub(crate) fn pass(&self) -> io::Result<()> {
+        read_byte(self.from)?;
+        write_byte(self.to)
+    }
+}

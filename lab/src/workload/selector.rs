@@ -1,0 +1,37 @@
+//! `tripoll::selector`, driven as its user would drive it.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use tripoll::{Deadline, Events, Interest, Selector, Token, Trigger};
+
+use super::Waiter;
+use super::pipes::Link;
+
+pub(super) struct Selecting {
+    selector: Box<dyn Selector>,
+    events: Events,
+    trigger: Trigger,
+}
+
+impl Selecting {
+    pub(super) fn new(selector: Box<dyn Selector>, trigger: Trigger, active: usize) -> Self {
+        Selecting { selector, events: Events::with_capacity(active), trigger }
+    }
+}
+
+impl Waiter for Selecting {
+    fn add(&mut self, index: usize, link: &Link<'_>) -> io::Result<()> {
+        let token = Token::new(index as u32, 0);
+        self.selector.add(link.from.as_raw_fd(), token, Interest::READ, self.trigger)
+    }
+
+    #[inline]
+    fn turn(&mut self, mut ready: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
+        self.selector.wait(&mut self.events, Deadline::Never)?;
+        for event in &self.events {
+            ready(event.token().index() as usize)?;
+        }
+        Ok(())
+    }
+}

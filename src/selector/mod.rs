@@ -143,6 +143,7 @@ pub trait Selector: Debug + Send {
     }
 
     /// The selector's own descriptor where it has one: readable when a wait would find something.
+    /// (Regular files, of which the kernel was not asked, do not show there.)
     fn own_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }

@@ -24,6 +24,8 @@ fn the_limit_is_read_raised_and_run_into() {
     assert_eq!(sys::poll(&mut lines[..64], Some(Duration::ZERO)).unwrap(), 0);
     let error = sys::poll(&mut lines, Some(Duration::ZERO)).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    let message = error.to_string();
+    assert!(message.contains("65 lines") && message.contains("limit 64"), "{message}");
 
     // What is open beyond a lowered limit stays open, and is told.
     for &backend in Backend::ALL {

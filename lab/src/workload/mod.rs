@@ -186,7 +186,7 @@ impl<W: Waiter> Driver for Loop<'_, W> {
 
     fn watch(&mut self, operations: u64) -> io::Result<()> {
         let Loop { waiter, links } = self;
-        let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+        let mut dice = Dice::default();
         let mut left = operations;
         while left > 0 {
             write_byte(links[dice.throw(links.len())].to)?;
@@ -200,12 +200,18 @@ impl<W: Waiter> Driver for Loop<'_, W> {
 }
 
 /// Marsaglia's xorshift: the same sequence for everybody, for a few instructions.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
+
+impl Default for Dice {
+    fn default() -> Self {
+        Dice(0x9E37_79B9_7F4A_7C15)
+    }
+}
 
 impl Dice {
     /// A number below `sides`.
     #[inline]
-    fn throw(&mut self, sides: usize) -> usize {
+    pub(crate) fn throw(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -185,13 +185,11 @@ fn run(command: &Command) -> Result<(), Failure> {
 
 /// Refuses more pipes than this process may open.
 fn pipes_allowed(n: u64) -> Result<usize, Failure> {
-    let most = Pipes::most()?;
-    usize::try_from(n).ok().filter(|n| *n <= most).ok_or_else(|| {
-        Failure::Usage(format!(
-            "--n {n}: the descriptor limit allows {most} pipes at two descriptors each; \
-             `ulimit -Hn` shows it"
-        ))
-    })
+    let count = usize::try_from(n).unwrap_or(usize::MAX);
+    match Pipes::check(count) {
+        Ok(()) => Ok(count),
+        Err(error) => Err(Failure::Usage(format!("--n {n}: {error}"))),
+    }
 }
 
 fn one_shot(workload: Workload, who: &Who) -> Result<(), Failure> {

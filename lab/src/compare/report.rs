@@ -57,15 +57,26 @@ pub struct Line {
     pub segments: Vec<Segment>,
 }
 
-/// What our layer costs for one call: medians over the ring's points.
+/// What our layer costs for one call.
 #[derive(Debug, Clone, Serialize)]
 pub struct Cost {
     /// Which call.
     pub call: String,
     /// Times the classic bare loop.
-    pub to_raw: f64,
+    pub to_raw: Times,
     /// Times the bare loop that asks first, where there is one.
-    pub to_raw_zero: Option<f64>,
+    pub to_raw_zero: Option<Times>,
+}
+
+/// Ratios at the ring's points.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Times {
+    /// At the point where it is least.
+    pub least: f64,
+    /// In the middle of all points.
+    pub median: f64,
+    /// At the point where it is most.
+    pub most: f64,
 }
 
 /// One contender at one point.
@@ -169,18 +180,22 @@ fn cost(cells: &[Cell], call: Call) -> Option<Cost> {
                 Some(Estimate::of_ratio(&ours.cpu_ns, bare).median)
             })
             .collect();
-        (!ratios.is_empty()).then(|| Estimate::of(&ratios).median)
+        Some(Times {
+            least: ratios.iter().copied().min_by(f64::total_cmp)?,
+            median: Estimate::of(&ratios).median,
+            most: ratios.iter().copied().max_by(f64::total_cmp)?,
+        })
     };
     Some(Cost { call: call.name(), to_raw: to(Layer::Raw)?, to_raw_zero: to(Layer::RawZero) })
 }
 
 /// At the widest point of the watch table: how many times poll costs what epoll does.
-fn widest_watch(cells: &[Cell]) -> Option<(usize, &'static str, f64)> {
+fn widest_watch(cells: &[Cell]) -> Option<(usize, f64)> {
     let widest = cells.iter().filter(|cell| matches!(cell.point, Point::Watch { .. }));
     let point = widest.map(|cell| cell.point).max()?;
     let poll = samples(cells, point, Call::POLL, Layer::Selector)?;
     let epoll = samples(cells, point, Call::EPOLL_EDGE, Layer::Selector)?;
-    Some((point.n(), "epoll (edge)", Estimate::of_ratio(poll, epoll).median))
+    Some((point.n(), Estimate::of_ratio(poll, epoll).median))
 }
 
 fn figure(cell: &Cell) -> Figure {

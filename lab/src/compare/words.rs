@@ -17,11 +17,11 @@ pub fn grouped(number: usize) -> String {
     text
 }
 
-/// A share as `0.1 %`, `25 %`.
+/// A share as `0.1%`, `25%`.
 pub fn percent(part: usize, of: usize) -> String {
     let percent = part as f64 * 100.0 / of as f64;
     let digits = usize::from(percent < 9.95 && percent.fract() > 0.05);
-    format!("{percent:.digits$} %")
+    format!("{percent:.digits$}%")
 }
 
 /// "select and poll", "epoll (edge)".
@@ -39,8 +39,12 @@ fn who(calls: &[Call]) -> String {
 
 /// "poll is cheapest up to 3 descriptors, too close to call at 4, epoll (edge) from 6 on".
 ///
-/// `label` says where a point lies; `unit` is added to the first.
-fn clauses(segments: &[Segment], label: impl Fn(usize) -> String, unit: &str) -> String {
+/// `label` says where a point lies, `full` says it the first time.
+fn clauses(
+    segments: &[Segment],
+    label: impl Fn(usize) -> String,
+    full: impl Fn(usize) -> String,
+) -> String {
     let last = segments.len() - 1;
     let mut verb_said = false;
     let mut listed_before = false;
@@ -48,12 +52,12 @@ fn clauses(segments: &[Segment], label: impl Fn(usize) -> String, unit: &str) ->
         .iter()
         .enumerate()
         .map(|(index, segment)| {
-            let (from, to) = (label(segment.from), label(segment.to));
-            let unit = if index == 0 { unit } else { "" };
+            let from = label(segment.from);
+            let to = if index == 0 { full(segment.to) } else { label(segment.to) };
             let place = match (index == 0, index == last) {
-                (true, true) if segment.from == segment.to => format!("at {to}{unit}"),
-                (true, true) => format!("everywhere from {from} to {to}{unit}"),
-                (true, false) => format!("up to {to}{unit}"),
+                (true, true) if segment.from == segment.to => format!("at {to}"),
+                (true, true) => format!("everywhere from {from} to {to}"),
+                (true, false) => format!("up to {to}"),
                 (false, true) => format!("from {from} on"),
                 (false, false) if segment.from == segment.to => format!("at {from}"),
                 (false, false) => format!("from {from} to {to}"),
@@ -77,62 +81,68 @@ fn clauses(segments: &[Segment], label: impl Fn(usize) -> String, unit: &str) ->
     clauses.join(", ")
 }
 
-fn lonely(line: &Line) -> String {
-    clauses(&line.segments, grouped, " descriptors")
+/// A line along which more and more are watched.
+fn lonely(segments: &[Segment]) -> String {
+    clauses(segments, grouped, |n| match n {
+        1 => "1 descriptor".to_string(),
+        n => format!("{} descriptors", grouped(n)),
+    })
 }
 
-fn shares(line: &Line) -> String {
-    clauses(&line.segments, |active| percent(active, line.fixed), " ready")
+/// A line along which more and more of `n` are ready.
+fn shares(segments: &[Segment], n: usize) -> String {
+    clauses(segments, |ready| percent(ready, n), |ready| percent(ready, n) + " ready")
 }
 
 /// Everything that the figures say, most wanted first.
 pub(super) fn sentences(
     [ours_lonely, ours_shares]: [&Line; 2],
     [bare_lonely, bare_shares]: [&Line; 2],
-    watch: Option<(usize, &str, f64)>,
+    watch: Option<(usize, f64)>,
     costs: &[Cost],
 ) -> Vec<String> {
-    let n = grouped(ours_shares.fixed);
+    let fixed = ours_shares.fixed;
+    let n = grouped(fixed);
     let mut all = vec![
-        format!("On pipes, with one descriptor ready: {}.", lonely(ours_lonely)),
-        format!("On pipes, with {n} watched: {}.", shares(ours_shares)),
+        format!("On pipes, with one descriptor ready: {}.", lonely(&ours_lonely.segments)),
+        format!("On pipes, with {n} watched: {}.", shares(&ours_shares.segments, fixed)),
         format!(
-            "The C library's calls by themselves, sleeping at once as most programs do: with one \
-             ready, {}; with {n} watched, {}.",
-            lonely(bare_lonely),
-            shares(bare_shares)
+            "The C library's calls by themselves, sleeping at once as most programs let them: with \
+             one ready, {}; with {n} watched, {}.",
+            lonely(&bare_lonely.segments),
+            shares(&bare_shares.segments, fixed)
         ),
     ];
-    all.extend(watch.map(|(n, epoll, times)| {
+    all.extend(watch.map(|(n, times)| {
+        let times =
+            if times < 9.95 { format!("{times:.1}") } else { grouped(times.round() as usize) };
         format!(
-            "With {} watched and a random one ready, a wait by poll, the write and the read \
-             included, costs {} times one by {epoll}.",
-            grouped(n),
-            times_in_words(times)
+            "With {} watched and a random one ready, writing, waiting by poll and reading costs \
+             {times} times what it costs by epoll (edge).",
+            grouped(n)
         )
     }));
     all.push(layer_sentence(costs));
     all
 }
 
-fn times_in_words(times: f64) -> String {
-    if times < 9.95 { format!("{times:.1}") } else { grouped(times.round() as usize) }
-}
-
 /// What our layer costs over the bare loop of the same call.
 fn layer_sentence(costs: &[Cost]) -> String {
-    let each: Vec<String> = costs
-        .iter()
-        .map(|cost| {
-            let asking =
-                cost.to_raw_zero.map(|ratio| format!(" ({ratio:.2} if that asks first too)"));
-            format!("{} {:.2}{}", cost.call, cost.to_raw, asking.unwrap_or_default())
-        })
-        .collect();
+    let list = |text: &dyn Fn(&Cost) -> Option<String>| {
+        costs.iter().filter_map(text).collect::<Vec<_>>().join(", ")
+    };
+    let asleep = list(&|cost| match cost.to_raw_zero {
+        None => Some(format!("{} {:.2}", cost.call, cost.to_raw.median)),
+        Some(_) => None,
+    });
+    let asking = list(&|cost| Some(format!("{} {:.2}", cost.call, cost.to_raw_zero?.median)));
+    let at_once = list(&|Cost { call, to_raw, to_raw_zero }| {
+        to_raw_zero.map(|_| format!("{call} {:.2} to {:.2}", to_raw.least, to_raw.most))
+    });
     format!(
-        "Through tripoll a call costs so many times its bare loop in C's manner (the median over \
-         the ring's points): {}.",
-        each.join(", ")
+        "What tripoll costs where the bare C loop of the same call costs 1, the median over the \
+         ring: {asleep}; {asking} if the bare loop asks before it sleeps, as ours do. If it sleeps \
+         at once: {at_once}."
     )
 }
 
@@ -158,9 +168,14 @@ mod tests {
 
     #[test]
     fn one_crossing() {
+        let segments = [segment(1, 1, &[Call::POLL]), segment(2, 256, &[Call::EPOLL_EDGE])];
+        assert_eq!(
+            lonely(&segments),
+            "poll is cheapest up to 1 descriptor, epoll (edge) from 2 on"
+        );
         let segments = [segment(1, 3, &[Call::POLL]), segment(4, 256, &[Call::EPOLL_EDGE])];
         assert_eq!(
-            clauses(&segments, grouped, " descriptors"),
+            lonely(&segments),
             "poll is cheapest up to 3 descriptors, epoll (edge) from 4 on"
         );
     }
@@ -173,9 +188,9 @@ mod tests {
             segment(300, 1_000, &[Call::SELECT, Call::POLL]),
         ];
         assert_eq!(
-            clauses(&segments, |active| percent(active, 1_000), " ready"),
-            "epoll (edge) is cheapest up to 20 % ready, too close to call at 25 %, \
-             select and poll win again from 30 % on"
+            shares(&segments, 1_000),
+            "epoll (edge) is cheapest up to 20% ready, too close to call at 25%, \
+             select and poll win again from 30% on"
         );
     }
 
@@ -183,12 +198,12 @@ mod tests {
     fn no_crossing_and_no_answer() {
         let everywhere = [segment(1, 1_000, &[Call::EPOLL_LEVEL, Call::EPOLL_EDGE])];
         assert_eq!(
-            clauses(&everywhere, grouped, " descriptors"),
+            lonely(&everywhere),
             "epoll (level or edge) is cheapest everywhere from 1 to 1,000 descriptors"
         );
         let nowhere = [segment(1, 2, &[]), segment(3, 9, &[Call::POLL])];
         assert_eq!(
-            clauses(&nowhere, grouped, " descriptors"),
+            lonely(&nowhere),
             "too close to call up to 2 descriptors, poll is cheapest from 3 on"
         );
     }
@@ -199,10 +214,10 @@ mod tests {
             [1, 999, 1_000, 9_990, 1_234_567].map(grouped).join(" "),
             "1 999 1,000 9,990 1,234,567"
         );
-        assert_eq!(percent(1, 1_000), "0.1 %");
-        assert_eq!(percent(250, 1_000), "25 %");
-        assert_eq!(percent(1, 3), "33 %");
-        assert_eq!(percent(10, 1_000), "1 %");
-        assert_eq!(percent(1_000, 1_000), "100 %");
+        assert_eq!(percent(1, 1_000), "0.1%");
+        assert_eq!(percent(250, 1_000), "25%");
+        assert_eq!(percent(1, 3), "33%");
+        assert_eq!(percent(10, 1_000), "1%");
+        assert_eq!(percent(1_000, 1_000), "100%");
     }
 }

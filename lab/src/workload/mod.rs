@@ -228,7 +228,7 @@ impl Dice {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        ((self.0 >> 32) * sides as u64 >> 32) as usize
+        (((self.0 >> 32) * sides as u64) >> 32) as usize
     }
 }
 

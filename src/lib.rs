@@ -6,6 +6,7 @@
 //!
 //! | rung | module | what it knows |
 //! |---|---|---|
+//! | 3 | [`reactor`] | **who must be told**: handlers, timers and wakers, the same on every backend and trigger |
 //! | 2 | [`selector`] | **which are ready**: one trait; select, poll, epoll and mio behind it |
 //! | 1 | [`sys`] | the three calls themselves, and all of the crate's `unsafe` |
 //!
@@ -15,9 +16,16 @@
 //!
 //! `mio` (on by default) adds [`selector::MioSelector`].
 
+pub mod reactor;
 pub mod selector;
 pub mod sys;
 
+pub use reactor::{Context, Handle, Handler, Next, Reactor, Source};
 pub use selector::{
     Backend, Caps, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
 };
+
+/// The README's program must compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -34,6 +34,8 @@ pub struct Caps {
     /// The finest step of a deadline. A wait is never shorter than asked, and longer by less than
     /// one step and the scheduler's delay.
     pub precision: Duration,
+    /// Whether urgent data is told apart from plain data. Where it is not, it looks readable too.
+    pub urgent_apart: bool,
 }
 
 /// What the duration of one wait grows with.
@@ -58,6 +60,7 @@ impl Caps {
             wait_cost: Cost::PerWatched,
             change_is_a_system_call: false,
             precision: Duration::from_nanos(1),
+            urgent_apart: true,
         }
     }
 

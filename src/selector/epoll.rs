@@ -18,7 +18,7 @@
 //!   doubled.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 use super::files::Files;
 use super::table::Table;
@@ -71,30 +71,33 @@ impl EpollSelector {
     /// Makes what is watched of `fd` what is wanted: the one place where the kernel's list changes.
     fn apply(&mut self, fd: RawFd, entry: &mut Entry, interest: Interest) -> io::Result<()> {
         let (flags, data) = (question(interest, entry.trigger), entry.token.into());
-        match (entry.place, interest.is_empty()) {
-            (Place::Nowhere, true) => return Ok(()),
-            (Place::Kernel, true) => {
-                entry.place = Place::Nowhere;
-                self.delete(fd);
-                return Ok(());
-            }
-            (Place::Files, _) => {
-                self.files.set(fd, entry.token, interest, entry.trigger);
-                return Ok(());
-            }
-            (Place::Nowhere | Place::Kernel, false) => {}
+        let before = entry.place;
+        if before == Place::Files {
+            // And the kernel is asked anew: the number may have become a socket's.
+            self.files.remove(fd);
+            entry.place = Place::Nowhere;
         }
         let listed = entry.place == Place::Kernel;
-        match self.enter(fd, flags, data, listed) {
-            Ok(()) => entry.place = Place::Kernel,
+        if interest.is_empty() {
+            if listed {
+                self.delete(fd);
+            }
+            entry.place = Place::Nowhere;
+            return Ok(());
+        }
+        entry.place = match self.enter(fd, flags, data, listed) {
+            Ok(()) => Place::Kernel,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                entry.place = Place::Files;
-                self.files.set(fd, entry.token, interest, entry.trigger);
+                self.files.add(fd, entry.token, interest, entry.trigger);
+                Place::Files
             }
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 return Err(out_of_watches(fd, error));
             }
             Err(error) => return Err(sys::about(fd, error)),
+        };
+        if before != Place::Nowhere && before != entry.place {
+            self.counters.repairs += 1; // a file where a socket was, or the other way round
         }
         Ok(())
     }
@@ -188,6 +191,10 @@ impl Selector for EpollSelector {
         }
         events.grow_if_full();
         Ok(())
+    }
+
+    fn own_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.epoll.as_fd())
     }
 
     fn counters(&self) -> Counters {

@@ -252,6 +252,12 @@ impl Events {
         self.list.is_empty()
     }
 
+    /// The event at `index`.
+    #[inline]
+    pub(crate) fn at(&self, index: usize) -> Option<Event> {
+        self.list.get(index).copied().map(Event)
+    }
+
     /// The events, in no particular order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Event> + '_ {
         self.list.iter().copied().map(Event)

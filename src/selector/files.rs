@@ -23,8 +23,8 @@ struct File {
 }
 
 impl Files {
-    pub(super) fn set(&mut self, fd: RawFd, token: Token, interest: Interest, trigger: Trigger) {
-        self.remove(fd);
+    /// Enters a file that is not in here.
+    pub(super) fn add(&mut self, fd: RawFd, token: Token, interest: Interest, trigger: Trigger) {
         let readiness = readiness(interest);
         if !readiness.is_empty() {
             self.untold.push(File { fd, token, readiness, trigger });

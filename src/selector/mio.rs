@@ -14,7 +14,7 @@
 //!   the table has the token.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 
 use mio::unix::SourceFd;
 
@@ -72,23 +72,30 @@ impl MioSelector {
 
     /// Makes what is watched of `fd` what is wanted.
     fn apply(&mut self, fd: RawFd, entry: &mut Entry, interest: Interest) -> io::Result<()> {
-        match (entry.place, question(interest)) {
-            (Place::Nowhere, None) => {}
-            (Place::Mio, None) => {
-                entry.place = Place::Nowhere;
+        let before = entry.place;
+        if before == Place::Files {
+            // And mio is asked anew: the number may have become a socket's.
+            self.files.remove(fd);
+            entry.place = Place::Nowhere;
+        }
+        let listed = entry.place == Place::Mio;
+        let Some(question) = question(interest) else {
+            if listed {
                 self.deregister(fd);
             }
-            (Place::Files, _) => self.files.set(fd, entry.token, interest, Trigger::Edge),
-            (place @ (Place::Nowhere | Place::Mio), Some(question)) => {
-                match self.enter(fd, question, place == Place::Mio) {
-                    Ok(()) => entry.place = Place::Mio,
-                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                        entry.place = Place::Files;
-                        self.files.set(fd, entry.token, interest, Trigger::Edge);
-                    }
-                    Err(error) => return Err(sys::about(fd, error)),
-                }
+            entry.place = Place::Nowhere;
+            return Ok(());
+        };
+        entry.place = match self.enter(fd, question, listed) {
+            Ok(()) => Place::Mio,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.files.add(fd, entry.token, interest, Trigger::Edge);
+                Place::Files
             }
+            Err(error) => return Err(sys::about(fd, error)),
+        };
+        if before != Place::Nowhere && before != entry.place {
+            self.counters.repairs += 1; // a file where a socket was, or the other way round
         }
         Ok(())
     }
@@ -148,6 +155,7 @@ impl Selector for MioSelector {
             wait_cost: Cost::PerReady,
             change_is_a_system_call: true,
             precision: std::time::Duration::from_millis(1),
+            urgent_apart: false,
             ..Caps::new(&[Trigger::Edge], Readiness::all().difference(Readiness::INVALID))
         }
     }
@@ -202,6 +210,10 @@ impl Selector for MioSelector {
             self.ready = mio::Events::with_capacity(self.room);
         }
         Ok(())
+    }
+
+    fn own_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(sys::of_mio(&self.poll))
     }
 
     fn counters(&self) -> Counters {

@@ -75,7 +75,7 @@ pub use select::SelectSelector;
 
 use std::fmt::Debug;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 
 /// Watches descriptors, and waits until some are ready.
 ///
@@ -109,8 +109,10 @@ pub trait Selector: Debug + Send {
     ///
     /// # Errors
     ///
-    /// `NotFound` if `fd` is not added; `InvalidInput` if it has been closed; and what the kernel
-    /// says. `fd` then stays added and is watched for nothing: it is to be removed.
+    /// `NotFound` if `fd` is not added. Where a change is a system call
+    /// ([`Caps::change_is_a_system_call`]), `InvalidInput` if it has been closed, and what the kernel
+    /// says; `fd` then stays added and is watched for nothing: it is to be removed. Elsewhere the
+    /// next wait tells that it is closed.
     fn set(&mut self, fd: RawFd, interest: Interest) -> io::Result<()>;
 
     /// Watches `fd` no longer. To be called before `fd` is closed.
@@ -138,6 +140,11 @@ pub trait Selector: Debug + Send {
     #[inline]
     fn wait(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
         crate::sys::retry(|| self.wait_interruptible(events, deadline))
+    }
+
+    /// The selector's own descriptor where it has one: readable when a wait would find something.
+    fn own_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
     }
 
     /// How many system calls were made, and what had to be mended.

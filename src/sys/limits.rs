@@ -1,7 +1,6 @@
-//! How many descriptors the process may open, and whether one of them is.
+//! How many descriptors the process may open.
 
 use std::io;
-use std::os::fd::RawFd;
 
 use super::check;
 
@@ -42,36 +41,4 @@ pub fn raise_descriptor_limit(wanted: u64) -> io::Result<DescriptorLimit> {
         check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) })?;
     }
     descriptor_limit()
-}
-
-/// Refuses a number that cannot be a descriptor's, before it becomes an index.
-pub(crate) fn check_number(fd: RawFd) -> io::Result<()> {
-    if fd < 0 {
-        let message = format!("{fd} is not a descriptor: it is negative");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-    }
-    Ok(())
-}
-
-/// Refuses a descriptor that is not open, and names it. `fcntl(F_GETFD)` is the cheapest question
-/// that the kernel answers about a bare number.
-pub(crate) fn check_open(fd: RawFd) -> io::Result<()> {
-    check_number(fd)?;
-    // SAFETY: F_GETFD takes no pointer and changes nothing, whatever the number.
-    check(unsafe { libc::fcntl(fd, libc::F_GETFD) }).map(drop).map_err(|error| about(fd, error))
-}
-
-/// Whether a call failed because a descriptor is not open.
-pub(crate) fn is_bad_descriptor(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EBADF)
-}
-
-/// An error of the system with the descriptor it is about in its message. A closed descriptor is
-/// `InvalidInput`: the standard library has no kind of its own for it.
-pub(crate) fn about(fd: RawFd, error: io::Error) -> io::Error {
-    let kind = match error.kind() {
-        _ if is_bad_descriptor(&error) => io::ErrorKind::InvalidInput,
-        kind => kind,
-    };
-    io::Error::new(kind, format!("descriptor {fd}: {error}"))
 }

@@ -35,19 +35,24 @@
 mod bits;
 mod deadline;
 mod epoll;
+mod fd;
 mod limits;
 mod poll;
 mod select;
+mod wake;
 
 pub(crate) use bits::Bits;
 pub use deadline::Deadline;
 pub use epoll::{Epoll, EpollEvent, EpollFlags};
+#[cfg(feature = "mio")]
+pub(crate) use fd::of_mio;
+pub(crate) use fd::{about, check_number, check_open, is_bad_descriptor, is_tcp, set_nonblocking};
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
-pub(crate) use limits::{about, check_number, check_open, is_bad_descriptor};
 pub(crate) use poll::ppoll;
 pub use poll::{PollFd, PollFlags, poll};
 pub use select::select;
 pub(crate) use select::{Sets, pselect};
+pub(crate) use wake::{EventFd, TimerFd};
 
 use std::io;
 

@@ -1,7 +1,7 @@
 //! `select(2)`: three sets in, the same three sets out, overwritten.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use super::deadline::{timespec, timespec_ptr};
@@ -88,9 +88,15 @@ pub fn select<F: AsRawFd + Clone>(
 }
 
 fn bits_of<F: AsRawFd>(list: &[F]) -> io::Result<Bits> {
+    /// From here up a number is asked for before it costs memory, a bit for each below it.
+    const LARGE: RawFd = 1 << 20;
     let mut bits = Bits::default();
     for fd in list.iter().map(AsRawFd::as_raw_fd) {
-        check_number(fd)?;
+        if fd < LARGE {
+            check_number(fd)?
+        } else {
+            check_open(fd)?
+        };
         bits.insert(fd);
     }
     Ok(bits)

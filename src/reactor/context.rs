@@ -1,0 +1,303 @@
+//! The reactor as a handler sees it: everything but the turn.
+
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::handle::Shared;
+use super::handler::{Bound, Pair};
+use super::registry::Registry;
+use super::timers::Timers;
+use super::{Counters, Handle, Handler, TimerId};
+use crate::selector::{Backend, Selector};
+use crate::{Interest, Token, Trigger};
+
+/// A reactor in the hands of a handler, a timer, a job or a hook.
+///
+/// It can do everything to the reactor but turn it. What it adds or removes is watched, or not
+/// watched, when the call returns; no handler runs in between.
+pub struct Context<'a, S = ()> {
+    pub(super) core: &'a mut Core<S>,
+    /// What the handlers share.
+    pub state: &'a mut S,
+}
+
+/// Everything in a reactor that a running handler can reach.
+pub(super) struct Core<S> {
+    pub(super) registry: Registry,
+    pub(super) timers: Timers<Ring<S>>,
+    pub(super) shared: Arc<Shared<S>>,
+    /// Whose place among the handlers is to be filled or cleared as soon as none of them runs.
+    pub(super) moves: Vec<Move<S>>,
+    pub(super) is_winding_down: bool,
+    /// Who is still to be told that the reactor is winding down.
+    pub(super) leaving: Vec<Token>,
+    pub(super) counters: Counters,
+}
+
+/// What a timer runs.
+type TimerJob<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
+
+/// What a timer does.
+pub(super) enum Ring<S> {
+    Job(TimerJob<S>),
+    Deadline(Token),
+}
+
+pub(super) enum Move<S> {
+    In(usize, Box<dyn Bound<S>>),
+    Out(usize),
+}
+
+impl<S: 'static> Context<'_, S> {
+    /// Takes a source into the reactor, which owns it from now on and makes it non-blocking. Its
+    /// `handler` is called when it is ready for something that is wanted of it.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses to watch it. The source is given back in the error, which converts
+    /// into an [`io::Error`] with `?`.
+    pub fn add<F, H>(
+        &mut self,
+        source: F,
+        interest: Interest,
+        handler: H,
+    ) -> Result<Token, AddError<F>>
+    where
+        F: AsFd + 'static,
+        H: Handler<F, S> + 'static,
+    {
+        match self.core.registry.add(source.as_fd(), interest) {
+            Ok(token) => {
+                let pair = Box::new(Pair { source, handler });
+                self.core.moves.push(Move::In(token.index() as usize, pair));
+                if self.core.is_winding_down {
+                    self.core.leaving.push(token);
+                }
+                Ok(token)
+            }
+            Err(error) => Err(AddError { source, error }),
+        }
+    }
+
+    /// Removes a source: it is told nothing more, and closed when the handler that is running has
+    /// returned. A handler may remove any source, itself included, at any moment.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if it is gone already.
+    pub fn remove(&mut self, token: Token) -> io::Result<()> {
+        if self.core.remove(token) { Ok(()) } else { Err(gone(token)) }
+    }
+
+    /// What is wanted of a source; `None` if it is gone.
+    pub fn interest(&mut self, token: Token) -> Option<Interest> {
+        self.core.registry.interest(token)
+    }
+
+    /// Wants `interest` of a source from now on. Costs nothing here: what is wanted when the next
+    /// wait begins is applied then, once.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if it is gone.
+    pub fn set_interest(&mut self, token: Token, interest: Interest) -> io::Result<()> {
+        if self.core.registry.set_interest(token, interest) { Ok(()) } else { Err(gone(token)) }
+    }
+
+    /// Arms a source again that was disarmed with [`Next::Disarm`](super::Next::Disarm).
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if it is gone.
+    pub fn arm(&mut self, token: Token) -> io::Result<()> {
+        if self.core.registry.arm(token) { Ok(()) } else { Err(gone(token)) }
+    }
+
+    /// Sets a source's deadline, in place of the one it had; `None` takes it away. When it comes,
+    /// [`Handler::timed_out`] is called once. A source has one deadline, and takes it with it when
+    /// it is removed.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if it is gone.
+    pub fn set_deadline(&mut self, token: Token, at: Option<Instant>) -> io::Result<()> {
+        let Core { registry, timers, .. } = &mut *self.core;
+        let entry = registry.get(token).ok_or_else(|| gone(token))?;
+        if let Some(old) = entry.deadline.take() {
+            timers.take(old);
+        }
+        entry.deadline = at.map(|at| timers.set(at, Ring::Deadline(token)));
+        Ok(())
+    }
+
+    /// Has `job` run at `at`, or in the turn after it. Timers due at the same instant run in the
+    /// order in which they were set. One that is set while timers run, runs in the next turn at the
+    /// earliest.
+    pub fn set_timer(
+        &mut self,
+        at: Instant,
+        job: impl FnOnce(&mut Context<'_, S>) + 'static,
+    ) -> TimerId {
+        self.core.timers.set(at, Ring::Job(Box::new(job)))
+    }
+
+    /// Cancels a timer. True if it will now not run; false if it has run or was cancelled before.
+    pub fn cancel_timer(&mut self, id: TimerId) -> bool {
+        self.core.timers.take(id).is_some()
+    }
+
+    /// Ends in good order: every source's handler is told once
+    /// ([`Handler::winding_down`]) and may take its time to finish what is owed; the loop stops when
+    /// the last source is gone, and at the latest after `grace`. A source that is added from now on
+    /// is told as soon as it is there. Winding down once more changes nothing.
+    pub fn wind_down(&mut self, grace: Duration) {
+        if self.core.is_winding_down {
+            return;
+        }
+        self.core.is_winding_down = true;
+        self.core.leaving.extend(self.core.registry.tokens());
+        if let Some(end) = Instant::now().checked_add(grace) {
+            self.set_timer(end, |cx| cx.stop());
+        }
+    }
+
+    /// Stops the loop when this handler has returned; see [`Handle::stop`].
+    pub fn stop(&mut self) {
+        self.core.shared.stop();
+    }
+
+    /// Reaches this reactor from other threads.
+    pub fn handle(&self) -> Handle<S> {
+        Handle::new(&self.core.shared)
+    }
+
+    /// Goes on with another backend: every source moves, open connections and unread events with
+    /// it, and no handler can tell.
+    ///
+    /// # Errors
+    ///
+    /// When the new selector cannot be made, or cannot take one of the sources. Then nothing has
+    /// changed.
+    pub fn switch_to(&mut self, backend: Backend) -> io::Result<()> {
+        self.switch_to_selector(backend.selector()?)
+    }
+
+    /// As [`switch_to`](Self::switch_to), with a selector that has settings of its own or comes from
+    /// outside this crate. It must be new: nothing added.
+    ///
+    /// # Errors
+    ///
+    /// As [`switch_to`](Self::switch_to).
+    pub fn switch_to_selector(&mut self, selector: Box<dyn Selector>) -> io::Result<()> {
+        self.core.registry.switch_to(selector)?;
+        self.core.counters.switches += 1;
+        Ok(())
+    }
+
+    /// The name of the backend that is asked now.
+    pub fn backend(&self) -> &'static str {
+        self.core.registry.selector().name()
+    }
+
+    /// How the kernel was wished to be asked.
+    pub fn trigger(&self) -> Trigger {
+        self.core.registry.trigger()
+    }
+
+    /// How the kernel is asked: the trigger, or the nearest to it that the backend has. One-shot is
+    /// the reactor's own doing ([`Next::Disarm`](super::Next::Disarm)), and asked by level.
+    pub fn effective_trigger(&self) -> Trigger {
+        self.core.registry.effective_trigger()
+    }
+
+    /// How many sources there are.
+    pub fn len(&self) -> usize {
+        self.core.registry.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many timers and deadlines are set.
+    pub fn timers(&self) -> usize {
+        self.core.timers.len()
+    }
+
+    /// What the reactor has done so far.
+    pub fn counters(&self) -> Counters {
+        self.core.counters()
+    }
+}
+
+impl<S> Core<S> {
+    /// Forgets a source, which is closed when none of the handlers runs. False if it is gone.
+    pub(super) fn remove(&mut self, token: Token) -> bool {
+        let Some(entry) = self.registry.remove(token) else { return false };
+        if let Some(deadline) = entry.deadline {
+            self.timers.take(deadline);
+        }
+        self.moves.push(Move::Out(token.index() as usize));
+        true
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        let kernel = self.registry.selector_counters();
+        let (wakes, wakes_saved) = self.shared.wakes();
+        Counters {
+            waits: kernel.waits,
+            controls: kernel.controls,
+            controls_saved: self.registry.controls_saved(),
+            repairs: kernel.repairs,
+            wakes,
+            wakes_saved,
+            ..self.counters
+        }
+    }
+}
+
+fn gone(token: Token) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("{token:?} is not registered (any more)"))
+}
+
+impl<S> fmt::Debug for Context<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("registry", &self.core.registry).finish_non_exhaustive()
+    }
+}
+
+/// A source that could not be registered, given back, and why.
+pub struct AddError<F> {
+    /// The source, as it was, but for being non-blocking now.
+    pub source: F,
+    /// Why.
+    pub error: io::Error,
+}
+
+impl<F> fmt::Debug for AddError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AddError").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Display for AddError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot be registered: {}", self.error)
+    }
+}
+
+impl<F> std::error::Error for AddError<F> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl<F> From<AddError<F>> for io::Error {
+    fn from(refused: AddError<F>) -> Self {
+        refused.error
+    }
+}

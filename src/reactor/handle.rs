@@ -1,0 +1,216 @@
+//! Reaching the loop from other threads.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Context;
+use crate::Token;
+use crate::sys::EventFd;
+
+/// Work for the loop.
+pub(super) type Job<S> = Box<dyn FnOnce(&mut Context<'_, S>) + Send>;
+
+/// Reaches a running [`Reactor`](super::Reactor) from any thread: cheap to clone, and good for as
+/// long as anybody keeps it.
+///
+/// Waking is paid for only when it is needed. While the loop is awake, or when the caller *is* the
+/// loop, a wake is a store to memory; of many wakes to a sleeping loop the first alone is a system
+/// call.
+pub struct Handle<S = ()> {
+    shared: Arc<Shared<S>>,
+}
+
+impl<S: 'static> Handle<S> {
+    pub(super) fn new(shared: &Arc<Shared<S>>) -> Self {
+        Handle { shared: Arc::clone(shared) }
+    }
+
+    /// Has `job` run by the loop, in the turn that is under way or the next. The way to register a
+    /// source, change an interest or switch the backend from another thread.
+    ///
+    /// ```
+    /// use std::{io, net::TcpListener};
+    /// use tripoll::{Context, Interest, Next, Reactor, Source};
+    ///
+    /// let mut reactor = Reactor::new()?;
+    /// let handle = reactor.handle();
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// std::thread::spawn(move || {
+    ///     handle.run(move |cx| {
+    ///         let accept = |_: &mut Source<TcpListener>, _: &mut Context| Ok(Next::Keep);
+    ///         cx.add(listener, Interest::READ, accept).expect("a listener can be watched");
+    ///         cx.stop();
+    ///     })
+    /// });
+    /// reactor.run()?;
+    /// assert_eq!(reactor.len(), 1);
+    /// # io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` when the reactor is gone. A job that a reactor does not live to run is dropped.
+    pub fn run(&self, job: impl FnOnce(&mut Context<'_, S>) + Send + 'static) -> io::Result<()> {
+        self.shared.jobs().as_mut().ok_or_else(gone)?.push(Box::new(job));
+        self.shared.wake();
+        Ok(())
+    }
+
+    /// Arms a source again that was [disarmed](super::Next::Disarm): what was wanted of it before is
+    /// wanted again. Nothing happens if it is gone by then.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` when the reactor is gone.
+    pub fn arm(&self, token: Token) -> io::Result<()> {
+        self.run(move |cx| {
+            let _ = cx.arm(token);
+        })
+    }
+
+    /// Ends the loop in good order, see [`Context::wind_down`].
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` when the reactor is gone.
+    pub fn wind_down(&self, grace: Duration) -> io::Result<()> {
+        self.run(move |cx| cx.wind_down(grace))
+    }
+
+    /// Stops the loop: [`Reactor::run`](super::Reactor::run) returns when the handler that is
+    /// running has returned, or at once. Stopping is for good: a `run` that begins later returns
+    /// without a turn. It waits for nobody; whoever wants to wait joins the loop's thread.
+    pub fn stop(&self) {
+        self.shared.stop();
+        self.shared.wake();
+    }
+
+    /// Whether [`stop`](Self::stop) has been called.
+    pub fn is_stopped(&self) -> bool {
+        self.shared.is_stopped()
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the reactor has been dropped")
+}
+
+impl<S: 'static> Clone for Handle<S> {
+    fn clone(&self) -> Self {
+        Handle::new(&self.shared)
+    }
+}
+
+impl<S: 'static> fmt::Debug for Handle<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("is_stopped", &self.is_stopped()).finish_non_exhaustive()
+    }
+}
+
+/// What the loop and its handles share.
+///
+/// The loop is AWAKE, ASLEEP (or about to be) or NOTIFIED. A caller first leaves its job, then makes
+/// the state NOTIFIED; only who finds it ASLEEP rings the bell. The loop goes to sleep only from
+/// AWAKE, in one compare-exchange, so that a notice given while it was awake cannot be slept over;
+/// and it takes the state back to AWAKE *before* it takes the jobs, so that one left in between is
+/// found the next time.
+pub(super) struct Shared<S> {
+    state: AtomicU8,
+    is_stopped: AtomicBool,
+    bell: EventFd,
+    /// `None` when the reactor is gone.
+    jobs: Mutex<Option<Vec<Job<S>>>>,
+    rung: AtomicU64,
+    spared: AtomicU64,
+}
+
+const AWAKE: u8 = 0;
+const ASLEEP: u8 = 1;
+const NOTIFIED: u8 = 2;
+
+impl<S> Shared<S> {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Shared {
+            state: AtomicU8::new(AWAKE),
+            is_stopped: AtomicBool::new(false),
+            bell: EventFd::new()?,
+            jobs: Mutex::new(Some(Vec::new())),
+            rung: AtomicU64::new(0),
+            spared: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn bell(&self) -> &EventFd {
+        &self.bell
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, Option<Vec<Job<S>>>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives notice to the loop.
+    fn wake(&self) {
+        if self.state.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP {
+            self.rung.fetch_add(1, Ordering::Relaxed);
+            self.bell.ring();
+        } else {
+            self.spared.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Release);
+    }
+
+    #[inline]
+    pub(super) fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Acquire)
+    }
+
+    /// The loop wants to sleep. False if there is a notice to attend to.
+    #[inline]
+    pub(super) fn fall_asleep(&self) -> bool {
+        self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// The loop has woken. True if there is a notice to attend to.
+    ///
+    /// A notice given between the two steps is overwritten; but whoever gave it found the loop
+    /// ASLEEP, and rang the bell, which the next wait will hear.
+    #[inline]
+    pub(super) fn wake_up(&self) -> bool {
+        match self.state.load(Ordering::Acquire) {
+            ASLEEP => {
+                self.state.store(AWAKE, Ordering::Release);
+                false
+            }
+            state => state == NOTIFIED,
+        }
+    }
+
+    /// Takes the jobs, which begin anew.
+    pub(super) fn take_jobs(&self) -> Vec<Job<S>> {
+        self.state.swap(AWAKE, Ordering::AcqRel);
+        self.jobs().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The reactor is being dropped: no more jobs are taken, and those that wait are dropped.
+    pub(super) fn close(&self) {
+        let left = self.jobs().take();
+        drop(left); // outside the lock: a job may own a handle
+    }
+
+    /// How many wakes were system calls, and how many were not.
+    pub(super) fn wakes(&self) -> (u64, u64) {
+        (self.rung.load(Ordering::Relaxed), self.spared.load(Ordering::Relaxed))
+    }
+}
+
+impl<S> fmt::Debug for Shared<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("is_stopped", &self.is_stopped()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! What is called when a source is ready, and what it answers.
+
+use std::io;
+
+use super::io::Io;
+use super::{Context, Source};
+
+/// What becomes of a source after its handler was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Next {
+    /// Call me again: as long as I have not met `WouldBlock`, or when there is something new.
+    Keep,
+    /// I have used up what I was told of, though I have not met `WouldBlock`: call me when the
+    /// kernel tells anew. By level that is always safe. On edge it must be **true**: what is left
+    /// is not told again.
+    Done,
+    /// Call me no more until [`Context::arm`] or [`Handle::arm`](super::Handle::arm): somebody else,
+    /// a worker thread say, has the work now.
+    Disarm,
+    /// Remove me. The source is closed.
+    Remove,
+}
+
+/// What is to be done with a source of type `F` in a reactor with state `S`.
+///
+/// A closure or function of the shape of [`ready`](Self::ready) is a handler. A type that
+/// implements the trait can have state of its own, and answer timeouts and failures.
+///
+/// The state that handlers share is the reactor's, [`Context::state`]: a plain `&mut S`, because
+/// one handler runs at a time.
+pub trait Handler<F, S = ()> {
+    /// The source is ready for something that is wanted of it.
+    ///
+    /// Returning an error of kind `WouldBlock` or `Interrupted` is the same as [`Next::Keep`].
+    ///
+    /// # Errors
+    ///
+    /// Any other error ends the source: it is handed to [`failed`](Self::failed), then the source
+    /// is removed and closed.
+    fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next>;
+
+    /// The deadline that was set for the source with [`Context::set_deadline`] has come.
+    ///
+    /// # Errors
+    ///
+    /// As [`ready`](Self::ready). By default this *is* an error, `TimedOut`, and ends the source.
+    fn timed_out(
+        &mut self,
+        source: &mut Source<'_, F>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        let _ = (source, cx);
+        Err(io::ErrorKind::TimedOut.into())
+    }
+
+    /// The reactor is [winding down](Context::wind_down): finish what is owed and answer
+    /// [`Next::Remove`], now or when it is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`ready`](Self::ready). By default the source is removed at once.
+    fn winding_down(
+        &mut self,
+        source: &mut Source<'_, F>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        let _ = (source, cx);
+        Ok(Next::Remove)
+    }
+
+    /// The source is being removed because of `error`: the one that a method of this handler
+    /// returned, or made out of its panic, or the kernel's refusal to watch the source any longer.
+    /// The place to tidy up what the state knows of it. By default nothing.
+    fn failed(&mut self, error: &io::Error, cx: &mut Context<'_, S>) {
+        let _ = (error, cx);
+    }
+}
+
+impl<F, S, C> Handler<F, S> for C
+where
+    C: FnMut(&mut Source<'_, F>, &mut Context<'_, S>) -> io::Result<Next>,
+{
+    #[inline]
+    fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        self(source, cx)
+    }
+}
+
+/// A source and its handler, whatever their types are.
+pub(super) trait Bound<S> {
+    fn ready(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
+    fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
+    fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
+    fn failed(&mut self, error: &io::Error, cx: &mut Context<'_, S>);
+}
+
+/// A source and its handler. The reactor owns both.
+pub(super) struct Pair<F, H> {
+    pub(super) source: F,
+    pub(super) handler: H,
+}
+
+impl<F, S, H: Handler<F, S>> Bound<S> for Pair<F, H> {
+    fn ready(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        self.handler.ready(&mut Source::new(&mut self.source, io), cx)
+    }
+
+    fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        self.handler.timed_out(&mut Source::new(&mut self.source, io), cx)
+    }
+
+    fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        self.handler.winding_down(&mut Source::new(&mut self.source, io), cx)
+    }
+
+    fn failed(&mut self, error: &io::Error, cx: &mut Context<'_, S>) {
+        self.handler.failed(error, cx);
+    }
+}

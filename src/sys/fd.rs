@@ -1,0 +1,84 @@
+//! What a descriptor is, and how it reads and writes.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use super::check;
+
+/// Refuses a number that cannot be a descriptor's, before it becomes an index.
+pub(crate) fn check_number(fd: RawFd) -> io::Result<()> {
+    if fd < 0 {
+        let message = format!("{fd} is not a descriptor: it is negative");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    Ok(())
+}
+
+/// Refuses a descriptor that is not open, and names it. `fcntl(F_GETFL)` is the cheapest question
+/// that the kernel answers about a bare number.
+///
+/// A descriptor opened with `O_PATH` names a file without opening it. `fcntl` knows it; to the
+/// three calls it is closed.
+pub(crate) fn check_open(fd: RawFd) -> io::Result<()> {
+    check_number(fd)?;
+    // SAFETY: F_GETFL takes no pointer and changes nothing, whatever the number.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) });
+    match flags.map_err(|error| about(fd, error))? & libc::O_PATH {
+        0 => Ok(()),
+        _ => Err(about(fd, io::Error::from_raw_os_error(libc::EBADF))),
+    }
+}
+
+/// Whether a call failed because a descriptor is not open.
+pub(crate) fn is_bad_descriptor(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EBADF)
+}
+
+/// An error of the system with the descriptor it is about in its message. A closed descriptor is
+/// `InvalidInput`: the standard library has no kind of its own for it.
+pub(crate) fn about(fd: RawFd, error: io::Error) -> io::Error {
+    let kind = match error.kind() {
+        _ if is_bad_descriptor(&error) => io::ErrorKind::InvalidInput,
+        kind => kind,
+    };
+    io::Error::new(kind, format!("descriptor {fd}: {error}"))
+}
+
+/// Makes reads and writes return `WouldBlock` instead of sleeping (`O_NONBLOCK`). The flag belongs
+/// to the open file, and so is seen through every duplicate of the descriptor.
+pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let fd = fd.as_raw_fd();
+    // SAFETY: F_GETFL takes no pointer; the descriptor is borrowed, hence open.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
+    if flags & libc::O_NONBLOCK == 0 {
+        // SAFETY: F_SETFL takes a number; the descriptor is borrowed, hence open.
+        check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) })?;
+    }
+    Ok(())
+}
+
+/// Whether this is a TCP socket (`SO_PROTOCOL`, see `socket(7)`). What is no socket, or closed, is
+/// not.
+pub(crate) fn is_tcp(fd: RawFd) -> bool {
+    let mut protocol: libc::c_int = 0;
+    let mut size = size_of_val(&protocol) as libc::socklen_t;
+    // SAFETY: the option is an int; `protocol` has room for one and `size` says so; both outlive
+    // the call.
+    let answer = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_PROTOCOL,
+            (&raw mut protocol).cast(),
+            &mut size,
+        )
+    };
+    answer == 0 && protocol == libc::IPPROTO_TCP
+}
+
+/// mio's own descriptor, which it lends only as a number.
+#[cfg(feature = "mio")]
+pub(crate) fn of_mio(poll: &mio::Poll) -> BorrowedFd<'_> {
+    // SAFETY: the poll owns the descriptor, and outlives the borrow.
+    unsafe { BorrowedFd::borrow_raw(poll.as_raw_fd()) }
+}

@@ -1,0 +1,270 @@
+//! Holds `NOTES.md` to its word: each chapter's program prints what the course shows, and each
+//! statement about the three calls is asked of the kernel.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::net::SendFlags;
+use tripoll::selector::{
+    Deadline, EpollSelector, Events, Interest, SelectSelector, Selector, Token, Trigger,
+};
+use tripoll::sys::{self, Epoll, EpollFlags, PollFd, PollFlags, poll, select};
+
+const NOTES: &str = include_str!("../NOTES.md");
+const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
+
+// The chapters.
+
+#[test]
+fn every_chapter_prints_what_the_notes_show() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut chapters = 0;
+    for entry in folder.read_dir().unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        if let Some(name) = file.strip_suffix(".rs")
+            && name.starts_with("ch")
+        {
+            assert_eq!(output_of(name), shown_for(name), "{name}: left is printed, right is shown");
+            chapters += 1;
+        }
+    }
+    assert!(chapters >= 4, "the course has lost a chapter: {chapters}");
+}
+
+/// What an example prints, run to its end.
+fn output_of(example: &str) -> String {
+    let test = std::env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join("examples").join(example);
+    let output = Command::new(&program)
+        .output()
+        .unwrap_or_else(|error| panic!("{program:?}: {error}; `cargo build --examples` builds it"));
+    assert!(output.status.success(), "{example}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The block of output that the notes show after the command that runs an example.
+fn shown_for(example: &str) -> &'static str {
+    let command = format!("```sh\ncargo run --example {example}\n```\n\n```text\n");
+    let start = NOTES.find(&command).unwrap_or_else(|| panic!("NOTES.md has no {command}"));
+    let block = &NOTES[start + command.len()..];
+    &block[..block.find("```").unwrap()]
+}
+
+#[test]
+fn every_experiment_that_the_notes_name_is_here() {
+    let names: Vec<_> = NOTES.split("--test course ").skip(1).collect();
+    assert!(!names.is_empty());
+    for rest in names {
+        let name = rest.split(['`', '\n']).next().unwrap();
+        assert!(include_str!("course.rs").contains(&format!("fn {name}()")), "{name}");
+    }
+}
+
+// The statements, in the order of the notes.
+
+#[test]
+fn the_write_list_has_only_those_with_room() {
+    let (mut full, mut reader) = UnixStream::pair().unwrap();
+    let (idle, _other) = UnixStream::pair().unwrap();
+    let outputs = [full.as_raw_fd(), idle.as_raw_fd()];
+    let writable = || select(&[], &outputs, &[], AT_ONCE).unwrap().1;
+    assert_eq!(writable(), outputs);
+
+    full.set_nonblocking(true).unwrap();
+    let mut written = 0;
+    let error = loop {
+        match full.write(&[0; 4096]) {
+            Ok(count) => written += count,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    assert_eq!(writable(), [idle.as_raw_fd()], "after {written} bytes there is no more room");
+
+    reader.read_exact(&mut vec![0; written]).unwrap();
+    assert_eq!(writable(), outputs, "read away, there is room again");
+}
+
+#[test]
+fn the_third_list_has_urgent_data_and_no_errors() {
+    // An error: the peer closes with a byte unread, which Linux answers with a reset.
+    let (mut mine, theirs) = tcp_pair();
+    mine.write_all(b"!").unwrap();
+    sleep_until_readable(&theirs);
+    drop(theirs);
+    sleep_until_readable(&mine);
+    assert_eq!(lists(&mine), [true, true, false], "to read, to write, and not in the third list");
+    assert_eq!(mine.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+
+    // No error: one urgent byte.
+    let (mine, theirs) = tcp_pair();
+    rustix::net::send(&theirs, b"!", SendFlags::OOB).unwrap();
+    let except = [mine.as_raw_fd()];
+    assert_eq!(select(&[], &[], &except, None).unwrap().2, except);
+    assert_eq!(lists(&mine), [false, true, true], "nothing to read in the ordinary way");
+}
+
+#[test]
+fn select_takes_descriptor_5000() {
+    let limit = sys::raise_descriptor_limit(5_200).unwrap().soft;
+    assert!(limit >= 5_200, "the hard limit of descriptors is too low for this: {limit}");
+    let (low, mut theirs) = UnixStream::pair().unwrap();
+    let mine = rustix::io::fcntl_dupfd_cloexec(&low, 5_000).unwrap();
+
+    let inputs = [mine.as_raw_fd()];
+    assert!(inputs[0] >= 5_000);
+    assert_eq!(select(&inputs, &[], &[], AT_ONCE).unwrap().0, []);
+    theirs.write_all(b"!").unwrap();
+    assert_eq!(select(&inputs, &[], &[], AT_ONCE).unwrap().0, inputs);
+
+    // One descriptor is watched, and the limit of 1,024 is met already: it counts the number.
+    let refused = SelectSelector::strict()
+        .add(inputs[0], Token::from(0), Interest::READ, Trigger::Level)
+        .unwrap_err();
+    assert!(refused.to_string().contains("FD_SETSIZE ends at 1023"), "{refused}");
+}
+
+#[test]
+fn epoll_shares_no_memory_and_copies_what_it_tells() {
+    let (mut mine, mut theirs) = UnixStream::pair().unwrap();
+    let epoll = Epoll::new().unwrap();
+    epoll.add(mine.as_raw_fd(), EpollFlags::IN, 7).unwrap();
+    theirs.write_all(b"!").unwrap();
+    let mut events = Vec::with_capacity(8);
+    epoll.wait(&mut events, None).unwrap();
+
+    // Memory shared with the kernel would stand here under the name of the file it comes from.
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(maps.contains("[stack]") && !maps.contains("eventpoll"), "{maps}");
+
+    // A copy stays as it is when the truth changes.
+    mine.read_exact(&mut [0]).unwrap();
+    assert_eq!((events[0].flags(), events[0].data()), (EpollFlags::IN, 7));
+    epoll.wait(&mut events, AT_ONCE).unwrap();
+    assert!(events.is_empty());
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(size_of::<sys::EpollEvent>(), 12, "bytes are copied for each event");
+    }
+}
+
+#[test]
+fn an_edge_comes_again_with_new_data_and_with_modify() {
+    let (mut mine, mut theirs) = tcp_pair();
+    let epoll = Epoll::new().unwrap();
+    let flags = EpollFlags::IN | EpollFlags::ET;
+    epoll.add(mine.as_raw_fd(), flags, 0).unwrap();
+    let told = |timeout| {
+        let mut events = Vec::with_capacity(8);
+        epoll.wait(&mut events, timeout).unwrap();
+        !events.is_empty()
+    };
+
+    theirs.write_all(b"ab").unwrap();
+    assert!(told(None));
+    mine.read_exact(&mut [0]).unwrap();
+    assert!(is_readable(&mine) && !told(AT_ONCE), "half an action counts as none: a stall");
+    theirs.write_all(b"c").unwrap();
+    assert!(told(None), "new data is a new edge, though the old was not used up");
+    assert!(is_readable(&mine) && !told(AT_ONCE), "and once more a stall");
+    epoll.modify(mine.as_raw_fd(), flags, 0).unwrap();
+    assert!(told(AT_ONCE), "a change of interest tells what is so now, on edge too");
+}
+
+#[test]
+fn on_edge_the_write_interest_can_stay() {
+    let (mine, _theirs) = UnixStream::pair().unwrap();
+    let times_told = |trigger| {
+        let epoll = Epoll::new().unwrap();
+        epoll.add(mine.as_raw_fd(), EpollFlags::OUT | trigger, 0).unwrap();
+        let mut events = Vec::with_capacity(8);
+        (0..10)
+            .filter(|_| {
+                epoll.wait(&mut events, AT_ONCE).unwrap();
+                !events.is_empty()
+            })
+            .count()
+    };
+    assert_eq!(times_told(EpollFlags::empty()), 10, "by level an idle socket is always writable");
+    assert_eq!(times_told(EpollFlags::ET), 1);
+}
+
+#[test]
+fn a_file_is_always_ready_and_epoll_refuses_it() {
+    let mut file = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/NOTES.md")).unwrap();
+    file.read_to_end(&mut Vec::new()).unwrap();
+    assert_eq!(lists(&file), [true, true, false], "at its end, and not even open for writing");
+    let refused = Epoll::new().unwrap().add(file.as_raw_fd(), EpollFlags::IN, 0).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+
+    // One rung higher the difference is gone.
+    let mut selector = EpollSelector::new().unwrap();
+    selector.add(file.as_raw_fd(), Token::from(7), Interest::READ, Trigger::Level).unwrap();
+    let mut events = Events::new();
+    selector.wait(&mut events, Deadline::Never).unwrap();
+    assert!(events.iter().all(|event| event.is_readable()) && events.len() == 1, "{events:?}");
+}
+
+// The architecture.
+
+#[test]
+#[cfg(feature = "mio")]
+fn the_table_of_differences_is_what_the_selectors_say() {
+    use tripoll::selector::{Backend, Caps, Cost, Readiness};
+
+    let row = |what: &str, cell: &dyn Fn(Caps) -> String| {
+        let cells: Vec<_> =
+            Backend::ALL.iter().map(|backend| cell(backend.selector().unwrap().caps())).collect();
+        let row = format!("| {what} | {} |\n", cells.join(" | "));
+        assert!(NOTES.contains(&row), "NOTES.md has not the row {row}");
+    };
+    let yes = |yes| String::from(if yes { "yes" } else { "no" });
+    let why = Readiness::HANGUP | Readiness::ERROR | Readiness::READ_CLOSED;
+
+    row("triggers", &|caps| {
+        caps.triggers.iter().map(Trigger::to_string).collect::<Vec<_>>().join(", ")
+    });
+    row("says why (hang-up, error, half-close)", &|caps| yes(caps.reports.contains(why)));
+    row("says that a number is closed", &|caps| yes(caps.reports.contains(Readiness::INVALID)));
+    row("cost of a wait grows with", &|caps| match caps.wait_cost {
+        Cost::PerReady => "what is ready".into(),
+        _ => "what is watched".into(),
+    });
+    row("a change of interest is a system call", &|caps| yes(caps.change_is_a_system_call));
+    row("largest descriptor", &|caps| {
+        caps.largest_descriptor.map_or("any".into(), |largest| largest.to_string())
+    });
+    row("a deadline's finest step", &|caps| format!("{:?}", caps.precision));
+    assert_eq!(SelectSelector::strict().caps().largest_descriptor, Some(1_023));
+}
+
+/// In which of select's three lists a descriptor comes back at once.
+fn lists(descriptor: &impl AsRawFd) -> [bool; 3] {
+    let fd = [descriptor.as_raw_fd()];
+    let (r, w, e) = select(&fd, &fd, &fd, AT_ONCE).unwrap();
+    [r, w, e].map(|list| list == fd)
+}
+
+fn is_readable(descriptor: &impl AsRawFd) -> bool {
+    let mut lines = [PollFd::new(descriptor.as_raw_fd(), PollFlags::IN)];
+    poll(&mut lines, AT_ONCE).unwrap() == 1
+}
+
+fn sleep_until_readable(descriptor: &impl AsRawFd) {
+    poll(&mut [PollFd::new(descriptor.as_raw_fd(), PollFlags::IN)], None).unwrap();
+}
+
+/// Two ends of a TCP connection on this machine.
+fn tcp_pair() -> (TcpStream, TcpStream) {
+    let pair = || -> io::Result<_> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let theirs = TcpStream::connect(listener.local_addr()?)?;
+        Ok((listener.accept()?.0, theirs))
+    };
+    pair().unwrap()
+}

@@ -132,7 +132,7 @@ fn check_segment(report: &Value, line: &Value, segment: &Value, sentence: &str) 
     // Four calls a point, in one order: select, poll, epoll level, epoll edge.
     let here: Vec<Vec<f64>> =
         here.map(|cell| serde_json::from_value(cell["samples_cpu_ns"].clone()).unwrap()).collect();
-    assert!(!here.is_empty() && here.len() % 4 == 0);
+    assert!(!here.is_empty() && here.len().is_multiple_of(4));
     for calls in here.chunks(4) {
         let ratio = |a: usize, b: usize| Estimate::of_ratio(&calls[a], &calls[b]).median;
         let [scanning, listed] =

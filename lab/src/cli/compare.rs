@@ -25,7 +25,6 @@ pub(super) fn run(quick: bool, json: Option<&Path>) -> Result<(), Failure> {
     let machine = Machine::pinned()?;
     let progress = progress(&plan);
     let cells = measure(&plan, &pipes, |step| {
-        progress.set_length(step.of as u64);
         progress.set_position(step.done as u64);
         progress.set_message(place(&plan, step));
         if stop.load(Ordering::Relaxed) {
@@ -75,7 +74,7 @@ fn progress(plan: &Plan) -> ProgressBar {
     }
     let style = ProgressStyle::with_template("{bar:30} {percent:>3} %, {eta} left · {msg}")
         .expect("a template that has been seen to work");
-    ProgressBar::new(1).with_style(style.progress_chars("█▉▊▋▌▍▎▏ "))
+    ProgressBar::new(plan.runs() as u64).with_style(style.progress_chars("█▉▊▋▌▍▎▏ "))
 }
 
 fn place(plan: &Plan, Step { round, point, .. }: Step) -> String {

@@ -7,6 +7,8 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 use tripoll::sys::descriptor_limit;
 
+use super::words::grouped;
+
 /// What a figure means nothing without.
 #[derive(Debug, Clone, Serialize)]
 pub struct Machine {
@@ -53,6 +55,6 @@ impl fmt::Display for Machine {
             Some(cpu) => write!(f, "pinned to CPU {cpu}")?,
             None => f.write_str("could not be pinned to one")?,
         }
-        write!(f, " · {} descriptors allowed", self.descriptor_limit)
+        write!(f, " · {} descriptors allowed", grouped(self.descriptor_limit as usize))
     }
 }

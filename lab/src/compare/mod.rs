@@ -22,5 +22,5 @@ mod words;
 
 pub use machine::Machine;
 pub use plan::{Call, LeftOut, Plan, Point};
-pub use report::Report;
+pub use report::{Axis, Config, Cost, Figure, Line, Report, Times};
 pub use runner::{Cell, Ended, Step, measure};

@@ -162,6 +162,12 @@ impl Plan {
         self.points.iter().map(|point| point.n()).max().unwrap_or(0)
     }
 
+    /// How many runs there are: everybody once at each point in each round, and in one round before
+    /// them which finds out how long a run is.
+    pub fn runs(&self) -> usize {
+        self.points.len() * Call::contenders().count() * (self.rounds + 1)
+    }
+
     /// The points at which one pipe of the ring is ready, by how many are watched.
     pub fn lonely(&self) -> impl Iterator<Item = (usize, Point)> {
         self.points.iter().filter_map(|&point| match point {

@@ -49,12 +49,22 @@ pub struct Config {
 pub struct Line {
     /// Through which layer.
     pub layer: &'static str,
-    /// What grows along the line: `watched` or `ready`.
-    pub along: &'static str,
-    /// What stays: how many are ready if `along` is watched, how many are watched if it is ready.
+    /// What grows along the line.
+    pub along: Axis,
+    /// How many of the other there are at each point.
     pub fixed: usize,
     /// Who is cheapest where.
     pub segments: Vec<Segment>,
+}
+
+/// What grows along a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Axis {
+    /// Descriptors watched, one of them ready.
+    Watched,
+    /// Descriptors ready, of so many watched.
+    Ready,
 }
 
 /// What our layer costs for one call.
@@ -106,17 +116,16 @@ pub struct Figure {
 impl Report {
     /// Draws the conclusions from what [`measure`](super::measure) returned for `plan`.
     pub fn new(plan: &Plan, machine: Machine, cells: &[Cell]) -> Self {
-        let line = |layer: Layer, along: &'static str| {
-            let points: Vec<_> = match along {
-                "watched" => plan.lonely().collect(),
-                _ => plan.shares().collect(),
+        let line = |layer: Layer, along: Axis| {
+            let (fixed, points): (usize, Vec<_>) = match along {
+                Axis::Watched => (1, plan.lonely().collect()),
+                Axis::Ready => (plan.share_n, plan.shares().collect()),
             };
-            let fixed = if along == "watched" { 1 } else { plan.share_n };
             let segments = segments(&along_of(cells, &points, layer));
             Line { layer: layer.name(), along, fixed, segments }
         };
-        let ours = ["watched", "ready"].map(|along| line(Layer::Selector, along));
-        let bare = ["watched", "ready"].map(|along| line(Layer::Raw, along));
+        let ours = [Axis::Watched, Axis::Ready].map(|along| line(Layer::Selector, along));
+        let bare = [Axis::Watched, Axis::Ready].map(|along| line(Layer::Raw, along));
         let costs: Vec<Cost> = Call::ALL.into_iter().filter_map(|call| cost(cells, call)).collect();
         let sentences =
             words::sentences(ours.each_ref(), bare.each_ref(), widest_watch(cells), &costs);

@@ -42,10 +42,8 @@ pub(super) fn samples(cells: &[Cell], point: Point, call: Call, layer: Layer) ->
 /// How far the measuring is.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
-    /// Stretches done, of [`Step::of`].
+    /// Runs done, of [`Plan::runs`].
     pub done: usize,
-    /// Stretches in all.
-    pub of: usize,
     /// Round 0 finds out how many events a stretch has, and is not counted.
     pub round: usize,
     /// What comes next.
@@ -67,7 +65,7 @@ impl From<io::Error> for Ended {
     }
 }
 
-/// Measures everything that the plan has, on the same `pipes`. Before each stretch `step` is told,
+/// Measures everything that the plan has, on the same `pipes`. Before each run `step` is told,
 /// and may end it all.
 ///
 /// # Errors
@@ -84,8 +82,7 @@ pub fn measure(
         .flat_map(|&point| Call::contenders().map(move |contender| new_cell(point, contender)))
         .collect();
     let at_a_point = Call::contenders().count();
-    let mut next =
-        Step { done: 0, of: cells.len() * (plan.rounds + 1), round: 0, point: plan.points[0] };
+    let mut done = 0;
     let mut dice = Dice::default();
 
     for round in 0..=plan.rounds {
@@ -96,15 +93,14 @@ pub fn measure(
             }
             for index in order {
                 let cell = &mut cells[index];
-                next = Step { round, point: cell.point, ..next };
-                if step(next).is_break() {
+                if step(Step { done, round, point: cell.point }).is_break() {
                     return Err(Ended::Stopped);
                 }
                 match round {
                     0 => calibrate(cell, plan.stretch, pipes)?,
                     _ => cell.take(run(cell, cell.events, pipes)?),
                 }
-                next.done += 1;
+                done += 1;
             }
         }
     }

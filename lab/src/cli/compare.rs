@@ -20,6 +20,7 @@ pub(super) fn run(quick: bool, json: Option<&Path>) -> Result<(), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))?;
 
+    Pipes::check(1)?;
     let plan = Plan::new(quick, Pipes::most()?);
     let pipes = Pipes::open(plan.pipes())?;
     let machine = Machine::pinned()?;

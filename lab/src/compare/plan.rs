@@ -109,7 +109,7 @@ pub struct LeftOut {
 /// What is measured, and how often.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// How often the whole plan is gone round.
+    /// How often the whole plan is gone round, at least once.
     pub rounds: usize,
     /// How long each contender is measured at each point in each round.
     pub stretch: Duration,

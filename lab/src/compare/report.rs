@@ -158,6 +158,9 @@ impl Report {
             let row = words::left_out(row, self.machine.descriptor_limit, most);
             let _ = writeln!(text, "{}", wrapped(&row));
         }
+        if cfg!(debug_assertions) {
+            text.push_str("These are the figures of a debug build: ask again with --release.\n");
+        }
         let _ = write!(text, "\n{}", self.tables);
         let Config { rounds, stretch_ms, .. } = self.config;
         let _ = writeln!(

@@ -45,7 +45,7 @@ fn clauses(
     label: impl Fn(usize) -> String,
     full: impl Fn(usize) -> String,
 ) -> String {
-    let last = segments.len() - 1;
+    let Some(last) = segments.len().checked_sub(1) else { return "not measured".to_string() };
     let mut verb_said = false;
     let mut listed_before = false;
     let clauses: Vec<String> = segments

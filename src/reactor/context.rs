@@ -1,5 +1,6 @@
 //! The reactor as a handler sees it: everything but the turn.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
@@ -32,9 +33,18 @@ pub(super) struct Core<S> {
     /// Whose place among the handlers is to be filled or cleared as soon as none of them runs.
     pub(super) moves: Vec<Move<S>>,
     pub(super) is_winding_down: bool,
-    /// Who is still to be told that the reactor is winding down.
-    pub(super) leaving: Vec<Token>,
+    /// Who is to be told something that the kernel does not know.
+    pub(super) notices: VecDeque<(Token, Notice)>,
+    /// What sources are read into that have no buffer of their own.
+    scratch: Vec<u8>,
     pub(super) counters: Counters,
+}
+
+/// What a source is told by the reactor itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Notice {
+    Added,
+    WindingDown,
 }
 
 /// What a timer runs.
@@ -73,8 +83,9 @@ impl<S: 'static> Context<'_, S> {
             Ok(token) => {
                 let pair = Box::new(Pair { source, handler });
                 self.core.moves.push(Move::In(token.index() as usize, pair));
+                self.core.notices.push_back((token, Notice::Added));
                 if self.core.is_winding_down {
-                    self.core.leaving.push(token);
+                    self.core.notices.push_back((token, Notice::WindingDown));
                 }
                 Ok(token)
             }
@@ -158,13 +169,14 @@ impl<S: 'static> Context<'_, S> {
             return;
         }
         self.core.is_winding_down = true;
-        self.core.leaving.extend(self.core.registry.tokens());
+        let Core { registry, notices, .. } = &mut *self.core;
+        notices.extend(registry.tokens().map(|token| (token, Notice::WindingDown)));
         if let Some(end) = Instant::now().checked_add(grace) {
             self.set_timer(end, |cx| cx.stop());
         }
     }
 
-    /// Stops the loop when this handler has returned; see [`Handle::stop`].
+    /// Stops the loop when this turn has ended; see [`Handle::stop`].
     pub fn stop(&mut self) {
         self.core.shared.stop();
     }
@@ -195,6 +207,19 @@ impl<S: 'static> Context<'_, S> {
         self.core.registry.switch_to(selector)?;
         self.core.counters.switches += 1;
         Ok(())
+    }
+
+    /// Lends the buffer that all of a reactor's connections read into, so that an idle one owns
+    /// none. To be [given back](Self::return_scratch).
+    pub(crate) fn lend_scratch(&mut self) -> Vec<u8> {
+        let mut scratch = std::mem::take(&mut self.core.scratch);
+        scratch.resize(SCRATCH, 0);
+        scratch
+    }
+
+    /// Takes the buffer back.
+    pub(crate) fn return_scratch(&mut self, scratch: Vec<u8>) {
+        self.core.scratch = scratch;
     }
 
     /// The name of the backend that is asked now.
@@ -234,7 +259,23 @@ impl<S: 'static> Context<'_, S> {
     }
 }
 
+/// The size of the common read buffer.
+const SCRATCH: usize = 64 << 10;
+
 impl<S> Core<S> {
+    pub(super) fn new(registry: Registry, shared: Shared<S>) -> Self {
+        Core {
+            registry,
+            timers: Timers::new(),
+            shared: Arc::new(shared),
+            moves: Vec::new(),
+            is_winding_down: false,
+            notices: VecDeque::new(),
+            scratch: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
     /// Forgets a source, which is closed when none of the handlers runs. False if it is gone.
     pub(super) fn remove(&mut self, token: Token) -> bool {
         let Some(entry) = self.registry.remove(token) else { return false };

@@ -40,6 +40,16 @@ pub trait Handler<F, S = ()> {
     /// is removed and closed.
     fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next>;
 
+    /// The source has been added: called once, in the turn in which it came, before anything else.
+    ///
+    /// # Errors
+    ///
+    /// As [`ready`](Self::ready). By default nothing is done.
+    fn added(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        let _ = (source, cx);
+        Ok(Next::Keep)
+    }
+
     /// The deadline that was set for the source with [`Context::set_deadline`] has come.
     ///
     /// # Errors
@@ -90,6 +100,7 @@ where
 /// A source and its handler, whatever their types are.
 pub(super) trait Bound<S> {
     fn ready(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
+    fn added(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
     fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
     fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
     fn failed(&mut self, error: &io::Error, cx: &mut Context<'_, S>);
@@ -104,6 +115,10 @@ pub(super) struct Pair<F, H> {
 impl<F, S, H: Handler<F, S>> Bound<S> for Pair<F, H> {
     fn ready(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {
         self.handler.ready(&mut Source::new(&mut self.source, io), cx)
+    }
+
+    fn added(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        self.handler.added(&mut Source::new(&mut self.source, io), cx)
     }
 
     fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {

@@ -6,17 +6,15 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::alarm::Alarm;
-use super::context::{Core, Move, Ring};
+use super::context::{Core, Move, Notice, Ring};
 use super::handle::{Job, Shared};
 use super::handler::{Bound, Handler, Next};
 use super::io::Io;
 use super::probe::{Dispatch, Probe};
 use super::registry::{Registry, Told};
-use super::timers::Timers;
 use super::{AddError, Budget, Builder, Context, Counters, Handle};
 use crate::selector::Selector;
 use crate::{Backend, Deadline, Event, Events, Interest, Token, Trigger};
@@ -94,15 +92,7 @@ impl<S: 'static> Reactor<S> {
         registry.add_own(shared.bell().as_fd(), BELL)?;
         registry.add_own(alarm.as_fd(), ALARM)?;
         Ok(Reactor {
-            core: Core {
-                registry,
-                timers: Timers::new(),
-                shared: Arc::new(shared),
-                moves: Vec::new(),
-                is_winding_down: false,
-                leaving: Vec::new(),
-                counters: Counters::default(),
-            },
+            core: Core::new(registry, shared),
             handlers: Vec::new(),
             state,
             alarm,
@@ -290,7 +280,7 @@ impl<S: 'static> Reactor<S> {
         let is_awake = deadline == Deadline::Now
             || !turn.ready.is_empty()
             || !turn.failed.is_empty()
-            || !core.leaving.is_empty()
+            || !core.notices.is_empty()
             || core.shared.is_stopped()
             || !core.shared.fall_asleep();
         let deadline = if is_awake { Deadline::Now } else { deadline };
@@ -336,8 +326,13 @@ impl<S: 'static> Reactor<S> {
             job(&mut self.context());
             self.settle();
         }
-        while let Some(token) = self.core.leaving.pop() {
-            self.call_unasked(token, |bound, io, cx| bound.winding_down(io, cx));
+        while let Some((token, notice)) = self.core.notices.pop_front() {
+            match notice {
+                Notice::Added => self.call_unasked(token, |bound, io, cx| bound.added(io, cx)),
+                Notice::WindingDown => {
+                    self.call_unasked(token, |bound, io, cx| bound.winding_down(io, cx));
+                }
+            }
         }
         while let Some((token, error)) = self.turn.failed.pop() {
             self.fail(token, error);
@@ -441,7 +436,7 @@ impl<S: 'static> Reactor<S> {
                 self.core.remove(io.token);
             }
             Err(error) if is_no_error(&error) => {}
-            Err(error) => self.turn.failed.push((io.token, error)),
+            Err(error) => self.fail(io.token, error),
         }
         self.core.registry.take_back(io, disarm);
         if !self.core.moves.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -20,7 +20,7 @@ pub struct Pipes {
     writers: Vec<OwnedFd>,
 }
 
-/// Descriptors that are kept for everything which is not a pipe of ours.
+/// Descriptors, the lowest, that are left to everything which is not a pipe of ours.
 const RESERVED: u64 = 20;
 
 impl Pipes {
@@ -35,10 +35,10 @@ impl Pipes {
         let mut pipes = Pipes { readers: Vec::with_capacity(n), writers: Vec::with_capacity(n) };
         for _ in 0..n {
             let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-            // Out of the way, so that the next reading end gets the number which follows.
-            let first = pipes.readers.first().unwrap_or(&reader);
-            let above = first.as_raw_fd() + n as i32;
-            pipes.writers.push(fcntl_dupfd_cloexec(&writer, above)?);
+            // Off the low numbers, among which others hold some, to where there are no gaps.
+            let reader = fcntl_dupfd_cloexec(&reader, RESERVED as RawFd)?;
+            let first = pipes.readers.first().unwrap_or(&reader).as_raw_fd();
+            pipes.writers.push(fcntl_dupfd_cloexec(&writer, first + n as RawFd)?);
             pipes.readers.push(reader);
         }
         Ok(pipes)

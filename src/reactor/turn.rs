@@ -415,16 +415,16 @@ impl<S: 'static> Reactor<S> {
         counters.cut_off += u64::from(io.cut_off);
         let mut disarm = false;
         match next {
-            Ok(Next::Keep) => {
-                counters.idle += u64::from(io.operations == 0 && io.wanted == io.wanted_before);
-            }
+            Ok(Next::Done) if io.cut_off => {} // it took the budget's WouldBlock for the kernel's
             Ok(Next::Done) => io.ready.remove(io.wanted_before),
             Ok(Next::Disarm) => disarm = true,
             Ok(Next::Remove) => {
                 self.core.remove(io.token);
             }
-            Err(error) if is_no_error(&error) => {}
-            Err(error) => self.turn.failed.push((io.token, error)),
+            Err(error) if !is_no_error(&error) => self.turn.failed.push((io.token, error)),
+            Ok(Next::Keep) | Err(_) => {
+                counters.idle += u64::from(io.operations == 0 && io.wanted == io.wanted_before);
+            }
         }
         self.core.registry.take_back(io, disarm);
         if !self.core.moves.is_empty() {

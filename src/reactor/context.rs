@@ -1,5 +1,6 @@
 //! The reactor as a handler sees it: everything but the turn.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
@@ -30,7 +31,7 @@ pub(super) struct Core<S> {
     pub(super) timers: Timers<Ring<S>>,
     pub(super) shared: Arc<Shared<S>>,
     /// Whose place among the handlers is to be filled or cleared as soon as none of them runs.
-    pub(super) moves: Vec<Move<S>>,
+    pub(super) moves: VecDeque<Move<S>>,
     pub(super) counters: Counters,
 }
 
@@ -69,7 +70,7 @@ impl<S: 'static> Context<'_, S> {
         match self.core.registry.add(source.as_fd(), interest) {
             Ok(token) => {
                 let pair = Box::new(Pair { source, handler });
-                self.core.moves.push(Move::In(token.index() as usize, pair));
+                self.core.moves.push_back(Move::In(token.index() as usize, pair));
                 Ok(token)
             }
             Err(error) => Err(AddError { source, error }),
@@ -220,7 +221,7 @@ impl<S> Core<S> {
         if let Some(deadline) = entry.deadline {
             self.timers.take(deadline);
         }
-        self.moves.push(Move::Out(token.index() as usize));
+        self.moves.push_back(Move::Out(token.index() as usize));
         true
     }
 

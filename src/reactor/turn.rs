@@ -51,6 +51,7 @@ struct Turn<S> {
     next_ready: usize,
     due: VecDeque<super::TimerId>,
     jobs: std::vec::IntoIter<Job<S>>,
+    /// Who is to end before anybody is called: whom the kernel would not have, and who panicked.
     failed: Vec<(Token, io::Error)>,
     /// Whose handler is running.
     running: Option<Token>,
@@ -98,7 +99,7 @@ impl<S: 'static> Reactor<S> {
                 registry,
                 timers: Timers::new(),
                 shared: Arc::new(shared),
-                moves: Vec::new(),
+                moves: VecDeque::new(),
                 counters: Counters::default(),
             },
             handlers: Vec::new(),
@@ -246,7 +247,6 @@ impl<S: 'static> Reactor<S> {
         self.prepare();
         self.wait(deadline)?;
         Self::call_hooks(&mut self.after_wait, &mut self.core, &mut self.state);
-        self.settle();
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve())) {
             self.note_panic(&*panic);
         }
@@ -276,7 +276,7 @@ impl<S: 'static> Reactor<S> {
             },
             |token, error| turn.failed.push((token, error)),
         );
-        turn.ready.clear();
+        turn.ready.drain(..turn.next_ready); // all of them, unless the turn before broke off
         turn.next_ready = 0;
         core.registry.take_ready(&mut turn.ready);
     }
@@ -311,6 +311,10 @@ impl<S: 'static> Reactor<S> {
     /// goes on where it was.
     #[inline]
     fn serve(&mut self) {
+        self.settle();
+        while let Some((token, error)) = self.turn.failed.pop() {
+            self.fail(token, error);
+        }
         while let Some(event) = self.turn.events.at(self.turn.next_event) {
             self.turn.next_event += 1;
             match self.core.registry.tell(event, self.budget) {
@@ -332,9 +336,6 @@ impl<S: 'static> Reactor<S> {
         while let Some(job) = self.turn.jobs.next() {
             job(&mut self.context());
             self.settle();
-        }
-        while let Some((token, error)) = self.turn.failed.pop() {
-            self.fail(token, error);
         }
     }
 
@@ -421,7 +422,7 @@ impl<S: 'static> Reactor<S> {
             Ok(Next::Remove) => {
                 self.core.remove(io.token);
             }
-            Err(error) if !is_no_error(&error) => self.turn.failed.push((io.token, error)),
+            Err(error) if !is_no_error(&error) => self.fail(io.token, error),
             Ok(Next::Keep) | Err(_) => {
                 counters.idle += u64::from(io.operations == 0 && io.wanted == io.wanted_before);
             }
@@ -437,7 +438,8 @@ impl<S: 'static> Reactor<S> {
 
     /// Fills and clears the places of those that came and went while a handler was running.
     fn settle(&mut self) {
-        for place in self.core.moves.drain(..) {
+        // One by one: a source may panic when it is dropped, and the others must not be lost.
+        while let Some(place) = self.core.moves.pop_front() {
             match place {
                 Move::In(index, bound) => {
                     if index >= self.handlers.len() {
@@ -476,7 +478,6 @@ impl<S: 'static> Reactor<S> {
             .unwrap_or("no message");
         let message = format!("panicked: {said}");
         log::error!(target: "tripoll", "{message}");
-        self.settle();
         if let Some(token) = self.turn.running.take() {
             self.turn.failed.push((token, io::Error::other(message)));
         }

@@ -92,6 +92,19 @@ pub fn assert_quiet<S: 'static>(reactor: &mut Reactor<S>) {
     assert!((1..=2).contains(&waits), "{waits} system calls for one turn"); // one may ask first
 }
 
+/// Turns until the kernel has nothing more to tell, which concerns nobody: an edge is told of what
+/// nobody wants (yet), when a source is added or its interest changes.
+pub fn let_settle<S: 'static>(reactor: &mut Reactor<S>) {
+    for _ in 0..10 {
+        let before = reactor.counters().events;
+        assert_eq!(reactor.turn(Deadline::Now).unwrap(), 0, "somebody was called");
+        if reactor.counters().events == before {
+            return;
+        }
+    }
+    panic!("it spins: {:?}", reactor.counters());
+}
+
 /// How much more there is of `count` than before.
 pub fn grown(after: Counters, before: Counters, count: impl Fn(Counters) -> u64) -> u64 {
     count(after) - count(before)

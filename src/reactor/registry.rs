@@ -207,7 +207,7 @@ impl Registry {
 
     /// Watches a source, at once.
     pub(super) fn add(&mut self, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Token> {
-        sys::set_nonblocking(fd)?;
+        sys::set_nonblocking(fd).map_err(|error| sys::about(fd.as_raw_fd(), error))?;
         let fd = fd.as_raw_fd();
         let mut entry = Entry {
             fd,

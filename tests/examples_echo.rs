@@ -39,7 +39,7 @@ fn a_mebibyte_in_one_go_comes_back_and_then_the_end() {
         let mut received = Vec::new();
         thread::scope(|scope| {
             scope.spawn(|| {
-                writer.write_all(&sent).unwrap();
+                writer.write_all(sent).unwrap();
                 writer.shutdown(Shutdown::Write).unwrap();
             });
             client.read_to_end(&mut received).unwrap();
@@ -173,7 +173,7 @@ fn who_leaves_in_whatever_way_leaves_nothing_behind() {
         drop(server.connect()); // without a word
         reset(server.connect());
         let mut client = server.connect(); // with an answer unread, which is a reset too
-        client.write_all(&pattern(10_000)).unwrap();
+        client.write_all(pattern(10_000)).unwrap();
         client.peek(&mut [0]).unwrap();
         drop(client);
         let mut client = server.connect(); // in the middle of it all
@@ -291,7 +291,7 @@ fn what_was_sent_before_the_signal_comes_back() {
         let mut client = server.connect();
         assert_served(&mut client);
         server.signal(Signal::STOP);
-        client.write_all(&sent).unwrap();
+        client.write_all(sent).unwrap();
         await_that("it has come", || bytes_on_the_way(&client) == 0);
         server.signal(Signal::TERM);
         server.stop(Signal::CONT).assert_graceful();
@@ -374,7 +374,7 @@ fn it_listens_at_a_path_and_takes_it_away() {
         let mut received = Vec::new();
         thread::scope(|scope| {
             scope.spawn(|| {
-                writer.write_all(&sent).unwrap();
+                writer.write_all(sent).unwrap();
                 writer.shutdown(Shutdown::Write).unwrap();
             });
             client.read_to_end(&mut received).unwrap();

@@ -5,10 +5,11 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -218,9 +219,7 @@ impl Stopped {
 /// Whether a process ends before so much time has passed.
 fn ends_within(child: &Child, time: Duration) -> bool {
     let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).unwrap();
-    poll(&mut [PollFd::new(std::os::fd::AsRawFd::as_raw_fd(&process), PollFlags::IN)], Some(time))
-        .unwrap()
-        == 1
+    poll(&mut [PollFd::new(process.as_raw_fd(), PollFlags::IN)], Some(time)).unwrap() == 1
 }
 
 /// Waits for what must come about.
@@ -233,13 +232,14 @@ pub fn await_that(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Bytes in an order that shows when some are lost, doubled or swapped.
-pub fn pattern(len: usize) -> Vec<u8> {
+/// Bytes in an order that shows when some are lost, doubled or swapped: up to 50 MiB of them.
+pub fn pattern(len: usize) -> &'static [u8] {
     const PERIOD: u32 = 65_521; // prime: no buffer's size divides it, nor it any
-    let period: Vec<_> = (0..PERIOD).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let mut bytes = period.repeat(len.div_ceil(PERIOD as usize));
-    bytes.truncate(len);
-    bytes
+    static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let period = (0..PERIOD).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
+        period.collect::<Vec<_>>().repeat((50 << 20) / PERIOD as usize + 1)
+    });
+    &BYTES[..len]
 }
 
 /// Closes a connection the hard way: the other end is told with a reset.

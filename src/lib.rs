@@ -6,6 +6,7 @@
 //!
 //! | rung | module | what it knows |
 //! |---|---|---|
+//! | 5 | [`net`] | ready-made handlers: a listener that survives, a connection that loses nothing |
 //! | 3 | [`reactor`] | **who must be told**: handlers, timers and wakers, the same on every backend and trigger |
 //! | 2 | [`selector`] | **which are ready**: one trait; select, poll, epoll and mio behind it |
 //! | 1 | [`sys`] | the three calls themselves, and all of the crate's `unsafe` |
@@ -16,6 +17,7 @@
 //!
 //! `mio` (on by default) adds [`selector::MioSelector`].
 
+pub mod net;
 pub mod reactor;
 pub mod selector;
 pub mod sys;

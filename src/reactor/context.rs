@@ -1,10 +1,11 @@
 //! The reactor as a handler sees it: everything but the turn.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::handle::Shared;
 use super::handler::{Bound, Pair};
@@ -31,7 +32,19 @@ pub(super) struct Core<S> {
     pub(super) shared: Arc<Shared<S>>,
     /// Whose place among the handlers is to be filled or cleared as soon as none of them runs.
     pub(super) moves: Vec<Move<S>>,
+    pub(super) is_winding_down: bool,
+    /// Who is to be told something that the kernel does not know.
+    pub(super) notices: VecDeque<(Token, Notice)>,
+    /// What sources are read into that have no buffer of their own.
+    scratch: Vec<u8>,
     pub(super) counters: Counters,
+}
+
+/// What a source is told by the reactor itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Notice {
+    Added,
+    WindingDown,
 }
 
 /// What a timer runs.
@@ -70,6 +83,10 @@ impl<S: 'static> Context<'_, S> {
             Ok(token) => {
                 let pair = Box::new(Pair { source, handler });
                 self.core.moves.push(Move::In(token.index() as usize, pair));
+                self.core.notices.push_back((token, Notice::Added));
+                if self.core.is_winding_down {
+                    self.core.notices.push_back((token, Notice::WindingDown));
+                }
                 Ok(token)
             }
             Err(error) => Err(AddError { source, error }),
@@ -143,7 +160,23 @@ impl<S: 'static> Context<'_, S> {
         self.core.timers.take(id).is_some()
     }
 
-    /// Stops the loop when this handler has returned; see [`Handle::stop`].
+    /// Ends in good order: every source's handler is told once
+    /// ([`Handler::winding_down`]) and may take its time to finish what is owed; the loop stops when
+    /// the last source is gone, and at the latest after `grace`. A source that is added from now on
+    /// is told as soon as it is there. Winding down once more changes nothing.
+    pub fn wind_down(&mut self, grace: Duration) {
+        if self.core.is_winding_down {
+            return;
+        }
+        self.core.is_winding_down = true;
+        let Core { registry, notices, .. } = &mut *self.core;
+        notices.extend(registry.tokens().map(|token| (token, Notice::WindingDown)));
+        if let Some(end) = Instant::now().checked_add(grace) {
+            self.set_timer(end, |cx| cx.stop());
+        }
+    }
+
+    /// Stops the loop when this turn has ended; see [`Handle::stop`].
     pub fn stop(&mut self) {
         self.core.shared.stop();
     }
@@ -174,6 +207,19 @@ impl<S: 'static> Context<'_, S> {
         self.core.registry.switch_to(selector)?;
         self.core.counters.switches += 1;
         Ok(())
+    }
+
+    /// Lends the buffer that all of a reactor's connections read into, so that an idle one owns
+    /// none. To be [given back](Self::return_scratch).
+    pub(crate) fn lend_scratch(&mut self) -> Vec<u8> {
+        let mut scratch = std::mem::take(&mut self.core.scratch);
+        scratch.resize(SCRATCH, 0);
+        scratch
+    }
+
+    /// Takes the buffer back.
+    pub(crate) fn return_scratch(&mut self, scratch: Vec<u8>) {
+        self.core.scratch = scratch;
     }
 
     /// The name of the backend that is asked now.
@@ -213,7 +259,23 @@ impl<S: 'static> Context<'_, S> {
     }
 }
 
+/// The size of the common read buffer.
+const SCRATCH: usize = 64 << 10;
+
 impl<S> Core<S> {
+    pub(super) fn new(registry: Registry, shared: Shared<S>) -> Self {
+        Core {
+            registry,
+            timers: Timers::new(),
+            shared: Arc::new(shared),
+            moves: Vec::new(),
+            is_winding_down: false,
+            notices: VecDeque::new(),
+            scratch: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
     /// Forgets a source, which is closed when none of the handlers runs. False if it is gone.
     pub(super) fn remove(&mut self, token: Token) -> bool {
         let Some(entry) = self.registry.remove(token) else { return false };

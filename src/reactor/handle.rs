@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::Context;
 use crate::Token;
@@ -70,9 +71,19 @@ impl<S: 'static> Handle<S> {
         })
     }
 
-    /// Stops the loop: [`Reactor::run`](super::Reactor::run) returns when the handler that is
-    /// running has returned, or at once. Stopping is for good: a `run` that begins later returns
-    /// without a turn. It waits for nobody; whoever wants to wait joins the loop's thread.
+    /// Ends the loop in good order, see [`Context::wind_down`].
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` when the reactor is gone.
+    pub fn wind_down(&self, grace: Duration) -> io::Result<()> {
+        self.run(move |cx| cx.wind_down(grace))
+    }
+
+    /// Stops the loop: [`Reactor::run`](super::Reactor::run) returns when the turn that is under way
+    /// has ended, and a sleeping loop returns at once. Stopping is for good: a `run` that begins
+    /// later returns without a turn. It waits for nobody; whoever wants to wait joins the loop's
+    /// thread.
     pub fn stop(&self) {
         self.shared.stop();
         self.shared.wake();

@@ -40,6 +40,16 @@ pub trait Handler<F, S = ()> {
     /// is removed and closed.
     fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next>;
 
+    /// The source has been added: called once, in the turn in which it came, before anything else.
+    ///
+    /// # Errors
+    ///
+    /// As [`ready`](Self::ready). By default nothing is done.
+    fn added(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        let _ = (source, cx);
+        Ok(Next::Keep)
+    }
+
     /// The deadline that was set for the source with [`Context::set_deadline`] has come.
     ///
     /// # Errors
@@ -52,6 +62,21 @@ pub trait Handler<F, S = ()> {
     ) -> io::Result<Next> {
         let _ = (source, cx);
         Err(io::ErrorKind::TimedOut.into())
+    }
+
+    /// The reactor is [winding down](Context::wind_down): finish what is owed and answer
+    /// [`Next::Remove`], now or when it is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`ready`](Self::ready). By default the source is removed at once.
+    fn winding_down(
+        &mut self,
+        source: &mut Source<'_, F>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        let _ = (source, cx);
+        Ok(Next::Remove)
     }
 
     /// The source is being removed because of `error`: the one that a method of this handler
@@ -75,7 +100,9 @@ where
 /// A source and its handler, whatever their types are.
 pub(super) trait Bound<S> {
     fn ready(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
+    fn added(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
     fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
+    fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
     fn failed(&mut self, error: &io::Error, cx: &mut Context<'_, S>);
 }
 
@@ -90,8 +117,16 @@ impl<F, S, H: Handler<F, S>> Bound<S> for Pair<F, H> {
         self.handler.ready(&mut Source::new(&mut self.source, io), cx)
     }
 
+    fn added(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        self.handler.added(&mut Source::new(&mut self.source, io), cx)
+    }
+
     fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {
         self.handler.timed_out(&mut Source::new(&mut self.source, io), cx)
+    }
+
+    fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        self.handler.winding_down(&mut Source::new(&mut self.source, io), cx)
     }
 
     fn failed(&mut self, error: &io::Error, cx: &mut Context<'_, S>) {

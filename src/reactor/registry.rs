@@ -139,7 +139,6 @@ impl Entry {
     /// Lends the readiness to the handler for one call.
     #[inline]
     fn lend(&mut self, token: Token, manner: Manner, budget: Budget) -> Io {
-        self.is_queued = false;
         let told = std::mem::take(&mut self.told);
         Io::new(token, told, self.ready, self.wanted, manner.short_read_drains(self), budget)
     }
@@ -237,6 +236,11 @@ impl Registry {
     pub(super) fn get(&mut self, token: Token) -> Option<&mut Entry> {
         let entry = self.entries.get_mut(token.index() as usize)?;
         (entry.generation == token.generation()).then_some(entry)
+    }
+
+    /// All sources.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = Token> {
+        self.entries.iter().map(|(index, entry)| Token::new(index as u32, entry.generation))
     }
 
     /// What is wanted of a source.

@@ -27,6 +27,11 @@ impl<'a, F> Source<'a, F> {
         Source { file, io }
     }
 
+    /// The same source for a shorter time.
+    pub(crate) fn reborrow(&mut self) -> Source<'_, F> {
+        Source { file: self.file, io: self.io }
+    }
+
     /// The source's name in the reactor.
     pub fn token(&self) -> Token {
         self.io.token

@@ -6,17 +6,15 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::alarm::Alarm;
-use super::context::{Core, Move, Ring};
+use super::context::{Core, Move, Notice, Ring};
 use super::handle::{Job, Shared};
 use super::handler::{Bound, Handler, Next};
 use super::io::Io;
 use super::probe::{Dispatch, Probe};
 use super::registry::{Registry, Told};
-use super::timers::Timers;
 use super::{AddError, Budget, Builder, Context, Counters, Handle};
 use crate::selector::Selector;
 use crate::{Backend, Deadline, Event, Events, Interest, Token, Trigger};
@@ -94,13 +92,7 @@ impl<S: 'static> Reactor<S> {
         registry.add_own(shared.bell().as_fd(), BELL)?;
         registry.add_own(alarm.as_fd(), ALARM)?;
         Ok(Reactor {
-            core: Core {
-                registry,
-                timers: Timers::new(),
-                shared: Arc::new(shared),
-                moves: Vec::new(),
-                counters: Counters::default(),
-            },
+            core: Core::new(registry, shared),
             handlers: Vec::new(),
             state,
             alarm,
@@ -288,6 +280,7 @@ impl<S: 'static> Reactor<S> {
         let is_awake = deadline == Deadline::Now
             || !turn.ready.is_empty()
             || !turn.failed.is_empty()
+            || !core.notices.is_empty()
             || core.shared.is_stopped()
             || !core.shared.fall_asleep();
         let deadline = if is_awake { Deadline::Now } else { deadline };
@@ -333,8 +326,19 @@ impl<S: 'static> Reactor<S> {
             job(&mut self.context());
             self.settle();
         }
+        while let Some((token, notice)) = self.core.notices.pop_front() {
+            match notice {
+                Notice::Added => self.call_unasked(token, |bound, io, cx| bound.added(io, cx)),
+                Notice::WindingDown => {
+                    self.call_unasked(token, |bound, io, cx| bound.winding_down(io, cx));
+                }
+            }
+        }
         while let Some((token, error)) = self.turn.failed.pop() {
             self.fail(token, error);
+        }
+        if self.core.is_winding_down && self.is_empty() {
+            self.core.shared.stop();
         }
     }
 
@@ -375,7 +379,12 @@ impl<S: 'static> Reactor<S> {
                     job(&mut self.context());
                     self.settle();
                 }
-                Ring::Deadline(token) => self.time_out(token),
+                Ring::Deadline(token) => {
+                    if let Some(entry) = self.core.registry.get(token) {
+                        entry.deadline = None;
+                    }
+                    self.call_unasked(token, |bound, io, cx| bound.timed_out(io, cx));
+                }
             }
         }
     }
@@ -389,20 +398,25 @@ impl<S: 'static> Reactor<S> {
         let Some(bound) = handlers.get_mut(index).and_then(Option::as_mut) else { return };
         turn.running = Some(io.token);
         let next = bound.ready(io, &mut Context { core, state });
+        let did_nothing = io.operations == 0 && io.changes == 0 && !io.cut_off;
+        if did_nothing && next.as_ref().map_or_else(is_no_error, |next| *next == Next::Keep) {
+            self.core.counters.idle += 1;
+        }
         self.finish(io, next);
     }
 
-    /// Calls a handler because its deadline has come.
-    fn time_out(&mut self, token: Token) {
+    /// Calls another method of a handler than the one for a ready source.
+    fn call_unasked(
+        &mut self,
+        token: Token,
+        method: fn(&mut dyn Bound<S>, &mut Io, &mut Context<'_, S>) -> io::Result<Next>,
+    ) {
         let Some(mut io) = self.core.registry.lend(token, self.budget) else { return };
         let Self { core, handlers, state, turn, .. } = self;
-        if let Some(entry) = core.registry.get(token) {
-            entry.deadline = None;
-        }
         let index = token.index() as usize;
         let Some(bound) = handlers.get_mut(index).and_then(Option::as_mut) else { return };
         turn.running = Some(token);
-        let next = bound.timed_out(&mut io, &mut Context { core, state });
+        let next = method(&mut **bound, &mut io, &mut Context { core, state });
         self.finish(&mut io, next);
     }
 
@@ -415,16 +429,14 @@ impl<S: 'static> Reactor<S> {
         counters.cut_off += u64::from(io.cut_off);
         let mut disarm = false;
         match next {
-            Ok(Next::Keep) => {
-                counters.idle += u64::from(io.operations == 0 && io.wanted == io.wanted_before);
-            }
+            Ok(Next::Keep) => {}
             Ok(Next::Done) => io.ready.remove(io.wanted_before),
             Ok(Next::Disarm) => disarm = true,
             Ok(Next::Remove) => {
                 self.core.remove(io.token);
             }
             Err(error) if is_no_error(&error) => {}
-            Err(error) => self.turn.failed.push((io.token, error)),
+            Err(error) => self.fail(io.token, error),
         }
         self.core.registry.take_back(io, disarm);
         if !self.core.moves.is_empty() {

@@ -1,7 +1,9 @@
 //! What a descriptor is, and how it reads and writes.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
+
+use socket2::{SockAddr, SockAddrStorage, Socket};
 
 use super::check;
 
@@ -74,6 +76,23 @@ pub(crate) fn is_tcp(fd: RawFd) -> bool {
         )
     };
     answer == 0 && protocol == libc::IPPROTO_TCP
+}
+
+/// Accepts one connection, non-blocking and closed on exec from the beginning, with the address of
+/// its peer.
+pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(Socket, SockAddr)> {
+    let accept = |address: *mut SockAddrStorage, size: *mut libc::socklen_t| {
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        // SAFETY: `address` has room for any address and `size` says how much room that is; both
+        // outlive the call.
+        let fd =
+            check(unsafe { libc::accept4(listener.as_raw_fd(), address.cast(), size, flags) })?;
+        // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+        Ok(unsafe { Socket::from_raw_fd(fd) })
+    };
+    // SAFETY: the kernel fills in the address and its size when the call succeeds, and the result
+    // is used only then.
+    unsafe { SockAddr::try_init(accept) }
 }
 
 /// mio's own descriptor, which it lends only as a number.

@@ -46,7 +46,9 @@ pub use deadline::Deadline;
 pub use epoll::{Epoll, EpollEvent, EpollFlags};
 #[cfg(feature = "mio")]
 pub(crate) use fd::of_mio;
-pub(crate) use fd::{about, check_number, check_open, is_bad_descriptor, is_tcp, set_nonblocking};
+pub(crate) use fd::{
+    about, accept, check_number, check_open, is_bad_descriptor, is_tcp, set_nonblocking,
+};
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub(crate) use poll::ppoll;
 pub use poll::{PollFd, PollFlags, poll};

@@ -1,0 +1,426 @@
+//! A connection: the handler between a socket and a [`Protocol`].
+//!
+//! ```text
+//!              Wire::close, or the peer ended         all is sent:
+//!   ┌──────┐        and so did we     ┌─────────┐    our side is shut    ┌───────────┐
+//!   │ OPEN │ ───────────────────────► │ CLOSING │ ─────────────────────► │ LINGERING │ ─► removed
+//!   └──────┘                          └─────────┘   (the peer ended too? └───────────┘
+//!   reads, writes                     only writes,    removed at once)    reads and discards,
+//!                                     for 30 s                            until EOF or a second
+//! ```
+//!
+//! The interest follows from the state and is set nowhere else: WRITE exactly while something is
+//! kept to be sent; READ while the connection is open, not paused, and not above its watermark, and
+//! while it lingers.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use super::outbox::Outbox;
+use super::{Closed, Protocol, Stream, Wire};
+use crate::{Context, Handler, Interest, Next, Source, Token};
+
+/// How much may be kept for a peer that does not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Watermarks {
+    /// Above this many unsent bytes nothing more is read from the peer. 64 KiB by default.
+    pub high: usize,
+    /// At or below this many it is read from again. 16 KiB by default.
+    pub low: usize,
+    /// Above this many the connection is closed. 16 MiB by default.
+    pub limit: usize,
+}
+
+impl Watermarks {
+    /// Marks in this order: `low` < `high` ≤ `limit`. What is out of order is moved up.
+    pub const fn new(low: usize, high: usize, limit: usize) -> Self {
+        let high = if high <= low { low + 1 } else { high };
+        let limit = if limit < high { high } else { limit };
+        Watermarks { high, low, limit }
+    }
+}
+
+impl Default for Watermarks {
+    fn default() -> Self {
+        Watermarks::new(16 << 10, 64 << 10, 16 << 20)
+    }
+}
+
+/// A handler that drives a [`Protocol`] on a [`Stream`].
+#[derive(Debug)]
+pub struct Connection<P> {
+    protocol: P,
+    link: Link,
+    /// What the protocol has not used up.
+    inbox: Vec<u8>,
+    most_unused: usize,
+}
+
+/// The state that a protocol can move.
+#[derive(Debug)]
+pub(super) struct Link {
+    phase: Phase,
+    outbox: Outbox,
+    marks: Watermarks,
+    is_paused: bool,
+    /// Between the high mark and the low one.
+    is_choked: bool,
+    has_peer_ended: bool,
+    /// Whether something had to be kept since the protocol was last told that all is sent.
+    is_owing: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Open,
+    /// `is_timed`: whether its deadline is set.
+    Closing {
+        is_timed: bool,
+    },
+    Lingering {
+        discarded: usize,
+    },
+    Aborted,
+    Failed(io::Error),
+}
+
+/// How long a peer may take to read what it is owed when the connection is closed.
+const CLOSE_WITHIN: Duration = Duration::from_secs(30);
+/// How long a closed connection waits for the peer to finish, and how much it throws away.
+const LINGER: Duration = Duration::from_secs(1);
+const MOST_DISCARDED: usize = 1 << 20;
+
+impl<P> Connection<P> {
+    /// A connection that speaks `protocol`.
+    pub fn new(protocol: P) -> Self {
+        Connection {
+            protocol,
+            link: Link {
+                phase: Phase::Open,
+                outbox: Outbox::default(),
+                marks: Watermarks::default(),
+                is_paused: false,
+                is_choked: false,
+                has_peer_ended: false,
+                is_owing: false,
+            },
+            inbox: Vec::new(),
+            most_unused: 1 << 20,
+        }
+    }
+
+    /// How much may be kept for a peer that does not read.
+    pub fn watermarks(mut self, marks: Watermarks) -> Self {
+        self.link.marks = marks;
+        self
+    }
+
+    /// How many received bytes the protocol may leave unused before the connection is closed, with
+    /// an error of kind `InvalidData`. 1 MiB if not said.
+    pub fn max_unused(mut self, most: usize) -> Self {
+        self.most_unused = most;
+        self
+    }
+
+    /// Speaks on `stream` from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses to watch it.
+    pub fn serve<S: 'static>(self, stream: Stream, cx: &mut Context<'_, S>) -> io::Result<Token>
+    where
+        P: Protocol<S> + 'static,
+    {
+        Ok(cx.add(stream, Interest::READ, self)?)
+    }
+
+    /// Calls the protocol.
+    fn call<S, T>(
+        &mut self,
+        stream: &mut Source<'_, Stream>,
+        cx: &mut Context<'_, S>,
+        call: impl FnOnce(&mut P, &mut Wire<'_>, &mut Context<'_, S>) -> io::Result<T>,
+    ) -> Option<T> {
+        let mut wire = Wire { stream: stream.reborrow(), link: &mut self.link };
+        match call(&mut self.protocol, &mut wire, cx) {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                self.link.fail(error);
+                None
+            }
+        }
+    }
+
+    /// Reads as long as there is something and it is wanted.
+    fn read<S: 'static>(&mut self, stream: &mut Source<'_, Stream>, cx: &mut Context<'_, S>)
+    where
+        P: Protocol<S>,
+    {
+        while self.link.wants_to_read() {
+            let mut scratch = cx.lend_scratch();
+            let result = stream.read(&mut scratch);
+            match result {
+                Ok(0) => self.end(stream, cx),
+                Ok(count) => self.deliver(&scratch[..count], stream, cx),
+                Err(_) => {}
+            }
+            cx.return_scratch(scratch);
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.link.fail(error),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Hands data to the protocol, and keeps what it leaves.
+    fn deliver<S>(&mut self, data: &[u8], stream: &mut Source<'_, Stream>, cx: &mut Context<'_, S>)
+    where
+        P: Protocol<S>,
+    {
+        if let Phase::Lingering { discarded } = &mut self.link.phase {
+            *discarded += data.len();
+            return;
+        }
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let data = if inbox.is_empty() {
+            data
+        } else {
+            inbox.extend_from_slice(data);
+            &inbox[..]
+        };
+        let mut used = 0;
+        while used < data.len() && self.link.is_open() {
+            let rest = &data[used..];
+            match self.call(stream, cx, |protocol, wire, cx| protocol.received(wire, rest, cx)) {
+                None | Some(0) => break,
+                Some(count) => used += count.min(rest.len()),
+            }
+        }
+        if data.len() - used > self.most_unused {
+            let message = "the peer sent more than its protocol can hold";
+            self.link.fail(io::Error::new(io::ErrorKind::InvalidData, message));
+        } else if used < data.len() && self.link.is_open() {
+            self.inbox = data[used..].to_vec();
+        }
+    }
+
+    /// The peer has finished.
+    fn end<S>(&mut self, stream: &mut Source<'_, Stream>, cx: &mut Context<'_, S>)
+    where
+        P: Protocol<S>,
+    {
+        self.link.has_peer_ended = true;
+        if self.link.is_open() {
+            let rest = std::mem::take(&mut self.inbox);
+            self.call(stream, cx, |protocol, wire, cx| protocol.ended(wire, &rest, cx));
+        }
+    }
+
+    /// Writes what is kept.
+    fn flush<S>(&mut self, stream: &mut Source<'_, Stream>, cx: &mut Context<'_, S>)
+    where
+        P: Protocol<S>,
+    {
+        if self.link.outbox.is_empty() {
+            return;
+        }
+        self.link.flush(stream);
+        if self.link.is_open() && self.link.outbox.is_empty() && self.link.is_owing {
+            self.link.is_owing = false;
+            self.call(stream, cx, |protocol, wire, cx| protocol.drained(wire, cx));
+        }
+    }
+
+    /// After whatever has happened: what comes next, and what is wanted for it.
+    fn go_on<S>(
+        &mut self,
+        stream: &mut Source<'_, Stream>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next>
+    where
+        S: 'static,
+        P: Protocol<S>,
+    {
+        if let Phase::Closing { is_timed } = &mut self.link.phase {
+            if self.link.outbox.is_empty() {
+                // The peer may be gone; then there is nobody to tell.
+                let _ = stream.get_ref().shutdown(Shutdown::Write);
+                self.link.phase = Phase::Lingering { discarded: 0 };
+                cx.set_deadline(stream.token(), Some(Instant::now() + LINGER))?;
+            } else if !*is_timed {
+                *is_timed = true;
+                cx.set_deadline(stream.token(), Some(Instant::now() + CLOSE_WITHIN))?;
+            }
+        }
+        match std::mem::replace(&mut self.link.phase, Phase::Open) {
+            Phase::Failed(error) => return self.finish(Closed::Failed(error), cx),
+            Phase::Aborted => {
+                stream.get_ref().reset_on_close();
+                return self.finish(Closed::Aborted, cx);
+            }
+            Phase::Lingering { discarded }
+                if self.link.has_peer_ended || discarded > MOST_DISCARDED =>
+            {
+                return self.finish(Closed::Finished, cx);
+            }
+            phase => self.link.phase = phase,
+        }
+        let mut interest = Interest::NONE;
+        interest.set(Interest::READ, self.link.wants_to_read());
+        interest.set(Interest::WRITE, !self.link.outbox.is_empty());
+        stream.set_interest(interest);
+        Ok(Next::Keep)
+    }
+
+    fn finish<S>(&mut self, why: Closed, cx: &mut Context<'_, S>) -> io::Result<Next>
+    where
+        P: Protocol<S>,
+    {
+        self.protocol.closed(&why, cx);
+        Ok(Next::Remove)
+    }
+}
+
+impl Link {
+    fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    fn wants_to_read(&self) -> bool {
+        !self.has_peer_ended
+            && match self.phase {
+                Phase::Open => !self.is_paused && !self.is_choked,
+                Phase::Lingering { discarded } => discarded <= MOST_DISCARDED,
+                _ => false,
+            }
+    }
+
+    pub(super) fn unsent(&self) -> usize {
+        self.outbox.len()
+    }
+
+    pub(super) fn set_paused(&mut self, paused: bool) {
+        self.is_paused = paused;
+    }
+
+    pub(super) fn write(&mut self, stream: &mut Source<'_, Stream>, data: &[u8]) {
+        if !self.is_open() {
+            return;
+        }
+        let mut data = data;
+        if self.outbox.is_empty() {
+            data = self.write_now(stream, data);
+        }
+        if !data.is_empty() && self.is_open() {
+            if self.outbox.len() + data.len() > self.marks.limit {
+                let message = "the peer does not read what it asked for";
+                self.fail(io::Error::new(io::ErrorKind::OutOfMemory, message));
+                return;
+            }
+            self.outbox.push(data);
+            self.is_owing = true;
+            self.is_choked |= self.outbox.len() > self.marks.high;
+        }
+    }
+
+    /// Writes until the kernel takes no more. Returns what is left.
+    fn write_now<'d>(&mut self, stream: &mut Source<'_, Stream>, mut data: &'d [u8]) -> &'d [u8] {
+        while !data.is_empty() {
+            match stream.write(data) {
+                Ok(count) => data = &data[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.fail(error);
+                    break;
+                }
+            }
+        }
+        data
+    }
+
+    fn flush(&mut self, stream: &mut Source<'_, Stream>) {
+        match self.outbox.flush(stream) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => self.fail(error),
+        }
+        self.is_choked &= self.outbox.len() > self.marks.low;
+    }
+
+    pub(super) fn close(&mut self) {
+        if self.is_open() {
+            self.phase = Phase::Closing { is_timed: false };
+        }
+    }
+
+    pub(super) fn abort(&mut self) {
+        if !matches!(self.phase, Phase::Failed(_)) {
+            self.outbox.clear();
+            self.phase = Phase::Aborted;
+        }
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        if !matches!(self.phase, Phase::Failed(_) | Phase::Aborted) {
+            self.outbox.clear();
+            self.phase = Phase::Failed(error);
+        }
+    }
+}
+
+impl<S: 'static, P: Protocol<S>> Handler<Stream, S> for Connection<P> {
+    fn added(
+        &mut self,
+        stream: &mut Source<'_, Stream>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        self.call(stream, cx, |protocol, wire, cx| protocol.opened(wire, cx));
+        self.go_on(stream, cx)
+    }
+
+    fn ready(
+        &mut self,
+        stream: &mut Source<'_, Stream>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        self.flush(stream, cx);
+        self.read(stream, cx);
+        self.go_on(stream, cx)
+    }
+
+    fn timed_out(
+        &mut self,
+        stream: &mut Source<'_, Stream>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        match self.link.phase {
+            Phase::Lingering { .. } => return self.finish(Closed::Finished, cx),
+            Phase::Closing { .. } => self.link.fail(io::ErrorKind::TimedOut.into()),
+            _ => {
+                self.call(stream, cx, |protocol, wire, cx| protocol.timed_out(wire, cx));
+            }
+        }
+        self.go_on(stream, cx)
+    }
+
+    fn winding_down(
+        &mut self,
+        stream: &mut Source<'_, Stream>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        if self.link.is_open() {
+            self.call(stream, cx, |protocol, wire, cx| protocol.winding_down(wire, cx));
+        }
+        self.go_on(stream, cx)
+    }
+
+    fn failed(&mut self, error: &io::Error, cx: &mut Context<'_, S>) {
+        let error = io::Error::new(error.kind(), error.to_string());
+        self.protocol.closed(&Closed::Failed(error), cx);
+    }
+}

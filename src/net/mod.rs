@@ -1,0 +1,72 @@
+//! Ready-made sources and handlers: a listener that survives, and a connection that is never lost.
+//!
+//! Whoever serves clients over a [`Reactor`](crate::Reactor) meets the same dozen difficulties. They
+//! are solved here once, for TCP and Unix sockets alike:
+//!
+//! * [`Listener`] accepts under a budget; tells errors that concern one client from those that
+//!   concern all; pauses when the process is out of descriptors instead of spinning; stops
+//!   accepting *before* its limit of connections is passed.
+//! * [`Connection`] drives a [`Protocol`] of yours: it writes at once and keeps what does not fit,
+//!   stops reading from who does not read, delivers the tail before it closes, and owns no buffer
+//!   while it is idle.
+//! * [`Utf8Decoder`] makes text of bytes that are cut anywhere.
+//!
+//! A server that answers each line with the line in capitals:
+//!
+//! ```
+//! use std::io;
+//! use tripoll::net::{Connection, Listener, Protocol, Wire};
+//! use tripoll::{Context, Reactor};
+//!
+//! struct Upper;
+//!
+//! impl Protocol for Upper {
+//!     fn received(&mut self, wire: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+//!         let Some(end) = data.iter().position(|&byte| byte == b'\n') else { return Ok(0) };
+//!         wire.write(&data[..=end].to_ascii_uppercase());
+//!         Ok(end + 1) // the rest is kept, and offered again
+//!     }
+//! }
+//!
+//! let mut reactor = Reactor::new()?;
+//! let listener = Listener::bind(&"127.0.0.1:0".parse()?)?;
+//! let address = listener.local_address().clone();
+//! listener.serve(&mut reactor.context(), |stream, cx| {
+//!     Connection::new(Upper).serve(stream, cx)?;
+//!     Ok(())
+//! })?;
+//!
+//! # let handle = reactor.handle();
+//! # let client = std::thread::spawn(move || {
+//! #     use std::io::{Read, Write};
+//! #     let tripoll::net::Address::Inet(address) = address else { unreachable!() };
+//! #     let mut client = std::net::TcpStream::connect(address).unwrap();
+//! #     client.write_all(b"hello\nwor").unwrap();
+//! #     client.write_all(b"ld\n").unwrap();
+//! #     client.shutdown(std::net::Shutdown::Write).unwrap();
+//! #     let mut answer = String::new();
+//! #     client.read_to_string(&mut answer).unwrap();
+//! #     handle.stop();
+//! #     answer
+//! # });
+//! reactor.run()?;
+//! # assert_eq!(client.join().unwrap(), "HELLO\nWORLD\n");
+//! # io::Result::Ok(())
+//! ```
+
+mod acceptor;
+mod address;
+mod connection;
+mod gate;
+mod listener;
+mod outbox;
+mod protocol;
+mod stream;
+mod utf8;
+
+pub use address::Address;
+pub use connection::{Connection, Watermarks};
+pub use listener::{Listener, ListenerBuilder};
+pub use protocol::{Closed, Protocol, Wire};
+pub use stream::Stream;
+pub use utf8::Utf8Decoder;

@@ -1,0 +1,101 @@
+//! What is owed to a peer.
+
+use std::io::{self, Write};
+
+/// Bytes that wait to be written. Empty, it owns no memory.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    bytes: Vec<u8>,
+    /// How many of them are written already.
+    written: usize,
+}
+
+impl Outbox {
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() - self.written
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds to the end.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        // What is written is moved away only when that frees at least half: each byte moves once.
+        if self.written > self.bytes.len() / 2 {
+            self.bytes.drain(..self.written);
+            self.written = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Writes until all is written.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when the peer takes no more for now, and whatever else the write says.
+    pub(super) fn flush(&mut self, stream: &mut impl Write) -> io::Result<()> {
+        while !self.is_empty() {
+            match stream.write(&self.bytes[self.written..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.clear();
+        Ok(())
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Outbox::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes `room` bytes, then no more.
+    struct Narrow {
+        taken: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Narrow {
+        fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+            let count = buffer.len().min(self.room);
+            if count == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.room -= count;
+            self.taken.extend_from_slice(&buffer[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_kept_in_order_and_an_empty_one_owns_nothing() {
+        let mut outbox = Outbox::default();
+        let mut peer = Narrow { taken: Vec::new(), room: 0 };
+        let mut expected = Vec::new();
+        for round in 0..100_u8 {
+            let piece = vec![round; usize::from(round)];
+            outbox.push(&piece);
+            expected.extend_from_slice(&piece);
+            peer.room = 30;
+            let flushed = outbox.flush(&mut peer);
+            assert_eq!(flushed.is_ok(), outbox.is_empty());
+            assert_eq!(peer.taken.len() + outbox.len(), expected.len());
+            assert!(outbox.bytes.len() <= 2 * outbox.len() + usize::from(round) + 30);
+        }
+        peer.room = usize::MAX;
+        outbox.flush(&mut peer).unwrap();
+        assert_eq!(peer.taken, expected);
+        assert_eq!(outbox.bytes.capacity(), 0);
+    }
+}

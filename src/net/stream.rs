@@ -1,0 +1,137 @@
+//! An accepted socket.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use socket2::{SockAddr, Socket};
+
+use super::Address;
+use super::gate::Permit;
+
+/// A connected socket, TCP or Unix, as a [`Listener`](super::Listener) accepts it: non-blocking, and
+/// with `TCP_NODELAY` on.
+///
+/// It counts towards its listener's limit of connections until it is dropped.
+#[derive(Debug)]
+pub struct Stream {
+    socket: Socket,
+    peer: Address,
+    permit: Option<Permit>,
+}
+
+impl Stream {
+    pub(super) fn accepted(socket: Socket, peer: &SockAddr) -> Self {
+        let peer = Address::of(peer);
+        if let Address::Inet(_) = peer {
+            // Small answers are not to wait for the acknowledgement of those before them. A socket
+            // that will not have it is a broken one, and its first read says so.
+            let _ = socket.set_tcp_nodelay(true);
+        }
+        Stream { socket, peer, permit: None }
+    }
+
+    pub(super) fn hold(&mut self, permit: Permit) {
+        self.permit = Some(permit);
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Address {
+        &self.peer
+    }
+
+    /// Finishes one direction or both, as [`TcpStream::shutdown`] does.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` when the peer has reset the connection.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.socket.shutdown(how)
+    }
+
+    /// Makes reads and writes wait, or not: a thread that serves one client alone wants them to.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `fcntl(2)` says.
+    pub fn set_nonblocking(&self, yes: bool) -> io::Result<()> {
+        self.socket.set_nonblocking(yes)
+    }
+
+    /// How long a blocking read may wait; `None` for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.socket.set_read_timeout(timeout)
+    }
+
+    /// Makes the close that follows a reset: what is owed to the peer is thrown away.
+    pub(super) fn reset_on_close(&self) {
+        let _ = self.socket.set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl Read for &Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.socket).read(buffer)
+    }
+}
+
+impl Write for &Stream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        // Not `write`: a peer that is gone must be an error, and never a SIGPIPE.
+        self.socket.send_with_flags(buffer, libc::MSG_NOSIGNAL)
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket.send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buffer)
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        (&*self).write(buffer)
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(buffers)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl From<Stream> for OwnedFd {
+    /// The bare descriptor. It no longer counts towards the listener's limit.
+    fn from(stream: Stream) -> Self {
+        stream.socket.into()
+    }
+}
+
+impl From<TcpStream> for Stream {
+    /// A connected socket from elsewhere, as it is.
+    fn from(stream: TcpStream) -> Self {
+        let peer = stream.peer_addr().map_or(Address::Unnamed, Address::Inet);
+        Stream { socket: stream.into(), peer, permit: None }
+    }
+}

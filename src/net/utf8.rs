@@ -1,0 +1,76 @@
+//! Text from bytes that are cut anywhere.
+
+use std::str;
+
+/// Decodes UTF-8 piece by piece.
+///
+/// A `recv` of 1,024 bytes ends where it likes, in the middle of a character too. What is unfinished
+/// at the end of a piece is kept for the next one. What can never become a character is replaced by
+/// U+FFFD, as [`String::from_utf8_lossy`] does.
+///
+/// ```
+/// use tripoll::net::Utf8Decoder;
+///
+/// let mut decoder = Utf8Decoder::new();
+/// let bytes = "你好".as_bytes();
+/// assert_eq!(decoder.decode(&bytes[..4]), "你");
+/// assert_eq!(decoder.decode(&bytes[4..]), "好");
+/// assert_eq!(decoder.decode(b"a\xFFb"), "a\u{FFFD}b");
+/// assert_eq!(decoder.decode(&bytes[..2]), "");
+/// assert_eq!(decoder.finish(), "\u{FFFD}"); // it will not be finished any more
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Utf8Decoder {
+    /// The first bytes of a character, at most three.
+    unfinished: Vec<u8>,
+}
+
+impl Utf8Decoder {
+    /// A decoder at the beginning of a text.
+    pub fn new() -> Self {
+        Utf8Decoder::default()
+    }
+
+    /// The characters that `bytes` finishes.
+    pub fn decode(&mut self, bytes: &[u8]) -> String {
+        let mut rest = std::mem::take(&mut self.unfinished);
+        rest.extend_from_slice(bytes);
+        let mut text = String::with_capacity(rest.len());
+        let mut from = 0;
+        loop {
+            match str::from_utf8(&rest[from..]) {
+                Ok(valid) => {
+                    text.push_str(valid);
+                    return text;
+                }
+                Err(error) => {
+                    let end = from + error.valid_up_to();
+                    text.push_str(&String::from_utf8_lossy(&rest[from..end]));
+                    match error.error_len() {
+                        Some(length) => {
+                            text.push(char::REPLACEMENT_CHARACTER);
+                            from = end + length;
+                        }
+                        None => {
+                            self.unfinished = rest.split_off(end);
+                            return text;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The text has ended: a replacement character for what is still unfinished, or nothing. The
+    /// decoder is at the beginning again.
+    pub fn finish(&mut self) -> &'static str {
+        let unfinished = !self.unfinished.is_empty();
+        self.unfinished.clear();
+        if unfinished { "\u{FFFD}" } else { "" }
+    }
+
+    /// Whether a character has begun and not ended.
+    pub fn is_unfinished(&self) -> bool {
+        !self.unfinished.is_empty()
+    }
+}

@@ -324,7 +324,7 @@ fn arguments_that_cannot_be_meant_end_it_with_2_and_one_line() {
         &["--listen"],
         &["--listen", "127.0.0.1"],
         &["--listen", "127.0.0.1:65536"],
-        &["--listen", "::1:0"],
+        &["--listen", "127.0.0.1:x"],
         &[listen[0], listen[1], "--backend", "kqueue"],
         &[listen[0], listen[1], "--trigger", "sometimes"],
         &[listen[0], listen[1], "--nonsense"],

@@ -1,4 +1,4 @@
-//! What the example servers share: the command line, the place to listen at, and how to stop.
+//! What the example servers share: the command line, what they say, and how they stop.
 //!
 //! ```text
 //! NAME --listen ADDR [--backend select|poll|epoll|mio] [--trigger level|edge|oneshot] [--trace]
@@ -9,7 +9,6 @@
 //! and with 1 and one line when it cannot do what they say.
 
 mod options;
-mod socket;
 mod stop;
 
 use std::error::Error;
@@ -17,8 +16,8 @@ use std::fmt;
 use std::io::Write as _;
 
 pub use options::Options;
-pub use socket::{Address, Listener, Stream};
-pub use stop::on_stop_signal;
+pub use stop::wind_down_on_signals;
+use tripoll::net::Address;
 
 /// Tells whoever has started the server that it accepts, and where.
 pub fn announce(address: &Address) {

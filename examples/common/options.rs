@@ -5,10 +5,9 @@ use std::process::exit;
 
 use clap::Parser;
 use log::LevelFilter;
+use tripoll::net::Address;
 use tripoll::reactor::Builder;
 use tripoll::{Backend, Reactor, Trigger};
-
-use super::Address;
 
 /// What every example server can be told.
 #[derive(Debug, Parser)]

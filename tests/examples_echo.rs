@@ -4,8 +4,9 @@ mod server;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -65,18 +66,18 @@ fn what_is_owed_comes_after_a_half_close() {
 }
 
 /// Sends the pattern until the server takes no more, and returns how much of it was taken.
-fn fill(client: &mut TcpStream) -> usize {
+fn fill(client: &mut (impl Write + AsFd)) -> usize {
     const MOST: usize = 50 << 20;
     /// Who could take more would have done so, even on a machine with much else to do.
     const SULKING: Duration = Duration::from_millis(300);
     let bytes = pattern(MOST);
-    client.set_nonblocking(true).unwrap();
+    rustix::io::ioctl_fionbio(&client, true).unwrap();
     let mut sent = 0;
     while sent < MOST {
         match client.write(&bytes[sent..]) {
             Ok(count) => sent += count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let mut room = [PollFd::new(client.as_raw_fd(), PollFlags::OUT)];
+                let mut room = [PollFd::new(client.as_fd().as_raw_fd(), PollFlags::OUT)];
                 if poll(&mut room, Some(SULKING)).unwrap() == 0 {
                     break;
                 }
@@ -84,7 +85,7 @@ fn fill(client: &mut TcpStream) -> usize {
             Err(error) => panic!("{error}"),
         }
     }
-    client.set_nonblocking(false).unwrap();
+    rustix::io::ioctl_fionbio(&client, false).unwrap();
     sent
 }
 
@@ -284,34 +285,19 @@ fn a_signal_ends_it_with_a_client_that_does_not_read() {
 
 #[test]
 fn what_was_sent_before_the_signal_comes_back() {
-    // No more than the server's system takes without the server.
-    let sent = pattern(32 << 10);
+    // Through a Unix socket: what it has taken is at the other end, and not on the way there.
     on_every_backend(|backend, trigger| {
-        let mut server = start(backend, trigger);
-        let mut client = server.connect();
-        assert_served(&mut client);
-        server.signal(Signal::STOP);
-        client.write_all(sent).unwrap();
-        await_that("it has come", || bytes_on_the_way(&client) == 0);
-        server.signal(Signal::TERM);
-        server.stop(Signal::CONT).assert_graceful();
+        let (mut server, mut client) = start_at_path("owed", backend, trigger);
+        let sent = fill(&mut client);
         let mut received = Vec::new();
-        client.read_to_end(&mut received).unwrap();
-        assert!(received == sent, "{} bytes came back", received.len());
+        thread::scope(|scope| {
+            server.signal(Signal::STOP);
+            server.signal(Signal::TERM);
+            scope.spawn(|| client.read_to_end(&mut received).unwrap());
+            server.stop(Signal::CONT).assert_graceful();
+        });
+        assert!(received == pattern(sent), "{} of {sent} bytes came back", received.len());
     });
-}
-
-/// Those that the other end's system has not acknowledged.
-fn bytes_on_the_way(client: &TcpStream) -> u64 {
-    let [ours, theirs] = [client.local_addr(), client.peer_addr()]
-        .map(|address| format!(":{:04X}", address.unwrap().port()));
-    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    // Number, local address, remote address, state, bytes to send : bytes to read, all in
-    // hexadecimal.
-    let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let line =
-        lines.find(|words| words[1].ends_with(&ours) && words[2].ends_with(&theirs)).unwrap();
-    u64::from_str_radix(line[4].split_once(':').unwrap().0, 16).unwrap()
 }
 
 // The command line.
@@ -357,18 +343,8 @@ fn an_address_that_is_taken_ends_it_with_1_and_its_name() {
 
 #[test]
 fn it_listens_at_a_path_and_takes_it_away() {
-    let directory = std::env::temp_dir();
     on_every_backend(|backend, trigger| {
-        let name = format!("tripoll-echo-{}-{backend}-{trigger}", std::process::id());
-        let path = directory.join(name);
-        let address = path.to_str().unwrap();
-        let mut server = Server::start_with(
-            server::example("echo").args(server::arguments(address, backend, trigger)),
-        );
-        assert_eq!(server.address, address);
-
-        let mut client = UnixStream::connect(&path).unwrap();
-        client.set_read_timeout(Some(LONG)).unwrap();
+        let (mut server, mut client) = start_at_path("path", backend, trigger);
         let sent = pattern(1 << 20);
         let mut writer = client.try_clone().unwrap();
         let mut received = Vec::new();
@@ -381,12 +357,25 @@ fn it_listens_at_a_path_and_takes_it_away() {
         });
         assert!(received == sent, "{} bytes came back", received.len());
 
-        let taken = server::run("echo", &["--listen", address]);
+        let taken = server::run("echo", &["--listen", &server.address]);
         assert_eq!(taken.status.code(), Some(1), "{taken:?}");
-        assert!(assert_one_line(&taken.stderr).contains(address), "{taken:?}");
+        assert!(assert_one_line(&taken.stderr).contains(&server.address), "{taken:?}");
         server.stop(Signal::TERM).assert_graceful();
-        assert!(!path.exists());
+        assert!(!Path::new(&server.address).exists());
     });
+}
+
+/// A server on a Unix socket of its own, and a client of it.
+fn start_at_path(name: &str, backend: Backend, trigger: Trigger) -> (Server, UnixStream) {
+    let file = format!("tripoll-echo-{name}-{}-{backend}-{trigger}", std::process::id());
+    let path = std::env::temp_dir().join(file);
+    let arguments = server::arguments(path.to_str().unwrap(), backend, trigger);
+    let server = Server::start_with(server::example("echo").args(arguments));
+    assert_eq!(Path::new(&server.address), path);
+    let client = UnixStream::connect(&path).unwrap();
+    client.set_read_timeout(Some(LONG)).unwrap();
+    client.set_write_timeout(Some(LONG)).unwrap();
+    (server, client)
 }
 
 #[test]

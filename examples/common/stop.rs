@@ -20,7 +20,7 @@ pub fn wind_down_on_signals<S: 'static>(reactor: &mut Reactor<S>) -> io::Result<
     pipe::register(SIGINT, signals.try_clone()?)?;
     pipe::register(SIGTERM, signals)?;
     let signalled = |ours: &mut Source<UnixStream>, cx: &mut Context<S>| {
-        ours.read(&mut [0])?;
+        let _one_byte = ours.read(&mut [0])?;
         cx.wind_down(GRACE);
         Ok(Next::Remove)
     };

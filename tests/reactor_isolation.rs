@@ -42,7 +42,7 @@ impl Handler<UnixStream, Log> for Actor {
         panic!("no patience")
     }
 
-    fn failed(&mut self, error: &io::Error, cx: &mut Context<Log>) {
+    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<Log>) {
         cx.state.push(format!("{} failed: {error}", self.name));
         (self.failed)(cx);
     }

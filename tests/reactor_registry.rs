@@ -134,7 +134,7 @@ fn a_newcomer_in_the_place_of_the_removed_gets_no_stale_event() {
             cx.state.newcomer = Some((token, theirs));
             Ok(Next::Done)
         });
-        let everything = Readiness::READ | Readiness::HANGUP;
+        let everything = Readiness::READ | Readiness::WRITE;
         faults.plan().extra =
             [first, second, token].map(|token| Event::new(token, everything)).into();
         reactor.turn(Deadline::after(LONG)).unwrap();
@@ -249,7 +249,7 @@ impl Handler<UnixStream, Vec<ErrorKind>> for Teller {
         Ok(Next::Keep)
     }
 
-    fn failed(&mut self, error: &io::Error, cx: &mut Context<Vec<ErrorKind>>) {
+    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<Vec<ErrorKind>>) {
         cx.state.push(error.kind());
     }
 }

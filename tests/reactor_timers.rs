@@ -11,7 +11,7 @@ use common::reactor::*;
 use common::*;
 use rustix::thread::gettid;
 use tripoll::reactor::TimerId;
-use tripoll::{Context, Deadline, Handler, Interest, Next, Source};
+use tripoll::{Context, Deadline, Handler, Interest, Next, Source, Token};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -261,7 +261,7 @@ impl Handler<UnixStream, Seen> for Strict {
         Err(ErrorKind::InvalidData.into())
     }
 
-    fn failed(&mut self, error: &io::Error, cx: &mut Context<Seen>) {
+    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<Seen>) {
         cx.state.failures.push(error.kind());
     }
 }
@@ -283,7 +283,7 @@ impl Handler<UnixStream, Seen> for Failing {
         Ok(Next::Keep)
     }
 
-    fn failed(&mut self, error: &io::Error, cx: &mut Context<Seen>) {
+    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<Seen>) {
         cx.state.failures.push(error.kind());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{self as unix, UnixListener, UnixStream};
 
 use super::io::Io;
@@ -62,8 +63,7 @@ impl<'a, F> Source<'a, F> {
     /// is applied then, once.
     #[inline]
     pub fn set_interest(&mut self, interest: Interest) {
-        self.io.changes += u32::from(interest != self.io.wanted);
-        self.io.wanted = interest;
+        self.io.wish(interest);
     }
 
     /// Makes an operation of any kind, one that waits for `direction` ([`Interest::READ`] for
@@ -93,9 +93,7 @@ impl<'a, F> Source<'a, F> {
         operation: impl FnOnce(&mut F) -> io::Result<T>,
     ) -> io::Result<T> {
         self.io.admit(direction)?;
-        let result = operation(self.file);
-        self.io.note(direction, &result);
-        result
+        operation(self.file).inspect_err(|error| self.io.note_error(direction, error))
     }
 
     /// The source itself. The reactor does not see what is done with it: read through it, and
@@ -105,7 +103,8 @@ impl<'a, F> Source<'a, F> {
         self.file
     }
 
-    /// The source itself, mutably; see [`get_ref`](Self::get_ref).
+    /// The source itself, mutably; see [`get_ref`](Self::get_ref). It is not to be replaced by
+    /// another: what the reactor watches is the descriptor that it was given.
     pub fn get_mut(&mut self) -> &mut F {
         self.file
     }
@@ -114,38 +113,40 @@ impl<'a, F> Source<'a, F> {
 impl<F: Read> Read for Source<'_, F> {
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.io.admit(Interest::READ)?;
-        let result = self.file.read(buffer);
-        self.io.note_read(&result, buffer.len());
-        result
+        let count = self.try_io(Interest::READ, |file| file.read(buffer))?;
+        self.io.note_read(count, buffer.len());
+        Ok(count)
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.io.admit(Interest::READ)?;
-        let result = self.file.read_vectored(buffers);
-        self.io.note_read(&result, buffers.iter().map(|buffer| buffer.len()).sum());
-        result
+        let count = self.try_io(Interest::READ, |file| file.read_vectored(buffers))?;
+        self.io.note_read(count, buffers.iter().map(|buffer| buffer.len()).sum());
+        Ok(count)
     }
 }
 
 impl<F: Write> Write for Source<'_, F> {
     #[inline]
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.io.admit(Interest::WRITE)?;
-        let result = self.file.write(buffer);
-        self.io.note_write(&result);
-        result
+        let count = self.try_io(Interest::WRITE, |file| file.write(buffer))?;
+        self.io.note_write(count);
+        Ok(count)
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.io.admit(Interest::WRITE)?;
-        let result = self.file.write_vectored(buffers);
-        self.io.note_write(&result);
-        result
+        let count = self.try_io(Interest::WRITE, |file| file.write_vectored(buffers))?;
+        self.io.note_write(count);
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+impl<F: AsFd> AsFd for Source<'_, F> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

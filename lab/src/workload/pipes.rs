@@ -41,8 +41,13 @@ impl Pipes {
             // Off the low numbers, among which others hold some, to where there are no gaps.
             let reader = fcntl_dupfd_cloexec(&reader, FIRST)?;
             let first = pipes.readers.first().unwrap_or(&reader).as_raw_fd();
-            pipes.writers.push(fcntl_dupfd_cloexec(&writer, first + n as RawFd)?);
+            let writer = fcntl_dupfd_cloexec(&writer, first + n as RawFd)?;
+            // The kernel gives a pipe its memory with the first byte, and whoever is measured first
+            // would pay for it.
+            write_byte(writer.as_fd())?;
+            read_byte(reader.as_fd())?;
             pipes.readers.push(reader);
+            pipes.writers.push(writer);
         }
         Ok(pipes)
     }

@@ -20,8 +20,11 @@ pub struct Pipes {
     writers: Vec<OwnedFd>,
 }
 
-/// Descriptors, the lowest, that are left to everything which is not a pipe of ours.
-const RESERVED: u64 = 20;
+/// The lowest reading end: the numbers below are left to everything which is not a pipe of ours.
+const FIRST: RawFd = 20;
+
+/// Descriptors that are not pipes of ours: those below, and some which we may have inherited.
+const RESERVED: u64 = 40;
 
 impl Pipes {
     /// Opens `n` pipes, non-blocking, and raises the descriptor limit for them if that is needed.
@@ -36,10 +39,15 @@ impl Pipes {
         for _ in 0..n {
             let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
             // Off the low numbers, among which others hold some, to where there are no gaps.
-            let reader = fcntl_dupfd_cloexec(&reader, RESERVED as RawFd)?;
+            let reader = fcntl_dupfd_cloexec(&reader, FIRST)?;
             let first = pipes.readers.first().unwrap_or(&reader).as_raw_fd();
-            pipes.writers.push(fcntl_dupfd_cloexec(&writer, first + n as RawFd)?);
+            let writer = fcntl_dupfd_cloexec(&writer, first + n as RawFd)?;
+            // The kernel gives a pipe its memory with the first byte, and whoever is measured first
+            // would pay for it.
+            write_byte(writer.as_fd())?;
+            read_byte(reader.as_fd())?;
             pipes.readers.push(reader);
+            pipes.writers.push(writer);
         }
         Ok(pipes)
     }

@@ -117,9 +117,10 @@ fn assert_idle(server: &Server) {
     // It may still have to do with the last of what has happened. If it is idle, it is so in the
     // end; if it polls or spins, it does so always.
     let is_idle = |_| {
-        let (sleeps, ticks) = (server.sleeps(), server.cpu_ticks());
+        let before = (server.is_asleep(), server.sleeps());
         thread::sleep(Duration::from_millis(300)); // not for anything: so long nothing happens
-        server.sleeps() == sleeps && server.cpu_ticks() - ticks <= 1
+        // It is the same sleep: no turn was made.
+        before.0 && before == (server.is_asleep(), server.sleeps())
     };
     assert!((0..5).any(is_idle), "it turns, or it is busy: {} ticks", server.cpu_ticks());
 }
@@ -225,19 +226,24 @@ fn without_descriptors_it_waits_and_does_not_spin() {
     const LIMIT: u64 = 32;
     on_every_backend(|backend, trigger| {
         let mut server = Server::start_limited("echo", backend, trigger, LIMIT);
+        let complaints = |log: &[String]| -> Vec<String> {
+            log.iter().filter(|line| !line.starts_with("turn ")).cloned().collect()
+        };
         let fds = server.fds();
         let mut clients: Vec<_> = (0..2 * LIMIT).map(|_| server.connect()).collect();
-        await_that("it complains", || !server.log().is_empty());
+        await_that("it complains", || !complaints(&server.log()).is_empty());
         let accepted = server.fds() - fds;
         assert!(accepted < LIMIT as usize);
-
-        let (ticks, sleeps, start) = (server.cpu_ticks(), server.sleeps(), Instant::now());
-        thread::sleep(Duration::from_millis(500)); // this is how long it has the chance to spin
-        let (ticks, sleeps) = (server.cpu_ticks() - ticks, server.sleeps() - sleeps);
-        let most = 5 + start.elapsed().as_millis() as u64 / 100 * 3;
-        assert!(sleeps <= most, "{sleeps} turns, or nearly");
-        assert!(ticks <= 5, "{ticks} hundredths of a second");
         clients[..accepted].iter_mut().for_each(assert_served);
+
+        let (calls, ticks, start) = (server.log().len(), server.cpu_ticks(), Instant::now());
+        thread::sleep(Duration::from_millis(500)); // this is how long it has the chance to spin
+        let (calls, ticks) = (server.log().len() - calls, server.cpu_ticks() - ticks);
+        // In each tenth of a second the pause ends, and one client is tried. (And some lines of the
+        // log may have been on their way.) Who spins makes thousands.
+        let most = 50 + start.elapsed().as_millis() as usize / 100 * 2;
+        assert!(calls <= most, "{calls} calls of handlers");
+        assert!(ticks <= 5, "{ticks} hundredths of a second");
 
         // There are descriptors again: those who have waited are let in, and one more.
         drop(clients.drain(..clients.len() - accepted));
@@ -248,8 +254,9 @@ fn without_descriptors_it_waits_and_does_not_spin() {
 
         let stopped = server.stop(Signal::TERM);
         assert_eq!(stopped.status.code(), Some(0));
-        assert_eq!(stopped.log.len(), 1, "said once: {:?}", stopped.log);
-        assert!(stopped.log[0].contains("Too many open files"), "{:?}", stopped.log);
+        let complaints = complaints(&stopped.log);
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        assert!(complaints[0].contains("Too many open files"), "{complaints:?}");
     });
 }
 

@@ -90,13 +90,13 @@ impl Server {
         Server::start_with(example(name).args(arguments("127.0.0.1:0", backend, trigger)))
     }
 
-    /// Starts an example on a free port, with so many descriptors and no more.
+    /// Starts an example on a free port with a trace, and with so many descriptors and no more.
     pub fn start_limited(name: &str, backend: Backend, trigger: Trigger, limit: u64) -> Server {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\""));
         shell.env_remove("RUST_LOG").stdin(Stdio::null());
         shell.arg(example(name).get_program());
-        Server::start_with(shell.args(arguments("127.0.0.1:0", backend, trigger)))
+        Server::start_with(shell.args(arguments("127.0.0.1:0", backend, trigger)).arg("--trace"))
     }
 
     /// Starts a server, and waits until it accepts.
@@ -166,7 +166,7 @@ impl Server {
         self.status("VmRSS:")
     }
 
-    /// How often it has gone to sleep: each turn that found nothing to do, to begin with.
+    /// How often it has gone to sleep.
     pub fn sleeps(&self) -> u64 {
         self.status("voluntary_ctxt_switches:")
     }
@@ -175,6 +175,12 @@ impl Server {
         let status = fs::read_to_string(self.proc("status")).unwrap();
         let value = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
         value.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// Whether it sleeps. (Who is merely kept from running by others does not.)
+    pub fn is_asleep(&self) -> bool {
+        let stat = fs::read_to_string(self.proc("stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.starts_with('S')
     }
 
     /// What it has said on standard error so far.

@@ -271,7 +271,7 @@ fn a_call_for_nothing_is_counted_as_spurious() {
         // Somebody else reads what it was told of.
         reactor.after_wait(move |_| drain(&twin));
         add(&mut reactor, mine, Interest::READ, |source, _| {
-            source.read(&mut [0; 8])?;
+            assert_eq!(source.read(&mut [0; 8])?, 1);
             Ok(Next::Keep)
         });
         assert_eq!(reactor.turn(Deadline::after(LONG)).unwrap(), 1);
@@ -284,7 +284,8 @@ fn a_call_for_nothing_is_counted_as_spurious() {
 /// Echoes with a budget of so many operations, to a client which floods and one which pings.
 #[test]
 fn a_flood_starves_nobody() {
-    const FLOOD: usize = 3 << 20;
+    const FLOOD: usize = 1 << 20;
+    let expected = known_bytes(5, FLOOD);
     on_every_pair(|pair| {
         let builder = pair.builder().budget(Budget::new(8, 64 << 10));
         let mut reactor = pair.build(builder, Vec::<u8>::new());
@@ -293,8 +294,7 @@ fn a_flood_starves_nobody() {
         flooding.set_nonblocking(false).unwrap();
         add(&mut reactor, flooded, Interest::READ, collect);
         add(&mut reactor, pinged, Interest::READ, echo());
-        let sent = known_bytes(5, FLOOD);
-        let expected = sent.clone();
+        let sent = expected.clone();
         let flooder = thread::spawn(move || {
             flooding.write_all(&sent).unwrap();
         });
@@ -359,12 +359,12 @@ fn the_budget_cuts_in_both_directions_and_loses_nothing() {
 /// A write that meets a full pipe goes on when there is room, and not before.
 #[test]
 fn who_met_a_full_pipe_is_called_when_there_is_room() {
-    const SIZE: usize = 4 << 20;
+    const SIZE: usize = 12 << 20; // more than any pipe takes
+    let sent = known_bytes(8, SIZE);
     on_every_pair(|pair| {
         for (kind, mut theirs, mine) in streams() {
             let _context = on(kind);
             let mut reactor = pair.reactor(0_usize);
-            let sent = known_bytes(8, SIZE);
             let bytes = sent.clone();
             add(&mut reactor, mine, Interest::WRITE, move |source, cx: &mut Context<usize>| {
                 while *cx.state < SIZE {

@@ -103,7 +103,7 @@ fn a_wake_from_the_loops_own_thread_costs_no_system_call() {
         let (mine, mut theirs) = unix_pair();
         theirs.write_all(b"x").unwrap();
         add(&mut reactor, mine, Interest::READ, |source, cx: &mut Context<u32>| {
-            source.read(&mut [0; 8])?;
+            assert_eq!(source.read(&mut [0; 8])?, 1);
             for _ in 0..10 {
                 cx.handle().run(|cx| *cx.state += 1)?;
             }

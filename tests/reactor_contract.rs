@@ -359,7 +359,7 @@ fn the_budget_cuts_in_both_directions_and_loses_nothing() {
 /// A write that meets a full pipe goes on when there is room, and not before.
 #[test]
 fn who_met_a_full_pipe_is_called_when_there_is_room() {
-    const SIZE: usize = 12 << 20; // more than any pipe takes
+    const SIZE: usize = 6 << 20; // more than any pipe takes
     let sent = known_bytes(8, SIZE);
     on_every_pair(|pair| {
         for (kind, mut theirs, mine) in streams() {

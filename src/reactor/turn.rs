@@ -214,7 +214,8 @@ impl<S: 'static> Reactor<S> {
     }
 
     /// The selector's own descriptor where it has one (epoll, mio): readable when a turn would find
-    /// something. For turning this reactor inside another loop, by level.
+    /// something, once there was a turn that did not wait. For turning this reactor inside another
+    /// loop: watch it by level, and turn with [`Deadline::Now`] when it is readable.
     pub fn selector_fd(&self) -> Option<BorrowedFd<'_>> {
         self.core.registry.selector().own_fd()
     }
@@ -241,6 +242,7 @@ impl<S: 'static> Reactor<S> {
     pub fn turn(&mut self, deadline: Deadline) -> io::Result<u64> {
         self.core.counters.turns += 1;
         let dispatches = self.core.counters.dispatches;
+        self.turn.is_notified |= self.core.shared.wake_up();
         self.turn.is_watched =
             self.probe.is_some() || log::log_enabled!(target: "tripoll", log::Level::Trace);
         Self::call_hooks(&mut self.before_wait, &mut self.core, &mut self.state);
@@ -249,6 +251,9 @@ impl<S: 'static> Reactor<S> {
         Self::call_hooks(&mut self.after_wait, &mut self.core, &mut self.state);
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve())) {
             self.note_panic(&*panic);
+        }
+        if deadline == Deadline::Now {
+            self.hand_over()?;
         }
         if let Some(probe) = &mut self.probe {
             probe.turned(&self.core.counters());
@@ -261,6 +266,18 @@ impl<S: 'static> Reactor<S> {
         for hook in hooks {
             hook(&mut Context { core, state });
         }
+    }
+
+    /// Whoever turns without waiting may wait elsewhere, on the selector's own descriptor: it is to
+    /// be readable as soon as the next turn would find something.
+    fn hand_over(&mut self) -> io::Result<()> {
+        self.prepare();
+        self.alarm.set(self.core.timers.next())?;
+        let Turn { ready, failed, .. } = &self.turn;
+        if !ready.is_empty() || !failed.is_empty() || !self.core.shared.fall_asleep() {
+            self.core.shared.bell().ring();
+        }
+        Ok(())
     }
 
     /// Before the wait: places are filled, changes applied, the alarm set, the ready list taken.

@@ -78,7 +78,7 @@ impl<S: 'static> Context<'_, S> {
     }
 
     /// Removes a source: it is told nothing more, and closed when the handler that is running has
-    /// returned. A handler may remove any source, itself included, at any moment.
+    /// returned (between turns: when the next one begins). A handler may remove any source, itself included, at any moment.
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ impl<S: 'static> Context<'_, S> {
         self.core.timers.take(id).is_some()
     }
 
-    /// Stops the loop when this handler has returned; see [`Handle::stop`].
+    /// Stops the loop when this turn has ended; see [`Handle::stop`].
     pub fn stop(&mut self) {
         self.core.shared.stop();
     }

@@ -70,8 +70,8 @@ impl<S: 'static> Handle<S> {
         })
     }
 
-    /// Stops the loop: [`Reactor::run`](super::Reactor::run) returns when the handler that is
-    /// running has returned, or at once. Stopping is for good: a `run` that begins later returns
+    /// Stops the loop: [`Reactor::run`](super::Reactor::run) returns when the turn that is under way
+    /// has ended, or at once. Stopping is for good: a `run` that begins later returns
     /// without a turn. It waits for nobody; whoever wants to wait joins the loop's thread.
     pub fn stop(&self) {
         self.shared.stop();

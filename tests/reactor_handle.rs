@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use common::reactor::*;
 use common::*;
 use rustix::thread::gettid;
-use tripoll::{Context, Deadline, Handle, Interest, Next};
+use tripoll::{Context, Deadline, Handle, Interest, Next, Reactor, Trigger};
 
 /// What the threads have sent: whose, and which.
 type Got = Vec<Vec<u64>>;
 
 /// Sends the numbers below `jobs` from each of `threads` threads, and stops when all have come.
-fn send_all(reactor: &mut tripoll::Reactor<Got>, threads: usize, jobs: u64) {
+fn send_all(reactor: &mut Reactor<Got>, threads: usize, jobs: u64) {
     *reactor.state() = vec![Vec::new(); threads];
     let arrived = Arc::new(AtomicU64::new(0));
     let total = jobs * threads as u64;
@@ -64,7 +65,7 @@ fn jobs_run_exactly_once_and_in_each_threads_order() {
 #[test]
 fn four_threads_and_forty_thousand_jobs_lose_none() {
     for &backend in tripoll::Backend::ALL {
-        let pair = Pair { backend, trigger: tripoll::Trigger::Edge };
+        let pair = Pair { backend, trigger: Trigger::Edge };
         let _context = common::Context(format!("on {pair:?}"));
         let mut reactor = pair.reactor(Got::new());
         send_all(&mut reactor, 4, 10_000);
@@ -103,7 +104,7 @@ fn a_wake_from_the_loops_own_thread_costs_no_system_call() {
         let (mine, mut theirs) = unix_pair();
         theirs.write_all(b"x").unwrap();
         add(&mut reactor, mine, Interest::READ, |source, cx: &mut Context<u32>| {
-            source.read(&mut [0; 8])?;
+            assert_eq!(source.read(&mut [0; 8])?, 1);
             for _ in 0..10 {
                 cx.handle().run(|cx| *cx.state += 1)?;
             }
@@ -221,4 +222,53 @@ fn jobs_that_send_jobs_starve_nobody() {
         assert!(is_called.load(Ordering::Relaxed));
         assert_eq!(reactor.counters().wakes, 0);
     });
+}
+/// A reactor inside another one, which sleeps on its descriptor: whatever the inner one has to do,
+/// the outer one must be told.
+#[test]
+fn a_reactor_can_live_inside_another() {
+    on_every_pair(|pair| {
+        let mut inner = pair.reactor(Vec::new());
+        let Some(fd) = inner.park().unwrap() else { return };
+        let fd = fd.try_clone_to_owned().unwrap();
+        let (mine, mut theirs) = unix_pair();
+        let token = add(&mut inner, mine, Interest::NONE, |source, cx: &mut Context<Vec<u8>>| {
+            let mut byte = [0];
+            source.read_exact(&mut byte)?;
+            cx.state.push(byte[0]); // and the others stay on the ready list
+            Ok(Next::Keep)
+        });
+        let handle = inner.handle();
+        inner.turn(Deadline::Now).unwrap();
+        inner.park().unwrap();
+        let mut outer = Pair { trigger: Trigger::Level, ..pair }.reactor(inner);
+        add(&mut outer, fd, Interest::READ, |_, cx: &mut Context<Reactor<Vec<u8>>>| {
+            cx.state.turn(Deadline::Now)?;
+            cx.state.park()?;
+            Ok(Next::Done)
+        });
+        // A job, which changes an interest, which leads to bytes, the last of which sets a timer.
+        theirs.write_all(b"bytes").unwrap();
+        let job = move |cx: &mut Context<Vec<u8>>| {
+            cx.set_interest(token, Interest::READ).unwrap();
+            cx.set_timer(Instant::now() + Duration::from_millis(1), |cx: &mut Context<Vec<u8>>| {
+                cx.state.push(b'!');
+            });
+        };
+        thread::spawn(move || handle.run(job).unwrap()).join().unwrap();
+        drive(&mut outer, 30, |inner| inner.state().len() == 6);
+        outer.state().state().sort_unstable();
+        assert_eq!(*outer.state().state(), b"!besty");
+        let_settle_both(&mut outer);
+    });
+}
+
+/// Both have nothing left to do.
+fn let_settle_both(outer: &mut Reactor<Reactor<Vec<u8>>>) {
+    for _ in 0..10 {
+        if outer.turn(Deadline::Now).unwrap() == 0 {
+            return assert_quiet(outer);
+        }
+    }
+    panic!("it spins: {:?}", outer.counters());
 }

@@ -139,7 +139,7 @@ fn a_failing_handler_can_add_its_successor() {
                 Interest::READ,
                 move |source: &mut Source<UnixStream>, cx: &mut Context<Log>| {
                     let _ = &keep_peer;
-                    source.read(&mut [0; 8])?;
+                    assert_eq!(source.read(&mut [0; 8])?, 1);
                     cx.state.push("the successor".into());
                     Ok(Next::Done)
                 },
@@ -206,7 +206,7 @@ fn a_panic_while_a_source_is_dropped_ends_nobody_else() {
         let (mine, mut theirs) = unix_pair();
         let mut newcomer = Some(unix_pair());
         add(&mut reactor, mine, Interest::READ, move |source, cx: &mut Context<Log>| {
-            source.read(&mut [0; 8])?;
+            assert_eq!(source.read(&mut [0; 8])?, 1);
             cx.remove(token)?;
             let (mine, mut theirs) = newcomer.take().unwrap();
             theirs.write_all(b"x").unwrap();
@@ -215,7 +215,7 @@ fn a_panic_while_a_source_is_dropped_ends_nobody_else() {
                 Interest::READ,
                 move |source: &mut Source<UnixStream>, cx: &mut Context<Log>| {
                     let _ = &theirs;
-                    source.read(&mut [0; 8])?;
+                    assert_eq!(source.read(&mut [0; 8])?, 1);
                     cx.state.push("the newcomer".into());
                     Ok(Next::Done)
                 },

@@ -15,6 +15,9 @@ use crate::{Interest, Readiness, Token};
 /// before. An operation that is known to block, or that is over the [`Budget`](super::Budget), says
 /// `WouldBlock` without a system call.
 ///
+/// A *read* of no bytes is the end of the stream, after which the source is not called for reading
+/// again. Where it is not the end (an empty datagram), [`try_io`](Self::try_io) is the way to receive.
+///
 /// A source is non-blocking, whatever it was when it was added.
 #[derive(Debug)]
 pub struct Source<'a, F> {

@@ -116,8 +116,9 @@ impl Entry {
     /// Lends the readiness to the handler for one call.
     #[inline]
     fn lend(&mut self, token: Token, io: &mut Io) {
-        let told = std::mem::take(&mut self.told);
-        io.begin(token, told, self.ready, self.wish, self.short_reads_drain);
+        // While it is lent it is not here: what the handler says of itself puts it on no list.
+        let (told, ready) = (std::mem::take(&mut self.told), std::mem::take(&mut self.ready));
+        io.begin(token, told, ready, self.wish, self.short_reads_drain);
     }
 
     /// What is wanted, after anything that it follows from has changed.

@@ -11,7 +11,7 @@ use super::context::{Core, Move, Notice, Ring};
 use super::handle::Job;
 use super::handler::{Bound, Next};
 use super::io::{Facts, Io};
-use super::probe::Dispatch;
+use super::probe::{Dispatch, Outcome};
 use super::reactor::Hook;
 use super::registry::Told;
 use super::{Budget, Context, Reactor, TimerId};
@@ -318,6 +318,9 @@ impl<S: 'static> Reactor<S> {
             self.count(&next);
         }
         self.finish(next);
+        if self.turn.is_watched {
+            self.report(true);
+        }
     }
 
     /// Counts what a handler has done for nothing.
@@ -348,6 +351,9 @@ impl<S: 'static> Reactor<S> {
         let next = method(&mut **bound, &mut turn.io, &mut Context { core, state });
         turn.is_in_handler = false;
         self.finish(next);
+        if self.turn.is_watched {
+            self.report(false);
+        }
     }
 
     /// After a handler: does what it said, and takes back what it was lent.
@@ -360,9 +366,6 @@ impl<S: 'static> Reactor<S> {
         self.core.registry.take_back(&self.turn.io);
         if !self.core.moves.is_empty() {
             self.settle();
-        }
-        if self.turn.is_watched {
-            self.report();
         }
     }
 
@@ -432,11 +435,15 @@ impl<S: 'static> Reactor<S> {
         }
     }
 
-    /// Tells whoever looks on about a call.
+    /// Tells whoever looks on about a call. One that was not made because the source was ready is
+    /// worth telling of only if something came of it.
     #[cold]
-    fn report(&mut self) {
+    fn report(&mut self, was_ready: bool) {
         let outcome = self.core.registry.outcome(self.turn.io.token);
         let dispatch = Dispatch::of(&self.turn.io, outcome);
+        if !was_ready && dispatch.operations == 0 && outcome == Outcome::Waiting {
+            return;
+        }
         log::trace!(
             target: "tripoll",
             "turn {} {} {}: {dispatch}",

@@ -478,3 +478,19 @@ fn a_regular_file_is_read_to_its_end() {
         assert_eq!(reactor.counters().idle, 0);
     });
 }
+
+#[test]
+fn who_is_paused_while_it_has_more_to_read_is_not_called_until_it_wants_again() {
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(Vec::new());
+        let (mine, mut theirs) = unix_pair();
+        theirs.write_all(b"abc").unwrap();
+        let token = add(&mut reactor, mine, Interest::READ, one_byte);
+        drive(&mut reactor, 2, |read| read == b"a");
+        reactor.context().set_interest(token, Interest::NONE).unwrap();
+        assert_eq!(reactor.turn(Deadline::Now).unwrap(), 0);
+        assert_quiet(&mut reactor);
+        reactor.context().set_interest(token, Interest::READ).unwrap();
+        assert_eq!(drive(&mut reactor, 3, |read| read == b"abc"), 2);
+    });
+}

@@ -304,6 +304,7 @@ impl<S: 'static> Reactor<S> {
     /// goes on where it was.
     #[inline]
     fn serve(&mut self) {
+        self.notify(); // who came between the turns, before its first event
         self.settle();
         while let Some((token, error)) = self.turn.failed.pop() {
             self.fail(token, error);
@@ -330,6 +331,18 @@ impl<S: 'static> Reactor<S> {
             job(&mut self.context());
             self.settle();
         }
+        self.notify();
+        while let Some((token, error)) = self.turn.failed.pop() {
+            self.fail(token, error);
+        }
+        if self.core.is_winding_down && self.is_empty() {
+            self.core.shared.stop();
+        }
+    }
+
+    /// Tells sources what the kernel does not know.
+    #[inline]
+    fn notify(&mut self) {
         while let Some((token, notice)) = self.core.notices.pop_front() {
             match notice {
                 Notice::Added => self.call_unasked(token, |bound, io, cx| bound.added(io, cx)),
@@ -337,12 +350,6 @@ impl<S: 'static> Reactor<S> {
                     self.call_unasked(token, |bound, io, cx| bound.winding_down(io, cx));
                 }
             }
-        }
-        while let Some((token, error)) = self.turn.failed.pop() {
-            self.fail(token, error);
-        }
-        if self.core.is_winding_down && self.is_empty() {
-            self.core.shared.stop();
         }
     }
 

@@ -55,6 +55,8 @@ pub struct Connection<P> {
     link: Link,
     /// What the protocol has not used up.
     inbox: Vec<u8>,
+    /// Whether the protocol could use more of it, and is not asked because it is paused or choked.
+    is_held_back: bool,
     most_unused: usize,
 }
 
@@ -107,6 +109,7 @@ impl<P> Connection<P> {
                 is_owing: false,
             },
             inbox: Vec::new(),
+            is_held_back: false,
             most_unused: 1 << 20,
         }
     }
@@ -159,6 +162,10 @@ impl<P> Connection<P> {
         P: Protocol<S>,
     {
         while self.link.wants_to_read() {
+            if self.is_held_back && self.link.is_open() {
+                self.offer_inbox(stream, cx);
+                continue;
+            }
             let mut scratch = cx.lend_scratch();
             let result = stream.read(&mut scratch);
             match result {
@@ -185,15 +192,45 @@ impl<P> Connection<P> {
             *discarded += data.len();
             return;
         }
-        let mut inbox = std::mem::take(&mut self.inbox);
-        let data = if inbox.is_empty() {
-            data
+        if self.inbox.is_empty() {
+            let used = self.offer(data, stream, cx);
+            self.inbox = data[used..].to_vec();
         } else {
-            inbox.extend_from_slice(data);
-            &inbox[..]
-        };
+            self.inbox.extend_from_slice(data);
+            self.offer_inbox(stream, cx);
+        }
+    }
+
+    /// Offers what was kept.
+    fn offer_inbox<S>(&mut self, stream: &mut Source<'_, Stream>, cx: &mut Context<'_, S>)
+    where
+        P: Protocol<S>,
+    {
+        let inbox = std::mem::take(&mut self.inbox);
+        let used = self.offer(&inbox, stream, cx);
+        // A long message comes in many pieces, and is not copied for each of them.
+        self.inbox = if used == 0 { inbox } else { inbox[used..].to_vec() };
+    }
+
+    /// Offers data as long as some of it is used up, and the protocol may be asked. Returns how much
+    /// was used up.
+    fn offer<S>(
+        &mut self,
+        data: &[u8],
+        stream: &mut Source<'_, Stream>,
+        cx: &mut Context<'_, S>,
+    ) -> usize
+    where
+        P: Protocol<S>,
+    {
         let mut used = 0;
-        while used < data.len() && self.link.is_open() {
+        self.is_held_back = false;
+        while used < data.len() {
+            // What was read before it was paused, or had too much to send, waits as what was not.
+            if !self.link.wants_to_read() {
+                self.is_held_back = true;
+                return used;
+            }
             let rest = &data[used..];
             match self.call(stream, cx, |protocol, wire, cx| protocol.received(wire, rest, cx)) {
                 None | Some(0) => break,
@@ -203,9 +240,8 @@ impl<P> Connection<P> {
         if data.len() - used > self.most_unused {
             let message = "the peer sent more than its protocol can hold";
             self.link.fail(io::Error::new(io::ErrorKind::InvalidData, message));
-        } else if used < data.len() && self.link.is_open() {
-            self.inbox = data[used..].to_vec();
         }
+        used
     }
 
     /// The peer has finished.
@@ -235,7 +271,8 @@ impl<P> Connection<P> {
         }
     }
 
-    /// After whatever has happened: what comes next, and what is wanted for it.
+    /// After whatever has happened: reads if that is wanted (again), and says what comes next, and
+    /// what is wanted for it.
     fn go_on<S>(
         &mut self,
         stream: &mut Source<'_, Stream>,
@@ -245,6 +282,7 @@ impl<P> Connection<P> {
         S: 'static,
         P: Protocol<S>,
     {
+        self.read(stream, cx);
         if let Phase::Closing { is_timed } = &mut self.link.phase {
             if self.link.outbox.is_empty() {
                 // The peer may be gone; then there is nobody to tell.
@@ -389,7 +427,6 @@ impl<S: 'static, P: Protocol<S>> Handler<Stream, S> for Connection<P> {
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
         self.flush(stream, cx);
-        self.read(stream, cx);
         self.go_on(stream, cx)
     }
 

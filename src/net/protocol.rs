@@ -128,10 +128,13 @@ impl Wire<'_> {
         self.link.unsent()
     }
 
-    /// Closes in good order: nothing more is read; what is kept is sent; then our side is finished,
-    /// and what the peer still sends is thrown away until it finishes too, or for a second, so that
-    /// it can read the end of what we sent. (A close with unread data is a reset, and a reset
-    /// overtakes.)
+    /// Closes in good order: nothing more is received; what is kept is sent; then our side is
+    /// finished. What the peer still sends, up to a megabyte, is thrown away until it finishes too,
+    /// or for a [time](super::Connection::linger), so that it can read the end of what we sent. (A
+    /// close with unread data is a reset, and a reset overtakes.)
+    ///
+    /// A peer that reads nothing of what it is owed for [so long](super::Connection::close_within)
+    /// is reset.
     pub fn close(&mut self) {
         self.link.close();
     }

@@ -26,7 +26,8 @@ pub struct Pair {
 
 impl Pair {
     pub fn all() -> impl Iterator<Item = Pair> {
-        let triggers = |&backend| Trigger::ALL.iter().map(move |&trigger| Pair { backend, trigger });
+        let triggers =
+            |&backend| Trigger::ALL.iter().map(move |&trigger| Pair { backend, trigger });
         Backend::ALL.iter().flat_map(triggers)
     }
 

@@ -323,5 +323,10 @@ impl Dice {
 /// Bytes that are known beforehand.
 pub fn known_bytes(seed: u64, length: usize) -> Vec<u8> {
     let mut dice = Dice(seed);
-    (0..length).map(|_| dice.below(256) as u8).collect()
+    let mut bytes = Vec::with_capacity(length + 4);
+    while bytes.len() < length {
+        bytes.extend_from_slice(&(dice.below(1 << 31) as u32).to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
 }

@@ -12,7 +12,7 @@ use tripoll::Context;
 use tripoll::net::{Connection, Listener, Wire};
 
 /// More than the socket buffers of both ends hold while nobody reads.
-const MUCH: usize = 8 << 20;
+const MUCH: usize = 6 << 20;
 /// Longer than a test waits: what ends earlier did not end because of this.
 const VERY_LONG: Duration = Duration::from_secs(100);
 

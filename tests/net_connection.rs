@@ -15,7 +15,7 @@ use tripoll::net::{Address, Connection, Listener, Protocol, Stream, Watermarks, 
 use tripoll::{Context, Deadline};
 
 /// More than the socket buffers of both ends hold.
-const MUCH: usize = 8 << 20;
+const MUCH: usize = 6 << 20;
 
 /// Writes until something is owed: the peer may be quick.
 fn owe(wire: &mut Wire<'_>) {

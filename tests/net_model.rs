@@ -6,16 +6,18 @@
 mod net_common;
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use net_common::{Dice, LONG, Server, Told, on_every_pair};
+use socket2::Socket;
 use tripoll::Context;
-use tripoll::net::{Connection, Listener, Watermarks, Wire};
+use tripoll::net::{Address, Connection, Listener, Watermarks, Wire};
 
-const CLIENTS: usize = 12;
+const CLIENTS: usize = 8;
 
 /// What is answered to a line: itself, backwards, three times.
 fn answer(line: &[u8]) -> Vec<u8> {
@@ -31,7 +33,7 @@ fn answers(text: &[u8]) -> Vec<u8> {
 
 /// One client and its part in the history.
 struct Client {
-    stream: TcpStream,
+    stream: Socket,
     /// What it has to say, and how much of it is said.
     text: Vec<u8>,
     said: usize,
@@ -43,12 +45,13 @@ struct Client {
 
 impl Client {
     fn new(server: &Server, dice: &mut Dice) -> Self {
-        let stream = server.client();
+        let stream = match &server.address {
+            Address::Unix(path) => Socket::from(UnixStream::connect(path).unwrap()),
+            _ => Socket::from(server.client()),
+        };
         stream.set_nonblocking(true).unwrap();
-        // So that what it does not read is soon felt on the other side.
-        socket2::SockRef::from(&stream).set_recv_buffer_size(8 << 10).unwrap();
         let mut text = Vec::new();
-        for _ in 0..dice.below(40) {
+        for _ in 0..dice.below(60) {
             let longest = [1, 10, 100, 30_000][dice.below(4)];
             let letter = b'a' + dice.below(26) as u8;
             text.resize(text.len() + dice.below(longest), letter);
@@ -62,7 +65,7 @@ impl Client {
     /// Does one thing. False if nothing can be done now.
     fn act(&mut self, dice: &mut Dice) -> bool {
         if self.vanishes_at.is_some_and(|at| self.said >= at) {
-            socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+            self.stream.set_linger(Some(Duration::ZERO)).unwrap();
             self.is_done = true;
             return true;
         }
@@ -133,9 +136,13 @@ fn every_client_gets_what_its_own_lines_ask_for() {
         let marks = |connection: Connection<_>| {
             connection.watermarks(Watermarks::new(1_000, 10_000, 130_000))
         };
-        for seed in 0..4 {
-            let server = Server::with(pair, Listener::builder(), marks, lines.clone());
-            let mut dice = Dice(seed);
+        // Over TCP, and over a Unix socket, whose buffers are small: who does not read is soon felt.
+        let path = std::env::temp_dir().join(format!("tripoll-model-{}", std::process::id()));
+        for (seed, address) in
+            ["127.0.0.1:0".parse().unwrap(), Address::Unix(path)].iter().enumerate()
+        {
+            let server = Server::at(pair, address, Listener::builder(), marks, lines.clone());
+            let mut dice = Dice(seed as u64);
             let mut clients: Vec<_> =
                 (0..CLIENTS).map(|_| Client::new(&server, &mut dice)).collect();
             let mut last_act = Instant::now();

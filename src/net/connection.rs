@@ -419,7 +419,7 @@ impl<S: 'static, P: Protocol<S>> Handler<Stream, S> for Connection<P> {
         self.go_on(stream, cx)
     }
 
-    fn failed(&mut self, error: &io::Error, cx: &mut Context<'_, S>) {
+    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<'_, S>) {
         let error = io::Error::new(error.kind(), error.to_string());
         self.protocol.closed(&Closed::Failed(error), cx);
     }

@@ -472,7 +472,7 @@ impl<S: 'static> Reactor<S> {
         log::debug!(target: "tripoll", "{token:?} ended: {error}");
         let bound = self.handlers.get_mut(token.index() as usize).and_then(Option::take);
         if let Some(mut bound) = bound {
-            bound.failed(&error, &mut self.context());
+            bound.failed(token, &error, &mut self.context());
         }
         self.settle();
     }

@@ -11,56 +11,31 @@
 
 mod common;
 
-use std::collections::HashSet;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-use common::{Listener, Options, Stream};
-use tripoll::{Context, Handler, Interest, Next, Source, Token};
+use common::Options;
+use tripoll::net::{Listener, Stream};
+use tripoll::{Context, Handler, Interest, Next, Source};
 
 fn main() -> Result<(), common::Failure> {
     let options = Options::read();
-    let mut reactor = options.reactor().build_with(Server::new())?;
+    let mut reactor = options.reactor().build_with(Server { buffer: vec![0; 64 << 10].into() })?;
 
-    let listener = options.listen.listen()?;
-    let address = listener.address();
-    let listener = reactor.add(listener, Interest::READ, Acceptor::default())?;
-    common::on_stop_signal(&mut reactor, move |cx| stop(listener, cx))?;
+    let listener = Listener::bind(&options.listen)?;
+    let address = listener.local_address().clone();
+    reactor.add(listener, Interest::READ, Acceptor::default())?;
+    common::wind_down_on_signal(&mut reactor)?;
 
     common::announce(&address);
     reactor.run()?;
     Ok(())
 }
 
-/// What the handlers share.
+/// What the handlers share: one buffer for all, since one handler runs at a time. An idle client owns
+/// no memory.
 struct Server {
-    clients: HashSet<Token>,
-    /// One for all, since one handler runs at a time: an idle client owns no memory.
     buffer: Box<[u8]>,
-    is_stopping: bool,
-}
-
-impl Server {
-    fn new() -> Self {
-        Server { clients: HashSet::new(), buffer: vec![0; 64 << 10].into(), is_stopping: false }
-    }
-
-    /// Whether the last client has gone from a server that stops.
-    fn is_done(&self) -> bool {
-        self.is_stopping && self.clients.is_empty()
-    }
-}
-
-/// Nobody new is accepted. Everybody else gets the echo of what has come, and is let go.
-fn stop(listener: Token, cx: &mut Context<Server>) {
-    cx.state.is_stopping = true;
-    let _ = cx.remove(listener);
-    for client in cx.state.clients.clone() {
-        let _ = cx.set_deadline(client, Some(Instant::now())); // calls Echo::timed_out
-    }
-    if cx.state.is_done() {
-        cx.stop();
-    }
 }
 
 /// Lets clients in.
@@ -84,9 +59,7 @@ impl Handler<Listener, Server> for Acceptor {
                 .try_io(Interest::READ, |listener| listener.accept())
                 .and_then(|client| Ok(cx.add(client, Interest::READ, Echo::default())?));
             match client {
-                Ok(client) => {
-                    cx.state.clients.insert(client);
-                }
+                Ok(_) => {}
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => {
                         self.has_complained = false;
@@ -127,6 +100,7 @@ struct Echo {
     /// What the client was too slow to take. Never more than one buffer of it: while there is any,
     /// nothing is read, so that in the end the client has to wait with its sending.
     unsent: Vec<u8>,
+    is_stopping: bool,
 }
 
 impl Echo {
@@ -159,26 +133,23 @@ impl Handler<Stream, Server> for Echo {
         match self.echo(client, &mut cx.state.buffer) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 let is_owed = !self.unsent.is_empty() || client.is_readable();
-                if is_owed || !cx.state.is_stopping {
+                if is_owed || !self.is_stopping {
                     return Ok(Next::Keep);
                 }
             }
             Err(error) => log::debug!("{:?} broke off: {error}", client.token()),
             Ok(()) => {}
         }
-        cx.state.clients.remove(&client.token());
-        if cx.state.is_done() {
-            cx.stop();
-        }
         Ok(Next::Remove)
     }
 
-    /// The server stops: nothing else sets a client's deadline.
-    fn timed_out(
+    /// It gets the echo of what has come, and is let go.
+    fn winding_down(
         &mut self,
         client: &mut Source<Stream>,
         cx: &mut Context<Server>,
     ) -> io::Result<Next> {
+        self.is_stopping = true;
         self.ready(client, cx)
     }
 }

@@ -1,4 +1,4 @@
-//! What the example servers share: the command line, the place to listen at, and how to stop.
+//! What the example servers share: the command line, and how to stop.
 //!
 //! ```text
 //! NAME --listen ADDR [--backend select|poll|epoll|mio] [--trigger level|edge|oneshot] [--trace]
@@ -8,17 +8,19 @@
 //! it in good order, and with 0. It ends with 2 and one line when its arguments cannot be meant,
 //! and with 1 and one line when it cannot do what they say.
 
+#![allow(dead_code, unused_imports)] // each example is a crate of its own, and uses a part
+
 mod options;
-mod socket;
 mod stop;
 
 use std::error::Error;
 use std::fmt;
 use std::io::Write as _;
 
-pub use options::Options;
-pub use socket::{Address, Listener, Stream};
-pub use stop::on_stop_signal;
+use tripoll::net::Address;
+
+pub use options::{Options, read};
+pub use stop::{GRACE, signals, wind_down_on_signal};
 
 /// Tells whoever has started the server that it accepts, and where.
 pub fn announce(address: &Address) {

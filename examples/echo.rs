@@ -20,22 +20,23 @@ use tripoll::{Context, Handler, Interest, Next, Source};
 
 fn main() -> Result<(), common::Failure> {
     let options = Options::read();
-    let mut reactor = options.reactor().build_with(Server { buffer: vec![0; 64 << 10].into() })?;
+    let mut reactor = options.reactor().build_with(Server { buffer: vec![0; 64 << 10] })?;
 
     let listener = Listener::bind(&options.listen)?;
     let address = listener.local_address().clone();
     reactor.add(listener, Interest::READ, Acceptor::default())?;
-    common::wind_down_on_signal(&mut reactor)?;
+    common::wind_down_on_signals(&mut reactor)?;
 
     common::announce(&address);
     reactor.run()?;
     Ok(())
 }
 
-/// What the handlers share: one buffer for all, since one handler runs at a time. An idle client owns
-/// no memory.
+/// What the handlers share.
 struct Server {
-    buffer: Box<[u8]>,
+    /// What clients have sent is read into this: one for all, since one handler runs at a time. An
+    /// idle client owns no memory.
+    buffer: Vec<u8>,
 }
 
 /// Lets clients in.
@@ -55,30 +56,28 @@ impl Handler<Listener, Server> for Acceptor {
         cx: &mut Context<Server>,
     ) -> io::Result<Next> {
         loop {
-            let client = listener
+            let added = listener
                 .try_io(Interest::READ, |listener| listener.accept())
                 .and_then(|client| Ok(cx.add(client, Interest::READ, Echo::default())?));
-            match client {
-                Ok(_) => {}
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => {
-                        self.has_complained = false;
-                        return Ok(Next::Keep);
+            let Err(error) = added else { continue };
+            match error.kind() {
+                ErrorKind::WouldBlock => {
+                    self.has_complained = false;
+                    return Ok(Next::Keep);
+                }
+                // This one has left again.
+                ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
+                // There are no more descriptors, say. The clients stay in the queue, so the listener
+                // stays ready: to be called again at once would be to spin.
+                _ => {
+                    if !self.has_complained {
+                        log::warn!("cannot accept: {error}; trying again every {PAUSE:?}");
+                        self.has_complained = true;
                     }
-                    // This one has left again.
-                    ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
-                    // There are no more descriptors, say. The clients stay in the queue, so the
-                    // listener stays ready: to be called again at once would be to spin.
-                    _ => {
-                        if !self.has_complained {
-                            log::warn!("cannot accept: {error}; trying again every {PAUSE:?}");
-                            self.has_complained = true;
-                        }
-                        listener.set_interest(Interest::NONE);
-                        cx.set_deadline(listener.token(), Some(Instant::now() + PAUSE))?;
-                        return Ok(Next::Keep);
-                    }
-                },
+                    listener.set_interest(Interest::NONE);
+                    cx.set_deadline(listener.token(), Some(Instant::now() + PAUSE))?;
+                    return Ok(Next::Keep);
+                }
             }
         }
     }
@@ -100,7 +99,8 @@ struct Echo {
     /// What the client was too slow to take. Never more than one buffer of it: while there is any,
     /// nothing is read, so that in the end the client has to wait with its sending.
     unsent: Vec<u8>,
-    is_stopping: bool,
+    /// Whether the server stops: the client gets the echo of what has come, and is let go.
+    is_farewell: bool,
 }
 
 impl Echo {
@@ -131,25 +131,21 @@ impl Echo {
 impl Handler<Stream, Server> for Echo {
     fn ready(&mut self, client: &mut Source<Stream>, cx: &mut Context<Server>) -> io::Result<Next> {
         match self.echo(client, &mut cx.state.buffer) {
+            Ok(()) => Ok(Next::Remove),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 let is_owed = !self.unsent.is_empty() || client.is_readable();
-                if is_owed || !self.is_stopping {
-                    return Ok(Next::Keep);
-                }
+                Ok(if self.is_farewell && !is_owed { Next::Remove } else { Next::Keep })
             }
-            Err(error) => log::debug!("{:?} broke off: {error}", client.token()),
-            Ok(()) => {}
+            Err(error) => Err(error), // the connection is broken: it is closed, and nobody else is
         }
-        Ok(Next::Remove)
     }
 
-    /// It gets the echo of what has come, and is let go.
     fn winding_down(
         &mut self,
         client: &mut Source<Stream>,
         cx: &mut Context<Server>,
     ) -> io::Result<Next> {
-        self.is_stopping = true;
+        self.is_farewell = true;
         self.ready(client, cx)
     }
 }

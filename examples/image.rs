@@ -49,7 +49,7 @@ fn main() -> Result<(), common::Failure> {
         Connection::new(Conversation { number, upload: None }).serve(conn, cx)?;
         Ok(())
     })?;
-    common::wind_down_on_signal(&mut reactor)?;
+    common::wind_down_on_signals(&mut reactor)?;
 
     common::announce(&address);
     reactor.run()?;

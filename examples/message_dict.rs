@@ -52,7 +52,7 @@ fn main() -> Result<(), common::Failure> {
     })?;
     reactor.state().inputs.insert(sk1);
     reactor.before_wait(|cx| log::debug!("正在监听的socket对象{}", cx.state.inputs.len()));
-    common::wind_down_on_signal(&mut reactor)?;
+    common::wind_down_on_signals(&mut reactor)?;
 
     common::announce(&address);
     reactor.run()?;

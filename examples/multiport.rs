@@ -39,7 +39,7 @@ fn main() -> Result<(), common::Failure> {
             Ok(())
         })?;
     }
-    common::wind_down_on_signal(&mut reactor)?;
+    common::wind_down_on_signals(&mut reactor)?;
 
     addresses.iter().for_each(common::announce);
     reactor.run()?;

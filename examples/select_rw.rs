@@ -34,7 +34,7 @@ fn main() -> Result<(), common::Failure> {
         Connection::new(SelectRw::default()).serve(conn, cx)?;
         Ok(())
     })?;
-    common::wind_down_on_signal(&mut reactor)?;
+    common::wind_down_on_signals(&mut reactor)?;
 
     common::announce(&address);
     reactor.run()?;

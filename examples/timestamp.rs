@@ -170,7 +170,7 @@ fn all_at_once(listener: Listener, mut reactor: Reactor) -> io::Result<()> {
         Connection::new(Timestamp::default()).serve(client, cx)?;
         Ok(())
     })?;
-    common::wind_down_on_signal(&mut reactor)?;
+    common::wind_down_on_signals(&mut reactor)?;
     common::announce(&address);
     reactor.run()
 }

@@ -1,4 +1,4 @@
-//! What the example servers share: the command line, and how to stop.
+//! What the example servers share: the command line, what they say, and how they stop.
 //!
 //! ```text
 //! NAME --listen ADDR [--backend select|poll|epoll|mio] [--trigger level|edge|oneshot] [--trace]
@@ -17,10 +17,9 @@ use std::error::Error;
 use std::fmt;
 use std::io::Write as _;
 
-use tripoll::net::Address;
-
 pub use options::{Options, read};
-pub use stop::{GRACE, signals, wind_down_on_signal};
+pub use stop::{GRACE, signals, wind_down_on_signals};
+use tripoll::net::Address;
 
 /// Tells whoever has started the server that it accepts, and where.
 pub fn announce(address: &Address) {

@@ -11,13 +11,11 @@ use tripoll::{Context, Interest, Next, Reactor, Source};
 /// How long the clients have, after the signal, to take what is owed to them.
 pub const GRACE: Duration = Duration::from_millis(1_500);
 
-/// Winds the reactor down on the first SIGINT or SIGTERM: each handler is told, and the loop ends
-/// when the last source is gone, or after a moment of grace.
-///
-/// To the reactor a signal is a source like any other.
-pub fn wind_down_on_signal<S: 'static>(reactor: &mut Reactor<S>) -> io::Result<()> {
+/// Has the reactor wind down on the first SIGINT or SIGTERM. To the reactor a signal is a source like
+/// any other.
+pub fn wind_down_on_signals<S: 'static>(reactor: &mut Reactor<S>) -> io::Result<()> {
     let signalled = |signals: &mut Source<UnixStream>, cx: &mut Context<S>| {
-        signals.read(&mut [0])?;
+        let _one_byte = signals.read(&mut [0])?;
         cx.wind_down(GRACE);
         Ok(Next::Remove)
     };
@@ -25,11 +23,11 @@ pub fn wind_down_on_signal<S: 'static>(reactor: &mut Reactor<S>) -> io::Result<(
     Ok(())
 }
 
-/// One end of a pair of sockets, which can be read as soon as SIGINT or SIGTERM has come: a signal
-/// handler may do next to nothing, but it may write a byte into the other end.
+/// Can be read when SIGINT or SIGTERM has come. The signal handler, which may do next to nothing,
+/// writes a byte into one of a pair of sockets; this is the other.
 pub fn signals() -> io::Result<UnixStream> {
-    let (signals, ours) = UnixStream::pair()?;
-    pipe::register(SIGINT, ours.try_clone()?)?;
-    pipe::register(SIGTERM, ours)?;
-    Ok(signals)
+    let (ours, theirs) = UnixStream::pair()?;
+    pipe::register(SIGINT, theirs.try_clone()?)?;
+    pipe::register(SIGTERM, theirs)?;
+    Ok(ours)
 }

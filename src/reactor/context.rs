@@ -176,7 +176,7 @@ impl<S: 'static> Context<'_, S> {
         }
     }
 
-    /// Stops the loop when this handler has returned; see [`Handle::stop`].
+    /// Stops the loop when this turn has ended; see [`Handle::stop`].
     pub fn stop(&mut self) {
         self.core.shared.stop();
     }

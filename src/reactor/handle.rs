@@ -80,9 +80,10 @@ impl<S: 'static> Handle<S> {
         self.run(move |cx| cx.wind_down(grace))
     }
 
-    /// Stops the loop: [`Reactor::run`](super::Reactor::run) returns when the handler that is
-    /// running has returned, or at once. Stopping is for good: a `run` that begins later returns
-    /// without a turn. It waits for nobody; whoever wants to wait joins the loop's thread.
+    /// Stops the loop: [`Reactor::run`](super::Reactor::run) returns when the turn that is under way
+    /// has ended, and a sleeping loop returns at once. Stopping is for good: a `run` that begins
+    /// later returns without a turn. It waits for nobody; whoever wants to wait joins the loop's
+    /// thread.
     pub fn stop(&self) {
         self.shared.stop();
         self.shared.wake();

@@ -436,7 +436,7 @@ impl<S: 'static> Reactor<S> {
                 self.core.remove(io.token);
             }
             Err(error) if is_no_error(&error) => {}
-            Err(error) => self.turn.failed.push((io.token, error)),
+            Err(error) => self.fail(io.token, error),
         }
         self.core.registry.take_back(io, disarm);
         if !self.core.moves.is_empty() {

@@ -48,6 +48,13 @@ pub struct Contender {
     pub trigger: Trigger,
 }
 
+impl fmt::Display for Contender {
+    /// `selector/epoll/edge`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.layer.name(), self.backend, self.trigger)
+    }
+}
+
 /// A combination of layer, backend and trigger that does not exist; the message has the option to
 /// change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,15 +69,13 @@ impl fmt::Display for Unsupported {
 impl std::error::Error for Unsupported {}
 
 impl Contender {
-    /// All that there are.
+    /// All that there are, those beside each other that differ only in the layer.
     pub fn all() -> Vec<Contender> {
         let mut all = Vec::new();
-        for layer in Layer::ALL {
-            for &backend in Backend::ALL {
-                for &trigger in Trigger::ALL {
-                    let contender = Contender { layer, backend, trigger };
-                    all.extend(contender.check().is_ok().then_some(contender));
-                }
+        for &backend in Backend::ALL {
+            for &trigger in Trigger::ALL {
+                let contenders = Layer::ALL.map(|layer| Contender { layer, backend, trigger });
+                all.extend(contenders.into_iter().filter(|one| one.check().is_ok()));
             }
         }
         all

@@ -1,7 +1,8 @@
 //! What every layer is measured on: pipes, each a descriptor to read and one to write.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -19,7 +20,7 @@ pub struct Pipes {
     writers: Vec<OwnedFd>,
 }
 
-/// Descriptors that are kept for everything which is not a pipe of ours.
+/// Descriptors, the lowest, that are left to everything which is not a pipe of ours.
 const RESERVED: u64 = 20;
 
 impl Pipes {
@@ -29,26 +30,35 @@ impl Pipes {
     ///
     /// When the limit does not allow so many; the message has both numbers.
     pub fn open(n: usize) -> io::Result<Self> {
-        let limit = raise_descriptor_limit(needed(n))?;
-        if limit.soft < needed(n) {
-            return Err(io::Error::other(format!(
-                "{n} pipes need {} descriptors and this process may have {}, enough for {} pipes; \
-                 `ulimit -Hn` is the limit to raise",
-                needed(n),
-                limit.soft,
-                Pipes::most()?,
-            )));
-        }
+        Pipes::check(n)?;
+        raise_descriptor_limit(needed(n))?;
         let mut pipes = Pipes { readers: Vec::with_capacity(n), writers: Vec::with_capacity(n) };
         for _ in 0..n {
             let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-            // Out of the way, so that the next reading end gets the number which follows.
-            let first = pipes.readers.first().unwrap_or(&reader);
-            let above = first.as_raw_fd() + n as i32;
-            pipes.writers.push(fcntl_dupfd_cloexec(&writer, above)?);
+            // Off the low numbers, among which others hold some, to where there are no gaps.
+            let reader = fcntl_dupfd_cloexec(&reader, RESERVED as RawFd)?;
+            let first = pipes.readers.first().unwrap_or(&reader).as_raw_fd();
+            pipes.writers.push(fcntl_dupfd_cloexec(&writer, first + n as RawFd)?);
             pipes.readers.push(reader);
         }
         Ok(pipes)
+    }
+
+    /// Whether the descriptor limit, raised as far as it can be, allows `n` pipes.
+    ///
+    /// # Errors
+    ///
+    /// When it does not; the message has both numbers.
+    pub fn check(n: usize) -> io::Result<()> {
+        let (limit, most) = (descriptor_limit()?.hard, Pipes::most()?);
+        if n <= most {
+            return Ok(());
+        }
+        Err(io::Error::other(format!(
+            "{n} pipes need {} descriptors and this process may have {limit}, enough for {most} \
+             pipes (`ulimit -Hn`)",
+            needed(n)
+        )))
     }
 
     /// How many pipes the descriptor limit allows when it is raised as far as it can be.
@@ -86,10 +96,10 @@ impl Pipes {
         write_byte(self.writers[index].as_fd())
     }
 
-    /// Reads whatever is left in the first `n` pipes, and says how many bytes that was.
-    pub(crate) fn drain(&self, n: usize) -> io::Result<usize> {
+    /// Reads whatever is left in some of the pipes, and says how many bytes that was.
+    pub(crate) fn drain(&self, which: Range<usize>) -> io::Result<usize> {
         let mut bytes = 0;
-        for reader in &self.readers[..n] {
+        for reader in &self.readers[which] {
             loop {
                 match read(reader, &mut [0; 64]) {
                     Ok(count) => bytes += count,
@@ -104,7 +114,7 @@ impl Pipes {
 
 /// How many descriptors `n` pipes need, with all that the process has open besides.
 fn needed(n: usize) -> u64 {
-    2 * n as u64 + RESERVED
+    (n as u64).saturating_mul(2).saturating_add(RESERVED)
 }
 
 /// Where a byte is read, and where it is written next.

@@ -31,7 +31,7 @@ pub(super) struct Core<S> {
     pub(super) timers: Timers<Ring<S>>,
     pub(super) shared: Arc<Shared<S>>,
     /// Whose place among the handlers is to be filled or cleared as soon as none of them runs.
-    pub(super) moves: Vec<Move<S>>,
+    pub(super) moves: VecDeque<Move<S>>,
     pub(super) is_winding_down: bool,
     /// Who is to be told something that the kernel does not know.
     pub(super) notices: VecDeque<(Token, Notice)>,
@@ -82,7 +82,7 @@ impl<S: 'static> Context<'_, S> {
         match self.core.registry.add(source.as_fd(), interest) {
             Ok(token) => {
                 let pair = Box::new(Pair { source, handler });
-                self.core.moves.push(Move::In(token.index() as usize, pair));
+                self.core.moves.push_back(Move::In(token.index() as usize, pair));
                 self.core.notices.push_back((token, Notice::Added));
                 if self.core.is_winding_down {
                     self.core.notices.push_back((token, Notice::WindingDown));
@@ -268,7 +268,7 @@ impl<S> Core<S> {
             registry,
             timers: Timers::new(),
             shared: Arc::new(shared),
-            moves: Vec::new(),
+            moves: VecDeque::new(),
             is_winding_down: false,
             notices: VecDeque::new(),
             scratch: Vec::new(),
@@ -282,7 +282,7 @@ impl<S> Core<S> {
         if let Some(deadline) = entry.deadline {
             self.timers.take(deadline);
         }
-        self.moves.push(Move::Out(token.index() as usize));
+        self.moves.push_back(Move::Out(token.index() as usize));
         true
     }
 

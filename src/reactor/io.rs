@@ -22,6 +22,8 @@ pub(super) struct Io {
     pub(super) changes: u32,
     /// Whether a short read says as much as `WouldBlock`.
     pub(super) short_read_drains: bool,
+    /// Whether the end of the stream was read.
+    pub(super) has_ended: bool,
     /// Whether a write has met `WouldBlock` in this call.
     write_blocked: bool,
     operations_left: u32,
@@ -53,6 +55,7 @@ impl Io {
             wanted_before: wanted,
             changes: 0,
             short_read_drains,
+            has_ended: false,
             write_blocked: false,
             operations_left: budget.operations,
             bytes_left: budget.bytes,
@@ -110,7 +113,7 @@ impl Io {
             self.bytes_left = self.bytes_left.saturating_sub(count);
             if count == 0 && room > 0 {
                 self.block(Interest::READ);
-                self.wanted.remove(Interest::READ);
+                self.has_ended = true;
             } else if count < room && self.short_read_drains {
                 self.block(Interest::READ);
             }

@@ -70,7 +70,8 @@
 //!   where the kernel is asked by level; on edge only for TCP with nothing but plain data, because
 //!   an urgent mark, a packet boundary or a terminal line also cuts a read short and leaves data
 //!   behind without a further edge.
-//! * The *end of the stream* takes READ out of what is wanted. Nobody spins on it.
+//! * The *end of the stream* is told once. Whoever has read it wants to read no more, whatever its
+//!   interest says. Nobody spins on it.
 //! * A source whose interest is [`Interest::NONE`](crate::Interest::NONE) leaves the kernel's set,
 //!   and is told nothing until interest returns: not even that its peer is gone.
 //! * A handler that does nothing is called again each turn. That is the contract's honest price; it

@@ -61,6 +61,8 @@ pub(super) struct Entry {
     /// What it has said that makes a short read mean nothing on edge.
     odd: Readiness,
     is_tcp: bool,
+    /// Whether the end of the stream was read: what would have to come in is wanted no more.
+    has_ended: bool,
     /// Whether `Next::Disarm` was said: nothing is wanted until armed again.
     is_disarmed: bool,
     is_changed: bool,
@@ -92,15 +94,19 @@ impl Manner {
         }
     }
 
+    /// Whether a source is TCP, where that matters.
+    fn is_tcp(self, fd: RawFd) -> bool {
+        self.trigger == Trigger::Edge && sys::is_tcp(fd)
+    }
+
     /// What the kernel is asked of a source.
     ///
     /// By level, what is wanted. On edge a TCP socket is asked for everything once and for all: an
     /// unwanted edge is rare and costs nothing, a change of interest is a system call. (On other
     /// sockets each message sent would bring an edge of its own.) Urgent data is asked for because
     /// it cuts reads short: see `short_read_drains`.
-    fn question(self, entry: &Entry) -> Interest {
-        let wanted = entry.wanted();
-        if wanted.is_empty() || self.trigger != Trigger::Edge || !entry.is_tcp {
+    fn question(self, wanted: Interest, is_tcp: bool) -> Interest {
+        if wanted.is_empty() || self.trigger != Trigger::Edge || !is_tcp {
             wanted
         } else if self.urgent_apart {
             Interest::all()
@@ -128,7 +134,11 @@ impl Entry {
     /// What is wanted now.
     #[inline]
     fn wanted(&self) -> Interest {
-        if self.is_disarmed { Interest::NONE } else { self.wanted }
+        match self {
+            Entry { is_disarmed: true, .. } => Interest::NONE,
+            Entry { has_ended: true, .. } => self.wanted & Interest::WRITE,
+            _ => self.wanted,
+        }
     }
 
     #[inline]
@@ -139,8 +149,8 @@ impl Entry {
     /// Lends the readiness to the handler for one call.
     #[inline]
     fn lend(&mut self, token: Token, manner: Manner, budget: Budget) -> Io {
-        let told = std::mem::take(&mut self.told);
-        Io::new(token, told, self.ready, self.wanted, manner.short_read_drains(self), budget)
+        let (told, ready) = (std::mem::take(&mut self.told), std::mem::take(&mut self.ready));
+        Io::new(token, told, ready, self.wanted, manner.short_read_drains(self), budget)
     }
 }
 
@@ -197,7 +207,7 @@ impl Registry {
 
     /// Watches a source, at once.
     pub(super) fn add(&mut self, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Token> {
-        sys::set_nonblocking(fd)?;
+        sys::set_nonblocking(fd).map_err(|error| sys::about(fd.as_raw_fd(), error))?;
         let fd = fd.as_raw_fd();
         let mut entry = Entry {
             fd,
@@ -207,13 +217,14 @@ impl Registry {
             ready: Interest::NONE,
             told: Readiness::empty(),
             odd: Readiness::empty(),
-            is_tcp: self.manner.trigger == Trigger::Edge && sys::is_tcp(fd),
+            is_tcp: self.manner.is_tcp(fd),
+            has_ended: false,
             is_disarmed: false,
             is_changed: false,
             is_queued: false,
             deadline: None,
         };
-        entry.asked = self.manner.question(&entry);
+        entry.asked = self.manner.question(interest, entry.is_tcp);
         let vacant = self.entries.vacant_entry();
         let token = Token::new(vacant.key() as u32, entry.generation);
         self.selector.add(fd, token, entry.asked, self.manner.trigger)?;
@@ -292,7 +303,7 @@ impl Registry {
                 continue;
             }
             entry.is_changed = false;
-            let question = self.manner.question(entry);
+            let question = self.manner.question(entry.wanted(), entry.is_tcp);
             if question != entry.asked {
                 self.applied += 1;
                 match self.selector.set(entry.fd, question) {
@@ -306,9 +317,9 @@ impl Registry {
         }
     }
 
-    /// Moves the ready list out, in exchange for an empty one.
+    /// Moves the ready list to the end of `list`.
     pub(super) fn take_ready(&mut self, list: &mut Vec<Token>) {
-        std::mem::swap(&mut self.ready, list);
+        list.append(&mut self.ready);
     }
 
     /// Takes note of an event.
@@ -354,6 +365,7 @@ impl Registry {
             if !io.ready.contains(Interest::READ) {
                 entry.odd.remove(Readiness::PRIORITY); // read past the mark
             }
+            entry.has_ended |= io.has_ended;
             entry.is_disarmed |= disarm;
         });
     }
@@ -384,13 +396,14 @@ impl Registry {
         for &(fd, token) in &self.own {
             selector.add(fd, token, Interest::READ, manner.trigger)?;
         }
-        for (index, entry) in &mut self.entries {
-            entry.is_tcp = manner.trigger == Trigger::Edge && sys::is_tcp(entry.fd);
+        for (index, entry) in &self.entries {
             let token = Token::new(index as u32, entry.generation);
-            selector.add(entry.fd, token, manner.question(entry), manner.trigger)?;
+            let question = manner.question(entry.wanted(), manner.is_tcp(entry.fd));
+            selector.add(entry.fd, token, question, manner.trigger)?;
         }
         for (_, entry) in &mut self.entries {
-            entry.asked = manner.question(entry);
+            entry.is_tcp = manner.is_tcp(entry.fd);
+            entry.asked = manner.question(entry.wanted(), entry.is_tcp);
         }
         self.past = self.selector_counters();
         self.selector = selector;
@@ -405,6 +418,9 @@ fn directions(event: Event) -> Interest {
     let mut directions = Interest::NONE;
     directions.set(Interest::READ, event.is_readable());
     directions.set(Interest::WRITE, event.is_writable());
-    directions.set(Interest::PRIORITY, event.is_priority());
+    // Hang-ups are told to whoever wants anything, and cannot be masked.
+    let hung_up = Readiness::HANGUP | Readiness::ERROR | Readiness::INVALID;
+    let is_over = event.readiness().intersects(hung_up);
+    directions.set(Interest::PRIORITY, event.is_priority() || is_over);
     directions
 }

@@ -49,6 +49,7 @@ struct Turn<S> {
     next_ready: usize,
     due: VecDeque<super::TimerId>,
     jobs: std::vec::IntoIter<Job<S>>,
+    /// Who is to end before anybody is called: whom the kernel would not have, and who panicked.
     failed: Vec<(Token, io::Error)>,
     /// Whose handler is running.
     running: Option<Token>,
@@ -238,7 +239,6 @@ impl<S: 'static> Reactor<S> {
         self.prepare();
         self.wait(deadline)?;
         Self::call_hooks(&mut self.after_wait, &mut self.core, &mut self.state);
-        self.settle();
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve())) {
             self.note_panic(&*panic);
         }
@@ -268,7 +268,7 @@ impl<S: 'static> Reactor<S> {
             },
             |token, error| turn.failed.push((token, error)),
         );
-        turn.ready.clear();
+        turn.ready.drain(..turn.next_ready); // all of them, unless the turn before broke off
         turn.next_ready = 0;
         core.registry.take_ready(&mut turn.ready);
     }
@@ -304,6 +304,10 @@ impl<S: 'static> Reactor<S> {
     /// goes on where it was.
     #[inline]
     fn serve(&mut self) {
+        self.settle();
+        while let Some((token, error)) = self.turn.failed.pop() {
+            self.fail(token, error);
+        }
         while let Some(event) = self.turn.events.at(self.turn.next_event) {
             self.turn.next_event += 1;
             match self.core.registry.tell(event, self.budget) {
@@ -429,12 +433,13 @@ impl<S: 'static> Reactor<S> {
         counters.cut_off += u64::from(io.cut_off);
         let mut disarm = false;
         match next {
-            Ok(Next::Keep) => {}
+            Ok(Next::Done) if io.cut_off => {} // it took the budget's WouldBlock for the kernel's
             Ok(Next::Done) => io.ready.remove(io.wanted_before),
             Ok(Next::Disarm) => disarm = true,
             Ok(Next::Remove) => {
                 self.core.remove(io.token);
             }
+            Ok(Next::Keep) => {}
             Err(error) if is_no_error(&error) => {}
             Err(error) => self.fail(io.token, error),
         }
@@ -449,7 +454,8 @@ impl<S: 'static> Reactor<S> {
 
     /// Fills and clears the places of those that came and went while a handler was running.
     fn settle(&mut self) {
-        for place in self.core.moves.drain(..) {
+        // One by one: a source may panic when it is dropped, and the others must not be lost.
+        while let Some(place) = self.core.moves.pop_front() {
             match place {
                 Move::In(index, bound) => {
                     if index >= self.handlers.len() {
@@ -488,7 +494,6 @@ impl<S: 'static> Reactor<S> {
             .unwrap_or("no message");
         let message = format!("panicked: {said}");
         log::error!(target: "tripoll", "{message}");
-        self.settle();
         if let Some(token) = self.turn.running.take() {
             self.turn.failed.push((token, io::Error::other(message)));
         }

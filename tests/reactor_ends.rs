@@ -41,7 +41,7 @@ impl<F: Read> Handler<F, Seen> for Keeper {
         }
     }
 
-    fn failed(&mut self, error: &io::Error, cx: &mut Context<Seen>) {
+    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<Seen>) {
         cx.state.failures.push(error.kind());
     }
 }

@@ -249,7 +249,7 @@ impl Handler<UnixStream, Vec<ErrorKind>> for Teller {
         Ok(Next::Keep)
     }
 
-    fn failed(&mut self, error: &io::Error, cx: &mut Context<Vec<ErrorKind>>) {
+    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<Vec<ErrorKind>>) {
         cx.state.push(error.kind());
     }
 }

@@ -261,7 +261,7 @@ impl Handler<UnixStream, Seen> for Strict {
         Err(ErrorKind::InvalidData.into())
     }
 
-    fn failed(&mut self, error: &io::Error, cx: &mut Context<Seen>) {
+    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<Seen>) {
         cx.state.failures.push(error.kind());
     }
 }
@@ -283,7 +283,7 @@ impl Handler<UnixStream, Seen> for Failing {
         Ok(Next::Keep)
     }
 
-    fn failed(&mut self, error: &io::Error, cx: &mut Context<Seen>) {
+    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<Seen>) {
         cx.state.failures.push(error.kind());
     }
 }

@@ -19,35 +19,42 @@ use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser};
 
 #[derive(Parser)]
-struct Arguments {
-    #[command(subcommand)]
-    kind: Kind,
+enum Client {
+    /// Sends line by line, and prints each with its time; an empty line ends it
+    Timestamp(Server),
+    /// Uploads a picture
+    Image {
+        file: PathBuf,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Sends what is typed and prints what comes
+    Chat(Server),
+}
+
+#[derive(Args)]
+struct Server {
     /// Where the server listens: HOST:PORT
-    #[arg(long, global = true, required = true, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR")]
     connect: String,
 }
 
-#[derive(Subcommand)]
-enum Kind {
-    /// Sends line by line, and prints each with its time; an empty line ends it
-    Timestamp,
-    /// Uploads a picture
-    Image { file: PathBuf },
-    /// Sends what is typed and prints what comes
-    Chat,
+impl Server {
+    fn connect(&self) -> io::Result<TcpStream> {
+        let about =
+            |error| io::Error::other(format!("cannot connect to {}: {error}", self.connect));
+        TcpStream::connect(&self.connect).map_err(about)
+    }
 }
 
 fn main() -> Result<(), common::Failure> {
-    let Arguments { kind, connect } = common::read();
-    let about = |error| io::Error::other(format!("cannot connect to {connect}: {error}"));
-    let server = TcpStream::connect(&connect).map_err(about)?;
-    match kind {
-        Kind::Timestamp => timestamp(server),
-        Kind::Image { file } => image(server, &file),
-        Kind::Chat => chat(server),
+    match common::read() {
+        Client::Timestamp(server) => timestamp(server.connect()?),
+        Client::Image { file, server } => image(server.connect()?, &file),
+        Client::Chat(server) => chat(server.connect()?),
     }?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use common::reactor::*;
 use common::*;
 use rustix::net::{RecvFlags, SendFlags};
 use tripoll::sys::PollFlags;
-use tripoll::{Context, Deadline, Handler, Interest, Next, Reactor, Source};
+use tripoll::{Context, Deadline, Handler, Interest, Next, Reactor, Source, Token};
 
 /// What was seen of a source.
 #[derive(Debug, Default)]

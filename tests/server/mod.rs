@@ -2,13 +2,16 @@
 
 #![allow(dead_code)] // each test file is a crate of its own, and none of them uses all of this
 
+pub mod hostile;
+pub mod marked;
+
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -71,6 +74,10 @@ pub struct Server {
     child: Child,
     /// Where it says that it listens.
     pub address: String,
+    /// How many descriptors it had open when it began to accept.
+    pub fds_at_start: usize,
+    /// What it says on standard output after that.
+    pub said: BufReader<ChildStdout>,
     log: Arc<Mutex<Vec<String>>>,
     log_reader: Option<JoinHandle<()>>,
 }
@@ -114,16 +121,23 @@ impl Server {
                 lines.lock().unwrap().push(line.unwrap());
             }
         });
-        let mut said = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
-        let address = said.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix('\n'));
-        let address = address.map(String::from);
+        let said = BufReader::new(child.stdout.take().unwrap());
+        let log_reader = Some(log_reader);
         let mut server =
-            Server { child, address: String::new(), log, log_reader: Some(log_reader) };
-        server.address = address.unwrap_or_else(|| {
-            panic!("it says {said:?} and {:?}", server.stop(Signal::KILL));
-        });
+            Server { child, address: String::new(), fds_at_start: 0, said, log, log_reader };
+        server.address = server.next_address();
+        server.fds_at_start = server.fds();
         server
+    }
+
+    /// Where it says that it listens too.
+    pub fn next_address(&mut self) -> String {
+        let mut said = String::new();
+        self.said.read_line(&mut said).unwrap();
+        let address = said.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix('\n'));
+        address.map(String::from).unwrap_or_else(|| {
+            panic!("it says {said:?} and {:?}", self.stop(Signal::KILL));
+        })
     }
 
     /// A connection to the server. Its reads and writes fail when they take too long.

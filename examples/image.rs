@@ -77,8 +77,8 @@ impl Protocol for Conversation {
                 conn.close();
                 return Ok(data.len());
             };
-            conn.write(b"ko");
             let upload = Upload::begin(self.number, total_size)?;
+            conn.write(b"ko");
             return self.upload.insert(upload).go_on(conn, digits);
         };
         let count = upload.write(data)?;

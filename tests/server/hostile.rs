@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsRawFd;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use rustix::process::Signal;
 use tripoll::sys::{PollFd, PollFlags, poll, raise_descriptor_limit};
 use tripoll::{Backend, Trigger};
 
-use super::{Server, arguments, await_that, example, on_every_backend, pattern, reset};
+use super::{Server, arguments, await_that, example, limited, on_every_backend, pattern, reset};
 
 /// An example, as its tests see it.
 #[derive(Clone, Copy)]
@@ -23,10 +24,14 @@ pub struct Subject {
 }
 
 impl Subject {
-    pub fn start(&self, backend: Backend, trigger: Trigger) -> Server {
+    fn command(&self, backend: Backend, trigger: Trigger) -> Command {
         let mut command = example(self.name);
         command.args(arguments("127.0.0.1:0", backend, trigger)).args(self.arguments);
-        Server::start_with(command.current_dir(std::env::temp_dir()))
+        command
+    }
+
+    pub fn start(&self, backend: Backend, trigger: Trigger) -> Server {
+        Server::start_with(&mut self.command(backend, trigger))
     }
 
     fn assert_serves(&self, server: &Server) {
@@ -97,8 +102,12 @@ pub fn assert_idle(server: &Server) {
 
 /// Sends until the server takes no more.
 pub fn fill(client: &mut TcpStream) {
+    fill_with(client, pattern(1 << 20), Duration::from_millis(100));
+}
+
+/// Sends `bytes` again and again until the server takes no more for so long.
+pub fn fill_with(client: &mut TcpStream, bytes: &[u8], patience: Duration) {
     const MOST: usize = 50 << 20;
-    let bytes = pattern(1 << 20);
     client.set_nonblocking(true).unwrap();
     let mut sent = 0;
     while sent < MOST {
@@ -106,7 +115,7 @@ pub fn fill(client: &mut TcpStream) {
             Ok(count) => sent += count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 let mut room = [PollFd::new(client.as_raw_fd(), PollFlags::OUT)];
-                if poll(&mut room, Some(Duration::from_millis(100))).unwrap() == 0 {
+                if poll(&mut room, Some(patience)).unwrap() == 0 {
                     break;
                 }
             }
@@ -163,7 +172,8 @@ pub fn they_are_many(subject: Subject) {
 pub fn they_take_all_descriptors(subject: Subject) {
     const LIMIT: u64 = 32;
     on_every_backend(|backend, trigger| {
-        let mut server = Server::start_limited(subject.name, backend, trigger, LIMIT);
+        let mut server =
+            Server::start_with(limited(&subject.command(backend, trigger), LIMIT).arg("--trace"));
         let is_complaint = |line: &&String| line.contains("accepting pauses");
         let room = LIMIT as usize - server.fds();
         let clients: Vec<_> = (0..room + 3).map(|_| server.connect()).collect();

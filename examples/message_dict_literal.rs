@@ -80,9 +80,9 @@ fn main() -> Result<(), common::Failure> {
                         // caught by nobody either.
                         // half_a_character_ends_the_server
                         let data_str = String::from_utf8(data_bytes)?;
-                        // BUG: nobody asks whether the client takes what it is owed. Both lists
-                        // grow as long as it sends, and `outputs` is searched from end to end for
-                        // each reply.
+                        // BUG: nobody asks whether the client takes what it is owed. As long as it
+                        // sends, its messages pile up, and it is in `outputs` once for each.
+                        // a_client_that_does_not_read_is_owed_without_end
                         message_dict.entry(sk1_or_conn.clone()).or_default().push(data_str);
                         outputs.push(sk1_or_conn);
                     }
@@ -91,9 +91,10 @@ fn main() -> Result<(), common::Failure> {
         }
         for conn in w_list {
             let recv_str = message_dict.entry(conn.clone()).or_default().remove(0);
-            // BUG: "can be written" means that *some* bytes fit. This waits until all of them do,
-            // and everybody waits with it.
-            // a_client_that_does_not_read_stops_the_server_for_all
+            // BUG: "can be written" means that *some* bytes fit. When `conn` is in the list a
+            // thousand times, a thousand replies are sent, and this waits until the client has made
+            // room for the last of them. Everybody waits with it.
+            // a_client_that_reads_slowly_stops_the_server_for_all
             conn.sendall((recv_str + "好").as_bytes())?;
             if let Some(first) = outputs.iter().position(|sk| *sk == conn) {
                 outputs.remove(first);

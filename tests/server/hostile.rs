@@ -102,12 +102,10 @@ pub fn assert_idle(server: &Server) {
 
 /// Sends until the server takes no more.
 pub fn fill(client: &mut TcpStream) {
-    fill_with(client, pattern(1 << 20), Duration::from_millis(100));
-}
-
-/// Sends `bytes` again and again until the server takes no more for so long.
-pub fn fill_with(client: &mut TcpStream, bytes: &[u8], patience: Duration) {
     const MOST: usize = 50 << 20;
+    /// Who could take more would mostly have done so.
+    const PATIENCE: Duration = Duration::from_millis(100);
+    let bytes = pattern(1 << 20);
     client.set_nonblocking(true).unwrap();
     let mut sent = 0;
     while sent < MOST {
@@ -115,7 +113,7 @@ pub fn fill_with(client: &mut TcpStream, bytes: &[u8], patience: Duration) {
             Ok(count) => sent += count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 let mut room = [PollFd::new(client.as_raw_fd(), PollFlags::OUT)];
-                if poll(&mut room, Some(patience)).unwrap() == 0 {
+                if poll(&mut room, Some(PATIENCE)).unwrap() == 0 {
                     break;
                 }
             }

@@ -5,6 +5,7 @@ mod common;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
 use std::thread;
 
@@ -271,7 +272,7 @@ fn a_call_for_nothing_is_counted_as_spurious() {
         // Somebody else reads what it was told of.
         reactor.after_wait(move |_| drain(&twin));
         add(&mut reactor, mine, Interest::READ, |source, _| {
-            source.read(&mut [0; 8])?;
+            assert_eq!(source.read(&mut [0; 8])?, 1);
             Ok(Next::Keep)
         });
         assert_eq!(reactor.turn(Deadline::after(LONG)).unwrap(), 1);
@@ -284,7 +285,8 @@ fn a_call_for_nothing_is_counted_as_spurious() {
 /// Echoes with a budget of so many operations, to a client which floods and one which pings.
 #[test]
 fn a_flood_starves_nobody() {
-    const FLOOD: usize = 3 << 20;
+    const FLOOD: usize = 1 << 20;
+    let expected = known_bytes(5, FLOOD);
     on_every_pair(|pair| {
         let builder = pair.builder().budget(Budget::new(8, 64 << 10));
         let mut reactor = pair.build(builder, Vec::<u8>::new());
@@ -293,8 +295,7 @@ fn a_flood_starves_nobody() {
         flooding.set_nonblocking(false).unwrap();
         add(&mut reactor, flooded, Interest::READ, collect);
         add(&mut reactor, pinged, Interest::READ, echo());
-        let sent = known_bytes(5, FLOOD);
-        let expected = sent.clone();
+        let sent = expected.clone();
         let flooder = thread::spawn(move || {
             flooding.write_all(&sent).unwrap();
         });
@@ -359,12 +360,12 @@ fn the_budget_cuts_in_both_directions_and_loses_nothing() {
 /// A write that meets a full pipe goes on when there is room, and not before.
 #[test]
 fn who_met_a_full_pipe_is_called_when_there_is_room() {
-    const SIZE: usize = 4 << 20;
+    const SIZE: usize = 6 << 20; // more than any pipe takes
+    let sent = known_bytes(8, SIZE);
     on_every_pair(|pair| {
         for (kind, mut theirs, mine) in streams() {
             let _context = on(kind);
             let mut reactor = pair.reactor(0_usize);
-            let sent = known_bytes(8, SIZE);
             let bytes = sent.clone();
             add(&mut reactor, mine, Interest::WRITE, move |source, cx: &mut Context<usize>| {
                 while *cx.state < SIZE {
@@ -425,5 +426,71 @@ fn two_sources_of_one_reactor_can_talk_to_each_other() {
         // Each call may be followed by one which finds nothing, and no more than one.
         let counters = reactor.counters();
         assert!(counters.dispatches <= 2_010, "{counters:?}");
+    });
+}
+
+/// One datagram a call; and one of no bytes is a datagram like any other.
+#[test]
+fn datagrams_come_one_by_one_and_empty_ones_too() {
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(Vec::new());
+        let mine = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let theirs = UdpSocket::bind("127.0.0.1:0").unwrap();
+        theirs.connect(mine.local_addr().unwrap()).unwrap();
+        let one_a_call = |socket: &mut Source<UdpSocket>, cx: &mut Context<Vec<usize>>| {
+            let receive = |socket: &mut UdpSocket| socket.recv(&mut [0; 16]);
+            cx.state.push(socket.try_io(Interest::READ, receive)?);
+            Ok(Next::Keep)
+        };
+        add(&mut reactor, mine, Interest::READ, one_a_call);
+        for round in 1..=3 {
+            for length in [0, 3, 0, 0, 16] {
+                theirs.send(&[0; 16][..length]).unwrap();
+            }
+            drive(&mut reactor, 7, |got| got.len() == 5 * round);
+            reactor.turn(Deadline::Now).unwrap(); // one call may find that this was all
+            assert_quiet(&mut reactor);
+        }
+        assert_eq!(reactor.state()[..5], [0, 3, 0, 0, 16]);
+    });
+}
+
+/// A regular file is always ready, on the backends whose kernel call refuses it, too.
+#[test]
+fn a_regular_file_is_read_to_its_end() {
+    on_every_pair(|pair| {
+        let file = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+        let length = file.metadata().unwrap().len() as usize;
+        let builder = pair.builder().budget(Budget::new(1, 1_000));
+        let mut reactor = pair.build(builder, Vec::new());
+        let mut is_read = false;
+        add(&mut reactor, file, Interest::READ, move |file, cx: &mut Context<Vec<u8>>| {
+            assert!(!is_read, "called after the end");
+            let mut buffer = [0; 100];
+            let count = file.read(&mut buffer)?;
+            cx.state.extend_from_slice(&buffer[..count]);
+            is_read = count == 0;
+            Ok(Next::Keep)
+        });
+        drive(&mut reactor, 100, |read| read.len() == length);
+        reactor.turn(Deadline::after(LONG)).unwrap(); // the end
+        assert_quiet(&mut reactor);
+        assert_eq!(reactor.counters().idle, 0);
+    });
+}
+
+#[test]
+fn who_is_paused_while_it_has_more_to_read_is_not_called_until_it_wants_again() {
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(Vec::new());
+        let (mine, mut theirs) = unix_pair();
+        theirs.write_all(b"abc").unwrap();
+        let token = add(&mut reactor, mine, Interest::READ, one_byte);
+        drive(&mut reactor, 2, |read| read == b"a");
+        reactor.context().set_interest(token, Interest::NONE).unwrap();
+        assert_eq!(reactor.turn(Deadline::Now).unwrap(), 0);
+        assert_quiet(&mut reactor);
+        reactor.context().set_interest(token, Interest::READ).unwrap();
+        assert_eq!(drive(&mut reactor, 3, |read| read == b"abc"), 2);
     });
 }

@@ -11,7 +11,7 @@ use common::reactor::*;
 use common::*;
 use rustix::thread::gettid;
 use tripoll::reactor::TimerId;
-use tripoll::{Context, Deadline, Handler, Interest, Next, Source};
+use tripoll::{Context, Deadline, Handler, Interest, Next, Source, Token};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -347,9 +347,9 @@ fn who_has_failed_is_not_timed_out_as_well() {
         let (mine, mut theirs) = unix_pair();
         theirs.write_all(b"x").unwrap();
         let token = reactor.add(mine, Interest::NONE, Failing).unwrap();
-        reactor.context().set_deadline(token, Some(Instant::now() + MS)).unwrap();
+        reactor.context().set_deadline(token, Some(Instant::now() + 30 * MS)).unwrap();
         reactor.turn(Deadline::Now).unwrap(); // sets the clock
-        thread::sleep(2 * MS); // it rings
+        thread::sleep(31 * MS); // it rings
         reactor.context().set_interest(token, Interest::READ).unwrap();
         drive(&mut reactor, 3, |seen| !seen.failures.is_empty());
         reactor.turn(Deadline::after(5 * MS)).unwrap();

@@ -133,7 +133,7 @@ impl<P> Connection<P> {
     where
         P: Protocol<S> + 'static,
     {
-        Ok(cx.add(stream, Interest::READ, self)?)
+        Ok(cx.add_raw(stream, Interest::READ, self)?)
     }
 
     /// Calls the protocol.

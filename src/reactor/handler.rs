@@ -66,7 +66,8 @@ pub trait Handler<F, S = ()> {
     }
 
     /// The reactor is [winding down](Context::wind_down): finish what is owed and answer
-    /// [`Next::Remove`], now or when it is done.
+    /// [`Next::Remove`], now or when it is done. (An operation that says `WouldBlock` here may have
+    /// met the budget's end and not the peer's; [`Source::is_readable`] tells.)
     ///
     /// # Errors
     ///

@@ -86,6 +86,7 @@
 //! An error that a handler returns, or a panic, ends its own source and nothing else. `WouldBlock`
 //! and `Interrupted` are no errors, so `?` may be used on every operation.
 
+mod add_error;
 mod alarm;
 mod builder;
 mod context;
@@ -93,18 +94,22 @@ mod counters;
 mod handle;
 mod handler;
 mod io;
+mod manner;
 mod probe;
+#[allow(clippy::module_inception)] // the room has the name of what stands in it
+mod reactor;
 mod registry;
 mod source;
 mod timers;
 mod turn;
 
+pub use add_error::AddError;
 pub use builder::{Budget, Builder};
-pub use context::{AddError, Context};
+pub use context::Context;
 pub use counters::Counters;
 pub use handle::Handle;
 pub use handler::{Handler, Next};
 pub use probe::{Dispatch, Outcome, Probe};
+pub use reactor::Reactor;
 pub use source::Source;
 pub use timers::TimerId;
-pub use turn::Reactor;

@@ -83,7 +83,7 @@ pub fn drive<S: 'static>(
 
 /// Nothing is told, nobody is called, and the turn sleeps as long as it may.
 pub fn assert_quiet<S: 'static>(reactor: &mut Reactor<S>) {
-    let (before, began, asked) = (reactor.counters(), Instant::now(), Duration::from_millis(5));
+    let (before, began, asked) = (reactor.counters(), Instant::now(), Duration::from_millis(2));
     assert_eq!(reactor.turn(Deadline::after(asked)).unwrap(), 0, "somebody was called");
     let after = reactor.counters();
     assert_eq!(after.events, before.events, "somebody was told");

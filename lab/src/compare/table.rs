@@ -69,7 +69,7 @@ fn heading(text: &mut String) {
             .filter_map(|layer| match layer {
                 Layer::Raw => Some("  ×raw"),
                 Layer::RawZero => Some(" ×zero"),
-                Layer::Selector => None,
+                Layer::Selector | Layer::Reactor => None,
             })
             .collect();
         let _ = write!(names, " │ {:<13}{bare}", call.name());

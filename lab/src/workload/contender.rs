@@ -6,7 +6,8 @@ use std::io;
 use tripoll::{Backend, Trigger};
 
 use super::mio::Mio;
-use super::pipes::Link;
+use super::pipes::{Link, Pipes};
+use super::reactor::Reacting;
 use super::selector::Selecting;
 use super::{Driver, Loop};
 use crate::raw::{RawEpoll, RawPoll, RawSelect};
@@ -21,11 +22,13 @@ pub enum Layer {
     RawZero,
     /// `tripoll::selector`.
     Selector,
+    /// `tripoll::reactor`.
+    Reactor,
 }
 
 impl Layer {
     /// All of them.
-    pub const ALL: [Layer; 3] = [Layer::Raw, Layer::RawZero, Layer::Selector];
+    pub const ALL: [Layer; 4] = [Layer::Raw, Layer::RawZero, Layer::Selector, Layer::Reactor];
 
     /// Its name on the command line.
     pub const fn name(self) -> &'static str {
@@ -33,6 +36,7 @@ impl Layer {
             Layer::Raw => "raw",
             Layer::RawZero => "raw-zero",
             Layer::Selector => "selector",
+            Layer::Reactor => "reactor",
         }
     }
 }
@@ -106,10 +110,11 @@ impl Contender {
     }
 
     /// Makes the one who will be driven through `links`, with at most `active` of them ready at a
-    /// time.
+    /// time. They link each of `pipes` to the one `step` further on.
     pub(super) fn driver<'a>(
         &self,
         links: &'a [Link<'a>],
+        (pipes, step): (&Pipes, usize),
         active: usize,
     ) -> io::Result<Box<dyn Driver + 'a>> {
         let edge = self.trigger == Trigger::Edge;
@@ -117,6 +122,10 @@ impl Contender {
             (Layer::Selector, backend) => {
                 let selector = backend.selector()?;
                 drive(Selecting::new(selector, self.trigger, active), links)
+            }
+            (Layer::Reactor, backend) => {
+                let ends = pipes.ends(links.len());
+                Box::new(Reacting::new(backend, self.trigger, ends, step, active)?)
             }
             (layer, Backend::Select) => drive(RawSelect::new(layer == Layer::RawZero), links),
             (layer, Backend::Poll) => drive(RawPoll::new(layer == Layer::RawZero), links),

@@ -14,6 +14,7 @@
 mod contender;
 mod mio;
 mod pipes;
+mod reactor;
 mod selector;
 
 pub use contender::{Contender, Layer, Unsupported, natural_trigger};
@@ -119,7 +120,7 @@ impl Workload {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let links = pipes.links(n, step);
-        let mut driver = contender.driver(&links, active.max(1))?;
+        let mut driver = contender.driver(&links, (pipes, step), active.max(1))?;
 
         let start = Instant::now();
         driver.register()?;

@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -16,12 +17,15 @@ use crate::raw::{read_byte, write_byte};
 /// turns it would look at twice as many bits as there are pipes to watch.
 #[derive(Debug)]
 pub struct Pipes {
-    readers: Vec<OwnedFd>,
-    writers: Vec<OwnedFd>,
+    readers: Vec<Arc<OwnedFd>>,
+    writers: Vec<Arc<OwnedFd>>,
 }
 
-/// Descriptors, the lowest, that are left to everything which is not a pipe of ours.
-const RESERVED: u64 = 20;
+/// The lowest reading end: the numbers below are left to everything which is not a pipe of ours.
+const FIRST: RawFd = 20;
+
+/// Descriptors that are not pipes of ours: those below, and some which we may have inherited.
+const RESERVED: u64 = 40;
 
 impl Pipes {
     /// Opens `n` pipes, non-blocking, and raises the descriptor limit for them if that is needed.
@@ -36,10 +40,15 @@ impl Pipes {
         for _ in 0..n {
             let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
             // Off the low numbers, among which others hold some, to where there are no gaps.
-            let reader = fcntl_dupfd_cloexec(&reader, RESERVED as RawFd)?;
-            let first = pipes.readers.first().unwrap_or(&reader).as_raw_fd();
-            pipes.writers.push(fcntl_dupfd_cloexec(&writer, first + n as RawFd)?);
-            pipes.readers.push(reader);
+            let reader = fcntl_dupfd_cloexec(&reader, FIRST)?;
+            let first = pipes.readers.first().map_or(reader.as_raw_fd(), |first| first.as_raw_fd());
+            let writer = fcntl_dupfd_cloexec(&writer, first + n as RawFd)?;
+            // The kernel gives a pipe its memory with the first byte, and whoever is measured first
+            // would pay for it.
+            write_byte(writer.as_fd())?;
+            read_byte(reader.as_fd())?;
+            pipes.readers.push(Arc::new(reader));
+            pipes.writers.push(Arc::new(writer));
         }
         Ok(pipes)
     }
@@ -89,6 +98,11 @@ impl Pipes {
                 to: self.writers[(index + step) % n].as_fd(),
             })
             .collect()
+    }
+
+    /// The ends of the first `n` pipes, to read and to write, for a layer that owns what it watches.
+    pub(crate) fn ends(&self, n: usize) -> (&[Arc<OwnedFd>], &[Arc<OwnedFd>]) {
+        (&self.readers[..n], &self.writers[..n])
     }
 
     /// Puts one byte into the pipe `index`.

@@ -22,6 +22,9 @@
 //! * It is in `inputs` until it has said its last; but not while it is owed so much that it should
 //!   read first. Then it waits with its sending, and not we with our memory.
 //! * Who is in neither is done, and leaves all three at once. So does whoever fails.
+//!
+//! Try: `--trace` to see reading and writing take turns; `RUST_LOG=debug` for what the tutorial
+//! prints in each of its own.
 
 mod common;
 
@@ -152,15 +155,16 @@ impl Conn {
 
 impl Handler<Stream, Server> for Conn {
     fn ready(&mut self, conn: &mut Source<Stream>, cx: &mut Context<Server>) -> io::Result<Next> {
-        if conn.is_readable() {
+        let token = conn.token();
+        if cx.state.inputs.contains(&token) && conn.is_readable() {
             or_later(self.receive(conn, cx.state))?;
         }
-        if conn.is_writable() {
+        if cx.state.outputs.contains(&token) && conn.is_writable() {
             or_later(self.send(conn, cx.state))?;
         }
-        let interest = cx.state.interest(conn.token());
+        let interest = cx.state.interest(token);
         if interest.is_empty() {
-            cx.state.forget(conn.token());
+            cx.state.forget(token);
             return Ok(Next::Remove);
         }
         conn.set_interest(interest);

@@ -183,7 +183,9 @@ pub fn they_take_all_descriptors(subject: Subject) {
         assert!(calls <= 60, "{calls} calls of handlers"); // who spins makes thousands
         assert!(ticks <= 5, "{ticks} hundredths of a second");
 
-        drop(clients);
+        server.signal(Signal::STOP);
+        drop(clients); // at once, to the server
+        server.signal(Signal::CONT);
         await_that("the server closes", || is_alone(&server));
         subject.assert_serves(&server);
         let stopped = server.stop(Signal::TERM);

@@ -119,6 +119,11 @@ fn a_client_that_reads_slowly_stops_the_server_for_all() {
     let mut witness = server.connect();
     let mut client = server.connect();
     client.write_all(&MUCH).unwrap();
+    await_that("it has read all of it", || {
+        let ticks = server.cpu_ticks();
+        thread::sleep(Duration::from_millis(100));
+        server.is_asleep() && server.cpu_ticks() == ticks
+    });
     assert_served(&mut witness);
     // In `outputs` it is many times by now. When there is some room, all of that is sent, room or not.
     witness.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
@@ -138,4 +143,4 @@ fn a_client_that_reads_slowly_stops_the_server_for_all() {
 }
 
 /// More than the kernel keeps for a connection that is not read from.
-static MUCH: [u8; 8 << 20] = [b'a'; 8 << 20];
+static MUCH: [u8; 12 << 20] = [b'a'; 12 << 20];

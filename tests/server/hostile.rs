@@ -174,7 +174,9 @@ pub fn they_take_all_descriptors(subject: Subject) {
             Server::start_with(limited(&subject.command(backend, trigger), LIMIT).arg("--trace"));
         let is_complaint = |line: &&String| line.contains("accepting pauses");
         let room = LIMIT as usize - server.fds();
-        let clients: Vec<_> = (0..room + 3).map(|_| server.connect()).collect();
+        server.signal(Signal::STOP);
+        let clients: Vec<_> = (0..room + 3).map(|_| server.connect()).collect(); // all at once
+        server.signal(Signal::CONT);
         await_that("it complains", || server.log().iter().any(|line| is_complaint(&line)));
 
         let (calls, ticks) = (server.log().len(), server.cpu_ticks());
@@ -184,7 +186,7 @@ pub fn they_take_all_descriptors(subject: Subject) {
         assert!(ticks <= 5, "{ticks} hundredths of a second");
 
         server.signal(Signal::STOP);
-        drop(clients); // at once, to the server
+        drop(clients); // all at once too
         server.signal(Signal::CONT);
         await_that("the server closes", || is_alone(&server));
         subject.assert_serves(&server);

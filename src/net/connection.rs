@@ -462,6 +462,17 @@ impl<S: 'static, P: Protocol<S>> Handler<Stream, S> for Connection<P> {
         self.go_on(stream, cx)
     }
 
+    fn notified(
+        &mut self,
+        stream: &mut Source<'_, Stream>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        if self.link.is_open() {
+            self.call(stream, cx, |protocol, wire, cx| protocol.notified(wire, cx));
+        }
+        self.go_on(stream, cx)
+    }
+
     fn winding_down(
         &mut self,
         stream: &mut Source<'_, Stream>,

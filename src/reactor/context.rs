@@ -33,6 +33,8 @@ pub(super) struct Core<S> {
     pub(super) shared: Arc<Shared<S>>,
     /// What is to be done as soon as no handler runs.
     pub(super) errands: VecDeque<Errand<S>>,
+    /// For whom somebody has something.
+    pub(super) notified: VecDeque<Token>,
     pub(super) is_winding_down: bool,
     /// What sources are read into that have no buffer of their own.
     scratch: Vec<u8>,
@@ -152,6 +154,18 @@ impl<S: 'static> Context<'_, S> {
     /// `NotFound` if it is gone.
     pub fn arm(&mut self, token: Token) -> io::Result<()> {
         if self.core.registry.arm(token) { Ok(()) } else { Err(gone(token)) }
+    }
+
+    /// Has a source's handler called ([`Handler::notified`]), in this turn or the next: the way to
+    /// hand it something, left for it in the [state](Self::state). Not called if it is gone by then.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if it is gone.
+    pub fn notify(&mut self, token: Token) -> io::Result<()> {
+        self.core.registry.get(token).ok_or_else(|| gone(token))?;
+        self.core.notified.push_back(token);
+        Ok(())
     }
 
     /// Sets a source's deadline, in place of the one it had; `None` takes it away. When it comes,
@@ -308,6 +322,7 @@ impl<S> Core<S> {
             timers: Timers::new(),
             shared: Arc::new(shared),
             errands: VecDeque::new(),
+            notified: VecDeque::new(),
             is_winding_down: false,
             scratch: Vec::new(),
             counters: Counters::default(),

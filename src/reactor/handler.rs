@@ -65,6 +65,21 @@ pub trait Handler<F, S = ()> {
         Err(io::ErrorKind::TimedOut.into())
     }
 
+    /// Somebody has [notified](Context::notify) this source: there is something for it in the state,
+    /// or from a worker thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`ready`](Self::ready). By default nothing is done.
+    fn notified(
+        &mut self,
+        source: &mut Source<'_, F>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        let _ = (source, cx);
+        Ok(Next::Keep)
+    }
+
     /// The reactor is [winding down](Context::wind_down): finish what is owed and answer
     /// [`Next::Remove`], now or when it is done. (An operation that says `WouldBlock` here may have
     /// met the budget's end and not the peer's; [`Source::is_readable`] tells.)
@@ -104,6 +119,7 @@ pub(super) trait Bound<S> {
     fn ready(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
     fn added(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
     fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
+    fn notified(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
     fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
     fn failed(&mut self, token: Token, error: &io::Error, cx: &mut Context<'_, S>);
 }
@@ -122,7 +138,7 @@ pub(super) struct Pair<F, H> {
     pub(super) handler: H,
 }
 
-#[inline(always)] // into each of the four, and there into the handler's own end
+#[inline(always)] // into each of the five, and there into the handler's own end
 fn answer(result: io::Result<Next>, io: &mut Io) -> Answer {
     match result {
         Ok(next) => Answer::Next(next),
@@ -144,6 +160,10 @@ impl<F, S, H: Handler<F, S>> Bound<S> for Pair<F, H> {
 
     fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {
         answer(self.handler.timed_out(&mut Source::new(&mut self.source, io), cx), io)
+    }
+
+    fn notified(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {
+        answer(self.handler.notified(&mut Source::new(&mut self.source, io), cx), io)
     }
 
     fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {

@@ -162,6 +162,7 @@ impl<S: 'static> Reactor<S> {
     fn has_work(&self) -> bool {
         !self.turn.ready.is_empty()
             || !self.core.errands.is_empty()
+            || !self.core.notified.is_empty()
             || self.core.shared.is_stopped()
     }
 
@@ -205,6 +206,9 @@ impl<S: 'static> Reactor<S> {
             self.ring();
             self.work();
             self.turn.has_own_work = false;
+        }
+        if !self.core.notified.is_empty() {
+            self.notify();
         }
         self.run_errands();
         if self.core.is_winding_down && self.is_empty() {
@@ -284,6 +288,16 @@ impl<S: 'static> Reactor<S> {
         }
         while let Some(job) = self.turn.jobs.next() {
             job(&mut self.context());
+            self.run_errands();
+        }
+    }
+
+    /// Tells those for whom somebody has something. Who is notified meanwhile is told in the next
+    /// turn: two that answer each other keep nobody waiting.
+    fn notify(&mut self) {
+        for _ in 0..self.core.notified.len() {
+            let Some(token) = self.core.notified.pop_front() else { break };
+            self.call_unasked(token, |bound, io, cx| bound.notified(io, cx));
             self.run_errands();
         }
     }

@@ -29,8 +29,10 @@ pub(super) struct Acceptor<A> {
     shortage: Option<Shortage>,
 }
 
-/// The process is out of something.
+/// The process is out of something. It ends when nobody waits any more: while one connection after
+/// the other takes the last descriptor, it is one shortage, and said once.
 struct Shortage {
+    /// When somebody could last be accepted, or when it began.
     since: Instant,
     pause: Duration,
 }
@@ -112,9 +114,8 @@ where
             };
             match listener.try_io(Interest::READ, |listener| listener.accept()) {
                 Ok(mut stream) => {
-                    if self.shortage.take().is_some() {
-                        let address = listener.get_ref().local_address();
-                        log::info!(target: "tripoll", "{address}: accepting again");
+                    if let Some(shortage) = &mut self.shortage {
+                        *shortage = Shortage { since: Instant::now(), pause: FIRST_PAUSE };
                     }
                     if let Some(permit) = permit {
                         stream.hold(permit);
@@ -122,6 +123,14 @@ where
                     if let Err(error) = (self.accepted)(stream, cx) {
                         log::debug!(target: "tripoll", "a new connection ended: {error}");
                     }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Linux asks for the descriptor first, so there would have been one.
+                    if self.shortage.take().is_some() {
+                        let address = listener.get_ref().local_address();
+                        log::info!(target: "tripoll", "{address}: accepting again");
+                    }
+                    return Ok(Next::Keep);
                 }
                 Err(error) if concerns_one_client(&error) => {}
                 Err(error) if is_shortage(&error) => return self.pause(&error, listener, cx),

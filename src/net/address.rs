@@ -44,8 +44,12 @@ impl Address {
     pub(super) fn to_sock_addr(&self) -> io::Result<SockAddr> {
         match self {
             Address::Inet(address) => Ok((*address).into()),
-            Address::Unix(path) => SockAddr::unix(path),
-            Address::Unnamed => Err(io::ErrorKind::InvalidInput.into()),
+            // (Linux takes an empty path for "any abstract name", where nobody finds it.)
+            Address::Unix(path) if !path.as_os_str().is_empty() => SockAddr::unix(path),
+            Address::Unix(_) | Address::Unnamed => {
+                let message = "nobody can connect to a socket without a name";
+                Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+            }
         }
     }
 }

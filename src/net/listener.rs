@@ -4,10 +4,9 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::acceptor::Acceptor;
 use super::{Address, Stream};
@@ -191,7 +190,7 @@ impl ListenerBuilder {
         match socket.bind(&target) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && self.replace_stale => {
                 match address {
-                    Address::Unix(path) if is_stale(path) => fs::remove_file(path)?,
+                    Address::Unix(path) if is_stale(path)? => fs::remove_file(path)?,
                     _ => return Err(error),
                 }
                 socket.bind(&target)?;
@@ -218,11 +217,13 @@ impl ListenerBuilder {
     }
 }
 
-/// Whether there is a socket that nobody listens on. Only a refused connection proves that.
-fn is_stale(path: &Path) -> bool {
+/// Whether there is a socket that nobody listens on. Only a refused connection proves that. (It is
+/// tried without waiting: somebody who listens and has a full queue makes it wait for ever.)
+fn is_stale(path: &Path) -> io::Result<bool> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let probe = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    is_socket && UnixStream::connect(path).is_err_and(refused)
+    Ok(is_socket && probe.connect(&SockAddr::unix(path)?).is_err_and(refused))
 }
 
 /// Which file this is, whatever it is called.

@@ -4,7 +4,7 @@
 //!
 //! Run: `cargo run --example ch08_back_pressure`
 //!
-//! Try: a limit of 1 MiB in `unbounded`. Who is served then, and what becomes of the silent one?
+//! Try: `Watermarks::new(MIB, 4 * MIB, MUCH)` in place of the default ones.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;

@@ -13,7 +13,8 @@ use std::os::unix::net::UnixStream;
 use tripoll::{Backend, Context, Deadline, Interest, Next, Reactor, Source, Token};
 
 fn main() -> io::Result<()> {
-    println!("ann removes cy, and bob lets dora in, while cy's event is on its way:");
+    println!("ann removes cy, and bob lets dora in, while cy's event is on its way:\n");
+    println!("dora has his  number  place  token  event     events for who is gone");
     for &backend in Backend::ALL {
         let mut reactor = Reactor::builder().backend(backend).build_with(Table::default())?;
         let pairs = [UnixStream::pair()?, UnixStream::pair()?, UnixStream::pair()?];
@@ -30,12 +31,10 @@ fn main() -> io::Result<()> {
         reactor.turn(Deadline::Now)?; // all three are in one answer of the kernel's
 
         let Some((dora, her_number)) = reactor.state().dora else { unreachable!() };
-        println!("    {backend}:");
-        println!("        dora has cy's number:       {}", yes(her_number == number));
-        println!("        dora has cy's place:        {}", yes(dora.index() == cy.index()));
-        println!("        dora has cy's token:        {}", yes(dora == cy));
-        println!("        she was told of his event:  {}", yes(reactor.state().mistakes > 0));
-        println!("        events for who is gone:     {}", reactor.counters().stale);
+        let [number, place] = [her_number == number, dora.index() == cy.index()].map(yes);
+        let [token, event] = [dora == cy, reactor.state().mistakes > 0].map(yes);
+        let stale = reactor.counters().stale;
+        println!("{backend:12}  {number:6}  {place:5}  {token:5}  {event:5}     {stale}");
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use tripoll::{Backend, Context, Deadline, Interest, Next, Reactor, Source, Trigger};
 
 fn main() -> io::Result<()> {
-    println!("{:37}turn  1 2 3 4 5 6 7 8 9 10", "");
+    println!("{:31}turn  1 2 3 4 5 6 7 8 9 10", "");
     for &backend in Backend::ALL {
         for &trigger in Trigger::ALL {
             let mut reactor =
@@ -37,7 +37,7 @@ fn main() -> io::Result<()> {
                 });
             }
             let wish = format!("{backend}, {trigger}");
-            println!("{wish:16} (asked by {asked:5})           {}", turns.join(" "));
+            println!("{wish:16} asked by {asked:10}{}", turns.join(" "));
         }
     }
     Ok(())

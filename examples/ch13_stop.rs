@@ -33,14 +33,16 @@ impl Probe for Sleeper {
 fn timers() -> io::Result<()> {
     println!("three timers, of which one is cancelled:");
     let mut reactor = Reactor::builder().probe(Sleeper).build()?;
+    let in_ms = |ms| Instant::now() + Duration::from_millis(ms);
     let mut cx = reactor.context();
-    let at = |ms| Instant::now() + Duration::from_millis(ms);
-    cx.set_timer(at(20), |cx| {
-        println!("    the one at 20 ms");
-        cx.stop();
+    cx.set_timer(in_ms(20), move |cx| {
+        println!("    the first has rung, and sets another");
+        cx.set_timer(in_ms(20), |cx| {
+            println!("    the other has rung");
+            cx.stop();
+        });
     });
-    cx.set_timer(at(10), |_| println!("    the one at 10 ms"));
-    let cancelled = cx.set_timer(at(1), |_| println!("    never seen"));
+    let cancelled = cx.set_timer(in_ms(10), |_| println!("    nobody sees this"));
     let answers = [cx.cancel_timer(cancelled), cx.cancel_timer(cancelled)];
     println!("    cancelled: {answers:?}, left: {}", cx.timers());
     reactor.run()
@@ -60,7 +62,10 @@ fn wakes() -> io::Result<()> {
         reactor.turn(Deadline::Never)?;
         let (counters, jobs) = (reactor.counters(), *reactor.state());
         let what = if asleep { "asleep" } else { "awake" };
-        println!("    to a loop that is {what:6}  {jobs} are run, {} system calls", counters.wakes);
+        println!(
+            "    to a loop that is {what:6}  {jobs} are run, system calls to wake it: {}",
+            counters.wakes
+        );
     }
     Ok(())
 }

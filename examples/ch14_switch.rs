@@ -20,7 +20,8 @@ fn main() -> io::Result<()> {
     for &backend in Backend::ALL.iter().cycle().take(13) {
         reactor.switch_to(backend)?; // in the middle of the message
         reactor.turn(Deadline::Never)?;
-        println!("{:7} {:?}", reactor.backend(), reactor.state());
+        let (backend, asked) = (reactor.backend(), reactor.effective_trigger());
+        println!("{backend:7} {asked:7} {:?}", reactor.state());
     }
     let counters = reactor.counters();
     println!(

@@ -18,7 +18,7 @@ use std::fmt;
 use std::io::Write as _;
 
 pub use options::{Options, read};
-pub use stop::{GRACE, signals, wind_down_on_signals};
+pub use stop::{signals, wind_down_on_signals};
 use tripoll::net::Address;
 
 /// Tells whoever has started the server that it accepts, and where.

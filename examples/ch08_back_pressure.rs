@@ -8,12 +8,15 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use tripoll::net::{Address, Connection, Listener, Protocol, Watermarks, Wire};
 use tripoll::{Context, Deadline, Reactor};
 
 const MIB: usize = 1 << 20;
 const MUCH: usize = 32 * MIB;
+/// Longer than the kernel takes to carry bytes from one socket to another.
+const MOMENT: Duration = Duration::from_millis(300);
 
 fn main() -> io::Result<()> {
     println!("a client sends 32 MiB to an echo server, and reads nothing of the answer:\n");
@@ -37,29 +40,25 @@ fn converse(what: &str, marks: Watermarks) -> io::Result<()> {
         Ok(client)
     };
 
-    // Client and server are one thread here: whoever cannot go on lets the other one.
+    // Client and server are one thread here: who cannot go on lets the other one.
     let mut silent = connect()?;
     let message = vec![b'x'; MUCH];
-    let (mut sent, mut partial_writes) = (0, 0);
-    loop {
+    let (mut sent, mut has_sent_a_part, mut is_quiet) = (0, false, false);
+    while sent < MUCH {
         match silent.write(&message[sent..]) {
-            Ok(0) => break, // all is sent
             Ok(count) => {
                 sent += count;
-                partial_writes += u32::from(sent < MUCH);
+                has_sent_a_part |= sent < MUCH;
+                is_quiet = false;
             }
-            // It is the client's turn to wait, and the server has nothing to do.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if quiet(&mut reactor)? {
-                    break;
-                }
-            }
-            Err(error) => return Err(error),
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+            Err(_) if is_quiet => break, // now the client waits, and the server for the client
+            Err(_) => is_quiet = reactor.turn(Deadline::after(MOMENT))? == 0,
         }
     }
     quiet(&mut reactor)?;
     let kept = reactor.state().now;
-    println!("    one write sends only a part:  {}", yes(partial_writes > 0));
+    println!("    one write sends only a part:  {}", yes(has_sent_a_part));
     println!("    the client could send it all: {}", yes(sent == MUCH));
     println!("    the server keeps:             {}", roughly(kept));
 
@@ -101,13 +100,10 @@ impl Protocol<Kept> for Echo {
     }
 }
 
-/// Turns until there is nothing to do. Whether there was nothing to begin with.
-fn quiet(reactor: &mut Reactor<Kept>) -> io::Result<bool> {
-    let mut was_quiet = true;
-    while reactor.turn(Deadline::Now)? > 0 {
-        was_quiet = false;
-    }
-    Ok(was_quiet)
+/// Turns until there is nothing to do.
+fn quiet(reactor: &mut Reactor<Kept>) -> io::Result<()> {
+    while reactor.turn(Deadline::Now)? > 0 {}
+    Ok(())
 }
 
 /// Reads so many bytes while the server serves.

@@ -50,7 +50,7 @@ struct Table {
 }
 
 fn remove_cy(ann: &mut Source<UnixStream>, cx: &mut Context<Table>) -> io::Result<Next> {
-    ann.read(&mut [0; 64])?;
+    let _greeting = ann.read(&mut [0; 64])?;
     if let Some((cy, _)) = cx.state.cy {
         cx.remove(cy)?;
     }
@@ -58,7 +58,7 @@ fn remove_cy(ann: &mut Source<UnixStream>, cx: &mut Context<Table>) -> io::Resul
 }
 
 fn let_dora_in(bob: &mut Source<UnixStream>, cx: &mut Context<Table>) -> io::Result<Next> {
-    bob.read(&mut [0; 64])?;
+    let _greeting = bob.read(&mut [0; 64])?;
     let (dora, to_dora) = UnixStream::pair()?; // the lowest free number: the one that was cy's
     let number = dora.as_raw_fd();
     let dora = cx.add(dora, Interest::READ, told_by_mistake)?;

@@ -80,12 +80,12 @@ fn reads_all(source: &mut Source<UnixStream>, _: &mut Context) -> io::Result<Nex
 }
 
 fn reads_one(source: &mut Source<UnixStream>, _: &mut Context) -> io::Result<Next> {
-    source.read(&mut [0])?;
+    let _one_byte = source.read(&mut [0])?;
     Ok(Next::Keep)
 }
 
 fn says_done(source: &mut Source<UnixStream>, _: &mut Context) -> io::Result<Next> {
-    source.read(&mut [0])?;
+    let _one_byte = source.read(&mut [0])?;
     Ok(Next::Done)
 }
 

@@ -47,7 +47,8 @@ pub use epoll::{Epoll, EpollEvent, EpollFlags};
 #[cfg(feature = "mio")]
 pub(crate) use fd::of_mio;
 pub(crate) use fd::{
-    about, accept, check_number, check_open, is_bad_descriptor, is_tcp, set_nonblocking,
+    about, accept, check_number, check_open, is_bad_descriptor, is_tcp, receive_from,
+    set_nonblocking,
 };
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub(crate) use poll::ppoll;

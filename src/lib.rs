@@ -6,6 +6,7 @@
 //!
 //! | rung | module | what it knows |
 //! |---|---|---|
+//! | 6 | [`server`] | Python's `socketserver`: transport × concurrency × handler |
 //! | 5 | [`net`] | ready-made handlers: a listener that survives, a connection that loses nothing |
 //! | 3 | [`reactor`] | **who must be told**: handlers, timers and wakers, the same on every backend and trigger |
 //! | 2 | [`selector`] | **which are ready**: one trait; select, poll, epoll and mio behind it |
@@ -20,6 +21,7 @@
 pub mod net;
 pub mod reactor;
 pub mod selector;
+pub mod server;
 pub mod sys;
 
 pub use reactor::{Context, Handle, Handler, Next, Reactor, Source};

@@ -1,0 +1,40 @@
+//! Who is connected now.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::transport::Request;
+use crate::net::Address;
+
+/// The connections that are being handled.
+#[derive(Debug)]
+pub(super) struct Live<R> {
+    connections: Mutex<HashMap<usize, (R, Address)>>,
+}
+
+impl<R: Request> Live<R> {
+    pub(super) fn new() -> Self {
+        Live { connections: Mutex::new(HashMap::new()) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<usize, (R, Address)>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn enter(&self, request: &R, address: &Address) {
+        if let Some(key) = request.key() {
+            self.lock().insert(key, (request.clone(), address.clone()));
+        }
+    }
+
+    pub(super) fn leave(&self, request: &R) {
+        if let Some(key) = request.key() {
+            let left = self.lock().remove(&key);
+            drop(left); // outside the lock: it may be the last
+        }
+    }
+
+    pub(super) fn list(&self) -> Vec<(R, Address)> {
+        self.lock().values().cloned().collect()
+    }
+}

@@ -1,0 +1,73 @@
+//! Python's `socketserver`, in Rust: two axes and a handler.
+//!
+//! ```no_run
+//! use tripoll::server::{Exchange, Outcome, POLL_INTERVAL, RequestHandler, ThreadingTcpServer};
+//!
+//! struct MyHandler;
+//!
+//! impl RequestHandler for MyHandler {
+//!     fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+//!         loop {
+//!             let data = exchange.request.recv(1024)?;
+//!             if data.is_empty() {
+//!                 return Ok(()); // the client has finished
+//!             }
+//!             exchange.request.sendall(&data.to_ascii_uppercase())?;
+//!         }
+//!     }
+//! }
+//!
+//! let server = ThreadingTcpServer::new("127.0.0.1:8080", || MyHandler)?;
+//! server.serve_forever(POLL_INTERVAL)?;
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! There are two loops, and they are two people's business: the *connection loop* (the server)
+//! takes clients, the *communication loop* (the handler) talks with one.
+
+mod base;
+mod concurrency;
+mod config;
+mod door;
+mod exchange;
+mod handler;
+mod hooks;
+mod inline;
+mod live;
+mod serve;
+#[allow(clippy::module_inception)]
+mod server;
+mod serving;
+mod threading;
+mod transport;
+
+pub use base::BaseServer;
+pub use concurrency::Concurrency;
+pub use config::Config;
+pub use exchange::{
+    DatagramExchange, Exchange, Kind, Reader, StreamExchange, StreamOptions, Writer,
+};
+pub use handler::{Error, Exit, Outcome, Panicked, RequestHandler};
+pub use hooks::{Hooks, NoHooks};
+pub use inline::Inline;
+pub use serve::Handled;
+pub use server::{Builder, POLL_INTERVAL, Server, ToAddress};
+pub use threading::Threading;
+pub use transport::{Datagram, Request, Tcp, Transport, Udp, UnixDatagram, UnixStream};
+
+/// Python's `TCPServer`.
+pub type TcpServer = Server<Tcp, Inline>;
+/// Python's `UDPServer`.
+pub type UdpServer = Server<Udp, Inline>;
+/// Python's `UnixStreamServer`.
+pub type UnixStreamServer = Server<UnixStream, Inline>;
+/// Python's `UnixDatagramServer`.
+pub type UnixDatagramServer = Server<UnixDatagram, Inline>;
+/// Python's `ThreadingTCPServer`.
+pub type ThreadingTcpServer = Server<Tcp, Threading>;
+/// Python's `ThreadingUDPServer`.
+pub type ThreadingUdpServer = Server<Udp, Threading>;
+/// Python's `ThreadingUnixStreamServer`.
+pub type ThreadingUnixStreamServer = Server<UnixStream, Threading>;
+/// Python's `ThreadingUnixDatagramServer`.
+pub type ThreadingUnixDatagramServer = Server<UnixDatagram, Threading>;

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | 6 | [`server`] | Python's `socketserver`: transport × concurrency × handler |
 //! | 5 | [`net`] | ready-made handlers: a listener that survives, a connection that loses nothing |
+//! | 4 | [`pool`] | worker threads for what blocks |
 //! | 3 | [`reactor`] | **who must be told**: handlers, timers and wakers, the same on every backend and trigger |
 //! | 2 | [`selector`] | **which are ready**: one trait; select, poll, epoll and mio behind it |
 //! | 1 | [`sys`] | the three calls themselves, and all of the crate's `unsafe` |
@@ -19,6 +20,7 @@
 //! `mio` (on by default) adds [`selector::MioSelector`].
 
 pub mod net;
+pub mod pool;
 pub mod reactor;
 pub mod selector;
 pub mod server;

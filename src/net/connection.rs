@@ -13,10 +13,12 @@
 //! kept to be sent; READ while the connection is open, not paused, and not above its watermark, and
 //! while it lingers.
 
+use std::borrow::Borrow;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+use super::loan::Loan;
 use super::outbox::Outbox;
 use super::{Closed, Protocol, Stream, Wire};
 use crate::{Context, Handler, Interest, Next, Source, Token};
@@ -139,7 +141,7 @@ impl<P> Connection<P> {
     /// Calls the protocol.
     fn call<S, T>(
         &mut self,
-        stream: &mut Source<'_, Stream>,
+        stream: &mut Loan<'_>,
         cx: &mut Context<'_, S>,
         call: impl FnOnce(&mut P, &mut Wire<'_>, &mut Context<'_, S>) -> io::Result<T>,
     ) -> Option<T> {
@@ -154,7 +156,7 @@ impl<P> Connection<P> {
     }
 
     /// Reads as long as there is something and it is wanted.
-    fn read<S: 'static>(&mut self, stream: &mut Source<'_, Stream>, cx: &mut Context<'_, S>)
+    fn read<S: 'static>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
@@ -177,7 +179,7 @@ impl<P> Connection<P> {
     }
 
     /// Hands data to the protocol, and keeps what it leaves.
-    fn deliver<S>(&mut self, data: &[u8], stream: &mut Source<'_, Stream>, cx: &mut Context<'_, S>)
+    fn deliver<S>(&mut self, data: &[u8], stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
@@ -209,7 +211,7 @@ impl<P> Connection<P> {
     }
 
     /// The peer has finished.
-    fn end<S>(&mut self, stream: &mut Source<'_, Stream>, cx: &mut Context<'_, S>)
+    fn end<S>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
@@ -221,7 +223,7 @@ impl<P> Connection<P> {
     }
 
     /// Writes what is kept.
-    fn flush<S>(&mut self, stream: &mut Source<'_, Stream>, cx: &mut Context<'_, S>)
+    fn flush<S>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
@@ -236,11 +238,7 @@ impl<P> Connection<P> {
     }
 
     /// After whatever has happened: what comes next, and what is wanted for it.
-    fn go_on<S>(
-        &mut self,
-        stream: &mut Source<'_, Stream>,
-        cx: &mut Context<'_, S>,
-    ) -> io::Result<Next>
+    fn go_on<S>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>) -> io::Result<Next>
     where
         S: 'static,
         P: Protocol<S>,
@@ -307,7 +305,7 @@ impl Link {
         self.is_paused = paused;
     }
 
-    pub(super) fn write(&mut self, stream: &mut Source<'_, Stream>, data: &[u8]) {
+    pub(super) fn write(&mut self, stream: &mut Loan<'_>, data: &[u8]) {
         if !self.is_open() {
             return;
         }
@@ -328,7 +326,7 @@ impl Link {
     }
 
     /// Writes until the kernel takes no more. Returns what is left.
-    fn write_now<'d>(&mut self, stream: &mut Source<'_, Stream>, mut data: &'d [u8]) -> &'d [u8] {
+    fn write_now<'d>(&mut self, stream: &mut Loan<'_>, mut data: &'d [u8]) -> &'d [u8] {
         while !data.is_empty() {
             match stream.write(data) {
                 Ok(count) => data = &data[count..],
@@ -343,7 +341,7 @@ impl Link {
         data
     }
 
-    fn flush(&mut self, stream: &mut Source<'_, Stream>) {
+    fn flush(&mut self, stream: &mut Loan<'_>) {
         match self.outbox.flush(stream) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -373,21 +371,20 @@ impl Link {
     }
 }
 
-impl<S: 'static, P: Protocol<S>> Handler<Stream, S> for Connection<P> {
-    fn added(
-        &mut self,
-        stream: &mut Source<'_, Stream>,
-        cx: &mut Context<'_, S>,
-    ) -> io::Result<Next> {
+impl<F, S, P> Handler<F, S> for Connection<P>
+where
+    F: Borrow<Stream>,
+    S: 'static,
+    P: Protocol<S>,
+{
+    fn added(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        let stream = &mut Loan::of(source);
         self.call(stream, cx, |protocol, wire, cx| protocol.opened(wire, cx));
         self.go_on(stream, cx)
     }
 
-    fn ready(
-        &mut self,
-        stream: &mut Source<'_, Stream>,
-        cx: &mut Context<'_, S>,
-    ) -> io::Result<Next> {
+    fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        let stream = &mut Loan::of(source);
         self.flush(stream, cx);
         self.read(stream, cx);
         self.go_on(stream, cx)
@@ -395,9 +392,10 @@ impl<S: 'static, P: Protocol<S>> Handler<Stream, S> for Connection<P> {
 
     fn timed_out(
         &mut self,
-        stream: &mut Source<'_, Stream>,
+        source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
+        let stream = &mut Loan::of(source);
         match self.link.phase {
             Phase::Lingering { .. } => return self.finish(Closed::Finished, cx),
             Phase::Closing { .. } => self.link.fail(io::ErrorKind::TimedOut.into()),
@@ -410,9 +408,10 @@ impl<S: 'static, P: Protocol<S>> Handler<Stream, S> for Connection<P> {
 
     fn winding_down(
         &mut self,
-        stream: &mut Source<'_, Stream>,
+        source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
+        let stream = &mut Loan::of(source);
         if self.link.is_open() {
             self.call(stream, cx, |protocol, wire, cx| protocol.winding_down(wire, cx));
         }

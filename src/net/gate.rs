@@ -19,7 +19,7 @@ struct Inside {
 
 /// The right to be inside.
 #[derive(Debug)]
-pub(crate) struct Permit(Gate);
+pub struct Permit(Gate);
 
 impl Gate {
     pub(crate) fn new(most: usize) -> Self {

@@ -9,7 +9,7 @@ use crate::{Interest, Readiness, Token};
 ///
 /// This is where READY becomes BLOCKED (see the [module's diagram](super)).
 #[derive(Debug)]
-pub(super) struct Io {
+pub(crate) struct Io {
     pub(super) token: Token,
     /// What the kernel has said since the handler was last called.
     pub(super) told: Readiness,
@@ -62,6 +62,10 @@ impl Io {
             spurious: false,
             cut_off: false,
         }
+    }
+
+    pub(crate) fn token(&self) -> Token {
+        self.token
     }
 
     /// Whether an operation in this direction may be tried. What is known to block is not tried,

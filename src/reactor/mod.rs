@@ -103,6 +103,7 @@ pub use context::{AddError, Context};
 pub use counters::Counters;
 pub use handle::Handle;
 pub use handler::{Handler, Next};
+pub(crate) use io::Io;
 pub use probe::{Dispatch, Outcome, Probe};
 pub use source::Source;
 pub use timers::TimerId;

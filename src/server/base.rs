@@ -25,7 +25,7 @@ pub struct BaseServer<R: Request> {
     config: Config,
     asked: Address,
     phase: Mutex<Phase<R::Endpoint>>,
-    class: Class<R>,
+    pub(super) class: Class<R>,
     pub(super) hooks: Box<dyn Hooks<R>>,
     pub(super) strategy: Box<dyn Strategy<R>>,
     pub(super) serving: Serving,
@@ -97,6 +97,14 @@ impl<R: Request> BaseServer<R> {
             Phase::Made(socket) | Phase::Bound(socket, _) => Some(body(socket.as_fd())),
             Phase::Active(endpoint, _) => Some(body(endpoint.as_fd())),
             Phase::Closed => None,
+        }
+    }
+
+    pub(super) fn exchange(&self, request: &R, client_address: &Address) -> Exchange<R> {
+        Exchange {
+            request: request.clone(),
+            client_address: client_address.clone(),
+            server: self.arc(),
         }
     }
 
@@ -212,13 +220,13 @@ impl<R: Request> BaseServer<R> {
     ///
     /// The handler's.
     pub fn finish_request(&self, request: &R, client_address: &Address) -> Outcome {
-        let exchange = Exchange {
-            request: request.clone(),
-            client_address: client_address.clone(),
-            server: self.arc(),
-        };
+        let exchange = self.exchange(request, client_address);
         match &self.class {
-            Class::Blocking(class) => class(exchange),
+            Class::AtOnce(class) => class(exchange),
+            Class::InLoop(_) => {
+                self.strategy.keep(request, client_address);
+                Ok(())
+            }
         }
     }
 
@@ -261,6 +269,12 @@ impl<R: Request> BaseServer<R> {
 
 /// What calls the hooks.
 impl<R: Request> BaseServer<R> {
+    /// This process is a child: what is shared with the parent's threads is not touched any more.
+    pub(super) fn enter_child(&self) {
+        self.live.enter_child();
+        self.serving.enter_child();
+    }
+
     /// What Python's `_handle_request_noblock` does when there is a request.
     ///
     /// # Errors

@@ -3,14 +3,19 @@
 use std::io;
 use std::sync::Arc;
 
-use super::BaseServer;
+use super::concurrency::Errand;
+use super::exchange::Class;
+use super::serving::ServingGuard;
 use super::transport::{Endpoint, Request, Watched};
+use super::{BaseServer, in_reactor};
 use crate::net::{Address, Door};
-use crate::{Context, Next, Token};
+use crate::{Context, Interest, Next, Source, Token};
 
 /// Hands what comes in to the server's hooks.
 pub(super) struct Requests<R: Request> {
     pub(super) server: Arc<BaseServer<R>>,
+    /// Serving ends with the door, where the loop is not the server's own.
+    pub(super) _serving: Option<ServingGuard<R>>,
 }
 
 impl<R: Request, S: 'static> Door<Watched<R::Endpoint>, S> for Requests<R> {
@@ -37,13 +42,22 @@ impl<R: Request, S: 'static> Door<Watched<R::Endpoint>, S> for Requests<R> {
         &mut self,
         (request, address): (R, Address),
         _: Token,
-        _: &mut Context<'_, S>,
+        cx: &mut Context<'_, S>,
     ) -> Next {
-        match self.server.process(request, &address) {
+        if self.server.strategy.forks() {
+            self.server.strategy.note_descriptors(cx.descriptors());
+        }
+        let processed = self.server.process(request, &address);
+        for errand in self.server.strategy.errands() {
+            if let Err(error) = run(&self.server, errand, cx) {
+                log::warn!(target: "tripoll", "the loop cannot watch: {error}");
+            }
+        }
+        match processed {
             Ok(()) => Next::Keep,
             Err(_) => {
                 self.server.serving.exit();
-                Next::Remove
+                Next::Disarm
             }
         }
     }
@@ -55,4 +69,29 @@ impl<R: Request, S: 'static> Door<Watched<R::Endpoint>, S> for Requests<R> {
     fn name(&self, _: &Watched<R::Endpoint>) -> String {
         self.server.server_address().to_string()
     }
+}
+
+/// Does in the loop what a concurrency asks for.
+fn run<R: Request, S: 'static>(
+    server: &BaseServer<R>,
+    errand: Errand<R>,
+    cx: &mut Context<'_, S>,
+) -> io::Result<()> {
+    match errand {
+        Errand::WhenReadable(fd, body) => {
+            let mut body = Some(body);
+            cx.add(fd, Interest::READ, move |_: &mut Source<'_, _>, _: &mut Context<'_, S>| {
+                if let Some(body) = body.take() {
+                    body();
+                }
+                Ok(Next::Remove)
+            })?;
+        }
+        Errand::Keep(request, address, permit) => {
+            if let Class::InLoop(class) = &server.class {
+                in_reactor::keep(class(server.exchange(&request, &address)), permit, cx)?;
+            }
+        }
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::handler::{self, Outcome};
+use super::in_reactor::Conversation;
 use super::transport::{Datagram, Request};
 use super::{BaseServer, RequestHandler};
 use crate::net::{Address, DatagramSocket, Stream};
@@ -94,11 +95,26 @@ pub trait Kind: Sized + 'static {
         F: Fn() -> H + Send + Sync + 'static;
 }
 
+/// A kind whose handlers may wait.
+pub trait Waits: Kind {}
+
+impl<R: Request> Waits for Exchange<R> {}
+impl Waits for StreamExchange {}
+impl Waits for DatagramExchange {}
+
 /// A request handler class, whatever its type.
 #[doc(hidden)]
 pub enum Class<R: Request> {
     /// Does all the work in one call.
-    Blocking(Box<dyn Fn(Exchange<R>) -> Outcome + Send + Sync>),
+    AtOnce(Box<dyn Fn(Exchange<R>) -> Outcome + Send + Sync>),
+    /// Is called by the loop whenever there is something to do.
+    InLoop(Box<dyn Fn(Exchange<R>) -> Box<dyn Conversation> + Send + Sync>),
+}
+
+impl<R: Request> Class<R> {
+    pub(super) fn is_in_loop(&self) -> bool {
+        matches!(self, Class::InLoop(_))
+    }
 }
 
 impl<R: Request> fmt::Debug for Class<R> {
@@ -116,7 +132,7 @@ impl<R: Request> Kind for Exchange<R> {
         H: RequestHandler<Self> + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
-        Class::Blocking(Box::new(move |mut exchange| {
+        Class::AtOnce(Box::new(move |mut exchange| {
             handler::guard(|| handler::run(&mut factory(), &mut exchange))
         }))
     }
@@ -131,7 +147,7 @@ impl Kind for StreamExchange {
         H: RequestHandler<Self> + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
-        Class::Blocking(Box::new(move |exchange| {
+        Class::AtOnce(Box::new(move |exchange| {
             handler::guard(|| {
                 let mut handler = factory();
                 let mut exchange = StreamExchange::open(exchange, &handler.options())?;
@@ -183,7 +199,7 @@ impl Kind for DatagramExchange {
         H: RequestHandler<Self> + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
-        Class::Blocking(Box::new(move |exchange| {
+        Class::AtOnce(Box::new(move |exchange| {
             handler::guard(|| {
                 let Exchange { request, client_address, server } = exchange;
                 let mut exchange = DatagramExchange {

@@ -1,11 +1,10 @@
 //! What is done for one client.
 
-use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Exchange;
 use super::exchange::Kind;
+use crate::pool;
 
 /// Whatever can go wrong in a handler: `?` makes one of any error.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -109,33 +108,10 @@ impl fmt::Display for Exit {
 
 impl std::error::Error for Exit {}
 
-/// A panic, told as the error that it is to everybody but the one who panicked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Panicked(String);
-
-impl fmt::Display for Panicked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "panicked: {}", self.0)
-    }
-}
-
-impl std::error::Error for Panicked {}
-
-impl Panicked {
-    fn with(panic: &(dyn Any + Send)) -> Self {
-        let said = panic
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-            .unwrap_or("no message");
-        Panicked(said.into())
-    }
-}
-
-/// Calls `body`, and makes an error of its panic.
+/// Calls a method of a handler's or a hook, and makes an error of its panic. What that leaves half
+/// done is its own.
 pub(super) fn guard<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    // What a panic leaves half done is a handler's or a hook's own, and nobody uses it again.
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(Panicked::with(&*panic).into()))
+    pool::guard(body)?
 }
 
 /// `setup`, `handle`, `finish`, as Python's `BaseRequestHandler.__init__` calls them.

@@ -1,8 +1,9 @@
 //! One request after the other, in the loop.
 
+use std::io;
 use std::sync::Arc;
 
-use super::concurrency::{Concurrency, Strategy};
+use super::concurrency::{Concurrency, MayWait, Strategy};
 use super::transport::Request;
 use super::{BaseServer, Outcome};
 use crate::net::Address;
@@ -12,9 +13,11 @@ use crate::net::Address;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Inline;
 
+impl MayWait for Inline {}
+
 impl Concurrency for Inline {
-    fn strategy<R: Request>(self) -> Box<dyn Strategy<R>> {
-        Box::new(self)
+    fn strategy<R: Request>(self) -> io::Result<Box<dyn Strategy<R>>> {
+        Ok(Box::new(self))
     }
 }
 

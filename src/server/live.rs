@@ -1,6 +1,7 @@
 //! Who is connected now.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::transport::Request;
@@ -10,11 +11,13 @@ use crate::net::Address;
 #[derive(Debug)]
 pub(super) struct Live<R> {
     connections: Mutex<HashMap<usize, (R, Address)>>,
+    /// A child has no list, and must not wait for a lock that another thread held when it was made.
+    is_child: AtomicBool,
 }
 
 impl<R: Request> Live<R> {
     pub(super) fn new() -> Self {
-        Live { connections: Mutex::new(HashMap::new()) }
+        Live { connections: Mutex::default(), is_child: AtomicBool::new(false) }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<usize, (R, Address)>> {
@@ -27,7 +30,14 @@ impl<R: Request> Live<R> {
         }
     }
 
+    pub(super) fn enter_child(&self) {
+        self.is_child.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn leave(&self, request: &R) {
+        if self.is_child.load(Ordering::Relaxed) {
+            return;
+        }
         if let Some(key) = request.key() {
             let left = self.lock().remove(&key);
             drop(left); // outside the lock: it may be the last
@@ -35,6 +45,9 @@ impl<R: Request> Live<R> {
     }
 
     pub(super) fn list(&self) -> Vec<(R, Address)> {
+        if self.is_child.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
         self.lock().values().cloned().collect()
     }
 }

@@ -30,10 +30,13 @@ mod concurrency;
 mod config;
 mod door;
 mod exchange;
+mod forking;
 mod handler;
 mod hooks;
+mod in_reactor;
 mod inline;
 mod live;
+mod pooled;
 mod serve;
 #[allow(clippy::module_inception)]
 mod server;
@@ -41,15 +44,19 @@ mod serving;
 mod threading;
 mod transport;
 
+pub use crate::pool::Panicked;
 pub use base::BaseServer;
-pub use concurrency::Concurrency;
+pub use concurrency::{Concurrency, MayWait, Takes};
 pub use config::Config;
 pub use exchange::{
-    DatagramExchange, Exchange, Kind, Reader, StreamExchange, StreamOptions, Writer,
+    DatagramExchange, Exchange, Kind, Reader, StreamExchange, StreamOptions, Waits, Writer,
 };
-pub use handler::{Error, Exit, Outcome, Panicked, RequestHandler};
+pub use forking::Forking;
+pub use handler::{Error, Exit, Outcome, RequestHandler};
 pub use hooks::{Hooks, NoHooks};
+pub use in_reactor::{Cause, InReactor, LoopExchange};
 pub use inline::Inline;
+pub use pooled::{Pooled, WhenFull};
 pub use serve::Handled;
 pub use server::{Builder, POLL_INTERVAL, Server, ToAddress};
 pub use threading::Threading;
@@ -71,3 +78,27 @@ pub type ThreadingUdpServer = Server<Udp, Threading>;
 pub type ThreadingUnixStreamServer = Server<UnixStream, Threading>;
 /// Python's `ThreadingUnixDatagramServer`.
 pub type ThreadingUnixDatagramServer = Server<UnixDatagram, Threading>;
+/// A `TCPServer` with a pool of threads, which Python lacks.
+pub type PooledTcpServer = Server<Tcp, Pooled>;
+/// A `UDPServer` with a pool of threads.
+pub type PooledUdpServer = Server<Udp, Pooled>;
+/// A `UnixStreamServer` with a pool of threads.
+pub type PooledUnixStreamServer = Server<UnixStream, Pooled>;
+/// A `UnixDatagramServer` with a pool of threads.
+pub type PooledUnixDatagramServer = Server<UnixDatagram, Pooled>;
+/// Python's `ForkingTCPServer`.
+pub type ForkingTcpServer = Server<Tcp, Forking>;
+/// Python's `ForkingUDPServer`.
+pub type ForkingUdpServer = Server<Udp, Forking>;
+/// Python's `ForkingUnixStreamServer`.
+pub type ForkingUnixStreamServer = Server<UnixStream, Forking>;
+/// Python's `ForkingUnixDatagramServer`.
+pub type ForkingUnixDatagramServer = Server<UnixDatagram, Forking>;
+/// A `TCPServer` that keeps its clients in the loop, which Python's module lacks.
+pub type ReactorTcpServer = Server<Tcp, InReactor>;
+/// A `UDPServer` whose handlers run in the loop.
+pub type ReactorUdpServer = Server<Udp, InReactor>;
+/// A `UnixStreamServer` that keeps its clients in the loop.
+pub type ReactorUnixStreamServer = Server<UnixStream, InReactor>;
+/// A `UnixDatagramServer` whose handlers run in the loop.
+pub type ReactorUnixDatagramServer = Server<UnixDatagram, InReactor>;

@@ -7,12 +7,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::concurrency::Concurrency;
+use super::concurrency::{Concurrency, Takes};
 use super::exchange::{Class, Kind};
 use super::serve::Handled;
 use super::transport::Transport;
 use super::{BaseServer, Config, Hooks, NoHooks, RequestHandler};
 use crate::net::Address;
+use crate::{Context, Token};
 
 /// A server: what it listens on × where requests are handled.
 ///
@@ -37,6 +38,7 @@ impl<T: Transport, C: Concurrency + Default> Server<T, C> {
     /// `listen(2)` say.
     pub fn new<X, H, F>(address: impl ToAddress, factory: F) -> io::Result<Self>
     where
+        C: Takes<X>,
         X: Kind<Request = T::Request>,
         H: RequestHandler<X> + 'static,
         F: Fn() -> H + Send + Sync + 'static,
@@ -51,6 +53,7 @@ impl<T: Transport, C: Concurrency + Default> Server<T, C> {
     /// As [`new`](Self::new).
     pub fn from_fn<X, F>(address: impl ToAddress, handle: F) -> io::Result<Self>
     where
+        C: Takes<X>,
         X: Kind<Request = T::Request>,
         F: Fn(&mut X) -> super::Outcome + Send + Sync + 'static,
     {
@@ -91,6 +94,36 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     /// As [`serve_forever`](Self::serve_forever).
     pub fn handle_request(&self) -> io::Result<Handled> {
         self.base.handle_request()
+    }
+
+    /// Handles the next request if there is one, without waiting: for a loop of one's own that
+    /// watches [`fileno`](BaseServer::fileno). True if a request was taken.
+    ///
+    /// Where a loop of this crate's is at hand, [`serve_in`](Self::serve_in) does more.
+    ///
+    /// # Errors
+    ///
+    /// [`Exit`](super::Exit) (as the error's inner one) when a handler in the loop said so. That a
+    /// request cannot be taken is no error.
+    pub fn handle_request_noblock(&self) -> io::Result<bool> {
+        self.base.handle_request_noblock()
+    }
+
+    /// Handles requests in a reactor that is there already, from its next turn on, and returns at
+    /// once: several servers in one loop, or a server beside other things. `service_actions` is
+    /// called every `poll_interval`. [`shutdown`](BaseServer::shutdown) takes it out of the loop
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve_forever`](Self::serve_forever); `ConnectionAborted` when it was shut down before it
+    /// ever served.
+    pub fn serve_in<S: 'static>(
+        &self,
+        cx: &mut Context<'_, S>,
+        poll_interval: Duration,
+    ) -> io::Result<Token> {
+        self.base.serve_in(cx, poll_interval)
     }
 
     /// Binds a server that was made with
@@ -192,6 +225,7 @@ impl<T: Transport, C: Concurrency> Builder<T, C> {
     /// As [`Server::new`].
     pub fn build<X, H, F>(self, factory: F) -> io::Result<Server<T, C>>
     where
+        C: Takes<X>,
         X: Kind<Request = T::Request>,
         H: RequestHandler<X> + 'static,
         F: Fn() -> H + Send + Sync + 'static,
@@ -206,6 +240,7 @@ impl<T: Transport, C: Concurrency> Builder<T, C> {
     /// As [`Server::new`].
     pub fn build_fn<X, F>(self, handle: F) -> io::Result<Server<T, C>>
     where
+        C: Takes<X>,
         X: Kind<Request = T::Request>,
         F: Fn(&mut X) -> super::Outcome + Send + Sync + 'static,
     {
@@ -223,7 +258,7 @@ impl<T: Transport, C: Concurrency> Builder<T, C> {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let base =
-            BaseServer::new(self.config, address, class, self.hooks, self.concurrency.strategy())?;
+            BaseServer::new(self.config, address, class, self.hooks, self.concurrency.strategy()?)?;
         // What fails from here on closes the socket, for the server is dropped.
         let server = Server { base, concurrency: PhantomData };
         if self.bind_and_activate {

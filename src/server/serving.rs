@@ -3,9 +3,12 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use super::BaseServer;
+use super::transport::Request;
 
 /// The state that `serve_forever` and `shutdown` share.
 ///
@@ -30,6 +33,8 @@ pub(super) struct Serving {
     is_exiting: AtomicBool,
     /// How many requests were tried.
     taken: AtomicU64,
+    /// Whether this is a child's copy: here nobody serves.
+    is_child: AtomicBool,
 }
 
 #[derive(Default)]
@@ -38,6 +43,7 @@ struct State {
     running: Option<Running>,
     /// Which serving this is.
     count: u64,
+    grace: Duration,
 }
 
 struct Running {
@@ -53,6 +59,7 @@ impl Serving {
             is_stopping: AtomicBool::new(false),
             is_exiting: AtomicBool::new(false),
             taken: AtomicU64::new(0),
+            is_child: AtomicBool::new(false),
         }
     }
 
@@ -65,11 +72,8 @@ impl Serving {
         self.is_stopping.load(Ordering::Acquire)
     }
 
-    /// Serving begins on this thread; `stop` is how to wake its loop. `None` if it is to end at once.
-    pub(super) fn begin(
-        &self,
-        stop: impl Fn() + Send + 'static,
-    ) -> io::Result<Option<ServingGuard<'_>>> {
+    /// See [`ServingGuard::begin`]. False if it is to end at once.
+    fn begin(&self, stop: impl Fn() + Send + 'static) -> io::Result<bool> {
         let mut state = self.state();
         if state.running.is_some() {
             let message = "the server is serving already";
@@ -77,16 +81,33 @@ impl Serving {
         }
         state.has_served = true;
         if self.is_stopping.swap(false, Ordering::AcqRel) {
-            return Ok(None); // shut down before it began
+            return Ok(false); // shut down before it began
         }
         state.count += 1;
         state.running = Some(Running { thread: thread::current().id(), stop: Box::new(stop) });
-        Ok(Some(ServingGuard(self)))
+        Ok(true)
+    }
+
+    pub(super) fn enter_child(&self) {
+        self.is_child.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_child(&self) -> bool {
+        self.is_child.load(Ordering::Relaxed)
     }
 
     /// Asks the loop to end. Before the first serving that is remembered, after it is nothing.
     pub(super) fn request_stop(&self) {
-        let state = self.state();
+        self.request_stop_within(Duration::ZERO);
+    }
+
+    /// As [`request_stop`](Self::request_stop), and says how long the clients in the loop may take.
+    pub(super) fn request_stop_within(&self, grace: Duration) {
+        if self.is_child() {
+            return; // a child has no loop, and the parent's is out of its reach
+        }
+        let mut state = self.state();
+        state.grace = grace;
         if let Some(running) = &state.running {
             self.is_stopping.store(true, Ordering::Release);
             (running.stop)();
@@ -98,7 +119,7 @@ impl Serving {
     /// A handler has said `Exit`: the loop ends with that.
     pub(super) fn exit(&self) {
         self.is_exiting.store(true, Ordering::Release);
-        self.is_stopping.store(true, Ordering::Release);
+        self.request_stop();
     }
 
     /// Whether the serving that ends now, ends because of an `Exit`.
@@ -122,36 +143,40 @@ impl Serving {
         self.state().running.as_ref().is_some_and(|running| running.thread == here)
     }
 
-    /// Waits until the serving that is under way has ended, for `timeout` at most. True if it has.
-    pub(super) fn wait(&self, timeout: Option<Duration>) -> bool {
+    /// Waits until the serving that is under way has ended.
+    pub(super) fn wait(&self) {
         let mut state = self.state();
         let count = state.count;
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         while state.running.is_some() && state.count == count {
-            state = match deadline {
-                None => self.ended.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return false;
-                    }
-                    let waited = self.ended.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        true
+    }
+
+    /// How long the clients in the loop may take to end.
+    pub(super) fn grace(&self) -> Duration {
+        self.state().grace
     }
 }
 
 /// Serving is under way, and has ended when this is dropped.
-pub(super) struct ServingGuard<'a>(&'a Serving);
+pub(super) struct ServingGuard<R: Request>(Arc<BaseServer<R>>);
 
-impl Drop for ServingGuard<'_> {
+impl<R: Request> ServingGuard<R> {
+    /// Serving begins on this thread; `stop` is how to wake its loop. `None` if it is to end at once.
+    pub(super) fn begin(
+        server: Arc<BaseServer<R>>,
+        stop: impl Fn() + Send + 'static,
+    ) -> io::Result<Option<Self>> {
+        Ok(server.serving.begin(stop)?.then(|| ServingGuard(server)))
+    }
+}
+
+impl<R: Request> Drop for ServingGuard<R> {
     fn drop(&mut self) {
-        self.0.state().running = None;
-        self.0.is_stopping.store(false, Ordering::Release);
-        self.0.ended.notify_all();
+        let serving = &self.0.serving;
+        serving.state().running = None;
+        serving.is_stopping.store(false, Ordering::Release);
+        serving.ended.notify_all();
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
-use super::concurrency::{Concurrency, Strategy};
+use super::concurrency::{Concurrency, MayWait, Strategy};
 use super::transport::Request;
 use super::{BaseServer, Outcome};
 use crate::net::{Address, Gate};
@@ -30,13 +30,15 @@ impl Default for Threading {
     }
 }
 
+impl MayWait for Threading {}
+
 impl Concurrency for Threading {
-    fn strategy<R: Request>(self) -> Box<dyn Strategy<R>> {
-        Box::new(Threads {
+    fn strategy<R: Request>(self) -> io::Result<Box<dyn Strategy<R>>> {
+        Ok(Box::new(Threads {
             gate: self.max_threads.map(|most| Gate::new(most.max(1))),
             choice: self,
             alive: Arc::default(),
-        })
+        }))
     }
 }
 

@@ -36,6 +36,7 @@ mod bits;
 mod deadline;
 mod epoll;
 mod fd;
+mod fork;
 mod limits;
 mod poll;
 mod select;
@@ -50,6 +51,8 @@ pub(crate) use fd::{
     about, accept, check_number, check_open, is_bad_descriptor, is_tcp, receive_from,
     set_nonblocking,
 };
+pub use fork::DespiteThreads;
+pub(crate) use fork::{Side, check_alone, exit_now, fork, has_ended, kill, let_go, watch_child};
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub(crate) use poll::ppoll;
 pub use poll::{PollFd, PollFlags, poll};

@@ -76,13 +76,19 @@ fn many_closed_at_once_are_each_told_once() {
 }
 
 #[test]
-fn a_closed_descriptor_that_wanted_nothing_disturbs_nobody() {
+fn a_closed_descriptor_that_wanted_nothing_is_told_nothing() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
-        let (mine, _theirs) = socket_with_own_number();
-        selector.add(mine.as_raw_fd(), OWNER, Interest::NONE, trigger).unwrap();
-        let fd = mine.as_raw_fd();
-        drop(mine);
+        let (paused, _theirs) = socket_with_own_number();
+        let fd = paused.as_raw_fd();
+        selector.add(fd, INNOCENT, Interest::NONE, trigger).unwrap();
+        drop(paused);
         assert_silent(selector);
+
+        // Not even where the selector has to look for another one that is closed.
+        let (mine, _others) = socket_with_own_number();
+        selector.add(mine.as_raw_fd(), OWNER, Interest::READ, trigger).unwrap();
+        drop(mine);
+        assert!(!tokens_now(selector).contains(&INNOCENT));
         selector.remove(fd).unwrap();
         assert_eq!(selector.counters().repairs, 0, "the kernel never heard of it");
     });

@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use common::*;
 use tripoll::selector::{Backend, Interest, Readiness, Selector, Token, Trigger};
+use tripoll::sys;
 
 const ONE: Token = Token::new(1, 0);
 const OTHER: Token = Token::new(2, 0);
@@ -192,5 +193,26 @@ fn changing_is_free_on_select_and_poll_and_one_call_on_epoll() {
         expect(selector, 1);
         assert_eq!(selector.counters().waits, 0);
         assert_eq!(selector.counters().repairs, 0);
+    });
+}
+
+#[test]
+fn a_selectors_own_descriptor_is_readable_when_a_wait_would_find_something() {
+    on_every_backend(Trigger::ALL, |selector, trigger| {
+        let kernel_has_a_list = selector.caps().change_is_a_system_call;
+        let Some(own) = selector.own_fd().map(|fd| fd.as_raw_fd()) else {
+            assert!(!kernel_has_a_list);
+            return;
+        };
+        assert!(kernel_has_a_list);
+        let now = Some(std::time::Duration::ZERO);
+        let readable = || sys::select(&[own], &[], &[], now).unwrap().0 == [own];
+        let (mine, mut theirs) = unix_pair();
+        selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
+        assert!(!readable());
+        theirs.write_all(b"x").unwrap();
+        assert!(readable());
+        assert_eq!(tokens_now(selector), [ONE]);
+        assert_eq!(readable(), trigger == Trigger::Level, "told again, or not");
     });
 }

@@ -4,7 +4,7 @@ mod common;
 
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -220,7 +220,6 @@ fn epoll_finds_room_for_one_event_where_there_is_none() {
 
 #[test]
 fn an_epoll_can_be_watched_by_another_call() {
-    use std::os::fd::AsFd;
     let (mine, mut theirs) = unix_pair();
     let inner = Epoll::new().unwrap();
     inner.add(mine.as_raw_fd(), EpollFlags::IN, 0).unwrap();
@@ -228,4 +227,10 @@ fn an_epoll_can_be_watched_by_another_call() {
     assert_eq!(sys::select(&inner, &[], &[], NOW).unwrap().0.len(), 0);
     theirs.write_all(b"x").unwrap();
     assert_eq!(sys::select(&inner, &[], &[], NOW).unwrap().0.len(), 1);
+}
+
+#[test]
+fn an_epoll_is_not_left_to_programs_that_are_started() {
+    let flags = rustix::io::fcntl_getfd(Epoll::new().unwrap().as_fd()).unwrap();
+    assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
 }

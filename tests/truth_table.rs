@@ -37,7 +37,8 @@ impl State {
     }
 }
 
-const STATES: &[(&str, fn() -> State)] = &[
+/// The states by name, each with what brings a new descriptor into it.
+const STATES: &[(&str, Make)] = &[
     ("TCP, nothing has happened", || {
         let (mine, theirs) = tcp_pair();
         State::new(mine, theirs)
@@ -175,6 +176,8 @@ fn fill(fd: &impl AsFd) {
         }
     }
 }
+
+type Make = fn() -> State;
 
 const INTERESTS: [(&str, Interest); 3] =
     [("read", Interest::READ), ("write", Interest::WRITE), ("priority", Interest::PRIORITY)];

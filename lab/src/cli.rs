@@ -4,8 +4,11 @@
 //! command ends with 0; with 1 when something failed; with 2 and one line when it was called in a
 //! way that cannot be meant; with 130 after Ctrl-C, as the shells have it.
 
+mod compare;
+
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -24,6 +27,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure select, poll and epoll on this machine, and say where they cross
+    ///
+    /// Takes about two minutes on two slow processors. The report goes to standard output: first in
+    /// sentences, then in tables.
+    Compare {
+        /// A first impression in about 20 seconds
+        #[arg(long)]
+        quick: bool,
+        /// Write everything that was found to this file, too
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// Run libevent's ring once, and print one line of figures
     ///
     /// Of N pipes, A hold a byte; each event reads it and writes it to the next pipe. Prints
@@ -114,6 +129,8 @@ enum Failure {
     Usage(String),
     /// It could not.
     Runtime(String),
+    /// Ctrl-C.
+    Stopped,
 }
 
 impl From<io::Error> for Failure {
@@ -133,6 +150,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(reason)) => fail(2, format!("error: {reason}")),
         Err(Failure::Runtime(reason)) => fail(1, format!("error: {reason}")),
+        Err(Failure::Stopped) => fail(130, "stopped"),
     }
 }
 
@@ -150,6 +168,7 @@ fn one_line(error: &clap::Error) -> String {
 
 fn run(command: &Command) -> Result<(), Failure> {
     match command {
+        Command::Compare { quick, json } => compare::run(*quick, json.as_deref()),
         Command::Ring { n, active, writes, who } => {
             if active > n {
                 let reason = format!("--active {active}: there are only {n} pipes (--n {n})");
@@ -166,13 +185,11 @@ fn run(command: &Command) -> Result<(), Failure> {
 
 /// Refuses more pipes than this process may open.
 fn pipes_allowed(n: u64) -> Result<usize, Failure> {
-    let most = Pipes::most()?;
-    usize::try_from(n).ok().filter(|n| *n <= most).ok_or_else(|| {
-        Failure::Usage(format!(
-            "--n {n}: the descriptor limit allows {most} pipes at two descriptors each; \
-             `ulimit -Hn` shows it"
-        ))
-    })
+    let count = usize::try_from(n).unwrap_or(usize::MAX);
+    match Pipes::check(count) {
+        Ok(()) => Ok(count),
+        Err(error) => Err(Failure::Usage(format!("--n {n}: {error}"))),
+    }
 }
 
 fn one_shot(workload: Workload, who: &Who) -> Result<(), Failure> {

@@ -135,7 +135,7 @@ impl<P> Connection<P> {
     where
         P: Protocol<S> + 'static,
     {
-        Ok(cx.add(stream, Interest::READ, self)?)
+        Ok(cx.add_raw(stream, Interest::READ, self)?)
     }
 
     /// Calls the protocol.
@@ -418,7 +418,7 @@ where
         self.go_on(stream, cx)
     }
 
-    fn failed(&mut self, error: &io::Error, cx: &mut Context<'_, S>) {
+    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<'_, S>) {
         let error = io::Error::new(error.kind(), error.to_string());
         self.protocol.closed(&Closed::Failed(error), cx);
     }

@@ -11,22 +11,30 @@ use crate::{Events, Trigger};
 /// When it is used up, operations say `WouldBlock` although they would not; the source stays ready
 /// and is called again in the next turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Budget {
-    /// Operations that succeed: reads, writes, accepts. 64 by default.
-    pub operations: u32,
-    /// Bytes read and written together. The operation that passes it is the last. 256 KiB by
-    /// default.
-    pub bytes: usize,
+    operations: u32,
+    bytes: usize,
 }
 
 impl Budget {
-    /// A budget of so many operations and bytes, each at least one.
+    /// So many operations (reads, writes, accepts; 64 by default), and so many bytes read and
+    /// written together (256 KiB by default; the operation that passes it is the last). Each at
+    /// least one.
     pub const fn new(operations: u32, bytes: usize) -> Self {
         Budget {
             operations: if operations == 0 { 1 } else { operations },
             bytes: if bytes == 0 { 1 } else { bytes },
         }
+    }
+
+    /// How many operations.
+    pub const fn operations(self) -> u32 {
+        self.operations
+    }
+
+    /// How many bytes.
+    pub const fn bytes(self) -> usize {
+        self.bytes
     }
 }
 

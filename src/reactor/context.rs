@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::handle::Shared;
 use super::handler::{Bound, Pair};
+use super::manner::reads_raw;
 use super::registry::Registry;
 use super::timers::Timers;
-use super::{Counters, Handle, Handler, TimerId};
+use super::{AddError, Counters, Handle, Handler, TimerId};
 use crate::selector::{Backend, Selector};
 use crate::{Interest, Token, Trigger};
 
@@ -31,7 +32,7 @@ pub(super) struct Core<S> {
     pub(super) timers: Timers<Ring<S>>,
     pub(super) shared: Arc<Shared<S>>,
     /// Whose place among the handlers is to be filled or cleared as soon as none of them runs.
-    pub(super) moves: Vec<Move<S>>,
+    pub(super) moves: VecDeque<Move<S>>,
     pub(super) is_winding_down: bool,
     /// Who is to be told something that the kernel does not know.
     pub(super) notices: VecDeque<(Token, Notice)>,
@@ -79,13 +80,42 @@ impl<S: 'static> Context<'_, S> {
         F: AsFd + 'static,
         H: Handler<F, S> + 'static,
     {
-        match self.core.registry.add(source.as_fd(), interest) {
+        self.add_source(source, interest, handler, reads_raw::<F>())
+    }
+
+    /// As [`add`](Self::add), for a type of this crate's whose reads are the kernel's.
+    pub(crate) fn add_raw<F, H>(
+        &mut self,
+        source: F,
+        interest: Interest,
+        handler: H,
+    ) -> Result<Token, AddError<F>>
+    where
+        F: AsFd + 'static,
+        H: Handler<F, S> + 'static,
+    {
+        self.add_source(source, interest, handler, true)
+    }
+
+    fn add_source<F, H>(
+        &mut self,
+        source: F,
+        interest: Interest,
+        handler: H,
+        reads_raw: bool,
+    ) -> Result<Token, AddError<F>>
+    where
+        F: AsFd + 'static,
+        H: Handler<F, S> + 'static,
+    {
+        let Core { registry, moves, notices, is_winding_down, .. } = &mut *self.core;
+        match registry.add(source.as_fd(), interest, reads_raw) {
             Ok(token) => {
                 let pair = Box::new(Pair { source, handler });
-                self.core.moves.push(Move::In(token.index() as usize, pair));
-                self.core.notices.push_back((token, Notice::Added));
-                if self.core.is_winding_down {
-                    self.core.notices.push_back((token, Notice::WindingDown));
+                moves.push_back(Move::In(token.index() as usize, pair));
+                notices.push_back((token, Notice::Added));
+                if *is_winding_down {
+                    notices.push_back((token, Notice::WindingDown));
                 }
                 Ok(token)
             }
@@ -137,10 +167,17 @@ impl<S: 'static> Context<'_, S> {
     pub fn set_deadline(&mut self, token: Token, at: Option<Instant>) -> io::Result<()> {
         let Core { registry, timers, .. } = &mut *self.core;
         let entry = registry.get(token).ok_or_else(|| gone(token))?;
-        if let Some(old) = entry.deadline.take() {
-            timers.take(old);
-        }
-        entry.deadline = at.map(|at| timers.set(at, Ring::Deadline(token)));
+        entry.deadline = match (entry.deadline, at) {
+            // Moved back: looked at again when the timer rings. So an idle timeout that every byte
+            // moves costs nothing but this.
+            (Some((timer, set_to)), Some(at)) if set_to <= at => Some((timer, at)),
+            (old, at) => {
+                if let Some((timer, _)) = old {
+                    timers.take(timer);
+                }
+                at.map(|at| (timers.set(at, Ring::Deadline(token)), at))
+            }
+        };
         Ok(())
     }
 
@@ -174,6 +211,11 @@ impl<S: 'static> Context<'_, S> {
         if let Some(end) = Instant::now().checked_add(grace) {
             self.set_timer(end, |cx| cx.stop());
         }
+    }
+
+    /// Whether [`wind_down`](Self::wind_down) has been called.
+    pub fn is_winding_down(&self) -> bool {
+        self.core.is_winding_down
     }
 
     /// Stops the loop when this turn has ended; see [`Handle::stop`].
@@ -273,7 +315,7 @@ impl<S> Core<S> {
             registry,
             timers: Timers::new(),
             shared: Arc::new(shared),
-            moves: Vec::new(),
+            moves: VecDeque::new(),
             is_winding_down: false,
             notices: VecDeque::new(),
             scratch: Vec::new(),
@@ -284,11 +326,24 @@ impl<S> Core<S> {
     /// Forgets a source, which is closed when none of the handlers runs. False if it is gone.
     pub(super) fn remove(&mut self, token: Token) -> bool {
         let Some(entry) = self.registry.remove(token) else { return false };
-        if let Some(deadline) = entry.deadline {
-            self.timers.take(deadline);
+        if let Some((timer, _)) = entry.deadline {
+            self.timers.take(timer);
         }
-        self.moves.push(Move::Out(token.index() as usize));
+        self.moves.push_back(Move::Out(token.index() as usize));
         true
+    }
+
+    /// Whether the deadline for which a timer has just rung has come. If it was moved back since,
+    /// the timer is set anew.
+    pub(super) fn has_come(&mut self, token: Token) -> bool {
+        let Core { registry, timers, .. } = self;
+        let Some(entry) = registry.get(token) else { return false };
+        let Some((_, at)) = entry.deadline.take() else { return false };
+        if at <= Instant::now() {
+            return true;
+        }
+        entry.deadline = Some((timers.set(at, Ring::Deadline(token)), at));
+        false
     }
 
     pub(super) fn counters(&self) -> Counters {
@@ -313,37 +368,5 @@ fn gone(token: Token) -> io::Error {
 impl<S> fmt::Debug for Context<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("registry", &self.core.registry).finish_non_exhaustive()
-    }
-}
-
-/// A source that could not be registered, given back, and why.
-pub struct AddError<F> {
-    /// The source, as it was, but for being non-blocking now.
-    pub source: F,
-    /// Why.
-    pub error: io::Error,
-}
-
-impl<F> fmt::Debug for AddError<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AddError").field("error", &self.error).finish_non_exhaustive()
-    }
-}
-
-impl<F> fmt::Display for AddError<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot be registered: {}", self.error)
-    }
-}
-
-impl<F> std::error::Error for AddError<F> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
-
-impl<F> From<AddError<F>> for io::Error {
-    fn from(refused: AddError<F>) -> Self {
-        refused.error
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 
 use super::io::Io;
 use super::{Context, Source};
+use crate::Token;
 
 /// What becomes of a source after its handler was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,7 +66,8 @@ pub trait Handler<F, S = ()> {
     }
 
     /// The reactor is [winding down](Context::wind_down): finish what is owed and answer
-    /// [`Next::Remove`], now or when it is done.
+    /// [`Next::Remove`], now or when it is done. (An operation that says `WouldBlock` here may have
+    /// met the budget's end and not the peer's; [`Source::is_readable`] tells.)
     ///
     /// # Errors
     ///
@@ -81,9 +83,9 @@ pub trait Handler<F, S = ()> {
 
     /// The source is being removed because of `error`: the one that a method of this handler
     /// returned, or made out of its panic, or the kernel's refusal to watch the source any longer.
-    /// The place to tidy up what the state knows of it. By default nothing.
-    fn failed(&mut self, error: &io::Error, cx: &mut Context<'_, S>) {
-        let _ = (error, cx);
+    /// The place to tidy up what the state knows of `token`. By default nothing.
+    fn failed(&mut self, token: Token, error: &io::Error, cx: &mut Context<'_, S>) {
+        let _ = (token, error, cx);
     }
 }
 
@@ -103,7 +105,7 @@ pub(super) trait Bound<S> {
     fn added(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
     fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
     fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
-    fn failed(&mut self, error: &io::Error, cx: &mut Context<'_, S>);
+    fn failed(&mut self, token: Token, error: &io::Error, cx: &mut Context<'_, S>);
 }
 
 /// A source and its handler. The reactor owns both.
@@ -129,7 +131,7 @@ impl<F, S, H: Handler<F, S>> Bound<S> for Pair<F, H> {
         self.handler.winding_down(&mut Source::new(&mut self.source, io), cx)
     }
 
-    fn failed(&mut self, error: &io::Error, cx: &mut Context<'_, S>) {
-        self.handler.failed(error, cx);
+    fn failed(&mut self, token: Token, error: &io::Error, cx: &mut Context<'_, S>) {
+        self.handler.failed(token, error, cx);
     }
 }

@@ -70,7 +70,8 @@
 //!   where the kernel is asked by level; on edge only for TCP with nothing but plain data, because
 //!   an urgent mark, a packet boundary or a terminal line also cuts a read short and leaves data
 //!   behind without a further edge.
-//! * The *end of the stream* takes READ out of what is wanted. Nobody spins on it.
+//! * The *end of the stream* is told once. Whoever has read it wants to read no more, whatever its
+//!   interest says. Nobody spins on it.
 //! * A source whose interest is [`Interest::NONE`](crate::Interest::NONE) leaves the kernel's set,
 //!   and is told nothing until interest returns: not even that its peer is gone.
 //! * A handler that does nothing is called again each turn. That is the contract's honest price; it
@@ -85,6 +86,7 @@
 //! An error that a handler returns, or a panic, ends its own source and nothing else. `WouldBlock`
 //! and `Interrupted` are no errors, so `?` may be used on every operation.
 
+mod add_error;
 mod alarm;
 mod builder;
 mod context;
@@ -92,19 +94,23 @@ mod counters;
 mod handle;
 mod handler;
 mod io;
+mod manner;
 mod probe;
+#[allow(clippy::module_inception)] // the room has the name of what stands in it
+mod reactor;
 mod registry;
 mod source;
 mod timers;
 mod turn;
 
+pub use add_error::AddError;
 pub use builder::{Budget, Builder};
-pub use context::{AddError, Context};
+pub use context::Context;
 pub use counters::Counters;
 pub use handle::Handle;
 pub use handler::{Handler, Next};
 pub(crate) use io::Io;
 pub use probe::{Dispatch, Outcome, Probe};
+pub use reactor::Reactor;
 pub use source::Source;
 pub use timers::TimerId;
-pub use turn::Reactor;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Counters;
+use super::io::{Facts, Io};
 use crate::{Deadline, Event, Events, Interest, Readiness, Token};
 
 /// Sees each turn of a reactor, without being able to change it.
@@ -79,6 +80,22 @@ pub enum Outcome {
     Disarmed,
     /// It is gone.
     Removed,
+}
+
+impl Dispatch {
+    pub(super) fn of(io: &Io, outcome: Outcome) -> Self {
+        Dispatch {
+            token: io.token,
+            told: io.told,
+            interest: io.wanted_before,
+            operations: io.operations(),
+            bytes_read: io.bytes_read(),
+            bytes_written: io.bytes_written,
+            spurious: io.facts.contains(Facts::SPURIOUS),
+            cut_off: io.facts.contains(Facts::CUT_OFF),
+            outcome,
+        }
+    }
 }
 
 impl fmt::Display for Dispatch {

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::time::Instant;
 
 use slab::Slab;
 
-use super::Budget;
-use super::io::Io;
+use super::io::{Facts, Io};
+use super::manner::{Manner, Nature};
 use super::probe::Outcome;
 use super::timers::TimerId;
 use crate::selector::{Counters, Selector};
@@ -18,8 +19,6 @@ pub(super) struct Registry {
     entries: Slab<Entry>,
     selector: Box<dyn Selector>,
     manner: Manner,
-    /// What the selectors before this one have done.
-    past: Counters,
     /// How the kernel was wished to be asked.
     trigger: Trigger,
     generation: u32,
@@ -29,128 +28,115 @@ pub(super) struct Registry {
     changed: Vec<Token>,
     /// Who is ready and wanted, and was not called since.
     ready: Vec<Token>,
-    /// How often what is wanted was changed.
-    changes: u64,
+    /// How often what is wanted was changed, while a change cost something.
+    pub(super) changes: u64,
     /// How often the kernel was asked for something else.
     applied: u64,
-}
-
-/// How the present selector is asked.
-#[derive(Debug, Clone, Copy)]
-struct Manner {
-    trigger: Trigger,
-    /// Whether it can tell urgent data from plain.
-    urgent_apart: bool,
-    /// Whether to ask it for something else is a system call.
-    change_costs: bool,
+    /// Changes that cost nothing.
+    saved: u64,
+    /// What the selectors before this one have done.
+    past: Counters,
 }
 
 /// One source.
 #[derive(Debug)]
 pub(super) struct Entry {
-    fd: RawFd,
     generation: u32,
-    /// What the handler wants.
+    /// What is wanted of it now.
     wanted: Interest,
-    /// What the kernel was last asked for.
-    asked: Interest,
     /// The directions that are READY.
     ready: Interest,
+    is_queued: bool,
+    short_reads_drain: bool,
     /// What the kernel has said and the handler not yet seen.
     told: Readiness,
-    /// What it has said that makes a short read mean nothing on edge.
-    odd: Readiness,
-    is_tcp: bool,
-    /// Whether `Next::Disarm` was said: nothing is wanted until armed again.
+    /// What the handler would like. Not wanted are reads after the end of the stream, and anything
+    /// after `Next::Disarm`.
+    wish: Interest,
+    /// What the kernel was last asked for.
+    asked: Interest,
+    has_ended: bool,
     is_disarmed: bool,
     is_changed: bool,
-    is_queued: bool,
-    pub(super) deadline: Option<TimerId>,
+    nature: Nature,
+    fd: RawFd,
+    /// The timer of its deadline, and when that really is: a deadline that was moved back is
+    /// looked at again when the timer rings.
+    pub(super) deadline: Option<(TimerId, Instant)>,
 }
 
 /// What is to be done about an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
-    /// Its source is to be called with this.
-    Call(Io),
+    /// Its source is to be called, with the readiness that was lent.
+    Call,
     /// Nothing now: nobody wants it, or the source is on the ready list and called with that.
     Noted,
     /// There is no such source (any more).
     Stranger,
 }
 
-impl Manner {
-    /// The nearest to what is wished that a selector has.
-    fn of(selector: &dyn Selector, wished: Trigger) -> Self {
-        let caps = selector.caps();
-        // One-shot is the reactor's own doing: see `Next::Disarm`.
-        let wished = if wished == Trigger::OneShot { Trigger::Level } else { wished };
-        let has_it = caps.triggers.contains(&wished);
-        Manner {
-            trigger: if has_it { wished } else { caps.triggers[0] },
-            urgent_apart: caps.urgent_apart,
-            change_costs: caps.change_is_a_system_call,
-        }
-    }
-
-    /// What the kernel is asked of a source.
-    ///
-    /// By level, what is wanted. On edge a TCP socket is asked for everything once and for all: an
-    /// unwanted edge is rare and costs nothing, a change of interest is a system call. (On other
-    /// sockets each message sent would bring an edge of its own.) Urgent data is asked for because
-    /// it cuts reads short: see `short_read_drains`.
-    fn question(self, entry: &Entry) -> Interest {
-        let wanted = entry.wanted();
-        if wanted.is_empty() || self.trigger != Trigger::Edge || !entry.is_tcp {
-            wanted
-        } else if self.urgent_apart {
-            Interest::all()
-        } else {
-            wanted | Interest::READ | Interest::WRITE
-        }
-    }
-
-    /// Whether a short read says as much as `WouldBlock`. By level always: what is left is told
-    /// again. On edge only where nothing else than the end of the data can have cut it short.
-    #[inline]
-    fn short_read_drains(self, entry: &Entry) -> bool {
-        self.trigger == Trigger::Level
-            || entry.is_tcp && entry.asked.contains(Interest::PRIORITY) && entry.odd.is_empty()
-    }
-}
-
-/// Signs that a short read may have been cut short by something else than the end of the data.
-const ODD: Readiness = Readiness::PRIORITY
+/// The three that move nothing but themselves. All others are rare.
+const PLAIN: Readiness = Readiness::READ.union(Readiness::WRITE).union(Readiness::PRIORITY);
+/// Signs that on edge a short read may have been cut short by something else than the end of the
+/// data, and that the end of the stream may be behind what was read.
+pub(super) const ODD: Readiness = Readiness::PRIORITY
     .union(Readiness::READ_CLOSED)
     .union(Readiness::HANGUP)
     .union(Readiness::ERROR);
 
 impl Entry {
-    /// What is wanted now.
-    #[inline]
-    fn wanted(&self) -> Interest {
-        if self.is_disarmed { Interest::NONE } else { self.wanted }
-    }
-
     #[inline]
     fn is_due(&self) -> bool {
-        self.ready.intersects(self.wanted())
+        self.ready.intersects(self.wanted)
+    }
+
+    /// Takes note of what the kernel says.
+    #[inline]
+    fn tell(&mut self, readiness: Readiness) {
+        self.told |= readiness;
+        self.ready |= Interest::from_bits_truncate(readiness.bits() as u8);
+        if !readiness.difference(PLAIN).is_empty() {
+            self.tell_more(readiness);
+        }
+    }
+
+    #[cold]
+    fn tell_more(&mut self, readiness: Readiness) {
+        if readiness.contains(Readiness::READ_CLOSED) {
+            self.ready |= Interest::READ;
+        }
+        // These are told to whoever wants anything, and cannot be masked.
+        let over = Readiness::HANGUP | Readiness::ERROR | Readiness::INVALID;
+        if readiness.intersects(over) {
+            self.ready = Interest::all();
+        }
     }
 
     /// Lends the readiness to the handler for one call.
     #[inline]
-    fn lend(&mut self, token: Token, manner: Manner, budget: Budget) -> Io {
-        let told = std::mem::take(&mut self.told);
-        Io::new(token, told, self.ready, self.wanted, manner.short_read_drains(self), budget)
+    fn lend(&mut self, token: Token, io: &mut Io) {
+        // While it is lent it is not here: what the handler says of itself puts it on no list.
+        let (told, ready) = (std::mem::take(&mut self.told), std::mem::take(&mut self.ready));
+        io.begin(token, told, ready, self.wish, self.short_reads_drain);
+    }
+
+    /// What is wanted, after anything that it follows from has changed.
+    fn wanted_now(&self) -> Interest {
+        match self {
+            Entry { is_disarmed: true, .. } => Interest::NONE,
+            Entry { has_ended: true, .. } => self.wish & Interest::WRITE,
+            _ => self.wish,
+        }
     }
 }
 
 impl Registry {
-    pub(super) fn new(selector: Box<dyn Selector>, trigger: Trigger) -> Self {
-        Registry {
+    pub(super) fn new(selector: Box<dyn Selector>, trigger: Trigger) -> io::Result<Self> {
+        Ok(Registry {
             entries: Slab::new(),
-            manner: Manner::of(&*selector, trigger),
+            manner: Manner::of(&*selector, trigger)?,
             selector,
-            past: Counters::default(),
             trigger,
             generation: 0,
             own: Vec::new(),
@@ -158,7 +144,9 @@ impl Registry {
             ready: Vec::new(),
             changes: 0,
             applied: 0,
-        }
+            saved: 0,
+            past: Counters::default(),
+        })
     }
 
     pub(super) fn selector(&self) -> &dyn Selector {
@@ -184,7 +172,8 @@ impl Registry {
 
     /// Changes of what is wanted that would each have been a system call, and were none.
     pub(super) fn controls_saved(&self) -> u64 {
-        if self.manner.change_costs { self.changes.saturating_sub(self.applied) } else { 0 }
+        let now = if self.manner.change_costs { self.changes } else { 0 };
+        self.saved + now.saturating_sub(self.applied)
     }
 
     /// Watches a descriptor of the reactor's own, for reading.
@@ -195,30 +184,42 @@ impl Registry {
         Ok(())
     }
 
-    /// Watches a source, at once.
-    pub(super) fn add(&mut self, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Token> {
-        sys::set_nonblocking(fd)?;
-        let fd = fd.as_raw_fd();
-        let mut entry = Entry {
-            fd,
-            generation: self.generation,
+    /// Watches a source, at once. `reads_raw`: see [`Nature`].
+    pub(super) fn add(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        reads_raw: bool,
+    ) -> io::Result<Token> {
+        let was_blocking = sys::set_nonblocking(fd, true)?;
+        let number = fd.as_raw_fd();
+        let nature = self.manner.nature(number, reads_raw);
+        let asked = self.manner.question(interest, nature);
+        let vacant = self.entries.vacant_entry();
+        let token = Token::new(vacant.key() as u32, self.generation);
+        if let Err(error) = self.selector.add(number, token, asked, self.manner.trigger) {
+            if was_blocking {
+                let _ = sys::set_nonblocking(fd, false); // given back as it was
+            }
+            return Err(error);
+        }
+        self.generation = self.generation.wrapping_add(1);
+        vacant.insert(Entry {
+            generation: token.generation(),
             wanted: interest,
-            asked: Interest::NONE,
             ready: Interest::NONE,
+            is_queued: false,
+            short_reads_drain: self.manner.short_reads_drain(nature),
             told: Readiness::empty(),
-            odd: Readiness::empty(),
-            is_tcp: self.manner.trigger == Trigger::Edge && sys::is_tcp(fd),
+            wish: interest,
+            asked,
+            has_ended: false,
             is_disarmed: false,
             is_changed: false,
-            is_queued: false,
+            nature,
+            fd: number,
             deadline: None,
-        };
-        entry.asked = self.manner.question(&entry);
-        let vacant = self.entries.vacant_entry();
-        let token = Token::new(vacant.key() as u32, entry.generation);
-        self.selector.add(fd, token, entry.asked, self.manner.trigger)?;
-        self.generation = self.generation.wrapping_add(1);
-        vacant.insert(entry);
+        });
         Ok(token)
     }
 
@@ -251,37 +252,37 @@ impl Registry {
         self.entries.iter().map(|(index, entry)| Token::new(index as u32, entry.generation))
     }
 
-    /// What is wanted of a source.
+    /// What is wished of a source.
     pub(super) fn interest(&mut self, token: Token) -> Option<Interest> {
-        self.get(token).map(|entry| entry.wanted)
+        self.get(token).map(|entry| entry.wish)
     }
 
     /// Wants `interest` of a source from the next wait on. False when there is no such source.
     pub(super) fn set_interest(&mut self, token: Token, interest: Interest) -> bool {
-        self.changes += 1;
-        self.change(token, |entry| entry.wanted = interest)
+        self.change(token, |entry| entry.wish = interest)
     }
 
     /// Wants of a source again what was wanted before `Next::Disarm`. False when there is none.
     pub(super) fn arm(&mut self, token: Token) -> bool {
-        self.changes += 1;
         self.change(token, |entry| entry.is_disarmed = false)
     }
 
-    #[inline]
+    /// Changes something that what is wanted follows from.
     fn change(&mut self, token: Token, change: impl FnOnce(&mut Entry)) -> bool {
-        let Some(entry) = self.entries.get_mut(token.index() as usize) else { return false };
-        if entry.generation != token.generation() {
-            return false;
-        }
-        let before = entry.wanted();
+        let Some(entry) = self.get(token) else { return false };
         change(entry);
-        if entry.wanted() != before && !entry.is_changed {
-            entry.is_changed = true;
+        let wanted = entry.wanted_now();
+        let is_new = wanted != entry.wanted;
+        entry.wanted = wanted;
+        let is_to_be_applied = is_new && !entry.is_changed;
+        entry.is_changed |= is_new;
+        let is_to_be_queued = entry.is_due() && !entry.is_queued;
+        entry.is_queued |= is_to_be_queued;
+        self.changes += u64::from(is_new);
+        if is_to_be_applied {
             self.changed.push(token);
         }
-        if entry.is_due() && !entry.is_queued {
-            entry.is_queued = true;
+        if is_to_be_queued {
             self.ready.push(token);
         }
         true
@@ -300,7 +301,7 @@ impl Registry {
                 continue;
             }
             entry.is_changed = false;
-            let question = self.manner.question(entry);
+            let question = self.manner.question(entry.wanted, entry.nature);
             if question != entry.asked {
                 self.applied += 1;
                 match self.selector.set(entry.fd, question) {
@@ -314,55 +315,77 @@ impl Registry {
         }
     }
 
-    /// Moves the ready list out, in exchange for an empty one.
-    pub(super) fn take_ready(&mut self, list: &mut Vec<Token>) {
-        std::mem::swap(&mut self.ready, list);
+    /// Whether there is anything to [apply](Self::apply).
+    #[inline]
+    pub(super) fn has_changes(&self) -> bool {
+        !self.changed.is_empty()
     }
 
-    /// Takes note of an event.
+    /// Whether somebody is on the ready list.
     #[inline]
-    pub(super) fn tell(&mut self, event: Event, budget: Budget) -> Told {
-        let (manner, token) = (self.manner, event.token());
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Moves the ready list to the end of `list`.
+    pub(super) fn take_ready(&mut self, list: &mut Vec<Token>) {
+        list.append(&mut self.ready);
+    }
+
+    /// Takes note of an event, and lends the readiness of its source if that is to be called now.
+    #[inline]
+    pub(super) fn tell(&mut self, event: Event, io: &mut Io) -> Told {
+        let token = event.token();
+        let is_edge = self.manner.trigger == Trigger::Edge;
         let Some(entry) = self.get(token) else { return Told::Stranger };
-        entry.told |= event.readiness();
-        entry.odd |= event.readiness() & ODD;
-        entry.ready |= directions(event);
+        entry.tell(event.readiness());
+        if is_edge && event.readiness().intersects(ODD) {
+            entry.short_reads_drain = false; // from now on: it is rare
+        }
         if entry.is_queued || !entry.is_due() {
             return Told::Noted;
         }
-        Told::Call(entry.lend(token, manner, budget))
+        entry.lend(token, io);
+        Told::Call
     }
 
-    /// Lends the readiness of a source on the ready list. `None` when it is gone, or nothing is
+    /// Lends the readiness of a source on the ready list. False when it is gone, or nothing is
     /// wanted of it any more.
-    pub(super) fn lend_due(&mut self, token: Token, budget: Budget) -> Option<Io> {
-        let manner = self.manner;
-        let entry = self.get(token)?;
+    pub(super) fn lend_due(&mut self, token: Token, io: &mut Io) -> bool {
+        let Some(entry) = self.get(token) else { return false };
         entry.is_queued = false;
-        entry.is_due().then(|| entry.lend(token, manner, budget))
+        let is_due = entry.is_due();
+        if is_due {
+            entry.lend(token, io);
+        }
+        is_due
     }
 
-    /// Lends the readiness of a source for a call that does not depend on it.
-    pub(super) fn lend(&mut self, token: Token, budget: Budget) -> Option<Io> {
-        let manner = self.manner;
-        self.get(token).map(|entry| entry.lend(token, manner, budget))
+    /// Lends the readiness of a source for a call that does not depend on it. False when it is gone.
+    pub(super) fn lend(&mut self, token: Token, io: &mut Io) -> bool {
+        self.get(token).map(|entry| entry.lend(token, io)).is_some()
     }
 
     /// Takes back what was lent. Nothing to do if the source is gone.
     #[inline]
-    pub(super) fn take_back(&mut self, io: &Io, disarm: bool) {
-        self.changes += u64::from(io.changes) + u64::from(disarm);
+    pub(super) fn take_back(&mut self, io: &Io) {
+        let Some(entry) = self.get(io.token) else { return };
+        entry.ready = io.ready;
+        let moves_more = Facts::WISHED | Facts::ENDED | Facts::DISARM;
+        if io.facts.intersects(moves_more) || entry.is_due() {
+            self.take_back_more(io);
+        }
+    }
+
+    fn take_back_more(&mut self, io: &Io) {
         self.change(io.token, |entry| {
             // What the handler said of its own source through its context stands, unless it said
-            // something else through the source.
-            if io.wanted != io.wanted_before {
-                entry.wanted = io.wanted;
+            // something through the source.
+            if io.facts.contains(Facts::WISHED) {
+                entry.wish = io.wanted;
             }
-            entry.ready = io.ready;
-            if !io.ready.contains(Interest::READ) {
-                entry.odd.remove(Readiness::PRIORITY); // read past the mark
-            }
-            entry.is_disarmed |= disarm;
+            entry.has_ended |= io.facts.contains(Facts::ENDED);
+            entry.is_disarmed |= io.facts.contains(Facts::DISARM);
         });
     }
 
@@ -388,31 +411,26 @@ impl Registry {
 
     /// Moves every source to another selector. If it cannot take one, nothing has changed.
     pub(super) fn switch_to(&mut self, mut selector: Box<dyn Selector>) -> io::Result<()> {
-        let manner = Manner::of(&*selector, self.trigger);
+        let manner = Manner::of(&*selector, self.trigger)?;
         for &(fd, token) in &self.own {
             selector.add(fd, token, Interest::READ, manner.trigger)?;
         }
-        for (index, entry) in &mut self.entries {
-            entry.is_tcp = manner.trigger == Trigger::Edge && sys::is_tcp(entry.fd);
+        for (index, entry) in &self.entries {
             let token = Token::new(index as u32, entry.generation);
-            selector.add(entry.fd, token, manner.question(entry), manner.trigger)?;
+            let nature = manner.nature(entry.fd, entry.nature.reads_raw);
+            let question = manner.question(entry.wanted, nature);
+            selector.add(entry.fd, token, question, manner.trigger)?;
         }
         for (_, entry) in &mut self.entries {
-            entry.asked = manner.question(entry);
+            entry.nature = manner.nature(entry.fd, entry.nature.reads_raw);
+            entry.asked = manner.question(entry.wanted, entry.nature);
+            entry.short_reads_drain = manner.short_reads_drain(entry.nature);
         }
+        self.saved = self.controls_saved();
+        (self.changes, self.applied) = (0, 0);
         self.past = self.selector_counters();
         self.selector = selector;
         self.manner = manner;
         Ok(())
     }
-}
-
-/// The directions that an event makes READY.
-#[inline]
-fn directions(event: Event) -> Interest {
-    let mut directions = Interest::NONE;
-    directions.set(Interest::READ, event.is_readable());
-    directions.set(Interest::WRITE, event.is_writable());
-    directions.set(Interest::PRIORITY, event.is_priority());
-    directions
 }

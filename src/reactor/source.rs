@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{self as unix, UnixListener, UnixStream};
 
 use super::io::Io;
@@ -13,6 +14,9 @@ use crate::{Interest, Readiness, Token};
 /// when one says `WouldBlock`, the handler is called again when there is something new, and not
 /// before. An operation that is known to block, or that is over the [`Budget`](super::Budget), says
 /// `WouldBlock` without a system call.
+///
+/// A *read* of no bytes is the end of the stream, after which the source is not called for reading
+/// again. Where it is not the end (an empty datagram), [`try_io`](Self::try_io) is the way to receive.
 ///
 /// A source is non-blocking, whatever it was when it was added.
 #[derive(Debug)]
@@ -62,8 +66,7 @@ impl<'a, F> Source<'a, F> {
     /// is applied then, once.
     #[inline]
     pub fn set_interest(&mut self, interest: Interest) {
-        self.io.changes += u32::from(interest != self.io.wanted);
-        self.io.wanted = interest;
+        self.io.wish(interest);
     }
 
     /// Makes an operation of any kind, one that waits for `direction` ([`Interest::READ`] for
@@ -93,9 +96,7 @@ impl<'a, F> Source<'a, F> {
         operation: impl FnOnce(&mut F) -> io::Result<T>,
     ) -> io::Result<T> {
         self.io.admit(direction)?;
-        let result = operation(self.file);
-        self.io.note(direction, &result);
-        result
+        operation(self.file).inspect_err(|error| self.io.note_error(direction, error))
     }
 
     /// The source itself. The reactor does not see what is done with it: read through it, and
@@ -105,7 +106,8 @@ impl<'a, F> Source<'a, F> {
         self.file
     }
 
-    /// The source itself, mutably; see [`get_ref`](Self::get_ref).
+    /// The source itself, mutably; see [`get_ref`](Self::get_ref). It is not to be replaced by
+    /// another: what the reactor watches is the descriptor that it was given.
     pub fn get_mut(&mut self) -> &mut F {
         self.file
     }
@@ -114,38 +116,40 @@ impl<'a, F> Source<'a, F> {
 impl<F: Read> Read for Source<'_, F> {
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.io.admit(Interest::READ)?;
-        let result = self.file.read(buffer);
-        self.io.note_read(&result, buffer.len());
-        result
+        let count = self.try_io(Interest::READ, |file| file.read(buffer))?;
+        self.io.note_read(count, buffer.len());
+        Ok(count)
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.io.admit(Interest::READ)?;
-        let result = self.file.read_vectored(buffers);
-        self.io.note_read(&result, buffers.iter().map(|buffer| buffer.len()).sum());
-        result
+        let count = self.try_io(Interest::READ, |file| file.read_vectored(buffers))?;
+        self.io.note_read(count, buffers.iter().map(|buffer| buffer.len()).sum());
+        Ok(count)
     }
 }
 
 impl<F: Write> Write for Source<'_, F> {
     #[inline]
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.io.admit(Interest::WRITE)?;
-        let result = self.file.write(buffer);
-        self.io.note_write(&result);
-        result
+        let count = self.try_io(Interest::WRITE, |file| file.write(buffer))?;
+        self.io.note_write(count);
+        Ok(count)
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.io.admit(Interest::WRITE)?;
-        let result = self.file.write_vectored(buffers);
-        self.io.note_write(&result);
-        result
+        let count = self.try_io(Interest::WRITE, |file| file.write_vectored(buffers))?;
+        self.io.note_write(count);
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+impl<F: AsFd> AsFd for Source<'_, F> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is to be done when: a heap that forgets what is cancelled.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use slab::Slab;
@@ -87,13 +88,13 @@ impl<T> Timers<T> {
 
     /// Names those due at `now`, in order. They are out of the heap and still to be
     /// [taken](Self::take), so that one of them can cancel another.
-    pub(super) fn due(&mut self, now: Instant, due: &mut Vec<TimerId>) {
+    pub(super) fn due(&mut self, now: Instant, due: &mut VecDeque<TimerId>) {
         while let Some(&Entry { at, number, slot }) = self.heap.first()
             && at <= now
         {
             self.remove_from_heap(0);
             self.timers[slot].position = None;
-            due.push(TimerId { slot, number });
+            due.push_back(TimerId { slot, number });
         }
     }
 
@@ -169,7 +170,7 @@ mod tests {
         expected.sort_unstable();
         assert_eq!(timers.len(), expected.len());
 
-        let (mut due, mut rung) = (Vec::new(), Vec::new());
+        let (mut due, mut rung) = (VecDeque::new(), Vec::new());
         for ms in 0..500 {
             timers.due(at(ms), &mut due);
             rung.extend(due.drain(..).filter_map(|id| timers.take(id)));

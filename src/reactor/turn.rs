@@ -1,57 +1,38 @@
-//! The loop.
+//! One round of the loop.
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::alarm::Alarm;
 use super::context::{Core, Move, Notice, Ring};
-use super::handle::{Job, Shared};
-use super::handler::{Bound, Handler, Next};
-use super::io::Io;
-use super::probe::{Dispatch, Probe};
-use super::registry::{Registry, Told};
-use super::{AddError, Budget, Builder, Context, Counters, Handle};
-use crate::selector::Selector;
-use crate::{Backend, Deadline, Event, Events, Interest, Token, Trigger};
-
-/// Owns sources, waits for them, and calls their handlers.
-///
-/// `S` is what the handlers share. See the [module](super) for the contract, and
-/// [`Reactor::builder`] for the choices.
-pub struct Reactor<S = ()> {
-    // Dropped in this order: the selector before the sources, so that nothing is closed while
-    // the kernel watches it.
-    core: Core<S>,
-    handlers: Vec<Option<Box<dyn Bound<S>>>>,
-    state: S,
-    alarm: Alarm,
-    budget: Budget,
-    before_wait: Vec<Hook<S>>,
-    after_wait: Vec<Hook<S>>,
-    probe: Option<Box<dyn Probe>>,
-    turn: Turn<S>,
-}
-
-type Hook<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
+use super::handle::Job;
+use super::handler::{Bound, Next};
+use super::io::{Facts, Io};
+use super::probe::{Dispatch, Outcome};
+use super::reactor::Hook;
+use super::registry::Told;
+use super::{Budget, Context, Reactor, TimerId};
+use crate::{Deadline, Event, Events, Token};
 
 /// What is still to be done in this turn. It is used up from the front, so that a panic in the
 /// middle loses nothing but the one who panicked.
-struct Turn<S> {
+pub(super) struct Turn<S> {
     events: Events,
     next_event: usize,
     /// Who was on the ready list when the turn began.
     ready: Vec<Token>,
     next_ready: usize,
-    due: VecDeque<super::TimerId>,
+    due: VecDeque<TimerId>,
     jobs: std::vec::IntoIter<Job<S>>,
-    failed: Vec<(Token, io::Error)>,
-    /// Whose handler is running.
-    running: Option<Token>,
+    /// Who is to end before anybody is called: whom the kernel would not have, and who panicked.
+    failed: VecDeque<(Token, io::Error)>,
+    /// What is lent to the handler that is called.
+    io: Io,
+    /// Whether a handler is running: the one whose `io` it is.
+    is_in_handler: bool,
     /// When the alarm clock rang.
     rung: Option<Instant>,
     /// Whether somebody has sent jobs.
@@ -61,184 +42,57 @@ struct Turn<S> {
 }
 
 /// The names of the reactor's own descriptors. No source has them: there are fewer descriptors.
-const BELL: Token = Token::new(u32::MAX, 0);
-const ALARM: Token = Token::new(u32::MAX, 1);
+pub(super) const BELL: Token = Token::new(u32::MAX, 0);
+pub(super) const ALARM: Token = Token::new(u32::MAX, 1);
 
-impl Reactor {
-    /// A reactor on the [default backend](Backend::default), by level, whose handlers share nothing.
-    ///
-    /// # Errors
-    ///
-    /// As [`Builder::build`].
-    pub fn new() -> io::Result<Self> {
-        Reactor::builder().build()
+impl<S> Turn<S> {
+    pub(super) fn new(events: Events, budget: Budget) -> Self {
+        Turn {
+            events,
+            next_event: 0,
+            ready: Vec::new(),
+            next_ready: 0,
+            due: VecDeque::new(),
+            jobs: Vec::new().into_iter(),
+            failed: VecDeque::new(),
+            io: Io::new(budget),
+            is_in_handler: false,
+            rung: None,
+            is_notified: false,
+            is_watched: false,
+        }
     }
 
-    /// A reactor of one's own choice, with a state of one's own.
-    pub fn builder() -> Builder {
-        Builder::default()
+    /// Whether a turn broke off, by an error of the wait or a panic of a hook, and left somebody
+    /// uncalled.
+    fn is_unfinished(&self) -> bool {
+        self.next_event < self.events.len() || self.next_ready < self.ready.len()
     }
 }
 
 impl<S: 'static> Reactor<S> {
-    pub(super) fn assemble(
-        builder: Builder,
-        selector: Box<dyn Selector>,
-        state: S,
-    ) -> io::Result<Self> {
-        // Made before any source, so that their descriptors are low: `select` pays for the highest.
-        let (alarm, shared) = (Alarm::new()?, Shared::new()?);
-        let mut registry = Registry::new(selector, builder.trigger);
-        registry.add_own(shared.bell().as_fd(), BELL)?;
-        registry.add_own(alarm.as_fd(), ALARM)?;
-        Ok(Reactor {
-            core: Core::new(registry, shared),
-            handlers: Vec::new(),
-            state,
-            alarm,
-            budget: builder.budget,
-            before_wait: Vec::new(),
-            after_wait: Vec::new(),
-            probe: builder.probe,
-            turn: Turn {
-                events: builder.events,
-                next_event: 0,
-                ready: Vec::new(),
-                next_ready: 0,
-                due: VecDeque::new(),
-                jobs: Vec::new().into_iter(),
-                failed: Vec::new(),
-                running: None,
-                rung: None,
-                is_notified: false,
-                is_watched: false,
-            },
-        })
-    }
-
-    /// Takes a source into the reactor; see [`Context::add`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Context::add`].
-    pub fn add<F, H>(
-        &mut self,
-        source: F,
-        interest: Interest,
-        handler: H,
-    ) -> Result<Token, AddError<F>>
-    where
-        F: AsFd + 'static,
-        H: Handler<F, S> + 'static,
-    {
-        self.context().add(source, interest, handler)
-    }
-
-    /// Everything else that a handler can do to the reactor, between turns.
-    pub fn context(&mut self) -> Context<'_, S> {
-        Context { core: &mut self.core, state: &mut self.state }
-    }
-
-    /// What the handlers share.
-    pub fn state(&mut self) -> &mut S {
-        &mut self.state
-    }
-
-    /// Reaches this reactor from other threads.
-    pub fn handle(&self) -> Handle<S> {
-        Handle::new(&self.core.shared)
-    }
-
-    /// Calls `hook` in every turn before the wait: the place to write out what a turn has gathered.
-    /// Hooks are called in the order in which they were added. A hook that panics, panics the turn.
-    pub fn before_wait(&mut self, hook: impl FnMut(&mut Context<'_, S>) + 'static) {
-        self.before_wait.push(Box::new(hook));
-    }
-
-    /// Calls `hook` in every turn after the wait, before the first handler.
-    pub fn after_wait(&mut self, hook: impl FnMut(&mut Context<'_, S>) + 'static) {
-        self.after_wait.push(Box::new(hook));
-    }
-
-    /// Goes on with another backend; see [`Context::switch_to`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Context::switch_to`].
-    pub fn switch_to(&mut self, backend: Backend) -> io::Result<()> {
-        self.context().switch_to(backend)
-    }
-
-    /// The name of the backend that is asked now.
-    pub fn backend(&self) -> &'static str {
-        self.core.registry.selector().name()
-    }
-
-    /// How the kernel was wished to be asked.
-    pub fn trigger(&self) -> Trigger {
-        self.core.registry.trigger()
-    }
-
-    /// How the kernel is asked; see [`Context::effective_trigger`].
-    pub fn effective_trigger(&self) -> Trigger {
-        self.core.registry.effective_trigger()
-    }
-
-    /// How many sources there are.
-    pub fn len(&self) -> usize {
-        self.core.registry.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// What the reactor has done so far.
-    pub fn counters(&self) -> Counters {
-        self.core.counters()
-    }
-
-    /// When the next timer or deadline is due.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        self.core.timers.next()
-    }
-
-    /// The selector's own descriptor where it has one (epoll, mio): readable when a turn would find
-    /// something. For turning this reactor inside another loop, by level.
-    pub fn selector_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.core.registry.selector().own_fd()
-    }
-
-    /// Turns until [stopped](Handle::stop).
-    ///
-    /// # Errors
-    ///
-    /// As [`turn`](Self::turn).
-    pub fn run(&mut self) -> io::Result<()> {
-        while !self.core.shared.is_stopped() {
-            self.turn(Deadline::Never)?;
-        }
-        Ok(())
-    }
-
     /// One round: waits until somebody is ready or the deadline has come, and calls the handlers of
     /// those who are. Returns how many calls that were.
     ///
     /// # Errors
     ///
     /// Only when the wait itself fails, which with this crate's selectors is a fault of the crate's
-    /// or of the kernel's.
+    /// or of the kernel's. Nothing is lost: the next turn goes on.
+    ///
+    /// # Panics
+    ///
+    /// When a hook panics. What handlers, timers and jobs do is caught.
     pub fn turn(&mut self, deadline: Deadline) -> io::Result<u64> {
         self.core.counters.turns += 1;
         let dispatches = self.core.counters.dispatches;
         self.turn.is_watched =
             self.probe.is_some() || log::log_enabled!(target: "tripoll", log::Level::Trace);
-        Self::call_hooks(&mut self.before_wait, &mut self.core, &mut self.state);
-        self.prepare();
-        self.wait(deadline)?;
-        Self::call_hooks(&mut self.after_wait, &mut self.core, &mut self.state);
-        self.settle();
+        if !self.turn.is_unfinished() {
+            Self::call_hooks(&mut self.before_wait, &mut self.core, &mut self.state);
+            self.prepare()?;
+            self.wait(deadline)?;
+            Self::call_hooks(&mut self.after_wait, &mut self.core, &mut self.state);
+        }
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve())) {
             self.note_panic(&*panic);
         }
@@ -248,6 +102,24 @@ impl<S: 'static> Reactor<S> {
         Ok(self.core.counters.dispatches - dispatches)
     }
 
+    /// Gets ready to be waited for by another loop, and returns the descriptor that it is to watch,
+    /// by level, for reading: it is readable as soon as [`turn`](Self::turn) would find something to
+    /// do. `None` on select and poll, which have no descriptor.
+    ///
+    /// To be called before each sleep of the other loop. [Switching](Self::switch_to) changes the
+    /// descriptor. Regular files, which are always ready, do not make it readable.
+    ///
+    /// # Errors
+    ///
+    /// When the alarm clock cannot be set, which is the kernel's fault.
+    pub fn park(&mut self) -> io::Result<Option<BorrowedFd<'_>>> {
+        self.prepare()?;
+        if self.has_work() || !self.core.shared.fall_asleep() {
+            self.core.shared.bell().ring();
+        }
+        Ok(self.core.registry.selector().own_fd())
+    }
+
     #[inline]
     fn call_hooks(hooks: &mut [Hook<S>], core: &mut Core<S>, state: &mut S) {
         for hook in hooks {
@@ -255,10 +127,24 @@ impl<S: 'static> Reactor<S> {
         }
     }
 
-    /// Before the wait: places are filled, changes applied, the alarm set, the ready list taken.
+    /// Before the wait: places are filled, changes applied, the ready list taken, the alarm set.
     #[inline]
-    fn prepare(&mut self) {
-        self.settle();
+    fn prepare(&mut self) -> io::Result<()> {
+        if !self.core.moves.is_empty() {
+            self.settle();
+        }
+        if self.core.registry.has_changes() {
+            self.apply();
+        }
+        self.turn.ready.clear();
+        self.turn.next_ready = 0;
+        if self.core.registry.has_ready() {
+            self.core.registry.take_ready(&mut self.turn.ready);
+        }
+        self.alarm.set(self.core.timers.next())
+    }
+
+    fn apply(&mut self) {
         let Self { core, turn, probe, .. } = self;
         core.registry.apply(
             |token, interest| {
@@ -266,35 +152,39 @@ impl<S: 'static> Reactor<S> {
                     probe.applied(token, interest);
                 }
             },
-            |token, error| turn.failed.push((token, error)),
+            |token, error| turn.failed.push_back((token, error)),
         );
-        turn.ready.clear();
-        turn.next_ready = 0;
-        core.registry.take_ready(&mut turn.ready);
+    }
+
+    /// Whether there is something to do that the kernel does not know of.
+    #[inline]
+    fn has_work(&self) -> bool {
+        !self.turn.ready.is_empty()
+            || !self.turn.failed.is_empty()
+            || !self.core.notices.is_empty()
+            || self.core.shared.is_stopped()
     }
 
     #[inline]
     fn wait(&mut self, deadline: Deadline) -> io::Result<()> {
-        let Self { core, turn, .. } = self;
-        self.alarm.set(core.timers.next())?;
-        let is_awake = deadline == Deadline::Now
-            || !turn.ready.is_empty()
-            || !turn.failed.is_empty()
-            || !core.notices.is_empty()
-            || core.shared.is_stopped()
-            || !core.shared.fall_asleep();
-        let deadline = if is_awake { Deadline::Now } else { deadline };
+        let may_sleep =
+            deadline != Deadline::Now && !self.has_work() && self.core.shared.fall_asleep();
+        let deadline = if may_sleep { deadline } else { Deadline::Now };
 
-        let began = self.probe.as_mut().map(|probe| {
+        let Self { core, turn, probe, .. } = self;
+        let began = probe.as_mut().map(|probe| {
             probe.waiting(deadline);
             Instant::now()
         });
+        turn.next_event = 0;
         let waited = core.registry.selector_mut().wait(&mut turn.events, deadline);
         turn.is_notified |= core.shared.wake_up();
-        waited?;
-        turn.next_event = 0;
+        if let Err(error) = waited {
+            turn.events.clear();
+            return Err(error);
+        }
         core.counters.events += turn.events.len() as u64;
-        if let (Some(probe), Some(began)) = (&mut self.probe, began) {
+        if let (Some(probe), Some(began)) = (probe, began) {
             probe.waited(began.elapsed(), &turn.events);
         }
         Ok(())
@@ -302,29 +192,50 @@ impl<S: 'static> Reactor<S> {
 
     /// After the wait: everybody who is to be called is called. After a panic it is begun again, and
     /// goes on where it was.
-    #[inline]
     fn serve(&mut self) {
+        self.tidy();
         while let Some(event) = self.turn.events.at(self.turn.next_event) {
             self.turn.next_event += 1;
-            match self.core.registry.tell(event, self.budget) {
-                Told::Call(mut io) => self.call(&mut io),
+            match self.core.registry.tell(event, &mut self.turn.io) {
+                Told::Call => self.call(),
                 Told::Noted => {}
                 Told::Stranger => self.tell_own(event),
             }
         }
         while let Some(&token) = self.turn.ready.get(self.turn.next_ready) {
             self.turn.next_ready += 1;
-            if let Some(mut io) = self.core.registry.lend_due(token, self.budget) {
-                self.call(&mut io);
+            if self.core.registry.lend_due(token, &mut self.turn.io) {
+                self.call();
             }
         }
-        self.ring();
-        if std::mem::take(&mut self.turn.is_notified) {
-            self.turn.jobs = self.core.shared.take_jobs().into_iter();
+        if self.turn.rung.is_some() || !self.turn.due.is_empty() {
+            self.ring();
         }
-        while let Some(job) = self.turn.jobs.next() {
-            job(&mut self.context());
+        if self.turn.is_notified || self.turn.jobs.len() > 0 {
+            self.work();
+        }
+        self.tidy();
+        if self.core.is_winding_down && self.is_empty() {
+            self.core.shared.stop();
+        }
+    }
+
+    /// Fills and clears places, ends whoever has failed, and tells what the reactor itself has to
+    /// say.
+    #[inline]
+    fn tidy(&mut self) {
+        if !self.core.moves.is_empty() {
             self.settle();
+        }
+        if !self.turn.failed.is_empty() || !self.core.notices.is_empty() {
+            self.notify();
+        }
+    }
+
+    #[cold]
+    fn notify(&mut self) {
+        while let Some((token, error)) = self.turn.failed.pop_front() {
+            self.fail(token, &error);
         }
         while let Some((token, notice)) = self.core.notices.pop_front() {
             match notice {
@@ -333,12 +244,6 @@ impl<S: 'static> Reactor<S> {
                     self.call_unasked(token, |bound, io, cx| bound.winding_down(io, cx));
                 }
             }
-        }
-        while let Some((token, error)) = self.turn.failed.pop() {
-            self.fail(token, error);
-        }
-        if self.core.is_winding_down && self.is_empty() {
-            self.core.shared.stop();
         }
     }
 
@@ -364,45 +269,70 @@ impl<S: 'static> Reactor<S> {
     }
 
     /// Runs the timers that were due when the alarm rang.
-    #[inline]
     fn ring(&mut self) {
         if let Some(now) = self.turn.rung.take() {
-            let mut due = Vec::new();
-            self.core.timers.due(now, &mut due);
-            self.turn.due.extend(due);
+            self.core.timers.due(now, &mut self.turn.due);
         }
         while let Some(timer) = self.turn.due.pop_front() {
-            let Some(ring) = self.core.timers.take(timer) else { continue };
-            self.core.counters.timers += 1;
-            match ring {
-                Ring::Job(job) => {
+            match self.core.timers.take(timer) {
+                Some(Ring::Job(job)) => {
+                    self.core.counters.timers += 1;
                     job(&mut self.context());
                     self.settle();
                 }
-                Ring::Deadline(token) => {
-                    if let Some(entry) = self.core.registry.get(token) {
-                        entry.deadline = None;
-                    }
+                Some(Ring::Deadline(token)) if self.core.has_come(token) => {
+                    self.core.counters.timers += 1;
                     self.call_unasked(token, |bound, io, cx| bound.timed_out(io, cx));
                 }
+                Some(Ring::Deadline(_)) | None => {}
             }
         }
     }
 
-    /// Calls a handler because its source is ready.
+    /// Runs the jobs that handles have sent.
+    fn work(&mut self) {
+        if std::mem::take(&mut self.turn.is_notified) {
+            self.turn.jobs = self.core.shared.take_jobs().into_iter();
+        }
+        while let Some(job) = self.turn.jobs.next() {
+            job(&mut self.context());
+            self.settle();
+        }
+    }
+
+    /// Calls the handler to which a readiness was lent.
     #[inline]
-    fn call(&mut self, io: &mut Io) {
+    fn call(&mut self) {
         let Self { core, handlers, state, turn, .. } = self;
         core.counters.dispatches += 1;
-        let index = io.token.index() as usize;
-        let Some(bound) = handlers.get_mut(index).and_then(Option::as_mut) else { return };
-        turn.running = Some(io.token);
-        let next = bound.ready(io, &mut Context { core, state });
-        let did_nothing = io.operations == 0 && io.changes == 0 && !io.cut_off;
-        if did_nothing && next.as_ref().map_or_else(is_no_error, |next| *next == Next::Keep) {
-            self.core.counters.idle += 1;
+        let index = turn.io.token.index() as usize;
+        let Some(Some(bound)) = handlers.get_mut(index) else { return };
+        turn.is_in_handler = true;
+        let next = bound.ready(&mut turn.io, &mut Context { core, state });
+        turn.is_in_handler = false;
+        let is_done = matches!(next, Ok(Next::Done));
+        if is_done {
+            turn.io.done();
         }
-        self.finish(io, next);
+        if !is_done || turn.io.facts.intersects(Facts::SPURIOUS | Facts::CUT_OFF) {
+            self.count(&next);
+        }
+        self.finish(next);
+        if self.turn.is_watched {
+            self.report(true);
+        }
+    }
+
+    /// Counts what a handler has done for nothing.
+    fn count(&mut self, next: &io::Result<Next>) {
+        let (io, counters) = (&self.turn.io, &mut self.core.counters);
+        let did_something = io.operations() > 0
+            || io.facts.intersects(Facts::WISHED | Facts::CUT_OFF)
+            || matches!(next, Ok(Next::Done | Next::Disarm | Next::Remove))
+            || matches!(next, Err(error) if !is_no_error(error));
+        counters.idle += u64::from(!did_something);
+        counters.spurious += u64::from(io.facts.contains(Facts::SPURIOUS));
+        counters.cut_off += u64::from(io.facts.contains(Facts::CUT_OFF));
     }
 
     /// Calls another method of a handler than the one for a ready source.
@@ -411,45 +341,55 @@ impl<S: 'static> Reactor<S> {
         token: Token,
         method: fn(&mut dyn Bound<S>, &mut Io, &mut Context<'_, S>) -> io::Result<Next>,
     ) {
-        let Some(mut io) = self.core.registry.lend(token, self.budget) else { return };
+        if !self.core.registry.lend(token, &mut self.turn.io) {
+            return;
+        }
         let Self { core, handlers, state, turn, .. } = self;
         let index = token.index() as usize;
-        let Some(bound) = handlers.get_mut(index).and_then(Option::as_mut) else { return };
-        turn.running = Some(token);
-        let next = method(&mut **bound, &mut io, &mut Context { core, state });
-        self.finish(&mut io, next);
+        let Some(Some(bound)) = handlers.get_mut(index) else { return };
+        turn.is_in_handler = true;
+        let next = method(&mut **bound, &mut turn.io, &mut Context { core, state });
+        turn.is_in_handler = false;
+        self.finish(next);
+        if self.turn.is_watched {
+            self.report(false);
+        }
     }
 
     /// After a handler: does what it said, and takes back what it was lent.
     #[inline]
-    fn finish(&mut self, io: &mut Io, next: io::Result<Next>) {
-        self.turn.running = None;
-        let counters = &mut self.core.counters;
-        counters.spurious += u64::from(io.spurious);
-        counters.cut_off += u64::from(io.cut_off);
-        let mut disarm = false;
+    fn finish(&mut self, next: io::Result<Next>) {
         match next {
-            Ok(Next::Keep) => {}
-            Ok(Next::Done) => io.ready.remove(io.wanted_before),
-            Ok(Next::Disarm) => disarm = true,
-            Ok(Next::Remove) => {
-                self.core.remove(io.token);
-            }
-            Err(error) if is_no_error(&error) => {}
-            Err(error) => self.fail(io.token, error),
+            Ok(Next::Keep | Next::Done) => {}
+            next => self.part(next),
         }
-        self.core.registry.take_back(io, disarm);
+        self.core.registry.take_back(&self.turn.io);
         if !self.core.moves.is_empty() {
             self.settle();
         }
-        if self.turn.is_watched {
-            self.report(io);
+    }
+
+    /// The answers after which a source is not simply called again.
+    fn part(&mut self, next: io::Result<Next>) {
+        let token = self.turn.io.token;
+        match next {
+            Ok(Next::Keep | Next::Done) => {}
+            Ok(Next::Disarm) => {
+                self.core.registry.changes += 1;
+                self.turn.io.facts |= Facts::DISARM;
+            }
+            Ok(Next::Remove) => {
+                self.core.remove(token);
+            }
+            Err(error) if is_no_error(&error) => {}
+            Err(error) => self.fail(token, &error),
         }
     }
 
     /// Fills and clears the places of those that came and went while a handler was running.
     fn settle(&mut self) {
-        for place in self.core.moves.drain(..) {
+        // One by one: a source may panic when it is dropped, and the others must not be lost.
+        while let Some(place) = self.core.moves.pop_front() {
             match place {
                 Move::In(index, bound) => {
                     if index >= self.handlers.len() {
@@ -464,7 +404,9 @@ impl<S: 'static> Reactor<S> {
 
     /// Ends a source because of an error.
     #[cold]
-    fn fail(&mut self, token: Token, error: io::Error) {
+    fn fail(&mut self, token: Token, error: &io::Error) {
+        // Its place is filled before it is cleared, if it has only just come.
+        self.settle();
         if !self.core.remove(token) {
             return;
         }
@@ -472,7 +414,7 @@ impl<S: 'static> Reactor<S> {
         log::debug!(target: "tripoll", "{token:?} ended: {error}");
         let bound = self.handlers.get_mut(token.index() as usize).and_then(Option::take);
         if let Some(mut bound) = bound {
-            bound.failed(&error, &mut self.context());
+            bound.failed(token, error, &mut self.context());
         }
         self.settle();
     }
@@ -488,27 +430,20 @@ impl<S: 'static> Reactor<S> {
             .unwrap_or("no message");
         let message = format!("panicked: {said}");
         log::error!(target: "tripoll", "{message}");
-        self.settle();
-        if let Some(token) = self.turn.running.take() {
-            self.turn.failed.push((token, io::Error::other(message)));
+        if std::mem::take(&mut self.turn.is_in_handler) {
+            self.turn.failed.push_back((self.turn.io.token, io::Error::other(message)));
         }
     }
 
-    /// Tells whoever looks on about a call.
+    /// Tells whoever looks on about a call. One that was not made because the source was ready is
+    /// worth telling of only if something came of it.
     #[cold]
-    fn report(&mut self, io: &Io) {
-        let outcome = self.core.registry.outcome(io.token);
-        let dispatch = Dispatch {
-            token: io.token,
-            told: io.told,
-            interest: io.wanted_before,
-            operations: io.operations,
-            bytes_read: io.bytes_read,
-            bytes_written: io.bytes_written,
-            spurious: io.spurious,
-            cut_off: io.cut_off,
-            outcome,
-        };
+    fn report(&mut self, was_ready: bool) {
+        let outcome = self.core.registry.outcome(self.turn.io.token);
+        let dispatch = Dispatch::of(&self.turn.io, outcome);
+        if !was_ready && dispatch.operations == 0 && outcome == Outcome::Waiting {
+            return;
+        }
         log::trace!(
             target: "tripoll",
             "turn {} {} {}: {dispatch}",
@@ -525,16 +460,4 @@ impl<S: 'static> Reactor<S> {
 /// What a handler may return with `?` without meaning it.
 fn is_no_error(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
-impl<S> Drop for Reactor<S> {
-    fn drop(&mut self) {
-        self.core.shared.close();
-    }
-}
-
-impl<S> fmt::Debug for Reactor<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reactor").field("registry", &self.core.registry).finish_non_exhaustive()
-    }
 }

@@ -65,15 +65,15 @@ bitflags::bitflags! {
     /// What one wants to be told of a descriptor.
     ///
     /// Whoever wants nothing ([`Interest::NONE`]) is told nothing, not even of an error or a
-    /// hang-up.
+    /// hang-up. The bits are those of the [`Readiness`] that answers.
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
     pub struct Interest: u8 {
         /// A read would not block: data, a connection to accept, or the end of the stream.
         const READ = 1;
         /// A write would not block: *some* bytes fit.
-        const WRITE = 2;
+        const WRITE = 4;
         /// Urgent ("out-of-band") data has come.
-        const PRIORITY = 4;
+        const PRIORITY = 2;
     }
 }
 

@@ -31,6 +31,7 @@ pub struct MioSelector {
     table: Table<Entry>,
     poll: mio::Poll,
     ready: mio::Events,
+    /// How many of them there is room for.
     room: usize,
     files: Files,
     counters: Counters,
@@ -59,12 +60,11 @@ impl MioSelector {
     ///
     /// When the process or the system is out of descriptors (EMFILE, ENFILE) or memory.
     pub fn new() -> io::Result<Self> {
-        let room = 64;
         Ok(MioSelector {
             table: Table::new(),
             poll: mio::Poll::new()?,
-            ready: mio::Events::with_capacity(room),
-            room,
+            ready: mio::Events::with_capacity(1),
+            room: 1,
             files: Files::default(),
             counters: Counters::default(),
         })
@@ -196,19 +196,19 @@ impl Selector for MioSelector {
 
     fn wait_interruptible(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
         events.clear();
+        if self.room != events.capacity() {
+            // mio's events cannot grow; ours have.
+            self.room = events.capacity();
+            self.ready = mio::Events::with_capacity(self.room);
+        }
         self.poll(if self.files.is_empty() { deadline } else { Deadline::Now })?;
-        let mut count = 0;
         for event in &self.ready {
-            count += 1;
             if let Ok(entry) = self.table.entry(event.token().0 as RawFd) {
                 events.push(Event::new(entry.token, translate(event)));
             }
         }
         self.files.tell(events);
-        if count == self.room && self.room < Events::GROWS_TO {
-            self.room *= 2;
-            self.ready = mio::Events::with_capacity(self.room);
-        }
+        events.grow_if_full();
         Ok(())
     }
 

@@ -136,13 +136,15 @@ pub trait Selector: Debug + Send {
     ///
     /// # Errors
     ///
-    /// Only what would be a fault of this crate's.
+    /// Only what would be a fault of this crate's; and on poll `InvalidInput`, when the process's
+    /// limit of descriptors was lowered below the number of those that are watched.
     #[inline]
     fn wait(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
         crate::sys::retry(|| self.wait_interruptible(events, deadline))
     }
 
     /// The selector's own descriptor where it has one: readable when a wait would find something.
+    /// (Regular files, of which the kernel was not asked, do not show there.)
     fn own_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }

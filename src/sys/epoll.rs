@@ -72,8 +72,9 @@ impl std::fmt::Debug for EpollEvent {
 
 /// An epoll instance. Dropping it closes it.
 ///
-/// What is watched is not the number but the *open file* behind it: closing a descriptor takes it
-/// out only when no duplicate of it is left anywhere (`epoll(7)`, Q6). So [`delete`](Self::delete)
+/// What is watched is not the number alone, but the pair of the number and the *open file* behind
+/// it: closing a descriptor takes it out only when no duplicate of the file is left anywhere
+/// (`epoll(7)`, Q6), and a number that is opened anew is another pair. So [`delete`](Self::delete)
 /// before closing.
 ///
 /// ```

@@ -46,17 +46,21 @@ pub(crate) fn about(fd: RawFd, error: io::Error) -> io::Error {
     io::Error::new(kind, format!("descriptor {fd}: {error}"))
 }
 
-/// Makes reads and writes return `WouldBlock` instead of sleeping (`O_NONBLOCK`). The flag belongs
-/// to the open file, and so is seen through every duplicate of the descriptor.
-pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let fd = fd.as_raw_fd();
+/// Makes reads and writes return `WouldBlock` instead of sleeping (`O_NONBLOCK`), or sleep. True if
+/// that was a change. The flag belongs to the open file, and so is seen through every duplicate of
+/// the descriptor.
+pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, yes: bool) -> io::Result<bool> {
+    let number = fd.as_raw_fd();
     // SAFETY: F_GETFL takes no pointer; the descriptor is borrowed, hence open.
-    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
-    if flags & libc::O_NONBLOCK == 0 {
+    let flags = check(unsafe { libc::fcntl(number, libc::F_GETFL) });
+    let flags = flags.map_err(|error| about(number, error))?;
+    let wanted = if yes { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
+    if wanted != flags {
         // SAFETY: F_SETFL takes a number; the descriptor is borrowed, hence open.
-        check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) })?;
+        let answer = check(unsafe { libc::fcntl(number, libc::F_SETFL, wanted) });
+        answer.map_err(|error| about(number, error))?;
     }
-    Ok(())
+    Ok(wanted != flags)
 }
 
 /// Whether this is a TCP socket (`SO_PROTOCOL`, see `socket(7)`). What is no socket, or closed, is

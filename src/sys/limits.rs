@@ -8,7 +8,7 @@ use super::check;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DescriptorLimit {
-    /// In force now: every descriptor's number is below it.
+    /// In force now: every new descriptor's number is below it.
     pub soft: u64,
     /// How far the process may raise [`soft`](Self::soft) by itself.
     pub hard: u64,

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use super::deadline::{timespec, timespec_ptr};
-use super::{Deadline, check, retry};
+use super::{Deadline, check, descriptor_limit, retry};
 
 bitflags::bitflags! {
     /// What `poll` is asked and what it answers, `poll(2)`'s own bits.
@@ -84,8 +84,24 @@ pub(crate) fn ppoll(fds: &mut [PollFd], deadline: Deadline) -> io::Result<usize>
             timespec_ptr(&time),
             std::ptr::null(),
         )
-    })?;
-    Ok(ready as usize)
+    });
+    ready.map(|ready| ready as usize).map_err(|error| explain(error, fds.len()))
+}
+
+/// EINVAL means one thing: the limit was lowered below what is watched.
+#[cold]
+fn explain(error: io::Error, lines: usize) -> io::Error {
+    match (error.kind(), descriptor_limit()) {
+        (io::ErrorKind::InvalidInput, Ok(limit)) => io::Error::new(
+            error.kind(),
+            format!(
+                "poll takes no more lines than the process may have descriptors: {lines} lines, \
+                 limit {} (RLIMIT_NOFILE)",
+                limit.soft
+            ),
+        ),
+        _ => error,
+    }
 }
 
 /// Waits until a descriptor can be used, fills in each line's [`revents`](PollFd::revents), and
@@ -109,8 +125,8 @@ pub(crate) fn ppoll(fds: &mut [PollFd], deadline: Deadline) -> io::Result<usize>
 ///
 /// # Errors
 ///
-/// `InvalidInput` (EINVAL) when there are more lines than the process may have descriptors,
-/// see [`descriptor_limit`](super::descriptor_limit).
+/// `InvalidInput` when there are more lines than the process may have descriptors, see
+/// [`descriptor_limit`](super::descriptor_limit); the message has both numbers.
 pub fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> io::Result<usize> {
     let deadline = Deadline::from(timeout);
     retry(|| ppoll(fds, deadline))

@@ -3,6 +3,9 @@
 
 #![allow(dead_code)] // each test file is a crate of its own, and none of them uses all of this
 
+pub mod faulty;
+pub mod reactor;
+
 use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};

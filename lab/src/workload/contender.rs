@@ -6,7 +6,8 @@ use std::io;
 use tripoll::{Backend, Trigger};
 
 use super::mio::Mio;
-use super::pipes::Link;
+use super::pipes::{Link, Pipes};
+use super::reactor::Reacting;
 use super::selector::Selecting;
 use super::{Driver, Loop};
 use crate::raw::{RawEpoll, RawPoll, RawSelect};
@@ -21,11 +22,13 @@ pub enum Layer {
     RawZero,
     /// `tripoll::selector`.
     Selector,
+    /// `tripoll::reactor`.
+    Reactor,
 }
 
 impl Layer {
     /// All of them.
-    pub const ALL: [Layer; 3] = [Layer::Raw, Layer::RawZero, Layer::Selector];
+    pub const ALL: [Layer; 4] = [Layer::Raw, Layer::RawZero, Layer::Selector, Layer::Reactor];
 
     /// Its name on the command line.
     pub const fn name(self) -> &'static str {
@@ -33,6 +36,7 @@ impl Layer {
             Layer::Raw => "raw",
             Layer::RawZero => "raw-zero",
             Layer::Selector => "selector",
+            Layer::Reactor => "reactor",
         }
     }
 }
@@ -46,6 +50,13 @@ pub struct Contender {
     pub backend: Backend,
     /// Asked how.
     pub trigger: Trigger,
+}
+
+impl fmt::Display for Contender {
+    /// `selector/epoll/edge`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.layer.name(), self.backend, self.trigger)
+    }
 }
 
 /// A combination of layer, backend and trigger that does not exist; the message has the option to
@@ -62,15 +73,13 @@ impl fmt::Display for Unsupported {
 impl std::error::Error for Unsupported {}
 
 impl Contender {
-    /// All that there are.
+    /// All that there are, those beside each other that differ only in the layer.
     pub fn all() -> Vec<Contender> {
         let mut all = Vec::new();
-        for layer in Layer::ALL {
-            for &backend in Backend::ALL {
-                for &trigger in Trigger::ALL {
-                    let contender = Contender { layer, backend, trigger };
-                    all.extend(contender.check().is_ok().then_some(contender));
-                }
+        for &backend in Backend::ALL {
+            for &trigger in Trigger::ALL {
+                let contenders = Layer::ALL.map(|layer| Contender { layer, backend, trigger });
+                all.extend(contenders.into_iter().filter(|one| one.check().is_ok()));
             }
         }
         all
@@ -101,10 +110,11 @@ impl Contender {
     }
 
     /// Makes the one who will be driven through `links`, with at most `active` of them ready at a
-    /// time.
+    /// time. They link each of `pipes` to the one `step` further on.
     pub(super) fn driver<'a>(
         &self,
         links: &'a [Link<'a>],
+        (pipes, step): (&Pipes, usize),
         active: usize,
     ) -> io::Result<Box<dyn Driver + 'a>> {
         let edge = self.trigger == Trigger::Edge;
@@ -112,6 +122,10 @@ impl Contender {
             (Layer::Selector, backend) => {
                 let selector = backend.selector()?;
                 drive(Selecting::new(selector, self.trigger, active), links)
+            }
+            (Layer::Reactor, backend) => {
+                let ends = pipes.ends(links.len());
+                Box::new(Reacting::new(backend, self.trigger, ends, step, active)?)
             }
             (layer, Backend::Select) => drive(RawSelect::new(layer == Layer::RawZero), links),
             (layer, Backend::Poll) => drive(RawPoll::new(layer == Layer::RawZero), links),

@@ -14,6 +14,7 @@
 mod contender;
 mod mio;
 mod pipes;
+mod reactor;
 mod selector;
 
 pub use contender::{Contender, Layer, Unsupported, natural_trigger};
@@ -88,6 +89,19 @@ impl Workload {
         }
     }
 
+    /// Where in its gap each byte of the ring starts. To `select` and `poll` it matters where in the
+    /// row the ready ones stand; so where the bytes do not go all the way to where the next one
+    /// began, they go through the middle.
+    fn start(&self) -> usize {
+        match *self {
+            Workload::Ring { n, active, writes } if active < n => {
+                let (gap, way) = (n / active, writes / active as u64);
+                gap.saturating_sub(way as usize) / 2
+            }
+            _ => 0,
+        }
+    }
+
     /// Drives `contender` through this workload on the first pipes of `pipes`, and leaves them
     /// empty.
     ///
@@ -106,14 +120,14 @@ impl Workload {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let links = pipes.links(n, step);
-        let mut driver = contender.driver(&links, active.max(1))?;
+        let mut driver = contender.driver(&links, (pipes, step), active.max(1))?;
 
         let start = Instant::now();
         driver.register()?;
         let registration = start.elapsed();
 
         for byte in 0..active {
-            pipes.fill(byte * n / active)?;
+            pipes.fill(self.start() + byte * n / active)?;
         }
         let start = (Instant::now(), cpu_time());
         let events = match *self {
@@ -123,7 +137,7 @@ impl Workload {
         let (wall, cpu) = (start.0.elapsed(), cpu_time() - start.1);
         drop(driver);
 
-        let left = pipes.drain(n)?;
+        let left = pipes.drain(0..n)?;
         let events = events?;
         if left != active {
             return Err(io::Error::other(format!("{active} bytes went in and {left} came out")));
@@ -186,7 +200,7 @@ impl<W: Waiter> Driver for Loop<'_, W> {
 
     fn watch(&mut self, operations: u64) -> io::Result<()> {
         let Loop { waiter, links } = self;
-        let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+        let mut dice = Dice::default();
         let mut left = operations;
         while left > 0 {
             write_byte(links[dice.throw(links.len())].to)?;
@@ -200,15 +214,24 @@ impl<W: Waiter> Driver for Loop<'_, W> {
 }
 
 /// Marsaglia's xorshift: the same sequence for everybody, for a few instructions.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
+
+impl Default for Dice {
+    fn default() -> Self {
+        Dice(0x9E37_79B9_7F4A_7C15)
+    }
+}
 
 impl Dice {
     /// A number below `sides`.
     #[inline]
-    fn throw(&mut self, sides: usize) -> usize {
+    pub(crate) fn throw(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        ((self.0 >> 32) * sides as u64 >> 32) as usize
+        (((self.0 >> 32) * sides as u64) >> 32) as usize
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! What every layer is measured on: pipes, each a descriptor to read and one to write.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -15,12 +17,15 @@ use crate::raw::{read_byte, write_byte};
 /// turns it would look at twice as many bits as there are pipes to watch.
 #[derive(Debug)]
 pub struct Pipes {
-    readers: Vec<OwnedFd>,
-    writers: Vec<OwnedFd>,
+    readers: Vec<Arc<OwnedFd>>,
+    writers: Vec<Arc<OwnedFd>>,
 }
 
-/// Descriptors that are kept for everything which is not a pipe of ours.
-const RESERVED: u64 = 20;
+/// The lowest reading end: the numbers below are left to everything which is not a pipe of ours.
+const FIRST: RawFd = 20;
+
+/// Descriptors that are not pipes of ours: those below, and some which we may have inherited.
+const RESERVED: u64 = 40;
 
 impl Pipes {
     /// Opens `n` pipes, non-blocking, and raises the descriptor limit for them if that is needed.
@@ -29,26 +34,40 @@ impl Pipes {
     ///
     /// When the limit does not allow so many; the message has both numbers.
     pub fn open(n: usize) -> io::Result<Self> {
-        let limit = raise_descriptor_limit(needed(n))?;
-        if limit.soft < needed(n) {
-            return Err(io::Error::other(format!(
-                "{n} pipes need {} descriptors and this process may have {}, enough for {} pipes; \
-                 `ulimit -Hn` is the limit to raise",
-                needed(n),
-                limit.soft,
-                Pipes::most()?,
-            )));
-        }
+        Pipes::check(n)?;
+        raise_descriptor_limit(needed(n))?;
         let mut pipes = Pipes { readers: Vec::with_capacity(n), writers: Vec::with_capacity(n) };
         for _ in 0..n {
             let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-            // Out of the way, so that the next reading end gets the number which follows.
-            let first = pipes.readers.first().unwrap_or(&reader);
-            let above = first.as_raw_fd() + n as i32;
-            pipes.writers.push(fcntl_dupfd_cloexec(&writer, above)?);
-            pipes.readers.push(reader);
+            // Off the low numbers, among which others hold some, to where there are no gaps.
+            let reader = fcntl_dupfd_cloexec(&reader, FIRST)?;
+            let first = pipes.readers.first().map_or(reader.as_raw_fd(), |first| first.as_raw_fd());
+            let writer = fcntl_dupfd_cloexec(&writer, first + n as RawFd)?;
+            // The kernel gives a pipe its memory with the first byte, and whoever is measured first
+            // would pay for it.
+            write_byte(writer.as_fd())?;
+            read_byte(reader.as_fd())?;
+            pipes.readers.push(Arc::new(reader));
+            pipes.writers.push(Arc::new(writer));
         }
         Ok(pipes)
+    }
+
+    /// Whether the descriptor limit, raised as far as it can be, allows `n` pipes.
+    ///
+    /// # Errors
+    ///
+    /// When it does not; the message has both numbers.
+    pub fn check(n: usize) -> io::Result<()> {
+        let (limit, most) = (descriptor_limit()?.hard, Pipes::most()?);
+        if n <= most {
+            return Ok(());
+        }
+        Err(io::Error::other(format!(
+            "{n} pipes need {} descriptors and this process may have {limit}, enough for {most} \
+             pipes (`ulimit -Hn`)",
+            needed(n)
+        )))
     }
 
     /// How many pipes the descriptor limit allows when it is raised as far as it can be.
@@ -81,15 +100,20 @@ impl Pipes {
             .collect()
     }
 
+    /// The ends of the first `n` pipes, to read and to write, for a layer that owns what it watches.
+    pub(crate) fn ends(&self, n: usize) -> (&[Arc<OwnedFd>], &[Arc<OwnedFd>]) {
+        (&self.readers[..n], &self.writers[..n])
+    }
+
     /// Puts one byte into the pipe `index`.
     pub(crate) fn fill(&self, index: usize) -> io::Result<()> {
         write_byte(self.writers[index].as_fd())
     }
 
-    /// Reads whatever is left in the first `n` pipes, and says how many bytes that was.
-    pub(crate) fn drain(&self, n: usize) -> io::Result<usize> {
+    /// Reads whatever is left in some of the pipes, and says how many bytes that was.
+    pub(crate) fn drain(&self, which: Range<usize>) -> io::Result<usize> {
         let mut bytes = 0;
-        for reader in &self.readers[..n] {
+        for reader in &self.readers[which] {
             loop {
                 match read(reader, &mut [0; 64]) {
                     Ok(count) => bytes += count,
@@ -104,7 +128,7 @@ impl Pipes {
 
 /// How many descriptors `n` pipes need, with all that the process has open besides.
 fn needed(n: usize) -> u64 {
-    2 * n as u64 + RESERVED
+    (n as u64).saturating_mul(2).saturating_add(RESERVED)
 }
 
 /// Where a byte is read, and where it is written next.

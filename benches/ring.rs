@@ -1,0 +1,34 @@
+//! libevent's ring: of N pipes, some hold a byte; each event reads it and writes it to the next.
+//!
+//! The workload is that of `tripoll compare`, driven by the same code, on the same pipes for all:
+//! the C library's calls by themselves, mio by itself, and `tripoll::selector` over each.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tripoll_lab::workload::{Contender, Pipes, Workload};
+
+fn ring(criterion: &mut Criterion) {
+    for n in [10, 100, 1_000] {
+        let pipes = Pipes::open(n).expect("the descriptor limit allows them");
+        for active in [1, n / 10, n] {
+            if n == 10 && active == n / 10 {
+                continue; // one, again
+            }
+            let mut group = criterion.benchmark_group(format!("ring, {active} of {n} ready"));
+            group.throughput(Throughput::Elements(active as u64));
+            for contender in Contender::all() {
+                group.bench_function(contender.to_string(), |bencher| {
+                    bencher.iter_custom(|laps| {
+                        // Whole batches, because a wait costs the same for one of its events as
+                        // for all.
+                        let writes = laps * active as u64;
+                        let run = Workload::Ring { n, active, writes }.run(contender, &pipes);
+                        run.expect("pipes do not fail").wall
+                    })
+                });
+            }
+        }
+    }
+}
+
+criterion_group!(benches, ring);
+criterion_main!(benches);

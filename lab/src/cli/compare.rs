@@ -1,0 +1,90 @@
+//! `tripoll compare`, as its user meets it.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Failure, print};
+use crate::compare::{Ended, Machine, Plan, Point, Report, Step, measure};
+use crate::workload::Pipes;
+
+pub(super) fn run(quick: bool, json: Option<&Path>) -> Result<(), Failure> {
+    if let Some(path) = json {
+        check_writable(path)?;
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))?;
+
+    Pipes::check(1)?;
+    let plan = Plan::new(quick, Pipes::most()?);
+    let pipes = Pipes::open(plan.pipes())?;
+    let machine = Machine::pinned()?;
+    let progress = progress(&plan);
+    let cells = measure(&plan, &pipes, |step| {
+        progress.set_position(step.done as u64);
+        progress.set_message(place(&plan, step));
+        if stop.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    progress.finish_and_clear();
+    let report = match cells {
+        Ok(cells) => Report::new(&plan, machine, &cells),
+        Err(Ended::Stopped) => return Err(Failure::Stopped),
+        Err(Ended::Failed(error)) => return Err(error.into()),
+    };
+
+    print(&report.text())?;
+    if let Some(path) = json {
+        let text = serde_json::to_string_pretty(&report).map_err(io::Error::from)?;
+        fs::write(path, text + "\n").map_err(|error| cannot_write(path, &error))?;
+    }
+    Ok(())
+}
+
+/// Finds out before two minutes are spent. What is in the file stays until there is something new.
+fn check_writable(path: &Path) -> Result<(), Failure> {
+    let new = !path.exists();
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(|error| cannot_write(path, &error))?;
+    if new {
+        fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::Runtime(format!("--json {}: {error}", path.display()))
+}
+
+/// A bar on standard error with the time that is left; on anything but a terminal, one line.
+fn progress(plan: &Plan) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        eprintln!("measuring {} points in {} rounds", plan.points.len(), plan.rounds);
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {percent:>3} %, {eta} left · {msg}")
+        .expect("a template that has been seen to work");
+    ProgressBar::new(plan.runs() as u64).with_style(style.progress_chars("█▉▊▋▌▍▎▏ "))
+}
+
+fn place(plan: &Plan, Step { round, point, .. }: Step) -> String {
+    let round = match round {
+        0 => "finding its pace".to_string(),
+        round => format!("round {round} of {}", plan.rounds),
+    };
+    match point {
+        Point::Watch { n } => format!("{round}: {n} watched"),
+        Point::Ring { n, active } => format!("{round}: {active} ready of {n}"),
+    }
+}

@@ -1,0 +1,128 @@
+//! Medians, and how far they can be trusted.
+
+use serde::Serialize;
+
+/// Differences below this share are none: another build of the same loop shows as much.
+pub const NONE_BELOW: f64 = 0.03;
+
+/// A median and the interval in which it lies with nine chances in ten.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The middle sample.
+    pub median: f64,
+    /// The interval's lower end.
+    pub low: f64,
+    /// The interval's upper end.
+    pub high: f64,
+}
+
+/// Whether a ratio says that the first is cheaper than the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The first is cheaper.
+    First,
+    /// The second is cheaper.
+    Second,
+    /// The interval spans 1, or the difference is none.
+    TooClose,
+}
+
+impl Estimate {
+    /// The median of `samples`, of which there must be some, none of them NaN.
+    pub fn of(samples: &[f64]) -> Self {
+        let mut sorted = samples.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let (count, half) = (sorted.len(), sorted.len() / 2);
+        let median = match count % 2 {
+            1 => sorted[half],
+            _ => (sorted[half - 1] + sorted[half]) / 2.0,
+        };
+        let beyond = samples_beyond(count);
+        Estimate { median, low: sorted[beyond], high: sorted[count - 1 - beyond] }
+    }
+
+    /// How many times `a` is `b`, where the samples with the same index were taken in the same
+    /// round: what disturbed the round has disturbed both.
+    pub fn of_ratio(a: &[f64], b: &[f64]) -> Self {
+        let ratios: Vec<f64> = a.iter().zip(b).map(|(a, b)| a / b).collect();
+        Estimate::of(&ratios)
+    }
+
+    /// What this ratio says about who is cheaper.
+    pub fn verdict(&self) -> Verdict {
+        if self.low <= 1.0 && 1.0 <= self.high || (self.median - 1.0).abs() < NONE_BELOW {
+            Verdict::TooClose
+        } else if self.median < 1.0 {
+            Verdict::First
+        } else {
+            Verdict::Second
+        }
+    }
+
+    /// Half the width of the interval, as a share of the median.
+    pub fn spread(&self) -> f64 {
+        (self.high - self.low) / 2.0 / self.median
+    }
+}
+
+/// How many of the sorted samples can be left out at each end, so that the true median is still
+/// within the rest with nine chances in ten.
+///
+/// Each sample lies below the true median or above it with even chances, whatever their
+/// distribution is; so the number below is that of heads in as many throws of a coin.
+fn samples_beyond(count: usize) -> usize {
+    let throws = count as f64;
+    let mut chance = 0.5_f64.powi(count as i32); // of exactly `heads` heads
+    let mut at_most = 0.0; // chance of `heads` heads or fewer
+    for heads in 0..count / 2 {
+        at_most += chance;
+        if 2.0 * at_most > 0.1 {
+            return heads.saturating_sub(1);
+        }
+        chance *= (throws - heads as f64) / (heads as f64 + 1.0);
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        let of = |samples: &[f64]| Estimate::of(samples).median;
+        assert_eq!(of(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(of(&[4.0, 1.0, 3.0, 2.0]), 2.5);
+        assert_eq!(of(&[7.0]), 7.0);
+    }
+
+    #[test]
+    fn the_interval_has_nine_chances_in_ten_as_in_the_tables() {
+        // The sign test's tables for the median, 90 %: ranks from the end.
+        for (count, beyond) in
+            [(1, 0), (5, 0), (7, 0), (8, 1), (9, 1), (11, 2), (15, 3), (21, 6), (30, 10)]
+        {
+            assert_eq!(samples_beyond(count), beyond, "{count} samples");
+        }
+        let nine: Vec<f64> = (1..=9).map(f64::from).collect();
+        assert_eq!(Estimate::of(&nine), Estimate { median: 5.0, low: 2.0, high: 8.0 });
+    }
+
+    #[test]
+    fn ratios_are_taken_within_a_round() {
+        // Both vary threefold from round to round, and one is always half the other.
+        let ratio = Estimate::of_ratio(&[1.0, 2.0, 3.0, 2.0, 1.0], &[2.0, 4.0, 6.0, 4.0, 2.0]);
+        assert_eq!(ratio, Estimate { median: 0.5, low: 0.5, high: 0.5 });
+        assert_eq!(ratio.verdict(), Verdict::First);
+    }
+
+    #[test]
+    fn a_verdict_needs_an_interval_beside_1_and_a_difference_that_is_one() {
+        let verdict = |low, median, high| Estimate { median, low, high }.verdict();
+        assert_eq!(verdict(0.7, 0.8, 0.9), Verdict::First);
+        assert_eq!(verdict(1.1, 1.2, 1.3), Verdict::Second);
+        assert_eq!(verdict(0.7, 0.9, 1.01), Verdict::TooClose);
+        assert_eq!(verdict(0.99, 1.5, 2.0), Verdict::TooClose);
+        assert_eq!(verdict(1.01, 1.02, 1.03), Verdict::TooClose);
+    }
+}

@@ -1,0 +1,79 @@
+//! The figures themselves.
+
+use std::fmt::Write;
+
+use super::runner::samples;
+use super::statistics::Estimate;
+use super::words::{grouped, percent};
+use super::{Call, Cell, Plan, Point};
+use crate::workload::Layer;
+
+/// Both tables.
+pub(super) fn tables(plan: &Plan, cells: &[Cell]) -> String {
+    let mut text = String::from(
+        "The ring: CPU nanoseconds per event, its read and write included, and the spread; ×raw: times\n\
+         the bare C loop of the same call; ×zero: times the one that asks with a zero timeout first.\n",
+    );
+    let ring = plan.points.iter().filter(|point| matches!(point, Point::Ring { .. }));
+    rows(&mut text, ring, cells, |ns| grouped(ns.round() as usize));
+    text.push_str(
+        "\nThe watch table (The Linux Programming Interface, 63-9): CPU seconds per 100,000 operations,\n\
+         write and read included; measured on fewer, and scaled.\n",
+    );
+    let watch = plan.points.iter().filter(|point| matches!(point, Point::Watch { .. }));
+    rows(&mut text, watch, cells, |ns| {
+        let seconds = ns * 1e-9 * 100_000.0;
+        let digits = if seconds < 1.0 { 3 } else { 1 };
+        format!("{seconds:.digits$}")
+    });
+    text.push('\n');
+    text
+}
+
+fn rows<'a>(
+    text: &mut String,
+    points: impl Iterator<Item = &'a Point>,
+    cells: &[Cell],
+    figure: impl Fn(f64) -> String,
+) {
+    heading(text);
+    for &point in points {
+        let ready = match point {
+            Point::Watch { .. } => "1".to_string(),
+            Point::Ring { n, active } if active == 1 || n < 10 => grouped(active),
+            Point::Ring { n, active } => percent(active, n),
+        };
+        let mut line = format!("{:>6} {ready:>6}", grouped(point.n()));
+        for call in Call::ALL {
+            let of = |layer| samples(cells, point, call, layer);
+            let Some(ours) = of(Layer::Selector) else { continue };
+            let estimate = Estimate::of(ours);
+            let _ = write!(line, " │{:>9}", figure(estimate.median));
+            let _ = write!(line, " ±{:>2.0}%", (estimate.spread() * 100.0).min(99.0));
+            for &layer in call.layers().iter().filter(|&&layer| layer != Layer::Selector) {
+                if let Some(bare) = of(layer) {
+                    let _ = write!(line, " {:>5.2}", Estimate::of_ratio(ours, bare).median);
+                }
+            }
+        }
+        let _ = writeln!(text, "{line}");
+    }
+}
+
+fn heading(text: &mut String) {
+    let mut names = format!("{:>6} {:>6}", "N", "ready");
+    for call in Call::ALL {
+        let bare: String = call
+            .layers()
+            .iter()
+            .filter_map(|layer| match layer {
+                Layer::Raw => Some("  ×raw"),
+                Layer::RawZero => Some(" ×zero"),
+                Layer::Selector | Layer::Reactor => None,
+            })
+            .collect();
+        let _ = write!(names, " │ {:<13}{bare}", call.name());
+    }
+    let rule: String = names.chars().map(|c| if c == '│' { '┼' } else { '─' }).collect();
+    let _ = writeln!(text, "{names}\n{rule}");
+}

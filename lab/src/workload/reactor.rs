@@ -1,0 +1,87 @@
+//! `tripoll::reactor`, driven as its user would drive it: a handler for each pipe, called in turns.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use tripoll::{Backend, Context, Deadline, Interest, Next, Reactor, Source, Trigger};
+
+use super::{Dice, Driver};
+use crate::raw::{read_byte, write_byte};
+
+/// The reactor, and the ends of the pipes, which its sources share with the other layers.
+pub(super) struct Reacting {
+    reactor: Reactor<State>,
+    readers: Vec<Arc<OwnedFd>>,
+    writers: Vec<Arc<OwnedFd>>,
+    step: usize,
+}
+
+/// What the handlers share.
+struct State {
+    /// Events that are still wanted.
+    left: u64,
+    /// Whether a byte that was read is written on.
+    passes_on: bool,
+}
+
+impl Reacting {
+    pub(super) fn new(
+        backend: Backend,
+        trigger: Trigger,
+        (readers, writers): (&[Arc<OwnedFd>], &[Arc<OwnedFd>]),
+        step: usize,
+        active: usize,
+    ) -> io::Result<Self> {
+        let builder = Reactor::builder().backend(backend).trigger(trigger).events_capacity(active);
+        let reactor = builder.build_with(State { left: 0, passes_on: false })?;
+        Ok(Reacting { reactor, readers: readers.to_vec(), writers: writers.to_vec(), step })
+    }
+}
+
+/// One event: a byte is read, and in the ring written on. As the other layers do, it reads no
+/// further: there is no more, and it says so.
+fn handler(
+    to: Arc<OwnedFd>,
+) -> impl FnMut(&mut Source<'_, Arc<OwnedFd>>, &mut Context<'_, State>) -> io::Result<Next> {
+    move |from, cx| {
+        if cx.state.left == 0 {
+            return Ok(Next::Done); // the last batch has more than were asked for
+        }
+        cx.state.left -= 1;
+        from.try_io(Interest::READ, |from| read_byte(from.as_fd()))?;
+        if cx.state.passes_on {
+            write_byte(to.as_fd())?;
+        }
+        Ok(Next::Done)
+    }
+}
+
+impl Driver for Reacting {
+    fn register(&mut self) -> io::Result<()> {
+        let Reacting { reactor, readers, writers, step } = self;
+        for (index, reader) in readers.iter().enumerate() {
+            let to = &writers[(index + *step) % writers.len()];
+            reactor.add(Arc::clone(reader), Interest::READ, handler(Arc::clone(to)))?;
+        }
+        Ok(())
+    }
+
+    fn ring(&mut self, writes: u64) -> io::Result<()> {
+        *self.reactor.state() = State { left: writes, passes_on: true };
+        while self.reactor.state().left > 0 {
+            self.reactor.turn(Deadline::Never)?;
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self, operations: u64) -> io::Result<()> {
+        *self.reactor.state() = State { left: operations, passes_on: false };
+        let mut dice = Dice::default();
+        while self.reactor.state().left > 0 {
+            write_byte(self.writers[dice.throw(self.writers.len())].as_fd())?;
+            self.reactor.turn(Deadline::Never)?;
+        }
+        Ok(())
+    }
+}

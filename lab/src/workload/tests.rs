@@ -1,0 +1,110 @@
+//! The workloads do what they say, whoever is driven through them.
+
+use std::os::fd::AsRawFd;
+
+use super::*;
+
+#[test]
+fn the_ring_moves_exactly_as_many_bytes_as_it_says() {
+    let pipes = Pipes::open(150).unwrap();
+    for contender in Contender::all() {
+        for (n, active, writes) in
+            [(1, 1, 7), (10, 1, 3), (10, 1, 123), (150, 3, 1_000), (150, 100, 777)]
+        {
+            let links = pipes.links(n, 1);
+            let mut driver = contender.driver(&links, active).unwrap();
+            driver.register().unwrap();
+            let starts: Vec<usize> = (0..active).map(|byte| byte * n / active).collect();
+            starts.iter().for_each(|&start| pipes.fill(start).unwrap());
+            driver.ring(writes).unwrap();
+
+            // Each write moves one byte one pipe on: their places tell how many there were.
+            let ends = (0..n).map(|index| index * bytes_in(&pipes, index)).sum::<usize>();
+            let way = starts.iter().sum::<usize>() + writes as usize;
+            assert_eq!(ends % n, way % n, "{contender:?}, {active} of {n}");
+        }
+    }
+}
+
+/// Reads the pipe `index` empty.
+fn bytes_in(pipes: &Pipes, index: usize) -> usize {
+    pipes.drain(index..index + 1).unwrap()
+}
+
+#[test]
+fn every_contender_runs_both_workloads_and_leaves_the_pipes_empty() {
+    let pipes = Pipes::open(20).unwrap();
+    for contender in Contender::all() {
+        for workload in [
+            Workload::Ring { n: 20, active: 20, writes: 200 },
+            Workload::Ring { n: 20, active: 15, writes: 200 },
+            Workload::Ring { n: 7, active: 2, writes: 3 },
+            Workload::Watch { n: 20, operations: 200 },
+        ] {
+            let took = workload.run(contender, &pipes).unwrap();
+            assert_eq!(took.registered, workload.n());
+            assert!(took.wall > Duration::ZERO && took.cpu > Duration::ZERO);
+            assert_eq!(pipes.drain(0..20).unwrap(), 0, "{contender:?}, {workload:?}");
+        }
+    }
+}
+
+#[test]
+fn there_is_a_contender_for_every_backend_and_each_is_who_it_says() {
+    let all = Contender::all();
+    for &backend in tripoll::Backend::ALL {
+        for layer in [Layer::Raw, Layer::Selector] {
+            assert!(all.iter().any(|one| one.backend == backend && one.layer == layer));
+        }
+    }
+    assert_eq!(all.iter().filter(|one| one.layer == Layer::RawZero).count(), 2);
+    assert!(all.iter().all(|one| one.trigger != tripoll::Trigger::OneShot));
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let pipes = Pipes::open(3).unwrap();
+    let contender = Contender::all()[0];
+    for workload in [
+        Workload::Watch { n: 4, operations: 1 },
+        Workload::Watch { n: 0, operations: 1 },
+        Workload::Ring { n: 2, active: 3, writes: 1 },
+    ] {
+        let error = workload.run(contender, &pipes).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{workload:?}");
+    }
+}
+
+#[test]
+fn more_pipes_than_the_limit_allows_are_refused_with_both_numbers() {
+    let most = Pipes::most().unwrap();
+    let limit = tripoll::sys::descriptor_limit().unwrap().hard;
+    let error = Pipes::open(most + 1).unwrap_err().to_string();
+    assert!(
+        error.contains(&(most + 1).to_string()) && error.contains(&limit.to_string()),
+        "{error}"
+    );
+}
+
+#[test]
+fn reading_ends_are_neighbours_and_writing_ends_above_them() {
+    // Other tests open descriptors meanwhile, and take numbers between: one try in peace is enough.
+    let in_peace = (0..10_000).any(|_| {
+        let pipes = Pipes::open(30).unwrap();
+        let links = pipes.links(30, 0);
+        let first = links[0].from.as_raw_fd();
+        assert!(links.iter().all(|link| link.to.as_raw_fd() >= first + 30));
+        links.iter().map(|link| link.from.as_raw_fd()).eq(first..first + 30)
+    });
+    assert!(in_peace);
+}
+
+#[test]
+fn the_dice_are_fair_enough_and_never_leave_the_table() {
+    let mut dice = Dice::default();
+    let mut thrown = [0; 10];
+    for _ in 0..10_000 {
+        thrown[dice.throw(10)] += 1;
+    }
+    assert!(thrown.iter().all(|&times| (800..1_200).contains(&times)), "{thrown:?}");
+}

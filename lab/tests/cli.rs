@@ -1,0 +1,115 @@
+//! The command line: what it prints, and how it ends.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+const TRIPOLL: &str = env!("CARGO_BIN_EXE_tripoll");
+
+fn tripoll(arguments: &str) -> Output {
+    Command::new(TRIPOLL).args(arguments.split(' ')).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// The three figures of a one-shot's line.
+fn figures(line: &str) -> Vec<f64> {
+    let fields: Vec<_> = line.trim_end().split(' ').map(|f| f.split_once('=').unwrap()).collect();
+    assert_eq!(
+        fields.iter().map(|f| f.0).collect::<Vec<_>>(),
+        ["ns", "cpu_ns", "reg_ns"],
+        "{line}"
+    );
+    fields.iter().map(|f| f.1.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_one_shot_prints_one_line_of_three_figures() {
+    for arguments in [
+        "ring --n 20 --active 3 --writes 2000 --backend poll --layer raw-zero",
+        "ring --n 5 --active 5 --writes 2000 --backend epoll --trigger edge --layer selector",
+        "ring --n 5 --writes 2000 --backend mio",
+        "watch --n 20 --ops 2000 --backend select --trigger level --layer raw",
+    ] {
+        let output = tripoll(arguments);
+        assert!(output.status.success(), "{arguments}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stdout).lines().count(), 1);
+        assert!(figures(text(&output.stdout)).iter().all(|&ns| ns > 0.0), "{arguments}");
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_ends_with_2_and_one_line_that_names_the_option() {
+    for (arguments, named) in [
+        ("ring --n 10 --active 11", "--active 11"),
+        ("ring --n 0", "--n"),
+        ("ring --writes many", "--writes"),
+        ("ring --backend kqueue", "--backend"),
+        ("ring --backend select --trigger edge", "--trigger edge"),
+        ("ring --backend mio --trigger level", "--trigger level"),
+        ("ring --backend epoll --layer raw-zero", "--layer raw-zero"),
+        ("ring --layer cooked", "--layer"),
+        ("watch --active 3", "--active"),
+        ("compare --rapidly", "--rapidly"),
+        ("juggle", "juggle"),
+    ] {
+        let output = tripoll(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments}");
+        let reason = text(&output.stderr);
+        assert_eq!(reason.lines().count(), 1, "{arguments}: {reason}");
+        assert!(reason.starts_with("error: ") && reason.contains(named), "{arguments}: {reason}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn more_pipes_than_descriptors_is_refused_with_both_numbers() {
+    let limited = format!("ulimit -n 80; exec {TRIPOLL} ring --n 50");
+    let output = Command::new("sh").args(["-c", &limited]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let reason = text(&output.stderr);
+    assert!(reason.contains("--n 50") && reason.contains("80"), "{reason}");
+    assert_eq!(reason.lines().count(), 1, "{reason}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_refused_before_anything_is_measured() {
+    let output = tripoll("compare --quick --json /dev/null/report.json");
+    assert_eq!(output.status.code(), Some(1));
+    let reason = text(&output.stderr);
+    assert!(reason.starts_with("error: --json /dev/null/report.json: "), "{reason}");
+    assert_eq!(reason.lines().count(), 1, "{reason}");
+}
+
+#[test]
+fn ctrl_c_ends_with_130_and_one_line() {
+    let mut compare = Command::new(TRIPOLL)
+        .args(["compare", "--quick"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut progress = BufReader::new(compare.stderr.take().unwrap());
+    let mut line = String::new();
+    progress.read_line(&mut line).unwrap();
+    assert!(line.starts_with("measuring"), "{line}");
+
+    kill_process(Pid::from_child(&compare), Signal::INT).unwrap();
+    assert_eq!(compare.wait().unwrap().code(), Some(130));
+    let mut rest = String::new();
+    progress.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "stopped\n");
+    let mut report = String::new();
+    compare.stdout.take().unwrap().read_to_string(&mut report).unwrap();
+    assert_eq!(report, "");
+}
+
+#[test]
+fn help_is_no_error() {
+    let output = tripoll("ring --help");
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("cpu_ns="));
+}

@@ -1,0 +1,155 @@
+//! The report: what it says agrees with what was measured.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use serde_json::Value;
+use tripoll_lab::compare::statistics::Estimate;
+use tripoll_lab::compare::{Call, Cell, Ended, LeftOut, Machine, Plan, Point, Report, measure};
+use tripoll_lab::workload::{Layer, Pipes};
+
+fn machine() -> Machine {
+    Machine { kernel: "Linux".into(), cpus: 2, pinned_to: None, descriptor_limit: 20_000 }
+}
+
+/// A cell with three rounds of made-up figures, the middle one being `ns`.
+fn cell(point: Point, call: Call, layer: Layer, ns: f64) -> Cell {
+    let samples = vec![ns * 0.99, ns, ns * 1.01];
+    Cell {
+        point,
+        contender: call.through(layer),
+        events: 100,
+        cpu_ns: samples.clone(),
+        wall_ns: samples.clone(),
+        registration_ns: samples,
+    }
+}
+
+/// What an event costs on a machine where watching costs 10 ns a descriptor, or 20 ns asleep, and
+/// each event of epoll's 100 ns.
+fn made_up(point: Point, call: Call, layer: Layer) -> f64 {
+    let (watched, ready) = match point {
+        Point::Watch { n } => (n as f64, 1.0),
+        Point::Ring { n, active } => (n as f64, active as f64),
+    };
+    let scanned = watched / ready;
+    match (call, layer) {
+        (Call::EPOLL_LEVEL, _) => 120.0,
+        (Call::EPOLL_EDGE, _) => 100.0,
+        (Call::SELECT, Layer::Raw) => 60.0 + 20.0 * scanned,
+        (_, Layer::Raw) => 50.0 + 20.0 * scanned,
+        (Call::SELECT, _) => 60.0 + 10.0 * scanned,
+        _ => 50.0 + 10.0 * scanned,
+    }
+}
+
+#[test]
+fn the_sentences_say_what_made_up_figures_say() {
+    let plan = Plan::new(false, 10_000);
+    let mut cells = Vec::new();
+    for &point in &plan.points {
+        for call in Call::ALL {
+            for &layer in call.layers() {
+                cells.push(cell(point, call, layer, made_up(point, call, layer)));
+            }
+        }
+    }
+    let report = Report::new(&plan, machine(), &cells);
+    assert_eq!(
+        report.sentences[..2],
+        [
+            "On pipes, with one descriptor ready: poll is cheapest up to 4 descriptors, \
+             epoll (edge) from 6 on.",
+            "On pipes, with 1,000 watched: epoll (edge) is cheapest up to 10% ready, too close to \
+             call at 20%, poll wins again from 25% on.",
+        ]
+    );
+    assert!(
+        report.sentences[2].contains("with one ready, poll is cheapest up to 2 descriptors"),
+        "{}",
+        report.sentences[2]
+    );
+    assert!(report.sentences[3].contains("1,001 times"), "{}", report.sentences[3]);
+    let text = report.text();
+    assert!(text.starts_with("On pipes"), "words come first");
+    assert!(text.contains("could not be pinned"));
+}
+
+#[test]
+fn what_was_left_out_is_said_with_both_numbers() {
+    let mut plan = Plan::new(true, 10);
+    plan.left_out = vec![LeftOut { n: 10_000, descriptors: 20_000 }];
+    let cells = measure_quickly(&plan);
+    let text = Report::new(&plan, machine(), &cells).text();
+    assert!(text.contains("Left out: N = 10,000, which needs 20,000 descriptors"), "{text}");
+}
+
+fn measure_quickly(plan: &Plan) -> Vec<Cell> {
+    let plan = Plan { rounds: 3, stretch: Duration::from_micros(50), ..plan.clone() };
+    let pipes = Pipes::open(plan.pipes()).unwrap();
+    measure(&plan, &pipes, |_| ControlFlow::Continue(())).unwrap()
+}
+
+#[test]
+fn the_json_is_valid_and_its_sentences_agree_with_its_numbers() {
+    let plan = Plan::new(true, 32);
+    let cells = measure_quickly(&plan);
+    let json = serde_json::to_string(&Report::new(&plan, machine(), &cells)).unwrap();
+    let report: Value = serde_json::from_str(&json).unwrap();
+
+    assert_eq!(report["cells"].as_array().unwrap().len(), plan.points.len() * 10);
+    let sentences = report["sentences"].as_array().unwrap();
+    // Our two lines have a sentence each, the bare calls' two share one.
+    for (line, place) in report["lines"].as_array().unwrap().iter().zip([0, 1, 2, 2]) {
+        for segment in line["segments"].as_array().unwrap() {
+            check_segment(&report, line, segment, sentences[place].as_str().unwrap());
+        }
+    }
+}
+
+/// Whoever is said to be cheapest on a segment has the lower figures at each of its points, and the
+/// sentence names them.
+fn check_segment(report: &Value, line: &Value, segment: &Value, sentence: &str) {
+    let cheapest = segment["cheapest"].as_array().unwrap();
+    let Some(winner) = cheapest.first() else {
+        assert!(sentence.contains("too close to call"), "{sentence}");
+        return;
+    };
+    let winner = winner.as_str().unwrap().split(' ').next().unwrap();
+    assert!(sentence.contains(winner), "{sentence}");
+
+    let (along, fixed) = match line["along"].as_str().unwrap() {
+        "watched" => ("n", "active"),
+        _ => ("active", "n"),
+    };
+    let span = segment["from"].as_u64().unwrap()..=segment["to"].as_u64().unwrap();
+    let here = report["cells"].as_array().unwrap().iter().filter(|cell| {
+        cell["workload"] == "ring"
+            && cell["layer"] == line["layer"]
+            && cell[fixed] == line["fixed"]
+            && span.contains(&cell[along].as_u64().unwrap())
+    });
+    // Four calls a point, in one order: select, poll, epoll level, epoll edge.
+    let here: Vec<Vec<f64>> =
+        here.map(|cell| serde_json::from_value(cell["samples_cpu_ns"].clone()).unwrap()).collect();
+    assert!(!here.is_empty() && here.len().is_multiple_of(4));
+    for calls in here.chunks(4) {
+        let ratio = |a: usize, b: usize| Estimate::of_ratio(&calls[a], &calls[b]).median;
+        let [scanning, listed] =
+            [usize::from(ratio(0, 1) > 1.0), 2 + usize::from(ratio(2, 3) > 1.0)];
+        assert_eq!(winner != "epoll", ratio(scanning, listed) < 1.0, "{sentence}\n{calls:?}");
+    }
+}
+
+#[test]
+fn measuring_stops_when_it_is_told_to() {
+    let plan = Plan::new(true, 4);
+    let pipes = Pipes::open(plan.pipes()).unwrap();
+    let mut steps = 0;
+    let answer = measure(&plan, &pipes, |_| {
+        steps += 1;
+        if steps > 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(matches!(answer, Err(Ended::Stopped)));
+    assert_eq!(steps, 4);
+}

@@ -1,0 +1,255 @@
+//! What the tests of the example servers share: an example that runs, looked at from outside.
+
+#![allow(dead_code)] // each test file is a crate of its own, and none of them uses all of this
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use tripoll::sys::{PollFd, PollFlags, poll};
+use tripoll::{Backend, Trigger};
+
+/// Longer than anything takes, so that what never comes is a failure and not a hang.
+pub const LONG: Duration = Duration::from_secs(30);
+
+/// Runs `body` once for every backend and trigger, all at the same time. A panic says where it
+/// happened.
+pub fn on_every_backend(body: impl Fn(Backend, Trigger) + Sync) {
+    thread::scope(|scope| {
+        for &backend in Backend::ALL {
+            for &trigger in Trigger::ALL {
+                let body = &body;
+                thread::Builder::new()
+                    .name(format!("{backend}, {trigger}"))
+                    .spawn_scoped(scope, move || body(backend, trigger))
+                    .unwrap();
+            }
+        }
+    });
+}
+
+/// A command that runs an example.
+pub fn example(name: &str) -> Command {
+    let test = std::env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join("examples").join(name);
+    assert!(program.exists(), "{program:?} is missing; `cargo build --examples` builds it");
+    let mut command = Command::new(program);
+    command.env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// The arguments that make a server listen at `address`, and ask as is said.
+pub fn arguments(address: &str, backend: Backend, trigger: Trigger) -> Vec<String> {
+    let (backend, trigger) = (backend.name(), trigger.to_string());
+    ["--listen", address, "--backend", backend, "--trigger", &trigger].map(Into::into).into()
+}
+
+/// Runs an example that is expected to end by itself.
+pub fn run(name: &str, arguments: &[&str]) -> Output {
+    let mut child = example(name)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    if !ends_within(&child, LONG) {
+        let _ = child.kill();
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// An example server that runs. It is killed when this is dropped.
+pub struct Server {
+    child: Child,
+    /// Where it says that it listens.
+    pub address: String,
+    log: Arc<Mutex<Vec<String>>>,
+    log_reader: Option<JoinHandle<()>>,
+}
+
+/// How a server has ended.
+#[derive(Debug)]
+pub struct Stopped {
+    pub status: ExitStatus,
+    pub took: Duration,
+    /// What it has said on standard error, in all.
+    pub log: Vec<String>,
+}
+
+impl Server {
+    /// Starts an example on a free port.
+    pub fn start(name: &str, backend: Backend, trigger: Trigger) -> Server {
+        Server::start_with(example(name).args(arguments("127.0.0.1:0", backend, trigger)))
+    }
+
+    /// Starts an example on a free port with a trace, and with so many descriptors and no more.
+    pub fn start_limited(name: &str, backend: Backend, trigger: Trigger, limit: u64) -> Server {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\""));
+        shell.env_remove("RUST_LOG").stdin(Stdio::null());
+        shell.arg(example(name).get_program());
+        Server::start_with(shell.args(arguments("127.0.0.1:0", backend, trigger)).arg("--trace"))
+    }
+
+    /// Starts a server, and waits until it accepts.
+    pub fn start_with(command: &mut Command) -> Server {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0) // Ctrl-C is for the test
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (lines, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
+        let log_reader = thread::spawn(move || {
+            for line in BufReader::new(stderr).lines() {
+                lines.lock().unwrap().push(line.unwrap());
+            }
+        });
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let address = said.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix('\n'));
+        let address = address.map(String::from);
+        let mut server =
+            Server { child, address: String::new(), log, log_reader: Some(log_reader) };
+        server.address = address.unwrap_or_else(|| {
+            panic!("it says {said:?} and {:?}", server.stop(Signal::KILL));
+        });
+        server
+    }
+
+    /// A connection to the server. Its reads and writes fail when they take too long.
+    pub fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect(&self.address).unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        client.set_write_timeout(Some(LONG)).unwrap();
+        client
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    fn proc(&self, file: &str) -> PathBuf {
+        format!("/proc/{}/{file}", self.child.id()).into()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// How many descriptors it has open.
+    pub fn fds(&self) -> usize {
+        fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
+    /// The processor time that it has used, in hundredths of a second.
+    pub fn cpu_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(self.proc("stat")).unwrap();
+        // The name in brackets may contain anything. After it, utime and stime are the 12th and
+        // 13th word.
+        let (_, words) = stat.rsplit_once(')').unwrap();
+        words.split_whitespace().skip(11).take(2).map(|word| word.parse::<u64>().unwrap()).sum()
+    }
+
+    /// The memory that it has, in KiB.
+    pub fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// How often it has gone to sleep.
+    pub fn sleeps(&self) -> u64 {
+        self.status("voluntary_ctxt_switches:")
+    }
+
+    fn status(&self, key: &str) -> u64 {
+        let status = fs::read_to_string(self.proc("status")).unwrap();
+        let value = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        value.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// Whether it sleeps. (Who is merely kept from running by others does not.)
+    pub fn is_asleep(&self) -> bool {
+        let stat = fs::read_to_string(self.proc("stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.starts_with('S')
+    }
+
+    /// What it has said on standard error so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Ends it with a signal.
+    pub fn stop(&mut self, signal: Signal) -> Stopped {
+        let start = Instant::now();
+        self.signal(signal);
+        assert!(ends_within(&self.child, LONG), "it does not end");
+        let took = start.elapsed();
+        let status = self.child.wait().unwrap();
+        if let Some(reader) = self.log_reader.take() {
+            reader.join().unwrap();
+        }
+        Stopped { status, took, log: self.log() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = writeln!(io::stderr(), "the server's last words: {:?}", self.log().last());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Stopped {
+    /// A server that was asked to stop has done so: in good order, in time, and without a word.
+    #[track_caller]
+    pub fn assert_graceful(&self) {
+        assert_eq!(self.status.code(), Some(0), "{self:?}");
+        assert!(self.took < Duration::from_secs(2), "{self:?}");
+        assert!(self.log.is_empty(), "{self:?}");
+    }
+}
+
+/// Whether a process ends before so much time has passed.
+fn ends_within(child: &Child, time: Duration) -> bool {
+    let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).unwrap();
+    poll(&mut [PollFd::new(process.as_raw_fd(), PollFlags::IN)], Some(time)).unwrap() == 1
+}
+
+/// Waits for what must come about.
+#[track_caller]
+pub fn await_that(what: &str, is_so: impl Fn() -> bool) {
+    let give_up = Instant::now() + LONG;
+    while !is_so() {
+        assert!(Instant::now() < give_up, "this never came about: {what}");
+        thread::yield_now();
+    }
+}
+
+/// Bytes in an order that shows when some are lost, doubled or swapped: up to 50 MiB of them.
+pub fn pattern(len: usize) -> &'static [u8] {
+    const PERIOD: u32 = 65_521; // prime: no buffer's size divides it, nor it any
+    static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let period = (0..PERIOD).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
+        period.collect::<Vec<_>>().repeat((50 << 20) / PERIOD as usize + 1)
+    });
+    &BYTES[..len]
+}
+
+/// Closes a connection the hard way: the other end is told with a reset.
+pub fn reset(client: TcpStream) {
+    rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+    drop(client);
+}

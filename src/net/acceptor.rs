@@ -49,8 +49,10 @@ pub(crate) struct Acceptor<D> {
     shortage: Option<Shortage>,
 }
 
-/// The process is out of something.
+/// The process is out of something. It ends when nobody waits any more: while one connection after
+/// the other takes the last descriptor, it is one shortage, and said once.
 struct Shortage {
+    /// When somebody could last be accepted, or when it began.
     since: Instant,
     pause: Duration,
 }
@@ -108,14 +110,21 @@ where
             }
             match listener.try_io(Interest::READ, |listener| self.door.accept(listener)) {
                 Ok(guest) => {
-                    if self.shortage.take().is_some() {
-                        let name = self.door.name(listener.get_ref());
-                        log::info!(target: "tripoll", "{name}: accepting again");
+                    if let Some(shortage) = &mut self.shortage {
+                        *shortage = Shortage { since: Instant::now(), pause: FIRST_PAUSE };
                     }
                     let next = self.door.let_in(guest, listener.token(), cx);
                     if next != Next::Keep {
                         return Ok(next);
                     }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Linux asks for the descriptor first, so there would have been one.
+                    if self.shortage.take().is_some() {
+                        let name = self.door.name(listener.get_ref());
+                        log::info!(target: "tripoll", "{name}: accepting again");
+                    }
+                    return Ok(Next::Keep);
                 }
                 Err(error) if concerns_one_client(&error) => {
                     log::debug!(target: "tripoll", "nobody came in: {error}");

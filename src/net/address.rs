@@ -51,11 +51,15 @@ impl Address {
     pub(crate) fn to_sock_addr(&self) -> io::Result<SockAddr> {
         match self {
             Address::Inet(address) => Ok((*address).into()),
-            Address::Unix(path) => SockAddr::unix(path),
+            // (Linux takes an empty path for "any abstract name", where nobody finds it.)
+            Address::Unix(path) if !path.as_os_str().is_empty() => SockAddr::unix(path),
             Address::Abstract(name) => {
                 SockAddr::unix(OsStr::from_bytes(&[b"\0", name.as_slice()].concat()))
             }
-            Address::Unnamed => Err(io::ErrorKind::InvalidInput.into()),
+            Address::Unix(_) | Address::Unnamed => {
+                let message = "nobody can connect to a socket without a name";
+                Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+            }
         }
     }
 }

@@ -3,10 +3,9 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use socket2::{Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Address;
 
@@ -52,7 +51,7 @@ impl Binding {
         match socket.bind(&target) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && self.replace_stale => {
                 match address {
-                    Address::Unix(path) if is_stale(path) => fs::remove_file(path)?,
+                    Address::Unix(path) if is_stale(path)? => fs::remove_file(path)?,
                     _ => return Err(error),
                 }
                 socket.bind(&target)
@@ -62,12 +61,14 @@ impl Binding {
     }
 }
 
-/// Whether there is a socket that nobody listens on. Only a refused connection proves that. (Where
-/// a datagram socket lives, a stream is refused in another way.)
-fn is_stale(path: &Path) -> bool {
+/// Whether there is a socket that nobody listens on. Only a refused connection proves that. (It is
+/// tried without waiting: somebody who listens and has a full queue makes it wait for ever. Where a
+/// datagram socket lives, a stream is refused in another way.)
+fn is_stale(path: &Path) -> io::Result<bool> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let probe = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    is_socket && UnixStream::connect(path).is_err_and(refused)
+    Ok(is_socket && probe.connect(&SockAddr::unix(path)?).is_err_and(refused))
 }
 
 /// The file that a Unix socket is bound to, removed when this is dropped: only our own, for a

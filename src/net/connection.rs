@@ -5,21 +5,21 @@
 //!   ┌──────┐        and so did we     ┌─────────┐    our side is shut    ┌───────────┐
 //!   │ OPEN │ ───────────────────────► │ CLOSING │ ─────────────────────► │ LINGERING │ ─► removed
 //!   └──────┘                          └─────────┘   (the peer ended too? └───────────┘
-//!   reads, writes                     only writes,    removed at once)    reads and discards,
-//!                                     for 30 s                            until EOF or a second
+//!   reads, writes                     writes,         removed at once)    reads and discards,
+//!                                     reads and discards                  until EOF or a second
 //! ```
 //!
 //! The interest follows from the state and is set nowhere else: WRITE exactly while something is
 //! kept to be sent; READ while the connection is open, not paused, and not above its watermark, and
-//! while it lingers.
+//! when it is not open any more: a peer that is not done with its question does not read the answer.
 
 use std::borrow::Borrow;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use super::loan::Loan;
-use super::outbox::Outbox;
+use super::outbox::{self, Outbox};
 use super::{Closed, Protocol, Stream, Wire};
 use crate::{Context, Handler, Interest, Next, Source, Token};
 
@@ -57,6 +57,8 @@ pub struct Connection<P> {
     link: Link,
     /// What the protocol has not used up.
     inbox: Vec<u8>,
+    /// Whether the protocol could use more of it, and is not asked because it is paused or choked.
+    is_held_back: bool,
     most_unused: usize,
 }
 
@@ -72,26 +74,25 @@ pub(super) struct Link {
     has_peer_ended: bool,
     /// Whether something had to be kept since the protocol was last told that all is sent.
     is_owing: bool,
+    /// How much was thrown away since the connection was closed.
+    discarded: usize,
+    close_within: Duration,
+    linger: Duration,
 }
 
 #[derive(Debug)]
 enum Phase {
     Open,
-    /// `is_timed`: whether its deadline is set.
+    /// `unsent`: how much was kept when its deadline was set.
     Closing {
-        is_timed: bool,
+        unsent: Option<usize>,
     },
-    Lingering {
-        discarded: usize,
-    },
+    Lingering,
     Aborted,
     Failed(io::Error),
 }
 
-/// How long a peer may take to read what it is owed when the connection is closed.
-const CLOSE_WITHIN: Duration = Duration::from_secs(30);
-/// How long a closed connection waits for the peer to finish, and how much it throws away.
-const LINGER: Duration = Duration::from_secs(1);
+/// How much a closed connection throws away.
 const MOST_DISCARDED: usize = 1 << 20;
 
 impl<P> Connection<P> {
@@ -107,8 +108,12 @@ impl<P> Connection<P> {
                 is_choked: false,
                 has_peer_ended: false,
                 is_owing: false,
+                discarded: 0,
+                close_within: Duration::from_secs(30),
+                linger: Duration::from_secs(1),
             },
             inbox: Vec::new(),
+            is_held_back: false,
             most_unused: 1 << 20,
         }
     }
@@ -123,6 +128,20 @@ impl<P> Connection<P> {
     /// an error of kind `InvalidData`. 1 MiB if not said.
     pub fn max_unused(mut self, most: usize) -> Self {
         self.most_unused = most;
+        self
+    }
+
+    /// How long a peer that is owed something may read nothing of it once the connection is being
+    /// closed. 30 s if not said. Then it is reset.
+    pub fn close_within(mut self, time: Duration) -> Self {
+        self.link.close_within = time;
+        self
+    }
+
+    /// How long a closed connection that owes nothing waits for the peer to finish too; see
+    /// [`Wire::close`]. A second if not said.
+    pub fn linger(mut self, time: Duration) -> Self {
+        self.link.linger = time;
         self
     }
 
@@ -161,6 +180,10 @@ impl<P> Connection<P> {
         P: Protocol<S>,
     {
         while self.link.wants_to_read() {
+            if self.is_held_back && self.link.is_open() {
+                self.offer_inbox(stream, cx);
+                continue;
+            }
             let mut scratch = cx.lend_scratch();
             let result = stream.read(&mut scratch);
             match result {
@@ -183,19 +206,44 @@ impl<P> Connection<P> {
     where
         P: Protocol<S>,
     {
-        if let Phase::Lingering { discarded } = &mut self.link.phase {
-            *discarded += data.len();
+        if !self.link.is_open() {
+            self.link.discarded += data.len();
             return;
         }
-        let mut inbox = std::mem::take(&mut self.inbox);
-        let data = if inbox.is_empty() {
-            data
+        if self.inbox.is_empty() {
+            let used = self.offer(data, stream, cx);
+            self.inbox = data[used..].to_vec();
         } else {
-            inbox.extend_from_slice(data);
-            &inbox[..]
-        };
+            self.inbox.extend_from_slice(data);
+            self.offer_inbox(stream, cx);
+        }
+    }
+
+    /// Offers what was kept.
+    fn offer_inbox<S>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
+    where
+        P: Protocol<S>,
+    {
+        let inbox = std::mem::take(&mut self.inbox);
+        let used = self.offer(&inbox, stream, cx);
+        // A long message comes in many pieces, and is not copied for each of them.
+        self.inbox = if used == 0 { inbox } else { inbox[used..].to_vec() };
+    }
+
+    /// Offers data as long as some of it is used up, and the protocol may be asked. Returns how much
+    /// was used up.
+    fn offer<S>(&mut self, data: &[u8], stream: &mut Loan<'_>, cx: &mut Context<'_, S>) -> usize
+    where
+        P: Protocol<S>,
+    {
         let mut used = 0;
-        while used < data.len() && self.link.is_open() {
+        self.is_held_back = false;
+        while used < data.len() {
+            // What was read before it was paused, or had too much to send, waits as what was not.
+            if !self.link.wants_to_read() {
+                self.is_held_back = true;
+                return used;
+            }
             let rest = &data[used..];
             match self.call(stream, cx, |protocol, wire, cx| protocol.received(wire, rest, cx)) {
                 None | Some(0) => break,
@@ -205,9 +253,8 @@ impl<P> Connection<P> {
         if data.len() - used > self.most_unused {
             let message = "the peer sent more than its protocol can hold";
             self.link.fail(io::Error::new(io::ErrorKind::InvalidData, message));
-        } else if used < data.len() && self.link.is_open() {
-            self.inbox = data[used..].to_vec();
         }
+        used
     }
 
     /// The peer has finished.
@@ -227,7 +274,7 @@ impl<P> Connection<P> {
     where
         P: Protocol<S>,
     {
-        if self.link.outbox.is_empty() {
+        if self.link.outbox.is_empty() || !stream.is_writable() {
             return;
         }
         self.link.flush(stream);
@@ -237,31 +284,39 @@ impl<P> Connection<P> {
         }
     }
 
-    /// After whatever has happened: what comes next, and what is wanted for it.
+    /// After whatever has happened: reads if that is wanted (again), and says what comes next, and
+    /// what is wanted for it.
     fn go_on<S>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>) -> io::Result<Next>
     where
         S: 'static,
         P: Protocol<S>,
     {
-        if let Phase::Closing { is_timed } = &mut self.link.phase {
+        self.read(stream, cx);
+        if let Phase::Closing { unsent } = &mut self.link.phase {
             if self.link.outbox.is_empty() {
                 // The peer may be gone; then there is nobody to tell.
                 let _ = stream.get_ref().shutdown(Shutdown::Write);
-                self.link.phase = Phase::Lingering { discarded: 0 };
-                cx.set_deadline(stream.token(), Some(Instant::now() + LINGER))?;
-            } else if !*is_timed {
-                *is_timed = true;
-                cx.set_deadline(stream.token(), Some(Instant::now() + CLOSE_WITHIN))?;
+                self.link.phase = Phase::Lingering;
+                cx.set_deadline(stream.token(), Some(Instant::now() + self.link.linger))?;
+            } else if unsent.is_none() {
+                *unsent = Some(self.link.outbox.len());
+                cx.set_deadline(stream.token(), Some(Instant::now() + self.link.close_within))?;
             }
         }
         match std::mem::replace(&mut self.link.phase, Phase::Open) {
-            Phase::Failed(error) => return self.finish(Closed::Failed(error), cx),
+            Phase::Failed(error) => {
+                if self.link.is_owing {
+                    // A plain close would look as if what was sent were all.
+                    stream.get_ref().reset_on_close();
+                }
+                return self.finish(Closed::Failed(error), cx);
+            }
             Phase::Aborted => {
                 stream.get_ref().reset_on_close();
                 return self.finish(Closed::Aborted, cx);
             }
-            Phase::Lingering { discarded }
-                if self.link.has_peer_ended || discarded > MOST_DISCARDED =>
+            Phase::Lingering
+                if self.link.has_peer_ended || self.link.discarded > MOST_DISCARDED =>
             {
                 return self.finish(Closed::Finished, cx);
             }
@@ -292,8 +347,8 @@ impl Link {
         !self.has_peer_ended
             && match self.phase {
                 Phase::Open => !self.is_paused && !self.is_choked,
-                Phase::Lingering { discarded } => discarded <= MOST_DISCARDED,
-                _ => false,
+                Phase::Closing { .. } | Phase::Lingering => self.discarded <= MOST_DISCARDED,
+                Phase::Aborted | Phase::Failed(_) => false,
             }
     }
 
@@ -314,45 +369,36 @@ impl Link {
             data = self.write_now(stream, data);
         }
         if !data.is_empty() && self.is_open() {
+            self.is_owing = true;
             if self.outbox.len() + data.len() > self.marks.limit {
                 let message = "the peer does not read what it asked for";
                 self.fail(io::Error::new(io::ErrorKind::OutOfMemory, message));
                 return;
             }
             self.outbox.push(data);
-            self.is_owing = true;
             self.is_choked |= self.outbox.len() > self.marks.high;
         }
     }
 
     /// Writes until the kernel takes no more. Returns what is left.
-    fn write_now<'d>(&mut self, stream: &mut Loan<'_>, mut data: &'d [u8]) -> &'d [u8] {
-        while !data.is_empty() {
-            match stream.write(data) {
-                Ok(count) => data = &data[count..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.fail(error);
-                    break;
-                }
-            }
+    fn write_now<'d>(&mut self, stream: &mut Loan<'_>, data: &'d [u8]) -> &'d [u8] {
+        let (count, result) = outbox::write(stream, data);
+        if let Err(error) = result {
+            self.fail(error);
         }
-        data
+        &data[count..]
     }
 
     fn flush(&mut self, stream: &mut Loan<'_>) {
-        match self.outbox.flush(stream) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => self.fail(error),
+        if let Err(error) = self.outbox.flush(stream) {
+            self.fail(error);
         }
         self.is_choked &= self.outbox.len() > self.marks.low;
     }
 
     pub(super) fn close(&mut self) {
         if self.is_open() {
-            self.phase = Phase::Closing { is_timed: false };
+            self.phase = Phase::Closing { unsent: None };
         }
     }
 
@@ -386,7 +432,6 @@ where
     fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
         let stream = &mut Loan::of(source);
         self.flush(stream, cx);
-        self.read(stream, cx);
         self.go_on(stream, cx)
     }
 
@@ -397,7 +442,11 @@ where
     ) -> io::Result<Next> {
         let stream = &mut Loan::of(source);
         match self.link.phase {
-            Phase::Lingering { .. } => return self.finish(Closed::Finished, cx),
+            Phase::Lingering => return self.finish(Closed::Finished, cx),
+            // Slow is not dead.
+            Phase::Closing { unsent: Some(before) } if self.link.unsent() < before => {
+                self.link.phase = Phase::Closing { unsent: None };
+            }
             Phase::Closing { .. } => self.link.fail(io::ErrorKind::TimedOut.into()),
             _ => {
                 self.call(stream, cx, |protocol, wire, cx| protocol.timed_out(wire, cx));

@@ -35,7 +35,11 @@ impl<'a> Loan<'a> {
     }
 
     pub(super) fn token(&self) -> Token {
-        self.io.token()
+        self.io.token
+    }
+
+    pub(super) fn is_writable(&self) -> bool {
+        self.io.ready.contains(Interest::WRITE)
     }
 
     pub(super) fn set_interest(&mut self, interest: Interest) {

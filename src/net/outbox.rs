@@ -29,27 +29,35 @@ impl Outbox {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Writes until all is written.
-    ///
-    /// # Errors
-    ///
-    /// `WouldBlock` when the peer takes no more for now, and whatever else the write says.
+    /// Writes what the peer takes.
     pub(super) fn flush(&mut self, stream: &mut impl Write) -> io::Result<()> {
-        while !self.is_empty() {
-            match stream.write(&self.bytes[self.written..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => self.written += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        let (count, result) = write(stream, &self.bytes[self.written..]);
+        self.written += count;
+        if self.is_empty() {
+            self.clear();
         }
-        self.clear();
-        Ok(())
+        result
     }
 
     pub(super) fn clear(&mut self) {
         *self = Outbox::default();
     }
+}
+
+/// Writes until all is written or the peer takes no more for now. Returns how much that was, and
+/// the error that ended it.
+pub(super) fn write(stream: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match stream.write(&bytes[written..]) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
 }
 
 #[cfg(test)]
@@ -88,8 +96,7 @@ mod tests {
             outbox.push(&piece);
             expected.extend_from_slice(&piece);
             peer.room = 30;
-            let flushed = outbox.flush(&mut peer);
-            assert_eq!(flushed.is_ok(), outbox.is_empty());
+            outbox.flush(&mut peer).unwrap();
             assert_eq!(peer.taken.len() + outbox.len(), expected.len());
             assert!(outbox.bytes.len() <= 2 * outbox.len() + usize::from(round) + 30);
         }

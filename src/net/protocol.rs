@@ -25,9 +25,10 @@ pub trait Protocol<S = ()> {
     }
 
     /// `data` has come: what was not used up before, and what is new. Returns how many bytes of it
-    /// are used up. As long as that is more than none, the rest is offered at once; what is then
-    /// left is kept until there is more. There are no message boundaries: data comes in pieces of
-    /// any size.
+    /// are used up. As long as that is more than none, the rest is offered at once (unless the
+    /// connection is paused, or keeps more than its high watermark: then when it may go on); what is
+    /// then left is kept until there is more. There are no message boundaries: data comes in pieces
+    /// of any size.
     ///
     /// # Errors
     ///
@@ -115,8 +116,8 @@ impl Wire<'_> {
     /// Sends `data`: what the kernel takes at once is written, the rest is kept and written when
     /// there is room. Never blocks, never loses a part.
     ///
-    /// While more than the [high watermark](super::Watermarks::high) is kept, nothing is read from
-    /// this peer. Above the [limit](super::Watermarks::limit) the connection is closed, with an
+    /// While more than the [high watermark](super::Watermarks::high) is kept, nothing is received
+    /// from this peer. Above the [limit](super::Watermarks::limit) the connection is closed, with an
     /// error of kind `OutOfMemory`. After [`close`](Self::close), or when the connection is failing
     /// already, data is dropped.
     pub fn write(&mut self, data: &[u8]) {
@@ -128,10 +129,13 @@ impl Wire<'_> {
         self.link.unsent()
     }
 
-    /// Closes in good order: nothing more is read; what is kept is sent; then our side is finished,
-    /// and what the peer still sends is thrown away until it finishes too, or for a second, so that
-    /// it can read the end of what we sent. (A close with unread data is a reset, and a reset
-    /// overtakes.)
+    /// Closes in good order: nothing more is received; what is kept is sent; then our side is
+    /// finished. What the peer still sends, up to a megabyte, is thrown away until it finishes too,
+    /// or for a [time](super::Connection::linger), so that it can read the end of what we sent. (A
+    /// close with unread data is a reset, and a reset overtakes.)
+    ///
+    /// A peer that reads nothing of what it is owed for [so long](super::Connection::close_within)
+    /// is reset.
     pub fn close(&mut self) {
         self.link.close();
     }
@@ -141,12 +145,12 @@ impl Wire<'_> {
         self.link.abort();
     }
 
-    /// Reads nothing until [`resume`](Self::resume).
+    /// Receives nothing until [`resume`](Self::resume): what has come already is kept.
     pub fn pause(&mut self) {
         self.link.set_paused(true);
     }
 
-    /// Reads again after [`pause`](Self::pause).
+    /// Receives again after [`pause`](Self::pause).
     pub fn resume(&mut self) {
         self.link.set_paused(false);
     }

@@ -11,11 +11,11 @@ use crate::{Interest, Readiness, Token};
 /// all calls, one after another: making it costs more than using it.
 #[derive(Debug)]
 pub(crate) struct Io {
-    pub(super) token: Token,
+    pub(crate) token: Token,
     /// What the kernel has said since the handler was last called.
     pub(super) told: Readiness,
     /// The directions that are READY.
-    pub(super) ready: Interest,
+    pub(crate) ready: Interest,
     pub(super) wanted: Interest,
     /// What was wanted when the call began.
     pub(super) wanted_before: Interest,
@@ -85,10 +85,6 @@ impl Io {
         self.operations_left = self.budget.operations();
         self.bytes_left = self.budget.bytes();
         self.bytes_written = 0;
-    }
-
-    pub(crate) fn token(&self) -> Token {
-        self.token
     }
 
     /// Whether an operation in this direction may be tried. What is known to block is not tried,

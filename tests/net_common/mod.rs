@@ -1,0 +1,332 @@
+//! Servers for the tests of `net`: a reactor in a thread of its own, and a protocol that tells the
+//! test all that it is told.
+
+#![allow(dead_code)] // each test file is a crate of its own, and none of them uses all of this
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tripoll::net::{Address, Closed, Connection, Listener, ListenerBuilder, Protocol, Wire};
+use tripoll::reactor::Counters;
+use tripoll::{Backend, Context, Handle, Reactor, Trigger};
+
+/// Longer than anything takes, so that what never comes is a failure and not a hang.
+pub const LONG: Duration = Duration::from_secs(10);
+
+/// A backend and a trigger.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair {
+    pub backend: Backend,
+    pub trigger: Trigger,
+}
+
+impl Pair {
+    pub fn all() -> impl Iterator<Item = Pair> {
+        let triggers =
+            |&backend| Trigger::ALL.iter().map(move |&trigger| Pair { backend, trigger });
+        Backend::ALL.iter().flat_map(triggers)
+    }
+
+    /// The reactor that is meant, and no other.
+    pub fn reactor(self) -> Reactor {
+        let reactor =
+            Reactor::builder().backend(self.backend).trigger(self.trigger).build().unwrap();
+        assert_eq!(reactor.backend(), self.backend.name());
+        assert_eq!(reactor.trigger(), self.trigger);
+        let effective = match (self.backend.name(), self.trigger) {
+            ("epoll", Trigger::Edge) | ("mio", _) => Trigger::Edge,
+            _ => Trigger::Level,
+        };
+        assert_eq!(reactor.effective_trigger(), effective);
+        reactor
+    }
+}
+
+impl fmt::Display for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}-triggered", self.backend, self.trigger)
+    }
+}
+
+/// Runs `body` once for every backend and trigger. A panic says for which.
+pub fn on_every_pair(body: impl Fn(Pair)) {
+    for pair in Pair::all() {
+        let _place = Place(pair);
+        body(pair);
+    }
+}
+
+/// Says where a panic happened, beside what the panic itself says.
+struct Place(Pair);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("this happened on {}", self.0);
+        }
+    }
+}
+
+/// What a protocol is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    Opened,
+    Received(Vec<u8>),
+    Ended(Vec<u8>),
+    Drained,
+    TimedOut,
+    WindingDown,
+    Closed(Why),
+}
+
+/// `net::Closed`, comparable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    Finished,
+    Aborted,
+    Failed(io::ErrorKind),
+}
+
+/// What a protocol does: called with what it is told, it says how much of `Received` it has used.
+pub trait Script: FnMut(&Told, &mut Wire<'_>, &mut Context<'_>) -> io::Result<usize> {}
+impl<T: FnMut(&Told, &mut Wire<'_>, &mut Context<'_>) -> io::Result<usize>> Script for T {}
+
+/// A protocol that does what its script says, and tells what it was told.
+pub struct Scripted<F> {
+    script: F,
+    tell: Sender<Told>,
+}
+
+impl<F: Script> Scripted<F> {
+    pub fn new(script: F, tell: Sender<Told>) -> Self {
+        Scripted { script, tell }
+    }
+
+    fn act(&mut self, told: Told, wire: &mut Wire<'_>, cx: &mut Context<'_>) -> io::Result<usize> {
+        let answer = (self.script)(&told, wire, cx);
+        let _ = self.tell.send(told); // the test may have seen enough
+        answer
+    }
+}
+
+impl<F: Script> Protocol for Scripted<F> {
+    fn opened(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_>) -> io::Result<()> {
+        self.act(Told::Opened, wire, cx).map(drop)
+    }
+
+    fn received(
+        &mut self,
+        wire: &mut Wire<'_>,
+        data: &[u8],
+        cx: &mut Context<'_>,
+    ) -> io::Result<usize> {
+        self.act(Told::Received(data.to_vec()), wire, cx)
+    }
+
+    fn ended(&mut self, wire: &mut Wire<'_>, rest: &[u8], cx: &mut Context<'_>) -> io::Result<()> {
+        self.act(Told::Ended(rest.to_vec()), wire, cx).map(drop)
+    }
+
+    fn drained(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_>) -> io::Result<()> {
+        self.act(Told::Drained, wire, cx).map(drop)
+    }
+
+    fn timed_out(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_>) -> io::Result<()> {
+        self.act(Told::TimedOut, wire, cx).map(drop)
+    }
+
+    fn winding_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_>) -> io::Result<()> {
+        self.act(Told::WindingDown, wire, cx).map(drop)
+    }
+
+    fn closed(&mut self, why: &Closed, _: &mut Context<'_>) {
+        let why = match why {
+            Closed::Finished => Why::Finished,
+            Closed::Aborted => Why::Aborted,
+            Closed::Failed(error) => Why::Failed(error.kind()),
+            other => panic!("{other:?} is new"),
+        };
+        let _ = self.tell.send(Told::Closed(why));
+    }
+}
+
+/// Sends back what comes, and closes when the peer has ended: the defaults.
+pub fn echo(told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>) -> io::Result<usize> {
+    match told {
+        Told::Received(data) => {
+            wire.write(data);
+            Ok(data.len())
+        }
+        Told::Ended(_) | Told::WindingDown => {
+            wire.close();
+            Ok(0)
+        }
+        _ => Ok(0),
+    }
+}
+
+/// A server in a thread of its own, which stops when it is dropped.
+pub struct Server {
+    pub address: Address,
+    pub handle: Handle,
+    pub told: Receiver<Told>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves on any free port. Each connection gets a copy of the script.
+    pub fn new<F: Script + Clone + Send + 'static>(pair: Pair, script: F) -> Self {
+        Server::with(pair, Listener::builder(), |connection| connection, script)
+    }
+
+    /// As `new`, with a listener and connections of one's own choice.
+    pub fn with<F: Script + Clone + Send + 'static>(
+        pair: Pair,
+        listener: ListenerBuilder,
+        set_up: fn(Connection<Scripted<F>>) -> Connection<Scripted<F>>,
+        script: F,
+    ) -> Self {
+        Server::at(pair, &"127.0.0.1:0".parse().unwrap(), listener, set_up, script)
+    }
+
+    pub fn at<F: Script + Clone + Send + 'static>(
+        pair: Pair,
+        address: &Address,
+        listener: ListenerBuilder,
+        set_up: fn(Connection<Scripted<F>>) -> Connection<Scripted<F>>,
+        script: F,
+    ) -> Self {
+        let listener = listener.bind(address).unwrap();
+        let address = listener.local_address().clone();
+        let (tell, told) = mpsc::channel();
+        let (send_handle, handle) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let mut reactor = pair.reactor();
+            send_handle.send(reactor.handle()).unwrap();
+            let accepted = move |stream, cx: &mut Context<'_>| {
+                let protocol = Scripted::new(script.clone(), tell.clone());
+                set_up(Connection::new(protocol)).serve(stream, cx)?;
+                Ok(())
+            };
+            listener.serve(&mut reactor.context(), accepted).unwrap();
+            reactor.run().unwrap();
+            let counters = reactor.counters();
+            assert_eq!((counters.panics, counters.idle), (0, 0), "{counters:?}");
+        });
+        let handle = handle.recv().unwrap();
+        Server { address, handle, told, thread: Some(thread) }
+    }
+
+    pub fn port(&self) -> SocketAddr {
+        let Address::Inet(address) = self.address else { panic!("{} has no port", self.address) };
+        address
+    }
+
+    /// A client that waits, but not for ever.
+    pub fn client(&self) -> TcpStream {
+        let client = TcpStream::connect(self.port()).unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        client.set_write_timeout(Some(LONG)).unwrap();
+        client
+    }
+
+    /// What the protocols are told next.
+    pub fn next(&self) -> Told {
+        self.told.recv_timeout(LONG).expect("nothing was told for a long time")
+    }
+
+    /// What they are told until one of them is closed.
+    pub fn until_closed(&self) -> Vec<Told> {
+        let mut all = Vec::new();
+        while !matches!(all.last(), Some(Told::Closed(_))) {
+            all.push(self.next());
+        }
+        all
+    }
+
+    /// Waits until `count` sources are left, the listener among them.
+    pub fn await_sources(&self, count: usize) {
+        let give_up = Instant::now() + LONG;
+        while self.ask(|cx| cx.len()) != count {
+            assert!(Instant::now() < give_up, "{} sources", self.ask(|cx| cx.len()));
+            std::thread::yield_now();
+        }
+    }
+
+    /// Asks the reactor something.
+    pub fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Context<'_>) -> T + Send + 'static,
+    ) -> T {
+        let (tell, told) = mpsc::channel();
+        self.handle.run(move |cx| tell.send(question(cx)).unwrap()).unwrap();
+        told.recv_timeout(LONG).expect("the loop hangs")
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.ask(|cx| cx.counters())
+    }
+
+    /// Joins the thread, whose loop ends by itself.
+    pub fn join(mut self) {
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.handle.stop();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !std::thread::panicking()
+        {
+            panic!("the server panicked");
+        }
+    }
+}
+
+/// Reads to the end.
+pub fn read_all(mut stream: impl Read) -> Vec<u8> {
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).unwrap();
+    all
+}
+
+/// Sends `data` and reads as many bytes.
+pub fn exchange(mut stream: impl Read + Write, data: &[u8]) -> Vec<u8> {
+    stream.write_all(data).unwrap();
+    read_exactly(stream, data.len())
+}
+
+pub fn read_exactly(mut stream: impl Read, count: usize) -> Vec<u8> {
+    let mut answer = vec![0; count];
+    stream.read_exact(&mut answer).unwrap();
+    answer
+}
+
+/// Numbers which look random and are the same in each run.
+#[derive(Debug, Clone)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+/// Bytes that are known beforehand.
+pub fn known_bytes(seed: u64, length: usize) -> Vec<u8> {
+    let mut dice = Dice(seed);
+    let mut bytes = Vec::with_capacity(length + 4);
+    while bytes.len() < length {
+        bytes.extend_from_slice(&(dice.below(1 << 31) as u32).to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}

@@ -1,0 +1,257 @@
+//! Where a listener listens, and what it does not do to get there. No reactor is involved.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use tripoll::net::{Address, Listener};
+
+fn parse(text: &str) -> Address {
+    text.parse().unwrap()
+}
+
+fn inet(listener: &Listener) -> SocketAddr {
+    match *listener.local_address() {
+        Address::Inet(address) => address,
+        ref other => panic!("{other}"),
+    }
+}
+
+/// A directory that is removed at the end of the test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tripoll-{name}-{}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Directory(path)
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn unix(path: &Path) -> Address {
+    Address::Unix(path.into())
+}
+
+fn kind<T>(result: io::Result<T>) -> io::ErrorKind {
+    result.err().expect("it was to fail").kind()
+}
+
+#[test]
+fn port_0_is_a_free_port_and_its_address_is_told() {
+    let listener = Listener::bind(&parse("127.0.0.1:0")).unwrap();
+    let address = inet(&listener);
+    assert_ne!(address.port(), 0);
+    let client = TcpStream::connect(address).unwrap();
+    let accepted = listener.accept().unwrap();
+    assert_eq!(*accepted.peer(), Address::Inet(client.local_addr().unwrap()));
+    assert_eq!(kind(listener.accept()), io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn an_accepted_socket_does_not_wait_in_either_sense() {
+    let listener = Listener::bind(&parse("127.0.0.1:0")).unwrap();
+    let _client = TcpStream::connect(inet(&listener)).unwrap();
+    let mut accepted = listener.accept().unwrap();
+    assert_eq!(kind(accepted.read(&mut [0])), io::ErrorKind::WouldBlock);
+    let socket = socket2::SockRef::from(&accepted);
+    assert!(socket.tcp_nodelay().unwrap());
+    let flags = rustix::io::fcntl_getfd(&accepted).unwrap();
+    assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+}
+
+#[test]
+fn an_ipv6_address_takes_ipv4_clients_if_asked_to_and_not_by_default() {
+    for v6_only in [None, Some(true), Some(false)] {
+        let builder = Listener::builder();
+        let builder = match v6_only {
+            None => builder,
+            Some(yes) => builder.v6_only(yes),
+        };
+        let listener = builder.bind(&parse("[::]:0")).unwrap();
+        let port = inet(&listener).port();
+        let v4 = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+        assert_eq!(v4.is_ok(), v6_only == Some(false), "{v6_only:?}");
+        drop(v4);
+        TcpStream::connect(("::1", port)).unwrap();
+    }
+}
+
+#[test]
+fn a_server_can_begin_again_while_its_old_connections_are_in_time_wait() {
+    let listener = Listener::bind(&parse("127.0.0.1:0")).unwrap();
+    let address = inet(&listener);
+    let mut client = TcpStream::connect(address).unwrap();
+    drop(listener.accept().unwrap()); // the server's side finishes first
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    drop((client, listener));
+    let refused = Listener::builder().reuse_address(false).bind(&address.into());
+    assert_eq!(kind(refused), io::ErrorKind::AddrInUse);
+    Listener::bind(&address.into()).unwrap();
+}
+
+#[test]
+fn an_address_in_use_is_an_error_that_names_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = Listener::bind(&address.into()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    assert!(error.to_string().contains(&address.to_string()), "{error}");
+}
+
+#[test]
+fn a_port_is_shared_by_those_who_all_ask_to() {
+    let shared = Listener::builder().reuse_port(true);
+    let first = shared.bind(&parse("127.0.0.1:0")).unwrap();
+    let address = inet(&first);
+    let second = shared.bind(&address.into()).unwrap();
+    assert_eq!(kind(Listener::bind(&address.into())), io::ErrorKind::AddrInUse);
+    // The kernel spreads them: a thousand to one that somebody gets none of so many is too often,
+    // so it is asked until both had one.
+    let (mut clients, mut got) = (Vec::new(), [false; 2]);
+    while got != [true; 2] {
+        clients.push(TcpStream::connect(address).unwrap());
+        for (listener, got) in [&first, &second].into_iter().zip(&mut got) {
+            *got |= listener.accept().is_ok();
+        }
+        assert!(clients.len() < 1_000, "all to one");
+    }
+}
+
+#[test]
+fn the_backlog_is_what_the_system_allows() {
+    let limit = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+    let limit: u32 = limit.trim().parse().unwrap();
+    let bind = |backlog| Listener::builder().backlog(backlog).bind(&parse("127.0.0.1:0")).unwrap();
+    assert_eq!(bind(5.min(limit)).backlog(), 5.min(limit));
+    assert_eq!(bind(limit).backlog(), limit);
+    assert_eq!(bind(u32::MAX).backlog(), limit);
+}
+
+#[test]
+fn what_is_no_address_is_said_so() {
+    for text in ["", "localhost", "127.0.0.1", "127.0.0.1:99999", ":::", "[::1]"] {
+        let error = text.parse::<Address>().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(&format!("{text:?}")), "{error}");
+    }
+    for nowhere in [Address::Unnamed, Address::Unix("".into())] {
+        assert_eq!(kind(Listener::bind(&nowhere)), io::ErrorKind::InvalidInput, "{nowhere:?}");
+    }
+}
+
+#[test]
+fn a_unix_socket_has_a_file_which_goes_with_it() {
+    let directory = Directory::new("file");
+    let path = directory.at("socket");
+    let listener = Listener::bind(&unix(&path)).unwrap();
+    assert_eq!(*listener.local_address(), unix(&path));
+    let mut client = UnixStream::connect(&path).unwrap();
+    let mut accepted = listener.accept().unwrap();
+    assert_eq!(*accepted.peer(), Address::Unnamed);
+    accepted.write_all(b"hello").unwrap();
+    client.read_exact(&mut [0; 5]).unwrap();
+    drop(listener);
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_stale_file_is_replaced_on_request_and_not_otherwise() {
+    let directory = Directory::new("stale");
+    let path = directory.at("socket");
+    drop(UnixListener::bind(&path).unwrap()); // leaves its file behind
+    let error = Listener::bind(&unix(&path)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    assert!(fs::symlink_metadata(&path).unwrap().file_type().is_socket(), "it was removed");
+
+    let listener = Listener::builder().replace_stale(true).bind(&unix(&path)).unwrap();
+    UnixStream::connect(&path).unwrap();
+    drop(listener);
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_file_that_is_in_use_or_something_else_is_never_replaced() {
+    let directory = Directory::new("live");
+    let replacing = Listener::builder().replace_stale(true);
+
+    let live = directory.at("live");
+    let listener = UnixListener::bind(&live).unwrap();
+    assert_eq!(kind(replacing.bind(&unix(&live))), io::ErrorKind::AddrInUse);
+    listener.accept().unwrap(); // whoever asked whether it is alive
+    UnixStream::connect(&live).unwrap();
+
+    let plain = directory.at("plain");
+    File::create(&plain).unwrap().write_all(b"precious").unwrap();
+    assert_eq!(kind(replacing.bind(&unix(&plain))), io::ErrorKind::AddrInUse);
+    assert_eq!(fs::read(&plain).unwrap(), b"precious");
+
+    // A link is not followed to something that could be removed.
+    let (gone, link) = (directory.at("gone"), directory.at("link"));
+    drop(UnixListener::bind(&gone).unwrap());
+    std::os::unix::fs::symlink(&gone, &link).unwrap();
+    assert_eq!(kind(replacing.bind(&unix(&link))), io::ErrorKind::AddrInUse);
+    assert!(gone.exists() && fs::symlink_metadata(&link).unwrap().is_symlink());
+}
+
+#[test]
+fn a_live_server_with_a_full_queue_is_alive_and_asking_does_not_wait() {
+    let directory = Directory::new("full");
+    let path = directory.at("socket");
+    let _busy = Listener::builder().backlog(0).bind(&unix(&path)).unwrap();
+    let address = SockAddr::unix(&path).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let client = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None).unwrap();
+        match client.connect(&address) {
+            Ok(()) => waiting.push(client),
+            Err(error) => break assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+        }
+    }
+    let (tell, told) = std::sync::mpsc::channel();
+    let second = unix(&path);
+    std::thread::spawn(move || {
+        tell.send(kind(Listener::builder().replace_stale(true).bind(&second))).unwrap();
+    });
+    let long = std::time::Duration::from_secs(10);
+    assert_eq!(told.recv_timeout(long).expect("it waits"), io::ErrorKind::AddrInUse);
+    assert!(path.exists());
+}
+
+#[test]
+fn the_file_of_a_successor_is_left_alone() {
+    let directory = Directory::new("successor");
+    let path = directory.at("socket");
+    let old = Listener::bind(&unix(&path)).unwrap();
+    let moved = directory.at("moved");
+    fs::rename(&path, &moved).unwrap(); // its inode stays in use, and is not given to the next
+    let new = Listener::bind(&unix(&path)).unwrap();
+    drop(old);
+    UnixStream::connect(&path).unwrap();
+    drop(new);
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_path_that_is_too_long_is_refused_and_named() {
+    let directory = Directory::new("long");
+    let path = directory.at(&"x".repeat(108));
+    let error = Listener::bind(&unix(&path)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0);
+}

@@ -31,8 +31,9 @@ impl<R: Request> BaseServer<R> {
         self.watch(&mut reactor.context(), self.config().requests_per_turn, None)?;
         while !self.serving.is_stopping() {
             let deadline = Instant::now().checked_add(poll_interval);
+            let taken = self.serving.taken();
             reactor.turn(deadline.map_or(Deadline::Never, Deadline::At))?;
-            if self.serving.is_stopping() {
+            if self.serving.is_stopping() && self.serving.taken() == taken {
                 break;
             }
             if reactor.is_empty() {

@@ -31,7 +31,7 @@ where
 {
     let log = Log::new();
     let config = Config { timeout: Some(Duration::from_millis(1)), ..config };
-    let hooks = Noting { log: Arc::clone(&log), case };
+    let hooks = Noting::new(&log, case, false);
     let for_handler = Arc::clone(&log);
     let server: Server<Tcp, C> = Server::builder(ANY)
         .config(config)
@@ -72,7 +72,11 @@ fn the_order_is_pythons_whatever_the_kernel_is_asked() {
                 let pooled = sequence::<Pooled, _, _>(case, config.clone(), |handler| handler);
                 assert_eq!(pooled, python(case, "ThreadingMixIn"), "{context}");
                 let in_loop = sequence::<InReactor, _, _>(case, config, NotingInLoop);
-                assert_eq!(without_service(in_loop), without_service(python(case, "none")), "{context}");
+                assert_eq!(
+                    without_service(in_loop),
+                    without_service(python(case, "none")),
+                    "{context}"
+                );
             }
         }
     }
@@ -107,8 +111,8 @@ fn server_bind_may_bind_elsewhere_and_refuse() {
         }
     }
     let server = hello(Elsewhere);
-    let size = server
-        .with_socket(|socket| rustix::net::sockopt::socket_recv_buffer_size(socket).unwrap());
+    let size =
+        server.with_socket(|socket| rustix::net::sockopt::socket_recv_buffer_size(socket).unwrap());
     assert_eq!(size, Some(40_000)); // Linux doubles it
 
     struct Never;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Weak};
 
 use socket2::{Socket, Type};
@@ -109,6 +109,10 @@ pub trait Request: Clone + Send + Sync + fmt::Debug + 'static {
     #[doc(hidden)]
     fn upgrade(weak: &Self::Weak) -> Option<Self>;
 
+    /// The descriptor that whoever handles the request needs.
+    #[doc(hidden)]
+    fn descriptor(&self) -> RawFd;
+
     /// Finishes our side, as far as there is one.
     #[doc(hidden)]
     fn shutdown(&self) {}
@@ -131,6 +135,10 @@ impl Request for Arc<Stream> {
         weak.upgrade()
     }
 
+    fn descriptor(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+
     fn shutdown(&self) {
         // The client may be gone.
         let _ = Stream::shutdown(self, Shutdown::Write);
@@ -144,6 +152,10 @@ impl Request for Arc<Stream> {
 impl Request for Datagram {
     type Endpoint = DatagramSocket;
     type Weak = ();
+
+    fn descriptor(&self) -> RawFd {
+        self.socket.as_fd().as_raw_fd()
+    }
 
     fn downgrade(&self) -> Option<(usize, ())> {
         None

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -31,6 +32,34 @@ pub fn connect(address: &Address) -> TcpStream {
     let client = TcpStream::connect(address).unwrap();
     client.set_read_timeout(Some(LONG)).unwrap();
     client
+}
+
+/// Connects so many clients one after the other. Fails if one of them had to knock twice: the kernel
+/// does that after a second.
+pub fn connect_all(address: &Address, count: usize) -> Vec<TcpStream> {
+    let knocked_again = retransmitted_syns();
+    let mut slowest = Duration::ZERO;
+    let clients = (0..count)
+        .map(|_| {
+            let begin = Instant::now();
+            let client = connect(address);
+            slowest = slowest.max(begin.elapsed());
+            client
+        })
+        .collect();
+    // Others on this machine knock too; and a busy machine is slow. Not both at once.
+    let is_slow = slowest >= Duration::from_secs(1);
+    assert!(!is_slow || retransmitted_syns() == knocked_again, "a client waited for {slowest:?}");
+    clients
+}
+
+/// How often this machine has sent a SYN again.
+fn retransmitted_syns() -> u64 {
+    let text = fs::read_to_string("/proc/net/netstat").unwrap();
+    let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
+    let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
+    let place = names.split(' ').position(|name| name == "TCPSynRetrans").unwrap();
+    values.split(' ').nth(place).unwrap().parse().unwrap()
 }
 
 /// Sends a question, finishes, and reads the answer to its end.
@@ -187,8 +216,17 @@ pub fn python(case: Case, mixin: &str) -> Vec<String> {
 
 /// Hooks that write down that they are called, and fail as the case has it.
 pub struct Noting {
-    pub log: Arc<Log>,
-    pub case: Case,
+    log: Arc<Log>,
+    case: Case,
+    /// Whether the server is to end after the first request, and whether that has come.
+    once: bool,
+    has_come: AtomicBool,
+}
+
+impl Noting {
+    pub fn new(log: &Arc<Log>, case: Case, once: bool) -> Self {
+        Noting { log: Arc::clone(log), case, once, has_come: AtomicBool::new(false) }
+    }
 }
 
 type Base = BaseServer<Arc<Stream>>;
@@ -214,6 +252,7 @@ impl Hooks<Arc<Stream>> for Noting {
         // Python does not ask when there is none.
         if !matches!(&request, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
             self.log.note("get_request");
+            self.has_come.store(true, Ordering::Relaxed);
         }
         let request = request?;
         match self.case {
@@ -227,12 +266,7 @@ impl Hooks<Arc<Stream>> for Noting {
         self.case != Case::VerifyRefuses && server.verify_request(request, address)
     }
 
-    fn process_request(
-        &self,
-        server: &Base,
-        request: &Arc<Stream>,
-        address: &Address,
-    ) -> Outcome {
+    fn process_request(&self, server: &Base, request: &Arc<Stream>, address: &Address) -> Outcome {
         self.log.note("process_request");
         server.process_request(request, address)
     }
@@ -270,6 +304,9 @@ impl Hooks<Arc<Stream>> for Noting {
     fn service_actions(&self, server: &Base) {
         self.log.note("service_actions");
         server.service_actions();
+        if self.once && self.has_come.load(Ordering::Relaxed) {
+            server.request_shutdown();
+        }
     }
 }
 

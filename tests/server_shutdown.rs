@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use socketserver::*;
 use tripoll::server::{
     Builder, Concurrency, Config, Exchange, Exit, LoopExchange, Outcome, Pooled, PooledTcpServer,
-    ReactorTcpServer, Server, Tcp, TcpServer, Threading, ThreadingTcpServer,
+    ReactorTcpServer, Server, Takes, Tcp, TcpServer, Threading, ThreadingTcpServer,
 };
 use tripoll::{Backend, Reactor, Trigger};
 
@@ -199,10 +199,7 @@ fn a_close_ends_the_serving_and_may_come_twice() {
 
 #[test]
 fn a_close_waits_for_those_who_work_if_it_is_to() {
-    fn close_while_working<C: Concurrency>(builder: Builder<Tcp, C>, waits: bool)
-    where
-        C: tripoll::server::Takes<Exchange>,
-    {
+    fn close_while_working<C: Takes<Exchange>>(builder: Builder<Tcp, C>, waits: bool) {
         let go = Arc::new(Barrier::new(2));
         let (done, is_done) = mpsc::channel();
         let go_on = Arc::clone(&go);

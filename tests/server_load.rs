@@ -7,21 +7,23 @@ mod socketserver;
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socketserver::*;
+use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    Exchange, InReactor, Inline, Kind, LoopExchange, Outcome, Pooled, RequestHandler, Server,
-    StreamExchange, Takes, Tcp, Threading, ThreadingTcpServer, WhenFull,
+    BaseServer, Error, Exchange, Hooks, InReactor, Inline, Kind, LoopExchange, Outcome, Pooled,
+    RequestHandler, Server, StreamExchange, Takes, Tcp, Threading, ThreadingTcpServer, WhenFull,
 };
 
 /// A thousand requests, and what was left of them.
 fn burst<C, X>(concurrency: C)
 where
     C: Default + Takes<X>,
-    X: Kind<Request = Arc<tripoll::net::Stream>>,
+    X: Kind<Request = Arc<Stream>>,
     Line: RequestHandler<X>,
 {
     let before = (threads(), descriptors());
@@ -73,6 +75,7 @@ fn a_burst_of_a_thousand_and_a_process_short_of_everything() {
     bounded_threads();
     a_full_pool_sheds();
     out_of_descriptors();
+    out_of_threads();
 }
 
 /// However many there were, none is left while the server goes on serving.
@@ -193,6 +196,55 @@ fn out_of_descriptors() {
             threads.insert(id);
         }
         assert_eq!(threads.len(), 3);
+    });
+}
+
+/// When there can be no more threads, a request is told so and closed, and the server goes on.
+fn out_of_threads() {
+    struct Count(Arc<AtomicUsize>);
+    impl Hooks<Arc<Stream>> for Count {
+        fn handle_error(
+            &self,
+            _: &BaseServer<Arc<Stream>>,
+            _: &Arc<Stream>,
+            _: &Address,
+            error: &Error,
+        ) {
+            let error = error.downcast_ref::<std::io::Error>().expect("what the system says");
+            assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock); // EAGAIN: no thread now
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let refused = Arc::default();
+    let server = ThreadingTcpServer::builder(ANY)
+        .hooks(Count(Arc::clone(&refused)))
+        .build_fn(|exchange: &mut Exchange| {
+            exchange.request.recv(1)?;
+            who(exchange)
+        })
+        .unwrap();
+    let address = server.server_address();
+    while_serving(&server, || {
+        ask(&address, b"");
+        // Room for the memory of a few more threads, and no more.
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+        let before = getrlimit(Resource::As);
+        let tight = Rlimit { current: Some(pages * 4_096 + (16 << 20)), ..before.clone() };
+        setrlimit(Resource::As, tight).unwrap();
+        let clients: Vec<_> = (0..100).map(|_| connect(&address)).collect();
+        await_that("a refusal", || refused.load(Ordering::Relaxed) > 0);
+        for client in &clients {
+            let _ = client.shutdown(Shutdown::Write);
+        }
+        let answered = clients.iter().filter(|client| {
+            let mut client = *client;
+            client.read(&mut [0; 100]).is_ok_and(|count| count > 0)
+        });
+        let answered = answered.count();
+        setrlimit(Resource::As, before).unwrap();
+        assert_eq!(answered, 100 - refused.load(Ordering::Relaxed));
+        assert!(!ask(&address, b"").is_empty());
     });
 }
 

@@ -1,7 +1,7 @@
 //! The server as its hooks and handlers see it.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
@@ -253,7 +253,8 @@ impl<R: Request> BaseServer<R> {
             message.push_str(&format!("\nbecause: {error}"));
             cause = error.source();
         }
-        eprintln!("{message}\n{line}");
+        // Who has no stderr has nobody to tell.
+        let _ = writeln!(io::stderr(), "{message}\n{line}");
     }
 
     /// What the concurrency has to do: a forking server collects its children.

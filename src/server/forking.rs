@@ -169,6 +169,10 @@ impl<R: Request> Strategy<R> for Children {
         }
     }
 
+    fn resume(&self) {
+        *lock(&self.newest) = self.all();
+    }
+
     /// Has the loop reap each child when it ends.
     fn errands(&self) -> Vec<Errand<R>> {
         let newest = std::mem::take(&mut *lock(&self.newest));

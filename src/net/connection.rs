@@ -455,6 +455,18 @@ where
         self.go_on(stream, cx)
     }
 
+    fn notified(
+        &mut self,
+        source: &mut Source<'_, F>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        let stream = &mut Loan::of(source);
+        if self.link.is_open() {
+            self.call(stream, cx, |protocol, wire, cx| protocol.notified(wire, cx));
+        }
+        self.go_on(stream, cx)
+    }
+
     fn winding_down(
         &mut self,
         source: &mut Source<'_, F>,

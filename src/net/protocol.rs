@@ -77,6 +77,17 @@ pub trait Protocol<S = ()> {
         Err(io::ErrorKind::TimedOut.into())
     }
 
+    /// Somebody has [notified](Context::notify) this connection: there is something for it in the
+    /// state. The way to write to a connection from outside its own callbacks.
+    ///
+    /// # Errors
+    ///
+    /// Any error closes the connection. By default nothing is done.
+    fn notified(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        let _ = (wire, cx);
+        Ok(())
+    }
+
     /// The reactor is [winding down](Context::wind_down).
     ///
     /// # Errors

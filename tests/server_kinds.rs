@@ -399,6 +399,22 @@ fn in_the_loop_input_comes_in_pieces_and_timeouts_are_calls() {
 
 #[test]
 fn everybody_who_is_connected_can_be_told() {
+    struct Tell;
+    impl RequestHandler<LoopExchange> for Tell {
+        fn setup(&mut self, exchange: &mut LoopExchange) -> Outcome {
+            exchange.sendall(b"welcome\n");
+            Ok(())
+        }
+        fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+            let data = exchange.recv(100);
+            for (other, _) in exchange.server.connections() {
+                exchange.server.sendall(&other, &data)?;
+            }
+            Ok(())
+        }
+    }
+    tell_everybody(&ReactorTcpServer::new(ANY, || Tell).unwrap());
+
     let server = ThreadingTcpServer::from_fn(ANY, |exchange: &mut Exchange| {
         exchange.request.sendall(b"welcome\n")?;
         while let Ok(data) = exchange.request.recv(100) {
@@ -406,13 +422,17 @@ fn everybody_who_is_connected_can_be_told() {
                 break;
             }
             for (other, _) in exchange.server.connections() {
-                other.sendall(&data)?;
+                exchange.server.sendall(&other, &data)?;
             }
         }
         Ok(())
     })
     .unwrap();
-    while_serving(&server, || {
+    tell_everybody(&server);
+}
+
+fn tell_everybody<C: Concurrency>(server: &Server<Tcp, C>) {
+    while_serving(server, || {
         let clients: Vec<_> = (0..3)
             .map(|_| {
                 let mut client = connect(&server.server_address());

@@ -230,7 +230,7 @@ fn out_of_threads() {
         let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
         let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
         let before = getrlimit(Resource::As);
-        let tight = Rlimit { current: Some(pages * 4_096 + (16 << 20)), ..before.clone() };
+        let tight = Rlimit { current: Some(pages * 4_096 + (16 << 20)), ..before };
         setrlimit(Resource::As, tight).unwrap();
         let clients: Vec<_> = (0..100).map(|_| connect(&address)).collect();
         await_that("a refusal", || refused.load(Ordering::Relaxed) > 0);

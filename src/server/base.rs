@@ -30,7 +30,7 @@ pub struct BaseServer<R: Request> {
     pub(super) hooks: Box<dyn Hooks<R>>,
     pub(super) strategy: Box<dyn Strategy<R>>,
     pub(super) serving: Serving,
-    live: Live<R>,
+    pub(super) live: Live<R>,
 }
 
 /// What has become of the server's socket.
@@ -125,8 +125,8 @@ impl<R: Request> BaseServer<R> {
         drop(phase);
     }
 
-    /// The connections that are being handled now, those in children excepted: to tell them all
-    /// something, say. What is written to one while its handler writes too, comes before or after.
+    /// The connections that are being handled now, those in children excepted: to [tell them
+    /// all](Self::sendall) something, say.
     pub fn connections(&self) -> Vec<(R, Address)> {
         self.live.list()
     }

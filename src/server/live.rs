@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::mailbox::Mailbox;
 use super::transport::Request;
 use crate::net::Address;
 
@@ -18,9 +19,17 @@ pub(super) struct Live<R: Request> {
 
 #[derive(Debug)]
 struct Connections<R: Request> {
-    known: HashMap<usize, (R::Weak, Address)>,
+    known: HashMap<usize, Known<R>>,
     /// How many there may be before those who left without a word are forgotten.
     prune_at: usize,
+}
+
+#[derive(Debug)]
+struct Known<R: Request> {
+    request: R::Weak,
+    address: Address,
+    /// For a client that is kept in the loop.
+    mailbox: Option<Arc<Mailbox>>,
 }
 
 impl<R: Request> Live<R> {
@@ -45,10 +54,26 @@ impl<R: Request> Live<R> {
         let Some((key, weak)) = request.downgrade() else { return };
         let mut connections = self.lock();
         if connections.known.len() >= connections.prune_at {
-            connections.known.retain(|_, (weak, _)| R::upgrade(weak).is_some());
+            connections.known.retain(|_, known| R::upgrade(&known.request).is_some());
             connections.prune_at = 64.max(2 * connections.known.len());
         }
-        connections.known.insert(key, (weak, address.clone()));
+        let known = Known { request: weak, address: address.clone(), mailbox: None };
+        connections.known.insert(key, known);
+    }
+
+    pub(super) fn set_mailbox(&self, request: &R, mailbox: Arc<Mailbox>) {
+        let Some((key, _)) = request.downgrade() else { return };
+        if let Some(known) = self.lock().known.get_mut(&key) {
+            known.mailbox = Some(mailbox);
+        }
+    }
+
+    pub(super) fn mailbox(&self, request: &R) -> Option<Arc<Mailbox>> {
+        if self.is_child() {
+            return None;
+        }
+        let (key, _) = request.downgrade()?;
+        self.lock().known.get(&key)?.mailbox.clone()
     }
 
     pub(super) fn leave(&self, request: &R) {
@@ -66,6 +91,8 @@ impl<R: Request> Live<R> {
         }
         let connections = self.lock();
         let known = connections.known.values();
-        known.filter_map(|(weak, address)| Some((R::upgrade(weak)?, address.clone()))).collect()
+        known
+            .filter_map(|known| Some((R::upgrade(&known.request)?, known.address.clone())))
+            .collect()
     }
 }

@@ -104,7 +104,7 @@
 //! | `rbufsize`, `wbufsize`, `timeout`, `disable_nagle_algorithm` | [`StreamOptions`] | |
 //! | `setup`, `handle`, `finish` | [`RequestHandler`] | what `super().setup()` and `super().finish()` do, is done around them |
 //! | `recv`, `sendall`, `settimeout`, `close` of `request` | [`Stream::recv`](crate::net::Stream::recv) and so on | |
-//! | (a list of those connected) | [`BaseServer::connections`] | |
+//! | (a list of those connected) | [`BaseServer::connections`], [`BaseServer::sendall`] | |
 
 mod base;
 mod concurrency;
@@ -117,6 +117,7 @@ mod hooks;
 mod in_reactor;
 mod inline;
 mod live;
+mod mailbox;
 mod pooled;
 mod serve;
 #[allow(clippy::module_inception)]

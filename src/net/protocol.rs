@@ -99,7 +99,8 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
-    /// The connection is gone: the last call. By default nothing is done.
+    /// The connection is gone: the last call, made exactly once. (When the reactor itself is dropped,
+    /// nobody is called any more.) By default nothing is done.
     fn closed(&mut self, why: &Closed, cx: &mut Context<'_, S>) {
         let _ = (why, cx);
     }
@@ -113,6 +114,8 @@ pub enum Closed {
     Finished,
     /// By [`Wire::abort`].
     Aborted,
+    /// By [`Context::remove`].
+    Removed,
     /// By an error of the connection's, or one that a callback returned.
     Failed(io::Error),
 }

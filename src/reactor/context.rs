@@ -54,10 +54,8 @@ pub(super) enum Ring<S> {
 pub(super) enum Errand<S> {
     /// A source has come: its place is to be filled, and it is to be told.
     Add(Token, Box<dyn Bound<S>>),
-    /// A source has been removed: its place is to be cleared.
-    Clear(Token),
-    /// The same for one that has failed, which is to be told.
-    Fail(Token, io::Error),
+    /// A source has been removed, perhaps for an error: it is to be told, and its place cleared.
+    Remove(Token, Option<io::Error>),
     /// A source is to be told that the reactor is winding down.
     WindDown(Token),
 }
@@ -129,7 +127,7 @@ impl<S: 'static> Context<'_, S> {
     ///
     /// `NotFound` if it is gone already.
     pub fn remove(&mut self, token: Token) -> io::Result<()> {
-        if self.core.remove(token) { Ok(()) } else { Err(gone(token)) }
+        if self.core.remove(token, None) { Ok(()) } else { Err(gone(token)) }
     }
 
     /// What is wanted of a source; `None` if it is gone.
@@ -334,30 +332,17 @@ impl<S> Core<S> {
         }
     }
 
-    /// Forgets a source, which is closed when no handler runs. False if it is gone.
-    pub(super) fn remove(&mut self, token: Token) -> bool {
-        let was_there = self.forget(token);
-        if was_there {
-            self.errands.push_back(Errand::Clear(token));
-        }
-        was_there
-    }
-
-    /// The same because of an error, which it is told before.
-    #[cold]
-    pub(super) fn fail(&mut self, token: Token, error: io::Error) {
-        if self.forget(token) {
-            self.counters.errors += 1;
-            log::debug!(target: "tripoll", "{token:?} ended: {error}");
-            self.errands.push_back(Errand::Fail(token, error));
-        }
-    }
-
-    fn forget(&mut self, token: Token) -> bool {
+    /// Forgets a source, which is told and closed when no handler runs. False if it is gone.
+    pub(super) fn remove(&mut self, token: Token, error: Option<io::Error>) -> bool {
         let Some(entry) = self.registry.remove(token) else { return false };
         if let Some((timer, _)) = entry.deadline {
             self.timers.take(timer);
         }
+        if let Some(error) = &error {
+            self.counters.errors += 1;
+            log::debug!(target: "tripoll", "{token:?} ended: {error}");
+        }
+        self.errands.push_back(Errand::Remove(token, error));
         true
     }
 

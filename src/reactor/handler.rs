@@ -37,8 +37,7 @@ pub trait Handler<F, S = ()> {
     ///
     /// # Errors
     ///
-    /// Any other error ends the source: it is handed to [`failed`](Self::failed), then the source
-    /// is removed and closed.
+    /// Any other error ends the source: it is removed, [told why](Self::removed), and closed.
     fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next>;
 
     /// The source has been added: called once, in the turn in which it came, before anything else.
@@ -96,10 +95,14 @@ pub trait Handler<F, S = ()> {
         Ok(Next::Remove)
     }
 
-    /// The source is being removed because of `error`: the one that a method of this handler
-    /// returned, or made out of its panic, or the kernel's refusal to watch the source any longer.
-    /// The place to tidy up what the state knows of `token`. By default nothing.
-    fn failed(&mut self, token: Token, error: &io::Error, cx: &mut Context<'_, S>) {
+    /// The source has been removed: the last call, and the place to tidy up what the state knows of
+    /// `token`. The source is closed when this returns. By default nothing is done.
+    ///
+    /// `error` is why, if it was for an error: one that a method of this handler returned, or made
+    /// out of its panic, or the kernel's refusal to watch the source any longer. There is none after
+    /// [`Next::Remove`] and [`Context::remove`]. (When the reactor itself is dropped, nobody is
+    /// called any more.)
+    fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
         let _ = (token, error, cx);
     }
 }
@@ -121,7 +124,7 @@ pub(super) trait Bound<S> {
     fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
     fn notified(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
     fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
-    fn failed(&mut self, token: Token, error: &io::Error, cx: &mut Context<'_, S>);
+    fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>);
 }
 
 /// What a handler has answered. An error is put aside in the [`Io`]: the ordinary answer is then one
@@ -170,7 +173,7 @@ impl<F, S, H: Handler<F, S>> Bound<S> for Pair<F, H> {
         answer(self.handler.winding_down(&mut Source::new(&mut self.source, io), cx), io)
     }
 
-    fn failed(&mut self, token: Token, error: &io::Error, cx: &mut Context<'_, S>) {
-        self.handler.failed(token, error, cx);
+    fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
+        self.handler.removed(token, error, cx);
     }
 }

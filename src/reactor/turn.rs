@@ -153,7 +153,7 @@ impl<S: 'static> Reactor<S> {
             |token, error| refused.push((token, error)),
         );
         for (token, error) in refused {
-            core.fail(token, error);
+            core.remove(token, Some(error));
         }
     }
 
@@ -370,12 +370,12 @@ impl<S: 'static> Reactor<S> {
             Answer::Next(Next::Done) => self.turn.io.done(),
             Answer::Next(Next::Disarm) => self.turn.io.disarm(),
             Answer::Next(Next::Remove) => {
-                self.core.remove(token);
+                self.core.remove(token, None);
             }
             Answer::Failed => {
                 let error = self.turn.io.error.take();
                 if let Some(error) = error.filter(|error| !is_no_error(error)) {
-                    self.core.fail(token, error);
+                    self.core.remove(token, Some(error));
                 }
             }
         }
@@ -403,10 +403,9 @@ impl<S: 'static> Reactor<S> {
                     self.handlers[index] = Some(bound);
                     self.call_unasked(token, |bound, io, cx| bound.added(io, cx));
                 }
-                Errand::Clear(token) => self.handlers[token.index() as usize] = None,
-                Errand::Fail(token, error) => {
+                Errand::Remove(token, error) => {
                     if let Some(mut bound) = self.handlers[token.index() as usize].take() {
-                        bound.failed(token, &error, &mut self.context());
+                        bound.removed(token, error.as_ref(), &mut self.context());
                     }
                 }
                 Errand::WindDown(token) => {
@@ -429,7 +428,7 @@ impl<S: 'static> Reactor<S> {
         let message = format!("panicked: {said}");
         log::error!(target: "tripoll", "{message}");
         if std::mem::take(&mut self.turn.is_in_handler) {
-            self.core.fail(self.turn.io.token, io::Error::other(message));
+            self.core.remove(self.turn.io.token, Some(io::Error::other(message)));
         }
     }
 

@@ -11,7 +11,7 @@ use server::{Server, on_every_backend, reset};
 #[test]
 fn everybody_hears_the_others_and_not_oneself() {
     on_every_backend(|backend, trigger| {
-        let mut server = Server::start("chat", backend, trigger);
+        let mut server = Server::start("broadcast", backend, trigger);
         let mut guests: Vec<_> = (0..10).map(|_| server.connect()).collect();
         let mut ears: Vec<_> =
             guests.iter().map(|guest| BufReader::new(guest.try_clone().unwrap())).collect();

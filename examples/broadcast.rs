@@ -1,6 +1,6 @@
 //! What one says, all the others hear: connections that reach each other.
 //!
-//! Run: `cargo run --example chat -- --listen 127.0.0.1:7001`, then, in two terminals or more,
+//! Run: `cargo run --example broadcast -- --listen 127.0.0.1:7001`, then, in two terminals or more,
 //! `cargo run --example client -- chat --connect 127.0.0.1:7001`.
 //!
 //! What the connections share is the reactor's state, a plain `&mut Room`: no `Rc`, no `RefCell`,

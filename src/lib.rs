@@ -6,7 +6,9 @@
 //!
 //! | rung | module | what it knows |
 //! |---|---|---|
+//! | 6 | [`server`] | Python's `socketserver`: transport × concurrency × handler |
 //! | 5 | [`net`] | ready-made sources and handlers: a listener that survives, a connection that loses nothing |
+//! | 4 | [`pool`] | worker threads for what blocks |
 //! | 3 | [`reactor`] | **who must be told**: handlers, timers and wakers, the same on every backend and trigger |
 //! | 2 | [`selector`] | **which are ready**: one trait; select, poll, epoll and mio behind it |
 //! | 1 | [`sys`] | the system calls themselves, and all of the crate's `unsafe` |
@@ -21,8 +23,10 @@
 //! `mio` (on by default) adds [`selector::MioSelector`].
 
 pub mod net;
+pub mod pool;
 pub mod reactor;
 pub mod selector;
+pub mod server;
 pub mod sys;
 
 pub use reactor::{Context, Handle, Handler, Next, Reactor, Source};

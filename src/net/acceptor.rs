@@ -1,4 +1,4 @@
-//! What a listener does in a reactor: the one accept loop of the crate.
+//! What a listening source does in a reactor: the one accept loop of the crate.
 //!
 //! `accept(2)` fails in three ways, and only one of them concerns the listener.
 //!
@@ -16,14 +16,34 @@ use std::fs::File;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::gate::Gate;
-use super::{Listener, Stream};
-use crate::{Context, Handler, Interest, Next, Source};
+use crate::{Context, Handler, Interest, Next, Source, Token};
 
-/// The handler of a [`Listener`].
-pub(super) struct Acceptor<A> {
-    accepted: A,
-    gate: Option<Gate>,
+/// Who comes in through a source of type `F`, and what becomes of them. The accept loop is the same
+/// for all doors.
+pub(crate) trait Door<F, S> {
+    /// One who came in.
+    type Guest;
+
+    /// Whether one more may come in: asked *before* accepting, so that who is over a limit stays in
+    /// the kernel's queue. Who says no sees to it that the source is armed again.
+    fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool;
+
+    /// The next who waits.
+    fn accept(&mut self, listener: &F) -> io::Result<Self::Guest>;
+
+    /// Sees to a guest, and says what becomes of the listener.
+    fn let_in(&mut self, guest: Self::Guest, listener: Token, cx: &mut Context<'_, S>) -> Next;
+
+    /// Nothing more is to come in: answers whoever waits by closing. `F` may have no queue.
+    fn turn_away(&mut self, listener: &F);
+
+    /// What the log calls the listener.
+    fn name(&self, listener: &F) -> String;
+}
+
+/// The handler of a listening source.
+pub(crate) struct Acceptor<D> {
+    door: D,
     per_turn: u32,
     reserve: Option<File>,
     shortage: Option<Shortage>,
@@ -42,97 +62,73 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long who waits is left waiting before it is turned away.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-impl<A> Acceptor<A> {
-    pub(super) fn new(most: Option<usize>, per_turn: u32, accepted: A) -> io::Result<Self> {
-        Ok(Acceptor {
-            accepted,
-            gate: most.map(Gate::new),
-            per_turn,
-            reserve: Some(open_reserve()?),
-            shortage: None,
-        })
+impl<D> Acceptor<D> {
+    pub(crate) fn new(per_turn: u32, door: D) -> io::Result<Self> {
+        Ok(Acceptor { door, per_turn, reserve: Some(open_reserve()?), shortage: None })
     }
 
     /// Pauses, and in a long shortage turns away who waits.
-    fn pause<S: 'static>(
+    fn pause<F, S: 'static>(
         &mut self,
         error: &io::Error,
-        listener: &mut Source<'_, Listener>,
+        listener: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
-    ) -> io::Result<Next> {
+    ) -> io::Result<Next>
+    where
+        D: Door<F, S>,
+    {
         let now = Instant::now();
-        let address = listener.get_ref().local_address();
+        let name = self.door.name(listener.get_ref());
         let shortage = self.shortage.get_or_insert_with(|| {
-            log::warn!(target: "tripoll", "{address}: accepting pauses: {error}");
+            log::warn!(target: "tripoll", "{name}: accepting pauses: {error}");
             Shortage { since: now, pause: FIRST_PAUSE }
         });
         let pause = shortage.pause;
         shortage.pause = (pause * 2).min(LONGEST_PAUSE);
         if now.duration_since(shortage.since) >= PATIENCE {
-            self.turn_away(listener.get_ref());
+            // In the room that the reserve gives up.
+            self.reserve = None;
+            self.door.turn_away(listener.get_ref());
+            // Another thread may have been quicker. Then there is nothing to give up until there is.
+            self.reserve = open_reserve().ok();
         }
         listener.set_interest(Interest::NONE);
         cx.set_deadline(listener.token(), Some(now + pause))?;
         Ok(Next::Keep)
     }
-
-    /// Accepts and closes, in the room that the reserve gives up.
-    fn turn_away(&mut self, listener: &Listener) {
-        self.reserve = None;
-        for _ in 0..listener.backlog() {
-            if listener.accept().is_err() {
-                break;
-            }
-        }
-        // Another thread may have been quicker. Then there is nothing to give up until there is.
-        self.reserve = open_reserve().ok();
-    }
 }
 
-impl<S, A> Handler<Listener, S> for Acceptor<A>
+impl<F, S, D> Handler<F, S> for Acceptor<D>
 where
     S: 'static,
-    A: FnMut(Stream, &mut Context<'_, S>) -> io::Result<()>,
+    D: Door<F, S>,
 {
-    fn ready(
-        &mut self,
-        listener: &mut Source<'_, Listener>,
-        cx: &mut Context<'_, S>,
-    ) -> io::Result<Next> {
+    fn ready(&mut self, listener: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
         for _ in 0..self.per_turn {
-            let permit = match &self.gate {
-                None => None,
-                // Reserved before accepting: who is over the limit stays in the backlog. Whoever
-                // leaves, on whichever thread, arms the listener again.
-                Some(gate) => {
-                    let (handle, token) = (cx.handle(), listener.token());
-                    match gate.enter(move || drop(handle.arm(token))) {
-                        None => return Ok(Next::Disarm),
-                        permit => permit,
-                    }
-                }
-            };
-            match listener.try_io(Interest::READ, |listener| listener.accept()) {
-                Ok(mut stream) => {
+            if !self.door.has_room(listener.token(), cx) {
+                return Ok(Next::Disarm);
+            }
+            match listener.try_io(Interest::READ, |listener| self.door.accept(listener)) {
+                Ok(guest) => {
                     if let Some(shortage) = &mut self.shortage {
                         *shortage = Shortage { since: Instant::now(), pause: FIRST_PAUSE };
                     }
-                    if let Some(permit) = permit {
-                        stream.hold(permit);
-                    }
-                    if let Err(error) = (self.accepted)(stream, cx) {
-                        log::debug!(target: "tripoll", "a new connection ended: {error}");
+                    let next = self.door.let_in(guest, listener.token(), cx);
+                    if next != Next::Keep {
+                        return Ok(next);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     // Linux asks for the descriptor first, so there would have been one.
                     if self.shortage.take().is_some() {
-                        let address = listener.get_ref().local_address();
-                        log::info!(target: "tripoll", "{address}: accepting again");
+                        let name = self.door.name(listener.get_ref());
+                        log::info!(target: "tripoll", "{name}: accepting again");
                     }
                     return Ok(Next::Keep);
                 }
-                Err(error) if concerns_one_client(&error) => {}
+                Err(error) if concerns_one_client(&error) => {
+                    log::debug!(target: "tripoll", "nobody came in: {error}");
+                }
                 Err(error) if is_shortage(&error) => return self.pause(&error, listener, cx),
                 Err(error) => return Err(error),
             }
@@ -143,7 +139,7 @@ where
     /// The pause is over.
     fn timed_out(
         &mut self,
-        listener: &mut Source<'_, Listener>,
+        listener: &mut Source<'_, F>,
         _: &mut Context<'_, S>,
     ) -> io::Result<Next> {
         listener.set_interest(Interest::READ);
@@ -156,24 +152,26 @@ fn open_reserve() -> io::Result<File> {
     File::open("/dev/null")
 }
 
-/// The client is gone, or its network is: `accept(2)` says to treat these as if nothing had come.
+/// The client is gone, or its network is: `accept(2)` says to treat these as if nothing had come. An
+/// error that is not the kernel's is one of a door that looks at its guests.
 fn concerns_one_client(error: &io::Error) -> bool {
+    let Some(code) = error.raw_os_error() else {
+        return error.kind() != io::ErrorKind::WouldBlock;
+    };
     matches!(
-        error.raw_os_error(),
-        Some(
-            libc::ECONNABORTED
-                | libc::EINTR
-                | libc::EPERM
-                | libc::EPROTO
-                | libc::ENETDOWN
-                | libc::ENETUNREACH
-                | libc::EHOSTDOWN
-                | libc::EHOSTUNREACH
-                | libc::ENONET
-                | libc::ENOPROTOOPT
-                | libc::EOPNOTSUPP
-                | libc::ETIMEDOUT
-        )
+        code,
+        libc::ECONNABORTED
+            | libc::EINTR
+            | libc::EPERM
+            | libc::EPROTO
+            | libc::ENETDOWN
+            | libc::ENETUNREACH
+            | libc::EHOSTDOWN
+            | libc::EHOSTUNREACH
+            | libc::ENONET
+            | libc::ENOPROTOOPT
+            | libc::EOPNOTSUPP
+            | libc::ETIMEDOUT
     )
 }
 

@@ -13,10 +13,12 @@
 //! kept to be sent; READ while the connection is open, not paused, and not above its watermark, and
 //! when it is not open any more: a peer that is not done with its question does not read the answer.
 
+use std::borrow::Borrow;
 use std::io::{self, Read};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+use super::loan::Loan;
 use super::outbox::{self, Outbox};
 use super::{Closed, Protocol, Stream, Wire};
 use crate::{Context, Handler, Interest, Next, Source, Token};
@@ -161,7 +163,7 @@ impl<P> Connection<P> {
     /// Calls the protocol.
     fn call<S, T>(
         &mut self,
-        stream: &mut Source<'_, Stream>,
+        stream: &mut Loan<'_>,
         cx: &mut Context<'_, S>,
         call: impl FnOnce(&mut P, &mut Wire<'_>, &mut Context<'_, S>) -> io::Result<T>,
     ) -> Option<T> {
@@ -176,7 +178,7 @@ impl<P> Connection<P> {
     }
 
     /// Reads as long as there is something and it is wanted.
-    fn read<S: 'static>(&mut self, stream: &mut Source<'_, Stream>, cx: &mut Context<'_, S>)
+    fn read<S: 'static>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
@@ -203,7 +205,7 @@ impl<P> Connection<P> {
     }
 
     /// Hands data to the protocol, and keeps what it leaves.
-    fn deliver<S>(&mut self, data: &[u8], stream: &mut Source<'_, Stream>, cx: &mut Context<'_, S>)
+    fn deliver<S>(&mut self, data: &[u8], stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
@@ -221,7 +223,7 @@ impl<P> Connection<P> {
     }
 
     /// Offers what was kept.
-    fn offer_inbox<S>(&mut self, stream: &mut Source<'_, Stream>, cx: &mut Context<'_, S>)
+    fn offer_inbox<S>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
@@ -233,12 +235,7 @@ impl<P> Connection<P> {
 
     /// Offers data as long as some of it is used up, and the protocol may be asked. Returns how much
     /// was used up.
-    fn offer<S>(
-        &mut self,
-        data: &[u8],
-        stream: &mut Source<'_, Stream>,
-        cx: &mut Context<'_, S>,
-    ) -> usize
+    fn offer<S>(&mut self, data: &[u8], stream: &mut Loan<'_>, cx: &mut Context<'_, S>) -> usize
     where
         P: Protocol<S>,
     {
@@ -264,7 +261,7 @@ impl<P> Connection<P> {
     }
 
     /// The peer has finished.
-    fn end<S>(&mut self, stream: &mut Source<'_, Stream>, cx: &mut Context<'_, S>)
+    fn end<S>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
@@ -276,7 +273,7 @@ impl<P> Connection<P> {
     }
 
     /// Writes what is kept.
-    fn flush<S>(&mut self, stream: &mut Source<'_, Stream>, cx: &mut Context<'_, S>)
+    fn flush<S>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
@@ -292,11 +289,7 @@ impl<P> Connection<P> {
 
     /// After whatever has happened: reads if that is wanted (again), and says what comes next, and
     /// what is wanted for it.
-    fn go_on<S>(
-        &mut self,
-        stream: &mut Source<'_, Stream>,
-        cx: &mut Context<'_, S>,
-    ) -> io::Result<Next>
+    fn go_on<S>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>) -> io::Result<Next>
     where
         S: 'static,
         P: Protocol<S>,
@@ -367,7 +360,7 @@ impl Link {
         self.is_paused = paused;
     }
 
-    pub(super) fn write(&mut self, stream: &mut Source<'_, Stream>, data: &[u8]) {
+    pub(super) fn write(&mut self, stream: &mut Loan<'_>, data: &[u8]) {
         if !self.is_open() {
             return;
         }
@@ -388,7 +381,7 @@ impl Link {
     }
 
     /// Writes until the kernel takes no more. Returns what is left.
-    fn write_now<'d>(&mut self, stream: &mut Source<'_, Stream>, data: &'d [u8]) -> &'d [u8] {
+    fn write_now<'d>(&mut self, stream: &mut Loan<'_>, data: &'d [u8]) -> &'d [u8] {
         let (count, result) = outbox::write(stream, data);
         if let Err(error) = result {
             self.fail(error);
@@ -396,7 +389,7 @@ impl Link {
         &data[count..]
     }
 
-    fn flush(&mut self, stream: &mut Source<'_, Stream>) {
+    fn flush(&mut self, stream: &mut Loan<'_>) {
         if let Err(error) = self.outbox.flush(stream) {
             self.fail(error);
         }
@@ -429,30 +422,30 @@ impl Link {
     }
 }
 
-impl<S: 'static, P: Protocol<S>> Handler<Stream, S> for Connection<P> {
-    fn added(
-        &mut self,
-        stream: &mut Source<'_, Stream>,
-        cx: &mut Context<'_, S>,
-    ) -> io::Result<Next> {
+impl<F, S, P> Handler<F, S> for Connection<P>
+where
+    F: Borrow<Stream>,
+    S: 'static,
+    P: Protocol<S>,
+{
+    fn added(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        let stream = &mut Loan::of(source);
         self.call(stream, cx, |protocol, wire, cx| protocol.opened(wire, cx));
         self.go_on(stream, cx)
     }
 
-    fn ready(
-        &mut self,
-        stream: &mut Source<'_, Stream>,
-        cx: &mut Context<'_, S>,
-    ) -> io::Result<Next> {
+    fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        let stream = &mut Loan::of(source);
         self.flush(stream, cx);
         self.go_on(stream, cx)
     }
 
     fn timed_out(
         &mut self,
-        stream: &mut Source<'_, Stream>,
+        source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
+        let stream = &mut Loan::of(source);
         match self.link.phase {
             Phase::Lingering => return Ok(self.finish(Closed::Finished)),
             // Slow is not dead.
@@ -469,9 +462,10 @@ impl<S: 'static, P: Protocol<S>> Handler<Stream, S> for Connection<P> {
 
     fn notified(
         &mut self,
-        stream: &mut Source<'_, Stream>,
+        source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
+        let stream = &mut Loan::of(source);
         if self.link.is_open() {
             self.call(stream, cx, |protocol, wire, cx| protocol.notified(wire, cx));
         }
@@ -480,9 +474,10 @@ impl<S: 'static, P: Protocol<S>> Handler<Stream, S> for Connection<P> {
 
     fn winding_down(
         &mut self,
-        stream: &mut Source<'_, Stream>,
+        source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
+        let stream = &mut Loan::of(source);
         if self.link.is_open() {
             self.call(stream, cx, |protocol, wire, cx| protocol.winding_down(wire, cx));
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Counts those inside. Whoever is inside holds a [`Permit`], and leaves by dropping it, on
 /// whichever thread that happens.
 #[derive(Debug, Clone)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     inside: Arc<Mutex<Inside>>,
 }
 
@@ -19,22 +19,29 @@ struct Inside {
 
 /// The right to be inside.
 #[derive(Debug)]
-pub(super) struct Permit(Gate);
+pub struct Permit(Gate);
 
 impl Gate {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Gate { inside: Arc::new(Mutex::new(Inside { most, count: 0, waiting: None })) }
     }
 
-    /// Enters. When it is full, `call` is what calls when somebody has left: one caller at a time.
-    pub(super) fn enter(&self, call: impl FnOnce() + Send + 'static) -> Option<Permit> {
+    /// Whether one more may enter. When it is full, `call` is what calls when somebody has left: one
+    /// caller at a time.
+    pub(crate) fn has_room(&self, call: impl FnOnce() + Send + 'static) -> bool {
         let mut inside = self.lock();
-        if inside.count == inside.most {
+        let has_room = inside.count < inside.most;
+        if !has_room {
             inside.waiting = Some(Box::new(call));
-            return None;
         }
-        inside.count += 1;
-        Some(Permit(self.clone()))
+        has_room
+    }
+
+    /// Enters. Who respects the limit has [asked](Self::has_room) before; only the loop lets in, so
+    /// that there is room still.
+    pub(crate) fn enter(&self) -> Permit {
+        self.lock().count += 1;
+        Permit(self.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {

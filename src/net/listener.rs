@@ -3,14 +3,14 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
 
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Socket, Type};
 
-use super::acceptor::Acceptor;
+use super::acceptor::{Acceptor, Door};
+use super::binding::{Binding, SocketFile};
+use super::gate::Gate;
 use super::{Address, Stream};
-use crate::{Context, Interest, Token, sys};
+use crate::{Context, Interest, Next, Token, sys};
 
 /// A socket that listens, TCP or Unix. Dropped, it closes, and removes its file if it is a Unix
 /// socket's and still its own.
@@ -21,17 +21,14 @@ pub struct Listener {
     backlog: u32,
     most: Option<usize>,
     per_turn: u32,
-    file: Option<(u64, u64)>,
+    file: Option<SocketFile>,
 }
 
 /// How a [`Listener`] is to listen.
 #[derive(Debug, Clone)]
 pub struct ListenerBuilder {
     backlog: u32,
-    reuse_address: bool,
-    reuse_port: bool,
-    v6_only: bool,
-    replace_stale: bool,
+    binding: Binding,
     most: Option<usize>,
     per_turn: u32,
 }
@@ -50,12 +47,14 @@ impl Listener {
     pub fn builder() -> ListenerBuilder {
         ListenerBuilder {
             backlog: 1_024,
-            reuse_address: true,
-            reuse_port: false,
-            v6_only: true,
-            replace_stale: false,
+            binding: Binding {
+                reuse_address: true,
+                reuse_port: false,
+                v6_only: true,
+                replace_stale: false,
+            },
             most: None,
-            per_turn: 32,
+            per_turn: ACCEPTS_PER_TURN,
         }
     }
 
@@ -82,7 +81,8 @@ impl Listener {
         cx: &mut Context<'_, S>,
         accepted: impl FnMut(Stream, &mut Context<'_, S>) -> io::Result<()> + 'static,
     ) -> io::Result<Token> {
-        let acceptor = Acceptor::new(self.most, self.per_turn, accepted)?;
+        let door = Guests { accepted, gate: self.most.map(Gate::new) };
+        let acceptor = Acceptor::new(self.per_turn, door)?;
         Ok(cx.add(self, Interest::READ, acceptor)?)
     }
 
@@ -102,8 +102,95 @@ impl Listener {
     ///
     /// `WouldBlock` when none waits and the listener does not either, and all that `accept(2)` lists.
     pub fn accept(&self) -> io::Result<Stream> {
-        let (socket, peer) = sys::accept(self.as_fd())?;
+        let (socket, peer) = sys::accept(self.as_fd(), libc::SOCK_NONBLOCK)?;
         Ok(Stream::accepted(socket, &peer))
+    }
+
+    /// The next connection that waits, blocking, and as the system makes it: without `TCP_NODELAY`.
+    pub(crate) fn accept_plain(&self) -> io::Result<Stream> {
+        let (socket, peer) = sys::accept(self.as_fd(), 0)?;
+        Ok(Stream::plain(socket, &peer))
+    }
+
+    /// Listens on a socket that is bound. Its file, if it has one, is removed in the end.
+    pub(crate) fn listen(socket: Socket, backlog: u32) -> io::Result<Self> {
+        let address = Address::of(&socket.local_addr()?);
+        let limit = system_backlog();
+        if limit < backlog {
+            log::info!(target: "tripoll", "{address}: the system's backlog is {limit}, not {backlog}");
+        }
+        let backlog = backlog.min(limit);
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        Ok(Listener {
+            file: SocketFile::of(&address),
+            address,
+            socket,
+            backlog,
+            most: None,
+            per_turn: ACCEPTS_PER_TURN,
+        })
+    }
+
+    /// Leaves the file of a Unix socket where it is.
+    pub(crate) fn keep_file(&mut self) {
+        if let Some(file) = self.file.take() {
+            file.keep();
+        }
+    }
+
+    /// Accepts and closes whoever waits now.
+    pub(crate) fn turn_away(&self) {
+        for _ in 0..self.backlog {
+            if self.accept().is_err() {
+                break;
+            }
+        }
+    }
+}
+
+/// How many connections are accepted in one turn, if not said.
+const ACCEPTS_PER_TURN: u32 = 32;
+
+/// The door of a listener whose connections are handed to `accepted`.
+struct Guests<A> {
+    accepted: A,
+    gate: Option<Gate>,
+}
+
+impl<S, A> Door<Listener, S> for Guests<A>
+where
+    S: 'static,
+    A: FnMut(Stream, &mut Context<'_, S>) -> io::Result<()>,
+{
+    type Guest = Stream;
+
+    fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool {
+        let Some(gate) = &self.gate else { return true };
+        // Whoever leaves, on whichever thread, arms the listener again.
+        let handle = cx.handle();
+        gate.has_room(move || drop(handle.arm(listener)))
+    }
+
+    fn accept(&mut self, listener: &Listener) -> io::Result<Stream> {
+        listener.accept()
+    }
+
+    fn let_in(&mut self, mut stream: Stream, _: Token, cx: &mut Context<'_, S>) -> Next {
+        if let Some(gate) = &self.gate {
+            stream.hold(gate.enter());
+        }
+        if let Err(error) = (self.accepted)(stream, cx) {
+            log::debug!(target: "tripoll", "a new connection ended: {error}");
+        }
+        Next::Keep
+    }
+
+    fn turn_away(&mut self, listener: &Listener) {
+        listener.turn_away();
+    }
+
+    fn name(&self, listener: &Listener) -> String {
+        listener.address.to_string()
     }
 }
 
@@ -118,28 +205,28 @@ impl ListenerBuilder {
     /// Whether a port may be taken while connections of an earlier listener are in TIME_WAIT
     /// (`SO_REUSEADDR`): yes if not said.
     pub fn reuse_address(mut self, yes: bool) -> Self {
-        self.reuse_address = yes;
+        self.binding.reuse_address = yes;
         self
     }
 
     /// Whether several listeners may share the port, the kernel spreading connections among them
     /// (`SO_REUSEPORT`): no if not said. When one of them is closed, what waits in its queue is lost.
     pub fn reuse_port(mut self, yes: bool) -> Self {
-        self.reuse_port = yes;
+        self.binding.reuse_port = yes;
         self
     }
 
     /// Whether an IPv6 address takes IPv6 clients only (`IPV6_V6ONLY`): yes if not said, whatever
     /// the system's own default is.
     pub fn v6_only(mut self, yes: bool) -> Self {
-        self.v6_only = yes;
+        self.binding.v6_only = yes;
         self
     }
 
     /// Whether the file of a Unix socket that nobody listens on any more may be replaced: no if not
     /// said. Nothing but such a file is ever removed.
     pub fn replace_stale(mut self, yes: bool) -> Self {
-        self.replace_stale = yes;
+        self.binding.replace_stale = yes;
         self
     }
 
@@ -164,71 +251,12 @@ impl ListenerBuilder {
     /// `AddrInUse`, `PermissionDenied` and whatever else `bind(2)` says, with the address in the
     /// message.
     pub fn bind(&self, address: &Address) -> io::Result<Listener> {
-        self.try_bind(address).map_err(|error| {
-            let advice = match (error.kind(), address) {
-                (io::ErrorKind::AddrInUse, Address::Unix(_)) => {
-                    "; if nobody listens there, remove the file, or ask to replace a stale one"
-                }
-                _ => "",
-            };
-            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{advice}"))
-        })
+        let socket = Binding::socket(address, Type::STREAM)?;
+        self.binding.bind(&socket, address)?;
+        let mut listener = Listener::listen(socket, self.backlog)?;
+        (listener.most, listener.per_turn) = (self.most, self.per_turn);
+        Ok(listener)
     }
-
-    fn try_bind(&self, address: &Address) -> io::Result<Listener> {
-        let target = address.to_sock_addr()?;
-        let socket = Socket::new(target.domain(), Type::STREAM.nonblocking().cloexec(), None)?;
-        if let Address::Inet(_) = address {
-            socket.set_reuse_address(self.reuse_address)?;
-            if self.reuse_port {
-                socket.set_reuse_port(true)?;
-            }
-        }
-        if target.domain() == Domain::IPV6 {
-            socket.set_only_v6(self.v6_only)?;
-        }
-        match socket.bind(&target) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && self.replace_stale => {
-                match address {
-                    Address::Unix(path) if is_stale(path)? => fs::remove_file(path)?,
-                    _ => return Err(error),
-                }
-                socket.bind(&target)?;
-            }
-            bound => bound?,
-        }
-        let backlog = self.backlog.min(system_backlog());
-        if backlog < self.backlog {
-            log::info!(target: "tripoll", "{address}: the system's backlog is {backlog}, not {}", self.backlog);
-        }
-        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-        let file = match address {
-            Address::Unix(path) => identity(path),
-            _ => None,
-        };
-        Ok(Listener {
-            address: Address::of(&socket.local_addr()?),
-            socket,
-            backlog,
-            most: self.most,
-            per_turn: self.per_turn,
-            file,
-        })
-    }
-}
-
-/// Whether there is a socket that nobody listens on. Only a refused connection proves that. (It is
-/// tried without waiting: somebody who listens and has a full queue makes it wait for ever.)
-fn is_stale(path: &Path) -> io::Result<bool> {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    let probe = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
-    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    Ok(is_socket && probe.connect(&SockAddr::unix(path)?).is_err_and(refused))
-}
-
-/// Which file this is, whatever it is called.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// The system's limit of waiting connections.
@@ -242,17 +270,5 @@ fn system_backlog() -> u32 {
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        // Only our own file: a successor may have put its own in its place.
-        if let Address::Unix(path) = &self.address
-            && self.file.is_some()
-            && identity(path) == self.file
-        {
-            let _ = fs::remove_file(path);
-        }
     }
 }

@@ -9,6 +9,7 @@
 //! * [`Connection`] drives a [`Protocol`] of yours: it writes at once and keeps what does not fit,
 //!   stops reading from who does not read, delivers the tail before it closes, and owns no buffer
 //!   while it is idle.
+//! * [`DatagramSocket`] takes an empty datagram for what it is, and tells of a cut one.
 //! * [`Utf8Decoder`] makes text of bytes that are cut anywhere.
 //!
 //! A server that answers each line with the line in capitals:
@@ -56,16 +57,23 @@
 
 mod acceptor;
 mod address;
+mod binding;
 mod connection;
+mod datagram;
 mod gate;
 mod listener;
+mod loan;
 mod outbox;
 mod protocol;
 mod stream;
 mod utf8;
 
+pub(crate) use acceptor::{Acceptor, Door};
 pub use address::Address;
+pub(crate) use binding::Binding;
 pub use connection::{Connection, Watermarks};
+pub use datagram::{DatagramSocket, Received};
+pub(crate) use gate::{Gate, Permit};
 pub use listener::{Listener, ListenerBuilder};
 pub use protocol::{Closed, Protocol, Wire};
 pub use stream::Stream;

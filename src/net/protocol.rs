@@ -3,9 +3,10 @@
 use std::fmt;
 use std::io;
 
+use super::Address;
 use super::connection::Link;
-use super::{Address, Stream};
-use crate::{Context, Source, Token};
+use super::loan::Loan;
+use crate::{Context, Token};
 
 /// What is to be said on a connection, in a reactor with state `S`.
 ///
@@ -121,7 +122,7 @@ pub enum Closed {
 
 /// A connection in its protocol's hands.
 pub struct Wire<'a> {
-    pub(super) stream: Source<'a, Stream>,
+    pub(super) stream: Loan<'a>,
     pub(super) link: &'a mut Link,
 }
 

@@ -9,6 +9,7 @@ use socket2::{SockAddr, Socket};
 
 use super::Address;
 use super::gate::Permit;
+use crate::sys;
 
 /// A connected socket, TCP or Unix, as a [`Listener`](super::Listener) accepts it: non-blocking, and
 /// with `TCP_NODELAY` on.
@@ -23,13 +24,17 @@ pub struct Stream {
 
 impl Stream {
     pub(super) fn accepted(socket: Socket, peer: &SockAddr) -> Self {
-        let peer = Address::of(peer);
-        if let Address::Inet(_) = peer {
+        let stream = Stream::plain(socket, peer);
+        if let Address::Inet(_) = stream.peer {
             // Small answers are not to wait for the acknowledgement of those before them. A socket
             // that will not have it is a broken one, and its first read says so.
-            let _ = socket.set_tcp_nodelay(true);
+            let _ = stream.socket.set_tcp_nodelay(true);
         }
-        Stream { socket, peer, permit: None }
+        stream
+    }
+
+    pub(super) fn plain(socket: Socket, peer: &SockAddr) -> Self {
+        Stream { socket, peer: Address::of(peer), permit: None }
     }
 
     pub(super) fn hold(&mut self, permit: Permit) {
@@ -68,9 +73,67 @@ impl Stream {
         self.socket.set_read_timeout(timeout)
     }
 
+    /// Python's `socket.recv`: what has come, at most `size` bytes of it; waits until there is some.
+    /// Empty when the peer has finished.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` when there was nothing within the [timeout](Self::settimeout), and whatever else
+    /// `recv(2)` says. Only for a stream that is [blocking](Self::set_nonblocking).
+    pub fn recv(&self, size: usize) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; size];
+        let count = sys::retry(|| (&self.socket).read(&mut buffer)).map_err(timed_out)?;
+        buffer.truncate(count);
+        Ok(buffer)
+    }
+
+    /// Python's `socket.sendall`: sends all of `data`, and waits where it must.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv). How much was sent is then unknown.
+    pub fn sendall(&self, data: &[u8]) -> io::Result<()> {
+        (&*self).write_all(data).map_err(timed_out)
+    }
+
+    /// Python's `socket.settimeout`: how long each read and each write may wait; `None` for as long
+    /// as it takes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
+    pub fn settimeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.socket.set_read_timeout(timeout)?;
+        self.socket.set_write_timeout(timeout)
+    }
+
+    /// Python's `socket.close`, as the peer sees it: both directions are finished, now. The
+    /// descriptor itself is closed when its owner drops the stream, so that its number cannot become
+    /// somebody else's while anybody uses it. Closing twice is once.
+    pub fn close(&self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// `TCP_NODELAY`, which an accepted stream has on.
+    ///
+    /// # Errors
+    ///
+    /// When the socket is not TCP.
+    pub fn set_nodelay(&self, yes: bool) -> io::Result<()> {
+        self.socket.set_tcp_nodelay(yes)
+    }
+
     /// Makes the close that follows a reset: what is owed to the peer is thrown away.
     pub(super) fn reset_on_close(&self) {
         let _ = self.socket.set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// What a blocking socket calls `WouldBlock` is that its timeout is over.
+fn timed_out(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+        _ => error,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -271,6 +271,11 @@ impl<S: 'static> Context<'_, S> {
     /// Takes the buffer back.
     pub(crate) fn return_scratch(&mut self, scratch: Vec<u8>) {
         self.core.scratch = scratch;
+    }
+
+    /// Every descriptor that this reactor holds, its own and its sources'.
+    pub(crate) fn descriptors(&self) -> Vec<RawFd> {
+        self.core.registry.descriptors().collect()
     }
 
     /// The name of the backend that is asked now.

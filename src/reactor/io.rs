@@ -10,12 +10,12 @@ use crate::{Interest, Readiness, Token};
 /// This is where READY becomes BLOCKED (see the [module's diagram](super)). One such value serves
 /// all calls, one after another: making it costs more than using it.
 #[derive(Debug)]
-pub(super) struct Io {
-    pub(super) token: Token,
+pub(crate) struct Io {
+    pub(crate) token: Token,
     /// What the kernel has said since the handler was last called.
     pub(super) told: Readiness,
     /// The directions that are READY.
-    pub(super) ready: Interest,
+    pub(crate) ready: Interest,
     /// What was wanted when the call began.
     pub(super) wanted: Interest,
     /// What the handler wants since, if it has [said so](Facts::WISHED).

@@ -121,6 +121,7 @@ pub use context::Context;
 pub use counters::Counters;
 pub use handle::Handle;
 pub use handler::{Handler, Next};
+pub(crate) use io::Io;
 pub use probe::{Dispatch, Outcome, Probe};
 pub use reactor::Reactor;
 pub use source::Source;

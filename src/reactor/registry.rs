@@ -223,6 +223,14 @@ impl Registry {
         (entry.generation == token.generation()).then_some(entry)
     }
 
+    /// Every descriptor here: the sources', the reactor's own, and the selector's.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let sources = self.entries.iter().map(|(_, entry)| entry.fd);
+        let own = self.own.iter().map(|&(fd, _)| fd);
+        let selector = self.selector.own_fd().map(|fd| fd.as_raw_fd());
+        sources.chain(own).chain(selector)
+    }
+
     /// All sources.
     pub(super) fn tokens(&self) -> impl Iterator<Item = Token> {
         self.entries.iter().map(|(index, entry)| Token::new(index as u32, entry.generation))

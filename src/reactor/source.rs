@@ -27,13 +27,13 @@ pub struct Source<'a, F> {
 
 impl<'a, F> Source<'a, F> {
     #[inline]
-    pub(super) fn new(file: &'a mut F, io: &'a mut Io) -> Self {
+    pub(crate) fn new(file: &'a mut F, io: &'a mut Io) -> Self {
         Source { file, io }
     }
 
-    /// The same source for a shorter time.
-    pub(crate) fn reborrow(&mut self) -> Source<'_, F> {
-        Source { file: self.file, io: self.io }
+    /// The source itself, and its readiness.
+    pub(crate) fn split(&mut self) -> (&F, &mut Io) {
+        (self.file, self.io)
     }
 
     /// The source's name in the reactor.

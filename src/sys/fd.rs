@@ -82,11 +82,14 @@ pub(crate) fn is_tcp(fd: RawFd) -> bool {
     answer == 0 && protocol == libc::IPPROTO_TCP
 }
 
-/// Accepts one connection, non-blocking and closed on exec from the beginning, with the address of
-/// its peer.
-pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(Socket, SockAddr)> {
+/// Accepts one connection, closed on exec from the beginning, with the address of its peer.
+/// `flags` may be `SOCK_NONBLOCK`.
+pub(crate) fn accept(
+    listener: BorrowedFd<'_>,
+    flags: libc::c_int,
+) -> io::Result<(Socket, SockAddr)> {
     let accept = |address: *mut SockAddrStorage, size: *mut libc::socklen_t| {
-        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let flags = flags | libc::SOCK_CLOEXEC;
         // SAFETY: `address` has room for any address and `size` says how much room that is; both
         // outlive the call.
         let fd =
@@ -97,6 +100,31 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(Socket, SockAddr)>
     // SAFETY: the kernel fills in the address and its size when the call succeeds, and the result
     // is used only then.
     unsafe { SockAddr::try_init(accept) }
+}
+
+/// Receives one datagram. The length is its own, which may be more than the buffer holds.
+pub(crate) fn receive_from(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> io::Result<(usize, SockAddr)> {
+    let receive = |address: *mut SockAddrStorage, size: *mut libc::socklen_t| {
+        // SAFETY: the buffer is as long as said; `address` has room for any address and `size` says
+        // how much room that is; all outlive the call.
+        let length = unsafe {
+            libc::recvfrom(
+                socket.as_raw_fd(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                libc::MSG_TRUNC,
+                address.cast(),
+                size,
+            )
+        };
+        usize::try_from(length).map_err(|_| io::Error::last_os_error())
+    };
+    // SAFETY: the kernel fills in the address and its size when the call succeeds, and the result
+    // is used only then.
+    unsafe { SockAddr::try_init(receive) }
 }
 
 /// mio's own descriptor, which it lends only as a number.

@@ -36,6 +36,7 @@ mod bits;
 mod deadline;
 mod epoll;
 mod fd;
+mod fork;
 mod limits;
 mod poll;
 mod select;
@@ -47,8 +48,11 @@ pub use epoll::{Epoll, EpollEvent, EpollFlags};
 #[cfg(feature = "mio")]
 pub(crate) use fd::of_mio;
 pub(crate) use fd::{
-    about, accept, check_number, check_open, is_bad_descriptor, is_tcp, set_nonblocking,
+    about, accept, check_number, check_open, is_bad_descriptor, is_tcp, receive_from,
+    set_nonblocking,
 };
+pub use fork::DespiteThreads;
+pub(crate) use fork::{Side, check_alone, exit_now, fork, has_ended, kill, let_go, watch_child};
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub(crate) use poll::ppoll;
 pub use poll::{PollFd, PollFlags, poll};

@@ -1,0 +1,286 @@
+//! Worker threads for work that blocks: what a loop must not do itself.
+//!
+//! A [`Pool`] has a fixed number of threads and a queue of fixed length, so that a flood of work is
+//! somebody's problem at once and not everybody's later. What is to happen when the queue is full
+//! is said by the verb:
+//!
+//! | verb | when the queue is full |
+//! |---|---|
+//! | [`submit`](Pool::submit) | **shed**: the job is given back |
+//! | [`submit_or_wait`](Pool::submit_or_wait) | **block** until there is room |
+//! | [`has_room`](Pool::has_room), before there is a job | **pause**: the pool calls when there is room |
+//!
+//! A loop pauses: it stops accepting, and who is not accepted waits in the kernel. What comes of a
+//! job goes back to the loop as a closure, [`submit_for`](Pool::submit_for):
+//!
+//! ```
+//! use tripoll::pool::Pool;
+//! use tripoll::{Context, Reactor};
+//!
+//! let pool = Pool::new(2, 16)?;
+//! let mut reactor = Reactor::builder().build_with(0_u64)?;
+//! let add_up = || (1..=1_000_u64).sum::<u64>(); // on a worker
+//! pool.submit_for(&reactor.handle(), add_up, |sum, cx: &mut Context<u64>| {
+//!     *cx.state = sum.expect("no panic"); // on the loop
+//!     cx.stop();
+//! })?;
+//! reactor.run()?;
+//! assert_eq!(*reactor.state(), 500_500);
+//! pool.drain(std::time::Duration::from_secs(1)).expect("nothing is left to do");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The select + threads model
+//!
+//! A loop accepts, a thread talks. The listener lets in as many as the pool can have, working and
+//! waiting; the others wait in the kernel's queue. Whoever leaves makes room for the next.
+//!
+//! ```
+//! # use std::io::{self, Read, Write};
+//! use tripoll::net::{Listener, Stream};
+//! use tripoll::pool::Pool;
+//! use tripoll::Reactor;
+//!
+//! fn talk(client: &Stream) -> io::Result<()> {
+//!     loop {
+//!         let data = client.recv(1024)?; // waits: it is a thread's
+//!         if data.is_empty() {
+//!             return Ok(());
+//!         }
+//!         client.sendall(&data.to_ascii_uppercase())?;
+//!     }
+//! }
+//!
+//! let pool = Pool::new(8, 64)?;
+//! let mut reactor = Reactor::new()?;
+//! let listener = Listener::builder().max_connections(pool.capacity()).bind(&"127.0.0.1:0".parse()?)?;
+//! # let tripoll::net::Address::Inet(address) = *listener.local_address() else { unreachable!() };
+//! listener.serve(&mut reactor.context(), move |stream, _| {
+//!     stream.set_nonblocking(false)?;
+//!     pool.submit(move || {
+//!         if let Err(error) = talk(&stream) {
+//!             eprintln!("{}: {error}", stream.peer());
+//!         }
+//!     })?;
+//!     Ok(())
+//! })?;
+//! # let handle = reactor.handle();
+//! # let client = std::thread::spawn(move || {
+//! #     let mut client = std::net::TcpStream::connect(address).unwrap();
+//! #     client.write_all(b"hello").unwrap();
+//! #     client.shutdown(std::net::Shutdown::Write).unwrap();
+//! #     let mut answer = String::new();
+//! #     client.read_to_string(&mut answer).unwrap();
+//! #     handle.stop();
+//! #     answer
+//! # });
+//! reactor.run()?;
+//! # assert_eq!(client.join().unwrap(), "HELLO");
+//! # io::Result::Ok(())
+//! ```
+
+mod panicked;
+mod queue;
+
+pub use panicked::Panicked;
+pub(crate) use panicked::guard;
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::{Context, Handle};
+use queue::Queue;
+
+/// A fixed number of worker threads with a queue of fixed length.
+///
+/// A job that panics ends alone; its worker goes on. Dropped, the pool forgets the jobs that wait,
+/// and waits for nobody: whoever wants to wait [drains](Self::drain) it.
+pub struct Pool {
+    queue: Arc<Queue>,
+    workers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Pool {
+    /// A pool of so many workers, at least one, for whom so many jobs may wait.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no more threads to give.
+    pub fn new(workers: usize, queue: usize) -> io::Result<Self> {
+        let workers = workers.max(1);
+        let pool = Pool {
+            queue: Arc::new(Queue::new(workers, queue)),
+            workers: Mutex::new(Vec::with_capacity(workers)),
+        };
+        for number in 0..workers {
+            let queue = Arc::clone(&pool.queue);
+            let worker = thread::Builder::new().name(format!("worker {number}"));
+            let thread = worker.spawn(move || queue.work())?; // those before are stopped by the drop
+            pool.workers().push(thread);
+        }
+        Ok(pool)
+    }
+
+    fn workers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many jobs it can have at once, working and waiting.
+    pub fn capacity(&self) -> usize {
+        self.queue.capacity()
+    }
+
+    /// How many it has now, working and waiting.
+    pub fn jobs(&self) -> usize {
+        self.queue.jobs()
+    }
+
+    /// How many jobs have panicked.
+    pub fn panics(&self) -> u64 {
+        self.queue.panics()
+    }
+
+    /// Has `job` done by a worker.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when the queue is full or the pool is being drained. The job is dropped: what it
+    /// owns, a connection say, is closed.
+    pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        self.queue.put(Box::new(job), false)
+    }
+
+    /// Has `job` done by a worker, and waits until there is room for it: not for a loop.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when the pool is being drained.
+    pub fn submit_or_wait(&self, job: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        self.queue.put(Box::new(job), true)
+    }
+
+    /// Has `work` done by a worker, and `answer` called by the loop with what came of it. If the
+    /// loop is gone by then, so is the answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit); the answer is then not called.
+    pub fn submit_for<S, T>(
+        &self,
+        handle: &Handle<S>,
+        work: impl FnOnce() -> T + Send + 'static,
+        answer: impl FnOnce(Result<T, Panicked>, &mut Context<'_, S>) + Send + 'static,
+    ) -> Result<(), Refused>
+    where
+        S: 'static,
+        T: Send + 'static,
+    {
+        let handle = handle.clone();
+        let queue = Arc::clone(&self.queue);
+        self.submit(move || {
+            let result = guard(work);
+            if let Err(panic) = &result {
+                queue.note_panic(panic);
+            }
+            let _ = handle.run(move |cx| answer(result, cx));
+        })
+    }
+
+    /// Whether there is room for one more job. If not, `call` is called, once, as soon as there is:
+    /// on a worker, so it should do no more than wake somebody. Only the last `call` is kept.
+    pub fn has_room(&self, call: impl FnOnce() + Send + 'static) -> bool {
+        self.queue.has_room(Box::new(call))
+    }
+
+    /// Takes no more jobs, and waits until those that it has are done, for `grace` at most. After
+    /// that, jobs that still wait are dropped, and those that are being done are left to end by
+    /// themselves.
+    ///
+    /// Called on a worker, it does not wait for that one.
+    ///
+    /// # Errors
+    ///
+    /// [`Undone`] says how many were not done in time.
+    pub fn drain(&self, grace: Duration) -> Result<(), Undone> {
+        self.close(Instant::now().checked_add(grace))
+    }
+
+    /// As [`drain`](Self::drain), until `deadline`, or for as long as it takes.
+    pub(crate) fn close(&self, deadline: Option<Instant>) -> Result<(), Undone> {
+        let me = thread::current().id();
+        let is_worker = self.workers().iter().any(|worker| worker.thread().id() == me);
+        let undone = self.queue.drain(deadline, usize::from(is_worker));
+        if undone.working == 0 {
+            for worker in self.workers().drain(..) {
+                if worker.thread().id() != me {
+                    let _ = worker.join(); // its panics were caught where they happened
+                }
+            }
+        }
+        if undone.dropped + undone.working == 0 { Ok(()) } else { Err(undone) }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("capacity", &self.capacity())
+            .field("jobs", &self.jobs())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A job that a [`Pool`] did not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// As many wait as may wait.
+    Full,
+    /// The pool takes no more jobs.
+    Closed,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refused::Full => "the pool's queue is full",
+            Refused::Closed => "the pool takes no more jobs",
+        })
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> Self {
+        io::Error::new(io::ErrorKind::ResourceBusy, refused)
+    }
+}
+
+/// What a [`Pool`] had not done when its time was over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Undone {
+    /// Jobs that waited still. They were dropped.
+    pub dropped: usize,
+    /// Jobs that were being done. They still are.
+    pub working: usize,
+}
+
+impl fmt::Display for Undone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Undone { dropped, working } = self;
+        write!(f, "{dropped} jobs were dropped, and {working} are still being done")
+    }
+}
+
+impl std::error::Error for Undone {}

@@ -1,0 +1,173 @@
+//! The queue, and what a worker does.
+//!
+//! A wake is a system call, so only a sleeping worker is woken, and only if no wake is on its way
+//! to it already: `sleeping` counts the workers that wait, `woken` the wakes that none of them has
+//! noticed yet. Whoever wakes, for whatever reason, takes one off; a wake that finds nothing to do
+//! is harmless, one that is missing would not be.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::{Panicked, Refused, Undone, guard};
+
+pub(super) type Job = Box<dyn FnOnce() + Send>;
+
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// For workers.
+    has_job: Condvar,
+    /// For those who wait for room, or for the end.
+    changed: Condvar,
+    capacity: usize,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Job>,
+    working: usize,
+    sleeping: usize,
+    woken: usize,
+    is_closed: bool,
+    /// Whom to call when there is room.
+    call: Option<Job>,
+    /// How many threads wait for a change.
+    watchers: usize,
+    panics: u64,
+}
+
+impl State {
+    fn jobs(&self) -> usize {
+        self.waiting.len() + self.working
+    }
+}
+
+impl Queue {
+    pub(super) fn new(workers: usize, length: usize) -> Self {
+        Queue {
+            state: Mutex::default(),
+            has_job: Condvar::new(),
+            changed: Condvar::new(),
+            capacity: workers.saturating_add(length),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    pub(super) fn jobs(&self) -> usize {
+        self.state().jobs()
+    }
+
+    pub(super) fn panics(&self) -> u64 {
+        self.state().panics
+    }
+
+    pub(super) fn put(&self, job: Job, wait: bool) -> Result<(), Refused> {
+        let mut state = self.state();
+        while state.jobs() >= self.capacity && !state.is_closed {
+            if !wait {
+                return Err(Refused::Full);
+            }
+            state.watchers += 1;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.watchers -= 1;
+        }
+        if state.is_closed {
+            return Err(Refused::Closed);
+        }
+        state.waiting.push_back(job);
+        if state.sleeping > state.woken {
+            state.woken += 1;
+            drop(state);
+            self.has_job.notify_one();
+        }
+        Ok(())
+    }
+
+    pub(super) fn has_room(&self, call: Job) -> bool {
+        let mut state = self.state();
+        let has_room = state.jobs() < self.capacity;
+        if !has_room {
+            state.call = Some(call);
+        }
+        has_room
+    }
+
+    /// The life of a worker.
+    pub(super) fn work(&self) {
+        let mut state = self.state();
+        loop {
+            if let Some(job) = state.waiting.pop_front() {
+                state.working += 1;
+                drop(state);
+                if let Err(panic) = guard(job) {
+                    self.note_panic(&panic);
+                }
+                state = self.state();
+                state.working -= 1;
+                let call = state.call.take();
+                if state.watchers > 0 {
+                    self.changed.notify_all();
+                }
+                if let Some(call) = call {
+                    drop(state);
+                    call();
+                    state = self.state();
+                }
+            } else if state.is_closed {
+                return;
+            } else {
+                state.sleeping += 1;
+                state = self.has_job.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.sleeping -= 1;
+                state.woken = state.woken.saturating_sub(1);
+            }
+        }
+    }
+
+    pub(super) fn note_panic(&self, panic: &Panicked) {
+        log::error!(target: "tripoll", "a job in the pool {panic}");
+        self.state().panics += 1;
+    }
+
+    /// Takes no more jobs, and waits until all but `spared` are done.
+    pub(super) fn drain(&self, deadline: Option<Instant>, spared: usize) -> Undone {
+        let mut state = self.state();
+        state.is_closed = true;
+        self.has_job.notify_all();
+        self.changed.notify_all();
+        while state.jobs() > spared {
+            state.watchers += 1;
+            let is_late;
+            (state, is_late) = match deadline {
+                None => (self.changed.wait(state).unwrap_or_else(PoisonError::into_inner), false),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    let waited = self.changed.wait_timeout(state, left);
+                    (waited.unwrap_or_else(PoisonError::into_inner).0, left.is_zero())
+                }
+            };
+            state.watchers -= 1;
+            if is_late {
+                break;
+            }
+        }
+        let dropped = std::mem::take(&mut state.waiting);
+        let undone =
+            Undone { dropped: dropped.len(), working: state.working.saturating_sub(spared) };
+        drop(state);
+        drop(dropped); // outside the lock: a job may own anything
+        undone
+    }
+
+    /// Takes no more jobs, and forgets those that wait.
+    pub(super) fn close(&self) {
+        self.drain(Some(Instant::now()), 0);
+    }
+}

@@ -1,0 +1,338 @@
+//! The server as its hooks and handlers see it.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use socket2::Socket;
+
+use super::concurrency::Strategy;
+use super::exchange::Class;
+use super::handler::guard;
+use super::live::Live;
+use super::serving::Serving;
+use super::transport::{Endpoint, Request};
+use super::{Config, Error, Exchange, Exit, Hooks, Outcome};
+use crate::net::{Address, Binding};
+
+/// A server as its [hooks](Hooks) and handlers see it: Python's `BaseServer`.
+///
+/// Its attributes can be read and its methods called from every thread. The methods that are named
+/// as hooks are the *bodies* of the base class: what `super()` means in Python.
+pub struct BaseServer<R: Request> {
+    me: Weak<Self>,
+    config: Config,
+    asked: Address,
+    bound: OnceLock<Address>,
+    phase: Mutex<Phase<R::Endpoint>>,
+    pub(super) class: Class<R>,
+    pub(super) hooks: Box<dyn Hooks<R>>,
+    pub(super) strategy: Box<dyn Strategy<R>>,
+    pub(super) serving: Serving,
+    pub(super) live: Live<R>,
+}
+
+/// What has become of the server's socket.
+#[derive(Debug)]
+enum Phase<E> {
+    Made(Socket),
+    Bound(Socket),
+    Active(Arc<E>),
+    Closed,
+}
+
+impl<R: Request> BaseServer<R> {
+    pub(super) fn new(
+        config: Config,
+        address: Address,
+        class: Class<R>,
+        hooks: Box<dyn Hooks<R>>,
+        strategy: Box<dyn Strategy<R>>,
+    ) -> io::Result<Arc<Self>> {
+        let socket = Binding::socket(&address, R::Endpoint::KIND)?;
+        Ok(Arc::new_cyclic(|me| BaseServer {
+            me: Weak::clone(me),
+            config,
+            asked: address,
+            bound: OnceLock::new(),
+            phase: Mutex::new(Phase::Made(socket)),
+            class,
+            hooks,
+            strategy,
+            serving: Serving::new(),
+            live: Live::new(),
+        }))
+    }
+
+    /// The server, to be kept.
+    pub(super) fn arc(&self) -> Arc<Self> {
+        self.me.upgrade().expect("whoever calls a server has it")
+    }
+
+    fn phase(&self) -> MutexGuard<'_, Phase<R::Endpoint>> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it was made with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where it is bound: with the port that it has got, if it asked for any. Before it is bound,
+    /// where it is to be.
+    pub fn server_address(&self) -> Address {
+        self.bound.get().unwrap_or(&self.asked).clone()
+    }
+
+    /// The number of its socket's descriptor, for loops of one's own; −1 when it is closed.
+    pub fn fileno(&self) -> RawFd {
+        self.with_socket(|socket| socket.as_raw_fd()).unwrap_or(-1)
+    }
+
+    /// Does something with its socket. `None` when it is closed.
+    pub fn with_socket<T>(&self, body: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+        match &*self.phase() {
+            Phase::Made(socket) | Phase::Bound(socket) => Some(body(socket.as_fd())),
+            Phase::Active(endpoint) => Some(body(endpoint.as_fd())),
+            Phase::Closed => None,
+        }
+    }
+
+    pub(super) fn exchange(&self, request: &R, client_address: &Address) -> Exchange<R> {
+        Exchange {
+            request: request.clone(),
+            client_address: client_address.clone(),
+            server: self.arc(),
+        }
+    }
+
+    /// The socket that requests come in through.
+    pub(super) fn endpoint(&self) -> io::Result<Arc<R::Endpoint>> {
+        match &*self.phase() {
+            Phase::Active(endpoint) => Ok(Arc::clone(endpoint)),
+            Phase::Made(_) => Err(not_yet("bound: call server_bind and server_activate first")),
+            Phase::Bound(_) => Err(not_yet("active: call server_activate first")),
+            Phase::Closed => {
+                Err(io::Error::new(io::ErrorKind::NotConnected, "the server has been closed"))
+            }
+        }
+    }
+
+    /// Lets go of the socket, which is closed when nobody serves on it any more.
+    pub(super) fn let_go(&self) {
+        let phase = std::mem::replace(&mut *self.phase(), Phase::Closed);
+        drop(phase);
+    }
+
+    /// The connections that are being handled now, those in children excepted: to [tell them
+    /// all](Self::sendall) something, say.
+    pub fn connections(&self) -> Vec<(R, Address)> {
+        self.live.list()
+    }
+}
+
+/// The bodies of the base class.
+impl<R: Request> BaseServer<R> {
+    /// Sets the options, and binds.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `bind(2)` says, with the address in the message.
+    pub fn server_bind(&self) -> io::Result<()> {
+        let mut phase = self.phase();
+        let Phase::Made(socket) = &*phase else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the server is bound already"));
+        };
+        let binding = Binding {
+            // See `Config::allow_reuse_address`.
+            reuse_address: self.config.allow_reuse_address
+                && R::Endpoint::KIND == socket2::Type::STREAM,
+            reuse_port: self.config.allow_reuse_port,
+            v6_only: self.config.v6_only,
+            replace_stale: self.config.replace_stale,
+        };
+        binding.bind(socket, &self.asked)?;
+        let address = Address::of(&socket.local_addr()?);
+        if let Phase::Made(socket) = std::mem::replace(&mut *phase, Phase::Closed) {
+            *phase = Phase::Bound(socket);
+        }
+        let _ = self.bound.set(address);
+        Ok(())
+    }
+
+    /// Listens.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `listen(2)` says; the server is closed then.
+    pub fn server_activate(&self) -> io::Result<()> {
+        let mut phase = self.phase();
+        match std::mem::replace(&mut *phase, Phase::Closed) {
+            Phase::Bound(socket) => {
+                let endpoint = R::Endpoint::activate(socket, &self.config)?;
+                *phase = Phase::Active(Arc::new(endpoint));
+                Ok(())
+            }
+            other => {
+                *phase = other;
+                Err(not_yet("bound, or active already"))
+            }
+        }
+    }
+
+    /// The next request.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `accept(2)` or `recvfrom(2)` says.
+    pub fn get_request(&self) -> io::Result<(R, Address)> {
+        self.endpoint()?.next(&self.config)
+    }
+
+    /// Yes.
+    pub fn verify_request(&self, request: &R, client_address: &Address) -> bool {
+        let _ = (request, client_address);
+        true
+    }
+
+    /// What the server's concurrency does with a request.
+    ///
+    /// # Errors
+    ///
+    /// Where it is handled at once, the handler's; elsewhere, that no thread or child could be made.
+    pub fn process_request(&self, request: &R, client_address: &Address) -> Outcome {
+        self.strategy.process_request(&self.arc(), request, client_address)
+    }
+
+    /// `finish_request`, `handle_error` if that fails, `shutdown_request` in any case.
+    pub fn process_request_thread(&self, request: &R, client_address: &Address) {
+        let outcome = guard(|| self.hooks.finish_request(self, request, client_address));
+        if let Err(error) = outcome {
+            self.tell(request, client_address, &error);
+        }
+        self.shut_down(request);
+    }
+
+    /// Makes a handler, which does the whole job.
+    ///
+    /// # Errors
+    ///
+    /// The handler's.
+    pub fn finish_request(&self, request: &R, client_address: &Address) -> Outcome {
+        let exchange = self.exchange(request, client_address);
+        match &self.class {
+            Class::AtOnce(class) => class(exchange),
+            Class::InLoop(_) => {
+                self.strategy.keep(request, client_address);
+                Ok(())
+            }
+        }
+    }
+
+    /// Finishes our side of a connection, then `close_request`.
+    pub fn shutdown_request(&self, request: &R) {
+        request.shutdown();
+        self.hooks.close_request(self, request);
+    }
+
+    /// Lets go of a connection.
+    pub fn close_request(&self, request: &R) {
+        self.live.leave(request);
+    }
+
+    /// Writes the error to stderr, between forty dashes and forty dashes.
+    pub fn handle_error(&self, request: &R, client_address: &Address, error: &Error) {
+        let _ = request;
+        let line = "-".repeat(40);
+        let mut message = format!(
+            "{line}\nException occurred during processing of request from {client_address}\n{error}"
+        );
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            message.push_str(&format!("\nbecause: {error}"));
+            cause = error.source();
+        }
+        // Who has no stderr has nobody to tell.
+        let _ = writeln!(io::stderr(), "{message}\n{line}");
+    }
+
+    /// What the concurrency has to do: a forking server collects its children.
+    pub fn handle_timeout(&self) {
+        self.strategy.service_actions();
+    }
+
+    /// What the concurrency has to do: a forking server collects its children.
+    pub fn service_actions(&self) {
+        self.strategy.service_actions();
+    }
+}
+
+/// What calls the hooks.
+impl<R: Request> BaseServer<R> {
+    /// This process is a child: what is shared with the parent's threads is not touched any more.
+    pub(super) fn enter_child(&self) {
+        self.live.enter_child();
+        self.serving.enter_child();
+    }
+
+    /// What Python's `_handle_request_noblock` does when there is a request.
+    ///
+    /// # Errors
+    ///
+    /// [`Exit`] alone.
+    pub(super) fn process(&self, request: R, client_address: &Address) -> Result<(), Exit> {
+        self.live.enter(&request, client_address);
+        let verified = guard(|| Ok(self.hooks.verify_request(self, &request, client_address)));
+        let outcome = match verified {
+            Ok(true) => guard(|| self.hooks.process_request(self, &request, client_address)),
+            Ok(false) => {
+                self.shut_down(&request);
+                return Ok(());
+            }
+            Err(error) => Err(error),
+        };
+        let Err(error) = outcome else { return Ok(()) };
+        self.tell(&request, client_address, &error);
+        self.shut_down(&request);
+        if error.is::<Exit>() { Err(Exit) } else { Ok(()) }
+    }
+
+    /// Tells of an error, if it is one.
+    pub(super) fn tell(&self, request: &R, client_address: &Address, error: &Error) {
+        if error.is::<Exit>() {
+            return;
+        }
+        let told = guard(|| {
+            self.hooks.handle_error(self, request, client_address, error);
+            Ok(())
+        });
+        if let Err(panic) = told {
+            log::error!(target: "tripoll", "handle_error {panic}");
+        }
+    }
+
+    pub(super) fn shut_down(&self, request: &R) {
+        let shut = guard(|| {
+            self.hooks.shutdown_request(self, request);
+            Ok(())
+        });
+        if let Err(panic) = shut {
+            log::error!(target: "tripoll", "shutdown_request {panic}");
+        }
+        self.live.leave(request); // whatever the hook has done
+    }
+}
+
+fn not_yet(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("the server is not {what}"))
+}
+
+impl<R: Request> fmt::Debug for BaseServer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BaseServer")
+            .field("server_address", &self.server_address())
+            .field("strategy", &self.strategy)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,118 @@
+//! Where and when requests are handled.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::exchange::{Kind, Waits};
+use super::transport::Request;
+use super::{BaseServer, Outcome};
+use crate::net::{Address, Permit};
+
+/// Where and when requests are handled: Python's mix-in classes, and more.
+///
+/// [`Inline`](super::Inline), [`Threading`](super::Threading), [`Forking`](super::Forking),
+/// [`Pooled`](super::Pooled) or [`InReactor`](super::InReactor).
+pub trait Concurrency: Sized + 'static {
+    /// What it is for a server of requests `R`.
+    #[doc(hidden)]
+    fn strategy<R: Request>(self) -> io::Result<Box<dyn Strategy<R>>>;
+}
+
+/// A concurrency at work in a server.
+#[doc(hidden)]
+pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
+    /// Whether it can work here and now.
+    fn check(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Whether one more request may be taken. If not, `call` is called when there is room again.
+    fn has_room(&self, call: Box<dyn FnOnce() + Send>) -> bool {
+        let _ = call;
+        true
+    }
+
+    /// Whether it is to be told what the loop holds.
+    fn forks(&self) -> bool {
+        false
+    }
+
+    /// What the loop holds, before a request is processed.
+    fn note_descriptors(&self, fds: Vec<RawFd>) {
+        let _ = fds;
+    }
+
+    /// Has a request handled and shut down.
+    fn process_request(
+        &self,
+        server: &Arc<BaseServer<R>>,
+        request: &R,
+        client_address: &Address,
+    ) -> Outcome;
+
+    /// Has the loop keep a client: what becomes of a request whose handler is one for the loop.
+    fn keep(&self, request: &R, client_address: &Address) {
+        let _ = (request, client_address);
+        unreachable!("`Takes` lets no handler for the loop come here");
+    }
+
+    /// Another loop has begun, which knows nothing of the errands of those before.
+    fn resume(&self) {}
+
+    /// What the loop is to do for it: asked when a loop begins, and after each request.
+    fn errands(&self) -> Vec<Errand<R>> {
+        Vec::new()
+    }
+
+    /// What is to be done now and then.
+    fn service_actions(&self) {}
+
+    /// The timeout of `handle_request`, if the configuration says nothing.
+    fn timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Waits for those who still work, for `grace` at most. True if none is left.
+    fn join(&self, grace: Option<Duration>) -> bool {
+        let _ = grace;
+        true
+    }
+
+    /// Cuts off those who still work, as far as that is more than shutting their connections.
+    fn cut(&self) {}
+}
+
+/// What the loop is to do for a concurrency.
+#[doc(hidden)]
+pub enum Errand<R> {
+    /// Call this once, when that is readable.
+    WhenReadable(Arc<OwnedFd>, Box<dyn FnOnce()>),
+    /// Keep this client in the loop.
+    Keep(R, Address, Option<Permit>),
+}
+
+impl<R> fmt::Debug for Errand<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Errand::WhenReadable(..) => "WhenReadable",
+            Errand::Keep(..) => "Keep",
+        })
+    }
+}
+
+/// A concurrency for whose handlers waiting is allowed.
+pub trait MayWait: Concurrency {}
+
+/// Which kinds of handlers a concurrency has a place for: all that may wait where they may, and in
+/// the loop those that never do.
+#[diagnostic::on_unimplemented(
+    message = "a handler of `{X}` has no place in a server that is `{Self}`",
+    note = "in the loop of `InReactor` stream handlers are `RequestHandler<LoopExchange>`, and \
+            nowhere else"
+)]
+pub trait Takes<X: Kind>: Concurrency {}
+
+impl<C: MayWait, X: Waits> Takes<X> for C {}

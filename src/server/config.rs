@@ -1,0 +1,77 @@
+//! The class attributes of Python's servers.
+
+use std::time::Duration;
+
+use crate::{Backend, Trigger};
+
+/// The class attributes of Python's servers, and some that Python lacks. Said before the server is
+/// bound, so that none of them can come too late.
+///
+/// ```
+/// use tripoll::server::Config;
+///
+/// let config = Config { request_queue_size: 5, ..Config::default() };
+/// assert!(config.allow_reuse_address && !Config::python().allow_reuse_address);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// How many connections may wait to be accepted: 1,024, as far as the system allows. (Python: 5,
+    /// which makes clients of a burst wait a second for their second try.)
+    pub request_queue_size: u32,
+    /// Whether a port may be taken while connections of an earlier server are in TIME_WAIT
+    /// (`SO_REUSEADDR`): yes. (Python: no.) For datagrams it means that two servers may share one
+    /// port and one of them get nothing: there it is always no, as in Python.
+    pub allow_reuse_address: bool,
+    /// Whether several servers may share the port (`SO_REUSEPORT`): no.
+    pub allow_reuse_port: bool,
+    /// The longest datagram: 8,192 bytes. A longer one is cut.
+    pub max_packet_size: usize,
+    /// How long `handle_request` waits: for ever; 300 s for a forking server that says nothing else.
+    pub timeout: Option<Duration>,
+    /// Whether an IPv6 address takes IPv6 clients only (`IPV6_V6ONLY`): yes, whatever the system's
+    /// own default is.
+    pub v6_only: bool,
+    /// Whether the file of a Unix socket that nobody listens on any more may be replaced: no.
+    pub replace_stale: bool,
+    /// Whether a Unix socket's file is removed when the server is closed, if it is still its own:
+    /// yes. (Python: no.)
+    pub unlink_on_close: bool,
+    /// How many requests are taken in one turn of the loop: 32. (Python: 1.)
+    pub requests_per_turn: u32,
+    /// Which kernel call the server waits with.
+    pub backend: Backend,
+    /// How the kernel is asked.
+    pub trigger: Trigger,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            request_queue_size: 1_024,
+            allow_reuse_address: true,
+            allow_reuse_port: false,
+            max_packet_size: 8_192,
+            timeout: None,
+            v6_only: true,
+            replace_stale: false,
+            unlink_on_close: true,
+            requests_per_turn: 32,
+            backend: Backend::default(),
+            trigger: Trigger::default(),
+        }
+    }
+}
+
+impl Config {
+    /// What Python has, where it differs.
+    pub fn python() -> Self {
+        Config {
+            request_queue_size: 5,
+            allow_reuse_address: false,
+            unlink_on_close: false,
+            requests_per_turn: 1,
+            backend: Backend::Poll,
+            ..Config::default()
+        }
+    }
+}

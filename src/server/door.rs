@@ -1,0 +1,103 @@
+//! The server's side of the accept loop.
+
+use std::io;
+use std::sync::Arc;
+
+use super::concurrency::Errand;
+use super::exchange::Class;
+use super::serving::ServingGuard;
+use super::transport::{Endpoint, Request, Watched};
+use super::{BaseServer, in_reactor};
+use crate::net::{Address, Door};
+use crate::{Context, Interest, Next, Source, Token};
+
+/// Hands what comes in to the server's hooks.
+pub(super) struct Requests<R: Request> {
+    pub(super) server: Arc<BaseServer<R>>,
+    /// Serving ends with the door, where the loop is not the server's own.
+    pub(super) _serving: Option<ServingGuard<R>>,
+}
+
+impl<R: Request, S: 'static> Door<Watched<R::Endpoint>, S> for Requests<R> {
+    type Guest = (R, Address);
+
+    fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool {
+        // Also after a shutdown in the middle of a turn: what is accepted then, nobody would serve.
+        if self.server.serving.is_stopping() {
+            return false;
+        }
+        let handle = cx.handle();
+        self.server.strategy.has_room(Box::new(move || drop(handle.arm(listener))))
+    }
+
+    fn accept(&mut self, _: &Watched<R::Endpoint>) -> io::Result<(R, Address)> {
+        let request = self.server.hooks.get_request(&self.server);
+        if !matches!(&request, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            self.server.serving.take();
+        }
+        request
+    }
+
+    fn let_in(
+        &mut self,
+        (request, address): (R, Address),
+        _: Token,
+        cx: &mut Context<'_, S>,
+    ) -> Next {
+        if self.server.strategy.forks() {
+            self.server.strategy.note_descriptors(cx.descriptors());
+        }
+        let processed = self.server.process(request, &address);
+        self.server.run_errands(cx);
+        match processed {
+            Ok(()) => Next::Keep,
+            Err(_) => {
+                self.server.serving.exit();
+                Next::Disarm
+            }
+        }
+    }
+
+    fn turn_away(&mut self, listener: &Watched<R::Endpoint>) {
+        listener.0.turn_away();
+    }
+
+    fn name(&self, _: &Watched<R::Endpoint>) -> String {
+        self.server.server_address().to_string()
+    }
+}
+
+impl<R: Request> BaseServer<R> {
+    /// Does in the loop what the concurrency asks for.
+    pub(super) fn run_errands<S: 'static>(&self, cx: &mut Context<'_, S>) {
+        for errand in self.strategy.errands() {
+            if let Err(error) = self.run(errand, cx) {
+                log::warn!(target: "tripoll", "the loop cannot watch what it is to watch: {error}");
+            }
+        }
+    }
+
+    fn run<S: 'static>(&self, errand: Errand<R>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        match errand {
+            Errand::WhenReadable(fd, body) => {
+                let mut body = Some(body);
+                cx.add(
+                    fd,
+                    Interest::READ,
+                    move |_: &mut Source<'_, _>, _: &mut Context<'_, S>| {
+                        if let Some(body) = body.take() {
+                            body();
+                        }
+                        Ok(Next::Remove)
+                    },
+                )?;
+            }
+            Errand::Keep(request, address, permit) => {
+                if let Class::InLoop(class) = &self.class {
+                    in_reactor::keep(class(self.exchange(&request, &address)), permit, cx)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

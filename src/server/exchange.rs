@@ -1,0 +1,278 @@
+//! What a handler is handed: the request, and who it is from.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, BufWriter, Cursor, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::handler::{self, Outcome};
+use super::in_reactor::Conversation;
+use super::transport::{Datagram, Request};
+use super::{BaseServer, RequestHandler};
+use crate::net::{Address, DatagramSocket, Stream};
+
+/// One request, bare: what Python's `BaseRequestHandler` has.
+///
+/// `R` is `Arc<Stream>` for the stream servers and [`Datagram`] for the others.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Exchange<R: Request = Arc<Stream>> {
+    /// The client's socket, blocking; or the datagram, with the socket to answer through.
+    pub request: R,
+    /// Who asks.
+    pub client_address: Address,
+    /// Who is asked. (It is the server, not its socket.)
+    pub server: Arc<BaseServer<R>>,
+}
+
+/// One request with a reader and a writer: what Python's `StreamRequestHandler` has.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct StreamExchange {
+    /// The client's socket; Python calls it `request` too.
+    pub connection: Arc<Stream>,
+    /// Reads from it, with a buffer.
+    pub rfile: Reader,
+    /// Writes to it; at once, if not [said otherwise](StreamOptions::wbufsize).
+    pub wfile: Writer,
+    /// Who asks.
+    pub client_address: Address,
+    /// Who is asked.
+    pub server: Arc<BaseServer<Arc<Stream>>>,
+}
+
+/// The class attributes of Python's `StreamRequestHandler`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// The size of `rfile`'s buffer; −1, the default, is 8,192; 0 reads nothing ahead.
+    pub rbufsize: isize,
+    /// The size of `wfile`'s buffer; 0, the default, is none; −1 is 8,192.
+    pub wbufsize: isize,
+    /// How long a read or a write may wait. `None`, the default, is for ever.
+    pub timeout: Option<Duration>,
+    /// Whether small writes are sent at once (`TCP_NODELAY`). No by default, as in Python.
+    pub disable_nagle_algorithm: bool,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        StreamOptions { rbufsize: -1, wbufsize: 0, timeout: None, disable_nagle_algorithm: false }
+    }
+}
+
+/// One datagram to read and a reply to write: what Python's `DatagramRequestHandler` has.
+///
+/// The reply is always sent, also an empty one, when `finish` has returned.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DatagramExchange {
+    /// The datagram.
+    pub packet: Datagram,
+    /// The server's socket.
+    pub socket: Arc<DatagramSocket>,
+    /// Reads from the packet.
+    pub rfile: Cursor<Arc<[u8]>>,
+    /// The reply.
+    pub wfile: Vec<u8>,
+    /// Who asks.
+    pub client_address: Address,
+    /// Who is asked.
+    pub server: Arc<BaseServer<Datagram>>,
+}
+
+/// A kind of exchange: one of this module's types.
+pub trait Kind: Sized + 'static {
+    /// What is exchanged.
+    type Request: Request;
+    /// What can be said about it in advance.
+    type Options: Default;
+
+    /// The request handler class: makes a handler for each request, and has it do its work.
+    #[doc(hidden)]
+    fn class<H, F>(factory: F) -> Class<Self::Request>
+    where
+        H: RequestHandler<Self> + 'static,
+        F: Fn() -> H + Send + Sync + 'static;
+}
+
+/// A kind whose handlers may wait.
+pub trait Waits: Kind {}
+
+impl<R: Request> Waits for Exchange<R> {}
+impl Waits for StreamExchange {}
+impl Waits for DatagramExchange {}
+
+/// A request handler class, whatever its type.
+#[doc(hidden)]
+pub enum Class<R: Request> {
+    /// Does all the work in one call.
+    AtOnce(Box<dyn Fn(Exchange<R>) -> Outcome + Send + Sync>),
+    /// Is called by the loop whenever there is something to do.
+    InLoop(Box<dyn Fn(Exchange<R>) -> Box<dyn Conversation> + Send + Sync>),
+}
+
+impl<R: Request> Class<R> {
+    pub(super) fn is_in_loop(&self) -> bool {
+        matches!(self, Class::InLoop(_))
+    }
+}
+
+impl<R: Request> fmt::Debug for Class<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Class")
+    }
+}
+
+impl<R: Request> Kind for Exchange<R> {
+    type Request = R;
+    type Options = ();
+
+    fn class<H, F>(factory: F) -> Class<R>
+    where
+        H: RequestHandler<Self> + 'static,
+        F: Fn() -> H + Send + Sync + 'static,
+    {
+        Class::AtOnce(Box::new(move |mut exchange| {
+            handler::guard(|| handler::run(&mut factory(), &mut exchange))
+        }))
+    }
+}
+
+impl Kind for StreamExchange {
+    type Request = Arc<Stream>;
+    type Options = StreamOptions;
+
+    fn class<H, F>(factory: F) -> Class<Arc<Stream>>
+    where
+        H: RequestHandler<Self> + 'static,
+        F: Fn() -> H + Send + Sync + 'static,
+    {
+        Class::AtOnce(Box::new(move |exchange| {
+            handler::guard(|| {
+                let mut handler = factory();
+                let mut exchange = StreamExchange::open(exchange, &handler.options())?;
+                let outcome = handler::run(&mut handler, &mut exchange);
+                // The client may be gone: that is known by then, or does not matter any more.
+                let _ = exchange.wfile.flush();
+                outcome
+            })
+        }))
+    }
+}
+
+impl StreamExchange {
+    /// Python's `StreamRequestHandler.setup`.
+    fn open(exchange: Exchange, options: &StreamOptions) -> io::Result<Self> {
+        let Exchange { request: connection, client_address, server } = exchange;
+        if options.timeout.is_some() {
+            connection.settimeout(options.timeout)?;
+        }
+        if options.disable_nagle_algorithm {
+            connection.set_nodelay(true)?;
+        }
+        Ok(StreamExchange {
+            rfile: Reader(BufReader::with_capacity(
+                buffer_size(options.rbufsize).max(1),
+                Shared(Arc::clone(&connection)),
+            )),
+            wfile: Writer(BufWriter::with_capacity(
+                buffer_size(options.wbufsize),
+                Shared(Arc::clone(&connection)),
+            )),
+            connection,
+            client_address,
+            server,
+        })
+    }
+}
+
+fn buffer_size(said: isize) -> usize {
+    usize::try_from(said).unwrap_or(8_192)
+}
+
+impl Kind for DatagramExchange {
+    type Request = Datagram;
+    type Options = ();
+
+    fn class<H, F>(factory: F) -> Class<Datagram>
+    where
+        H: RequestHandler<Self> + 'static,
+        F: Fn() -> H + Send + Sync + 'static,
+    {
+        Class::AtOnce(Box::new(move |exchange| {
+            handler::guard(|| {
+                let Exchange { request, client_address, server } = exchange;
+                let mut exchange = DatagramExchange {
+                    socket: Arc::clone(&request.socket),
+                    rfile: Cursor::new(Arc::clone(&request.data)),
+                    wfile: Vec::new(),
+                    packet: request,
+                    client_address,
+                    server,
+                };
+                let mut handler = factory();
+                handler::guard(|| handler.setup(&mut exchange))?;
+                let handled = handler::guard(|| handler.handle(&mut exchange));
+                let finished = handler::guard(|| handler.finish(&mut exchange));
+                let sent = exchange.socket.sendto(&exchange.wfile, &exchange.client_address);
+                handled.and(finished).and(sent.map(drop).map_err(Into::into))
+            })
+        }))
+    }
+}
+
+/// A stream that is shared by its reader and its writer.
+#[derive(Debug)]
+struct Shared(Arc<Stream>);
+
+impl Read for Shared {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(buffer)
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The `rfile` of a [`StreamExchange`]: a [`BufRead`].
+#[derive(Debug)]
+pub struct Reader(BufReader<Shared>);
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl BufRead for Reader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.0.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.0.consume(amount);
+    }
+}
+
+/// The `wfile` of a [`StreamExchange`]: a [`Write`].
+#[derive(Debug)]
+pub struct Writer(BufWriter<Shared>);
+
+impl Write for Writer {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        // As Python's: sendall, whatever the size. A buffer of no size holds nothing back.
+        self.0.write_all(buffer)?;
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}

@@ -1,0 +1,123 @@
+//! What is done for one client.
+
+use std::fmt;
+
+use super::Exchange;
+use super::exchange::Kind;
+use crate::pool;
+
+/// Whatever can go wrong in a handler: `?` makes one of any error.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a handler's methods return.
+pub type Outcome = Result<(), Error>;
+
+/// What is done for one client: Python's request handler classes.
+///
+/// A new handler is made for each request, by the factory that the server was given. What it is
+/// handed in each method has the attributes that Python's `self` has: `request`, `client_address`,
+/// `server`. Which of Python's three base classes a handler has, is said by `X`:
+///
+/// | Python | `X` | |
+/// |---|---|---|
+/// | `BaseRequestHandler` | [`Exchange`] (the default), [`Exchange<Datagram>`](Exchange) | the bare request |
+/// | `StreamRequestHandler` | [`StreamExchange`](super::StreamExchange) | with `rfile` and `wfile` |
+/// | `DatagramRequestHandler` | [`DatagramExchange`](super::DatagramExchange) | with a packet to read and a reply to write |
+/// | (none) | [`LoopExchange`](super::LoopExchange) | for the servers that keep their clients in the loop |
+///
+/// A closure that takes `&mut X` is a handler: [`Server::from_fn`](super::Server::from_fn).
+///
+/// ```
+/// use tripoll::server::{Exchange, Outcome, RequestHandler};
+///
+/// struct Upper;
+///
+/// impl RequestHandler for Upper {
+///     fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+///         let data = exchange.request.recv(1024)?;
+///         exchange.request.sendall(&data.to_ascii_uppercase())?;
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait RequestHandler<X: Kind = Exchange> {
+    /// The class attributes of Python's handlers, for the kinds that have some. Python's defaults
+    /// if not said.
+    fn options(&self) -> X::Options {
+        X::Options::default()
+    }
+
+    /// Before [`handle`](Self::handle). By default nothing is done. (What Python's
+    /// `super().setup()` does has been done.)
+    ///
+    /// # Errors
+    ///
+    /// With any error neither `handle` nor `finish` is called. Whatever fails is told to the
+    /// server's [`handle_error`](super::Hooks::handle_error), and the request shut down.
+    fn setup(&mut self, exchange: &mut X) -> Outcome {
+        let _ = exchange;
+        Ok(())
+    }
+
+    /// All the work: once for each request, or in the loop once for each input.
+    ///
+    /// # Errors
+    ///
+    /// Any: `finish` is called, then `handle_error`. [`Exit`] is the one that is not told to it.
+    fn handle(&mut self, exchange: &mut X) -> Outcome;
+
+    /// After [`handle`](Self::handle), also when that failed. By default nothing is done. (What
+    /// Python's `super().finish()` does, is done afterwards.)
+    ///
+    /// # Errors
+    ///
+    /// As `handle`.
+    fn finish(&mut self, exchange: &mut X) -> Outcome {
+        let _ = exchange;
+        Ok(())
+    }
+}
+
+impl<X: Kind, F: FnMut(&mut X) -> Outcome> RequestHandler<X> for F {
+    fn handle(&mut self, exchange: &mut X) -> Outcome {
+        self(exchange)
+    }
+}
+
+/// The error that is none: Python's `SystemExit`. It is not told to `handle_error`. In a thread or a
+/// child it ends that; where handlers run in the loop it ends the loop, and `serve_forever` returns
+/// it.
+///
+/// ```
+/// # use tripoll::server::{Exchange, Exit, Outcome};
+/// fn handle(exchange: &mut Exchange) -> Outcome {
+///     if exchange.request.recv(1024)? == b"halt" {
+///         return Err(Exit.into());
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit;
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a handler has asked the server to exit")
+    }
+}
+
+impl std::error::Error for Exit {}
+
+/// Calls a method of a handler's or a hook, and makes an error of its panic. What that leaves half
+/// done is its own.
+pub(super) fn guard<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    pool::guard(body)?
+}
+
+/// `setup`, `handle`, `finish`, as Python's `BaseRequestHandler.__init__` calls them.
+pub(super) fn run<X: Kind>(handler: &mut impl RequestHandler<X>, exchange: &mut X) -> Outcome {
+    guard(|| handler.setup(exchange))?;
+    let handled = guard(|| handler.handle(exchange));
+    let finished = guard(|| handler.finish(exchange));
+    handled.and(finished)
+}

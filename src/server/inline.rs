@@ -1,0 +1,35 @@
+//! One request after the other, in the loop.
+
+use std::io;
+use std::sync::Arc;
+
+use super::concurrency::{Concurrency, MayWait, Strategy};
+use super::transport::Request;
+use super::{BaseServer, Outcome};
+use crate::net::Address;
+
+/// One request after the other: Python's servers without a mix-in. A handler that waits, waits for
+/// everybody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Inline;
+
+impl MayWait for Inline {}
+
+impl Concurrency for Inline {
+    fn strategy<R: Request>(self) -> io::Result<Box<dyn Strategy<R>>> {
+        Ok(Box::new(self))
+    }
+}
+
+impl<R: Request> Strategy<R> for Inline {
+    fn process_request(
+        &self,
+        server: &Arc<BaseServer<R>>,
+        request: &R,
+        client_address: &Address,
+    ) -> Outcome {
+        server.hooks.finish_request(server, request, client_address)?;
+        server.hooks.shutdown_request(server, request);
+        Ok(())
+    }
+}

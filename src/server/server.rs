@@ -1,0 +1,314 @@
+//! The server as its owner sees it.
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::concurrency::{Concurrency, Takes};
+use super::exchange::{Class, Kind};
+use super::serve::Handled;
+use super::transport::Transport;
+use super::{BaseServer, Config, Hooks, NoHooks, RequestHandler};
+use crate::net::Address;
+use crate::{Context, Token};
+
+/// A server: what it listens on × where requests are handled.
+///
+/// It dereferences to [`BaseServer`], where its attributes are, and `shutdown`.
+///
+/// Dropped, it stops serving and closes its socket; it waits for nobody. Who wants to wait calls
+/// [`server_close`](Self::server_close).
+pub struct Server<T: Transport, C: Concurrency> {
+    base: Arc<BaseServer<T::Request>>,
+    concurrency: PhantomData<fn() -> C>,
+}
+
+/// How long `serve_forever` waits at most before it calls `service_actions`, in Python.
+pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
+
+impl<T: Transport, C: Concurrency + Default> Server<T, C> {
+    /// Makes a server that listens on `address`. For each request `factory` makes a handler.
+    ///
+    /// # Errors
+    ///
+    /// When `address` is no address, or not one of this transport's, and whatever `bind(2)` and
+    /// `listen(2)` say.
+    pub fn new<X, H, F>(address: impl ToAddress, factory: F) -> io::Result<Self>
+    where
+        C: Takes<X>,
+        X: Kind<Request = T::Request>,
+        H: RequestHandler<X> + 'static,
+        F: Fn() -> H + Send + Sync + 'static,
+    {
+        Self::builder(address).build(factory)
+    }
+
+    /// As [`new`](Self::new), with a handler that is nothing but a function: `handle`.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn from_fn<X, F>(address: impl ToAddress, handle: F) -> io::Result<Self>
+    where
+        C: Takes<X>,
+        X: Kind<Request = T::Request>,
+        F: Fn(&mut X) -> super::Outcome + Send + Sync + 'static,
+    {
+        Self::builder(address).build_fn(handle)
+    }
+
+    /// A server of one's own choice.
+    pub fn builder(address: impl ToAddress) -> Builder<T, C> {
+        Builder {
+            address: address.to_address(),
+            config: Config::default(),
+            concurrency: C::default(),
+            hooks: Box::new(NoHooks),
+            bind_and_activate: true,
+        }
+    }
+}
+
+impl<T: Transport, C: Concurrency> Server<T, C> {
+    /// Handles requests until [`shutdown`](BaseServer::shutdown), in a loop of its own on this
+    /// thread. `poll_interval` paces `service_actions` alone ([`POLL_INTERVAL`] in Python); nobody
+    /// waits for it.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` when the server is closed, `ResourceBusy` when it is serving already,
+    /// [`Exit`](super::Exit) (as the error's inner one) when a handler in the loop said so, and
+    /// what the kernel says when there can be no loop.
+    pub fn serve_forever(&self, poll_interval: Duration) -> io::Result<()> {
+        self.base.serve_forever(poll_interval)
+    }
+
+    /// Handles one request, or calls `handle_timeout` when there was none within
+    /// [`timeout`](Config::timeout).
+    ///
+    /// # Errors
+    ///
+    /// As [`serve_forever`](Self::serve_forever).
+    pub fn handle_request(&self) -> io::Result<Handled> {
+        self.base.handle_request()
+    }
+
+    /// Handles the next request if there is one, without waiting: for a loop of one's own that
+    /// watches [`fileno`](BaseServer::fileno). True if a request was taken.
+    ///
+    /// Where a loop of this crate's is at hand, [`serve_in`](Self::serve_in) does more.
+    ///
+    /// # Errors
+    ///
+    /// [`Exit`](super::Exit) (as the error's inner one) when a handler in the loop said so. That a
+    /// request cannot be taken is no error.
+    pub fn handle_request_noblock(&self) -> io::Result<bool> {
+        self.base.handle_request_noblock()
+    }
+
+    /// Handles requests in a reactor that is there already, from its next turn on, and returns at
+    /// once: several servers in one loop, or a server beside other things. `service_actions` is
+    /// called every `poll_interval`. [`shutdown`](BaseServer::shutdown) takes it out of the loop
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve_forever`](Self::serve_forever); `ConnectionAborted` when it was shut down before it
+    /// ever served.
+    pub fn serve_in<S: 'static>(
+        &self,
+        cx: &mut Context<'_, S>,
+        poll_interval: Duration,
+    ) -> io::Result<Token> {
+        self.base.serve_in(cx, poll_interval)
+    }
+
+    /// Binds a server that was made with
+    /// [`bind_and_activate(false)`](Builder::bind_and_activate).
+    ///
+    /// # Errors
+    ///
+    /// Whatever `bind(2)` says.
+    pub fn server_bind(&self) -> io::Result<()> {
+        self.base.hooks.server_bind(&self.base)
+    }
+
+    /// Activates a server that was made with
+    /// [`bind_and_activate(false)`](Builder::bind_and_activate).
+    ///
+    /// # Errors
+    ///
+    /// Whatever `listen(2)` says.
+    pub fn server_activate(&self) -> io::Result<()> {
+        self.base.hooks.server_activate(&self.base)
+    }
+
+    /// Stops serving, closes the socket, and waits for those who still work, as the concurrency has
+    /// it: for ever if need be, as Python does. Twice is once.
+    pub fn server_close(&self) {
+        self.base.hooks.server_close(&self.base);
+    }
+
+    /// As [`server_close`](Self::server_close), but whoever still works after `grace` is cut off.
+    pub fn server_close_within(&self, grace: Duration) {
+        self.base.close_within(Some(grace));
+    }
+
+    /// The server as its handlers see it, to be kept and sent elsewhere.
+    pub fn base(&self) -> &Arc<BaseServer<T::Request>> {
+        &self.base
+    }
+}
+
+impl<T: Transport, C: Concurrency> Deref for Server<T, C> {
+    type Target = BaseServer<T::Request>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.base
+    }
+}
+
+impl<T: Transport, C: Concurrency> Drop for Server<T, C> {
+    fn drop(&mut self) {
+        self.base.request_shutdown();
+        self.base.let_go();
+    }
+}
+
+impl<T: Transport, C: Concurrency> fmt::Debug for Server<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Server").field(&self.base).finish()
+    }
+}
+
+/// Makes a [`Server`] of one's own choice.
+pub struct Builder<T: Transport, C: Concurrency> {
+    address: io::Result<Address>,
+    config: Config,
+    concurrency: C,
+    hooks: Box<dyn Hooks<T::Request>>,
+    bind_and_activate: bool,
+}
+
+impl<T: Transport, C: Concurrency> Builder<T, C> {
+    /// The class attributes.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The concurrency, with settings of one's own.
+    pub fn concurrency(mut self, concurrency: C) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    /// The methods that are overridden.
+    pub fn hooks(mut self, hooks: impl Hooks<T::Request>) -> Self {
+        self.hooks = Box::new(hooks);
+        self
+    }
+
+    /// Whether the server is bound and activated when it is made: yes, if not said.
+    pub fn bind_and_activate(mut self, yes: bool) -> Self {
+        self.bind_and_activate = yes;
+        self
+    }
+
+    /// The server. For each request `factory` makes a handler.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::new`].
+    pub fn build<X, H, F>(self, factory: F) -> io::Result<Server<T, C>>
+    where
+        C: Takes<X>,
+        X: Kind<Request = T::Request>,
+        H: RequestHandler<X> + 'static,
+        F: Fn() -> H + Send + Sync + 'static,
+    {
+        self.build_class(X::class(factory))
+    }
+
+    /// The server, with a handler that is nothing but a function: `handle`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::new`].
+    pub fn build_fn<X, F>(self, handle: F) -> io::Result<Server<T, C>>
+    where
+        C: Takes<X>,
+        X: Kind<Request = T::Request>,
+        F: Fn(&mut X) -> super::Outcome + Send + Sync + 'static,
+    {
+        let handle = Arc::new(handle);
+        self.build(move || {
+            let handle = Arc::clone(&handle);
+            move |exchange: &mut X| handle(exchange)
+        })
+    }
+
+    fn build_class(self, class: Class<T::Request>) -> io::Result<Server<T, C>> {
+        let address = self.address?;
+        if !T::takes(&address) {
+            let message = format!("{address} is no address of a {} server", T::NAME);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let base =
+            BaseServer::new(self.config, address, class, self.hooks, self.concurrency.strategy()?)?;
+        // What fails from here on closes the socket, for the server is dropped.
+        let server = Server { base, concurrency: PhantomData };
+        if self.bind_and_activate {
+            server.server_bind()?;
+            server.server_activate()?;
+        }
+        Ok(server)
+    }
+}
+
+impl<T: Transport, C: Concurrency + fmt::Debug> fmt::Debug for Builder<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("address", &self.address)
+            .field("config", &self.config)
+            .field("concurrency", &self.concurrency)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What can say where a server is to listen: an [`Address`], or its text.
+pub trait ToAddress {
+    /// The address.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for what is none.
+    fn to_address(&self) -> io::Result<Address>;
+}
+
+impl ToAddress for str {
+    fn to_address(&self) -> io::Result<Address> {
+        self.parse()
+    }
+}
+
+impl ToAddress for Address {
+    fn to_address(&self) -> io::Result<Address> {
+        Ok(self.clone())
+    }
+}
+
+impl ToAddress for std::net::SocketAddr {
+    fn to_address(&self) -> io::Result<Address> {
+        Ok((*self).into())
+    }
+}
+
+impl<A: ToAddress + ?Sized> ToAddress for &A {
+    fn to_address(&self) -> io::Result<Address> {
+        (**self).to_address()
+    }
+}

@@ -1,0 +1,243 @@
+//! What a server listens on, and what a request is there.
+
+use std::fmt;
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::{Arc, Weak};
+
+use socket2::{Socket, Type};
+
+use super::Config;
+use crate::net::{Address, DatagramSocket, Listener, Stream};
+
+/// What a server listens on: Python's class hierarchy from `TCPServer` to `UnixDatagramServer`.
+pub trait Transport: 'static {
+    /// What comes in.
+    type Request: Request;
+
+    /// Its name in messages.
+    #[doc(hidden)]
+    const NAME: &'static str;
+
+    /// Whether it can listen there.
+    #[doc(hidden)]
+    fn takes(address: &Address) -> bool;
+}
+
+/// TCP, over IPv4 or IPv6.
+#[derive(Debug)]
+pub enum Tcp {}
+
+/// UDP, over IPv4 or IPv6.
+#[derive(Debug)]
+pub enum Udp {}
+
+/// Unix sockets for streams.
+#[derive(Debug)]
+pub enum UnixStream {}
+
+/// Unix sockets for datagrams.
+#[derive(Debug)]
+pub enum UnixDatagram {}
+
+impl Transport for Tcp {
+    type Request = Arc<Stream>;
+    const NAME: &'static str = "TCP";
+
+    fn takes(address: &Address) -> bool {
+        matches!(address, Address::Inet(_))
+    }
+}
+
+impl Transport for Udp {
+    type Request = Datagram;
+    const NAME: &'static str = "UDP";
+
+    fn takes(address: &Address) -> bool {
+        matches!(address, Address::Inet(_))
+    }
+}
+
+impl Transport for UnixStream {
+    type Request = Arc<Stream>;
+    const NAME: &'static str = "Unix stream";
+
+    fn takes(address: &Address) -> bool {
+        matches!(address, Address::Unix(_) | Address::Abstract(_))
+    }
+}
+
+impl Transport for UnixDatagram {
+    type Request = Datagram;
+    const NAME: &'static str = "Unix datagram";
+
+    fn takes(address: &Address) -> bool {
+        matches!(address, Address::Unix(_) | Address::Abstract(_))
+    }
+}
+
+/// A datagram, and the socket to answer through: what `request` is in Python's `UDPServer`.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Datagram {
+    /// The bytes. There may be none: an empty datagram is a request too.
+    pub data: Arc<[u8]>,
+    /// The server's socket.
+    pub socket: Arc<DatagramSocket>,
+    /// Whether it was longer than [`max_packet_size`](Config::max_packet_size), and the rest is lost.
+    /// (Python does not say.)
+    pub truncated: bool,
+}
+
+/// What a server's requests are: `Arc<Stream>`, or [`Datagram`].
+pub trait Request: Clone + Send + Sync + fmt::Debug + 'static {
+    /// What they come in through.
+    #[doc(hidden)]
+    type Endpoint: Endpoint<Request = Self>;
+
+    /// Knows a connection without holding it.
+    #[doc(hidden)]
+    type Weak: Send + fmt::Debug;
+
+    /// The connection, known and not held, and a number that no other has while it is known. A
+    /// datagram is no connection.
+    #[doc(hidden)]
+    fn downgrade(&self) -> Option<(usize, Self::Weak)>;
+
+    /// The connection, if there still is one.
+    #[doc(hidden)]
+    fn upgrade(weak: &Self::Weak) -> Option<Self>;
+
+    /// The descriptor that whoever handles the request needs.
+    #[doc(hidden)]
+    fn descriptor(&self) -> RawFd;
+
+    /// Finishes our side, as far as there is one.
+    #[doc(hidden)]
+    fn shutdown(&self) {}
+
+    /// Finishes both sides.
+    #[doc(hidden)]
+    fn cut(&self) {}
+}
+
+impl Request for Arc<Stream> {
+    type Endpoint = Listener;
+
+    type Weak = Weak<Stream>;
+
+    fn downgrade(&self) -> Option<(usize, Weak<Stream>)> {
+        Some((Arc::as_ptr(self).addr(), Arc::downgrade(self)))
+    }
+
+    fn upgrade(weak: &Weak<Stream>) -> Option<Self> {
+        weak.upgrade()
+    }
+
+    fn descriptor(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+
+    fn shutdown(&self) {
+        // The client may be gone.
+        let _ = Stream::shutdown(self, Shutdown::Write);
+    }
+
+    fn cut(&self) {
+        self.close();
+    }
+}
+
+impl Request for Datagram {
+    type Endpoint = DatagramSocket;
+    type Weak = ();
+
+    fn descriptor(&self) -> RawFd {
+        self.socket.as_fd().as_raw_fd()
+    }
+
+    fn downgrade(&self) -> Option<(usize, ())> {
+        None
+    }
+
+    fn upgrade((): &()) -> Option<Self> {
+        None
+    }
+}
+
+/// A socket that requests come in through.
+#[doc(hidden)]
+pub trait Endpoint: Sized + AsFd + Send + Sync + fmt::Debug + 'static {
+    type Request;
+
+    /// What type of socket it is.
+    const KIND: Type;
+
+    /// Takes requests from a bound socket from now on.
+    fn activate(socket: Socket, config: &Config) -> io::Result<Self>;
+
+    /// The next request.
+    fn next(self: &Arc<Self>, config: &Config) -> io::Result<(Self::Request, Address)>;
+
+    /// Closes whoever waits.
+    fn turn_away(&self);
+}
+
+impl Endpoint for Listener {
+    type Request = Arc<Stream>;
+    const KIND: Type = Type::STREAM;
+
+    fn activate(socket: Socket, config: &Config) -> io::Result<Self> {
+        let mut listener = Listener::listen(socket, config.request_queue_size)?;
+        if !config.unlink_on_close {
+            listener.keep_file();
+        }
+        Ok(listener)
+    }
+
+    fn next(self: &Arc<Self>, _: &Config) -> io::Result<(Arc<Stream>, Address)> {
+        let stream = self.accept_plain()?;
+        let peer = stream.peer().clone();
+        Ok((Arc::new(stream), peer))
+    }
+
+    fn turn_away(&self) {
+        Listener::turn_away(self);
+    }
+}
+
+impl Endpoint for DatagramSocket {
+    type Request = Datagram;
+    const KIND: Type = Type::DGRAM;
+
+    fn activate(socket: Socket, config: &Config) -> io::Result<Self> {
+        let mut socket = DatagramSocket::bound(socket)?;
+        if !config.unlink_on_close {
+            socket.keep_file();
+        }
+        Ok(socket)
+    }
+
+    fn next(self: &Arc<Self>, config: &Config) -> io::Result<(Datagram, Address)> {
+        let mut data = vec![0; config.max_packet_size];
+        let received = self.recv_from(&mut data)?;
+        data.truncate(received.size);
+        let request =
+            Datagram { data: data.into(), socket: Arc::clone(self), truncated: received.truncated };
+        Ok((request, received.from))
+    }
+
+    /// A datagram waits for nobody.
+    fn turn_away(&self) {}
+}
+
+/// What the reactor watches on a server's behalf. The server keeps its socket when the loop ends.
+#[derive(Debug)]
+pub(super) struct Watched<E>(pub(super) Arc<E>);
+
+impl<E: AsFd> AsFd for Watched<E> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

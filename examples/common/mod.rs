@@ -8,6 +8,8 @@
 //! it in good order, and with 0. It ends with 2 and one line when its arguments cannot be meant,
 //! and with 1 and one line when it cannot do what they say.
 
+#![allow(dead_code, unused_imports)] // each example is a crate of its own, and uses a part
+
 mod options;
 mod stop;
 
@@ -15,8 +17,8 @@ use std::error::Error;
 use std::fmt;
 use std::io::Write as _;
 
-pub use options::Options;
-pub use stop::wind_down_on_signals;
+pub use options::{Options, read};
+pub use stop::{GRACE, signals, wind_down_on_signals};
 use tripoll::net::Address;
 
 /// Tells whoever has started the server that it accepts, and where.

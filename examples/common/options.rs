@@ -29,8 +29,6 @@ pub struct Options {
 
 impl Options {
     /// Reads the command line, and starts the log.
-    ///
-    /// Arguments that cannot be meant end the program here, with 2 and one line that says why.
     pub fn read() -> Self {
         let options: Options = read();
         options.start_log();
@@ -43,7 +41,7 @@ impl Options {
     }
 
     /// Warnings go to standard error, with `--trace` every event too. `RUST_LOG` has the last word.
-    fn start_log(&self) {
+    pub fn start_log(&self) {
         let reactor = if self.trace { LevelFilter::Trace } else { LevelFilter::Warn };
         env_logger::Builder::new()
             .filter_level(LevelFilter::Warn)
@@ -54,8 +52,9 @@ impl Options {
     }
 }
 
-/// Reads a command line of any kind.
-fn read<C: Parser>() -> C {
+/// Reads a command line of any kind. One that cannot be meant ends the program, with 2 and one line
+/// that says why.
+pub fn read<C: Parser>() -> C {
     C::try_parse().unwrap_or_else(|error| {
         if !error.use_stderr() {
             error.exit(); // --help and --version are no errors

@@ -9,21 +9,25 @@ use signal_hook::low_level::pipe;
 use tripoll::{Context, Interest, Next, Reactor, Source};
 
 /// How long the clients have, after the signal, to take what is owed to them.
-const GRACE: Duration = Duration::from_millis(1_500);
+pub const GRACE: Duration = Duration::from_millis(1_500);
 
-/// Has the reactor wind down on the first SIGINT or SIGTERM.
-///
-/// To the reactor a signal is a source like any other. The signal handler, which may do next to
-/// nothing, writes a byte into one of a pair of sockets; the other becomes readable.
+/// Has the reactor wind down on the first SIGINT or SIGTERM. To the reactor a signal is a source like
+/// any other.
 pub fn wind_down_on_signals<S: 'static>(reactor: &mut Reactor<S>) -> io::Result<()> {
-    let (ours, signals) = UnixStream::pair()?;
-    pipe::register(SIGINT, signals.try_clone()?)?;
-    pipe::register(SIGTERM, signals)?;
-    let signalled = |ours: &mut Source<UnixStream>, cx: &mut Context<S>| {
-        let _one_byte = ours.read(&mut [0])?;
+    let signalled = |signals: &mut Source<UnixStream>, cx: &mut Context<S>| {
+        let _one_byte = signals.read(&mut [0])?;
         cx.wind_down(GRACE);
         Ok(Next::Remove)
     };
-    reactor.add(ours, Interest::READ, signalled)?;
+    reactor.add(signals()?, Interest::READ, signalled)?;
     Ok(())
+}
+
+/// Can be read when SIGINT or SIGTERM has come. The signal handler, which may do next to nothing,
+/// writes a byte into one of a pair of sockets; this is the other.
+pub fn signals() -> io::Result<UnixStream> {
+    let (ours, theirs) = UnixStream::pair()?;
+    pipe::register(SIGINT, theirs.try_clone()?)?;
+    pipe::register(SIGTERM, theirs)?;
+    Ok(ours)
 }

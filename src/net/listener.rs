@@ -86,11 +86,21 @@ impl Listener {
         Ok(cx.add(self, Interest::READ, acceptor)?)
     }
 
+    /// Makes [`accept`](Self::accept) wait, or not: a thread that does nothing else wants it to. A
+    /// listener in a reactor never waits.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `fcntl(2)` says.
+    pub fn set_nonblocking(&self, yes: bool) -> io::Result<()> {
+        self.socket.set_nonblocking(yes)
+    }
+
     /// The next connection that waits, non-blocking.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when none waits, and all that `accept(2)` lists.
+    /// `WouldBlock` when none waits and the listener does not either, and all that `accept(2)` lists.
     pub fn accept(&self) -> io::Result<Stream> {
         let (socket, peer) = sys::accept(self.as_fd(), libc::SOCK_NONBLOCK)?;
         Ok(Stream::accepted(socket, &peer))

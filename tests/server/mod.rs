@@ -2,13 +2,16 @@
 
 #![allow(dead_code)] // each test file is a crate of its own, and none of them uses all of this
 
+pub mod hostile;
+pub mod marked;
+
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -46,6 +49,15 @@ pub fn example(name: &str) -> Command {
     command
 }
 
+/// The same command with so many descriptors and no more.
+pub fn limited(command: &Command, limit: u64) -> Command {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\""));
+    shell.env_remove("RUST_LOG").stdin(Stdio::null());
+    shell.arg(command.get_program()).args(command.get_args());
+    shell
+}
+
 /// The arguments that make a server listen at `address`, and ask as is said.
 pub fn arguments(address: &str, backend: Backend, trigger: Trigger) -> Vec<String> {
     let (backend, trigger) = (backend.name(), trigger.to_string());
@@ -71,6 +83,10 @@ pub struct Server {
     child: Child,
     /// Where it says that it listens.
     pub address: String,
+    /// How many descriptors it had open when it began to accept.
+    pub fds_at_start: usize,
+    /// What it says on standard output after that.
+    said: Option<BufReader<ChildStdout>>,
     log: Arc<Mutex<Vec<String>>>,
     log_reader: Option<JoinHandle<()>>,
 }
@@ -92,11 +108,9 @@ impl Server {
 
     /// Starts an example on a free port with a trace, and with so many descriptors and no more.
     pub fn start_limited(name: &str, backend: Backend, trigger: Trigger, limit: u64) -> Server {
-        let mut shell = Command::new("sh");
-        shell.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\""));
-        shell.env_remove("RUST_LOG").stdin(Stdio::null());
-        shell.arg(example(name).get_program());
-        Server::start_with(shell.args(arguments("127.0.0.1:0", backend, trigger)).arg("--trace"))
+        let mut command = example(name);
+        command.args(arguments("127.0.0.1:0", backend, trigger));
+        Server::start_with(limited(&command, limit).arg("--trace"))
     }
 
     /// Starts a server, and waits until it accepts.
@@ -114,16 +128,29 @@ impl Server {
                 lines.lock().unwrap().push(line.unwrap());
             }
         });
-        let mut said = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
-        let address = said.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix('\n'));
-        let address = address.map(String::from);
+        let said = child.stdout.take().map(BufReader::new);
+        let log_reader = Some(log_reader);
         let mut server =
-            Server { child, address: String::new(), log, log_reader: Some(log_reader) };
-        server.address = address.unwrap_or_else(|| {
-            panic!("it says {said:?} and {:?}", server.stop(Signal::KILL));
-        });
+            Server { child, address: String::new(), fds_at_start: 0, said, log, log_reader };
+        server.address = server.next_address();
+        server.fds_at_start = server.fds();
         server
+    }
+
+    /// Where it says that it listens too.
+    pub fn next_address(&mut self) -> String {
+        let mut said = String::new();
+        self.said.as_mut().unwrap().read_line(&mut said).unwrap();
+        let address = said.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix('\n'));
+        address.map(String::from).unwrap_or_else(|| {
+            panic!("it says {said:?} and {:?}", self.stop(Signal::KILL));
+        })
+    }
+
+    /// Reads what it says from now on, of which it is not to know that nobody wants it.
+    pub fn let_it_talk(&mut self) {
+        let mut said = self.said.take().unwrap();
+        thread::spawn(move || io::copy(&mut said, &mut io::sink()));
     }
 
     /// A connection to the server. Its reads and writes fail when they take too long.
@@ -190,8 +217,13 @@ impl Server {
 
     /// Ends it with a signal.
     pub fn stop(&mut self, signal: Signal) -> Stopped {
-        let start = Instant::now();
         self.signal(signal);
+        self.end()
+    }
+
+    /// Waits until it has ended.
+    pub fn end(&mut self) -> Stopped {
+        let start = Instant::now();
         assert!(ends_within(&self.child, LONG), "it does not end");
         let took = start.elapsed();
         let status = self.child.wait().unwrap();

@@ -1,0 +1,152 @@
+//! The tutorial's own program for rung 2b, line by line over `select`, with all its bugs.
+//!
+//! Run: `cargo run --example message_dict_literal -- --listen 127.0.0.1:8001`, connect with
+//! `nc 127.0.0.1 8001`, say something, and leave with Ctrl-C: the server is dead. It is here to be
+//! watched, and to be read beside `message_dict`, which is what becomes of it.
+//!
+//! Each BUG is followed by the test that shows it; for instance
+//! `cargo test --test examples_message_dict_literal a_client_that_leaves_ends_the_server`.
+//!
+//! Two of the program's faults in Python are not in here, because they are the C library's: there
+//! `select` refuses descriptors from 1,024 up, and lists longer than that. The system call does not.
+
+mod common;
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use clap::Parser;
+use socket2::{Domain, Socket, Type};
+use tripoll::net::Address;
+use tripoll::sys::select;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Where to listen: HOST:PORT
+    #[arg(long, value_name = "ADDR")]
+    listen: SocketAddr,
+}
+
+fn main() -> Result<(), common::Failure> {
+    let Arguments { listen } = common::read();
+    let sk1 = Sock(Rc::new(Socket::new(Domain::for_address(listen), Type::STREAM, None)?));
+    sk1.0.bind(&listen.into())?;
+    sk1.0.listen(128)?;
+    if let Some(address) = sk1.0.local_addr()?.as_socket() {
+        common::announce(&Address::Inet(address));
+    }
+
+    let mut inputs = vec![sk1.clone()];
+    let mut outputs: Vec<Sock> = vec![];
+    let mut message_dict: HashMap<Sock, Vec<String>> = HashMap::new();
+
+    loop {
+        let (r_list, w_list, _e_list) =
+            select(&inputs, &outputs, &inputs, Some(Duration::from_secs(1)))?;
+        println!("正在监听的socket对象{}", inputs.len());
+        println!("{r_list:?}");
+        for sk1_or_conn in r_list {
+            if sk1_or_conn == sk1 {
+                let conn = sk1_or_conn.accept()?;
+                inputs.push(conn.clone());
+                message_dict.insert(conn, vec![]);
+            } else {
+                match sk1_or_conn.recv(1024) {
+                    Err(ex) => {
+                        println!("{ex}");
+                        inputs.retain(|sk| *sk != sk1_or_conn);
+                        // BUG: it stays in `message_dict`, so its socket is never closed.
+                        // a_reset_leaves_a_descriptor_behind
+                        //
+                        // BUG: it stays in `outputs`, if it is owed something. Sending it that is
+                        // an error which nobody catches.
+                        // a_reset_after_a_message_ends_the_server
+                    }
+                    Ok(data_bytes) => {
+                        // BUG: nothing at all is the end, and not a message. From now on it can be
+                        // read in every turn; each time it is owed one 好 more. Who has only
+                        // finished sending gets them without end.
+                        // a_half_close_is_answered_without_end
+                        //
+                        // And who is gone does not take them: the second is an error.
+                        // a_client_that_leaves_ends_the_server
+                        //
+                        // BUG: what 1,024 bytes hold need not be whole characters. This error is
+                        // caught by nobody either.
+                        // half_a_character_ends_the_server
+                        let data_str = String::from_utf8(data_bytes)?;
+                        // BUG: nobody asks whether the client takes what it is owed. As long as it
+                        // sends, its messages pile up, and it is in `outputs` once for each.
+                        // a_client_that_does_not_read_is_owed_without_end
+                        message_dict.entry(sk1_or_conn.clone()).or_default().push(data_str);
+                        outputs.push(sk1_or_conn);
+                    }
+                }
+            }
+        }
+        for conn in w_list {
+            let recv_str = message_dict.entry(conn.clone()).or_default().remove(0);
+            // BUG: "can be written" means that *some* bytes fit. When `conn` is in the list a
+            // thousand times, a thousand replies are sent, and this waits until the client has made
+            // room for the last of them. Everybody waits with it.
+            // a_client_that_reads_slowly_stops_the_server_for_all
+            conn.sendall((recv_str + "好").as_bytes())?;
+            if let Some(first) = outputs.iter().position(|sk| *sk == conn) {
+                outputs.remove(first);
+            }
+        }
+    }
+}
+
+/// A Python socket: it is closed when nobody refers to it any more, and it is equal to itself alone.
+#[derive(Clone)]
+struct Sock(Rc<Socket>);
+
+impl Sock {
+    fn accept(&self) -> io::Result<Sock> {
+        let (conn, _address) = self.0.accept()?;
+        Ok(Sock(Rc::new(conn)))
+    }
+
+    fn recv(&self, bufsize: usize) -> io::Result<Vec<u8>> {
+        let mut data = vec![0; bufsize];
+        let count = (&*self.0).read(&mut data)?;
+        data.truncate(count);
+        Ok(data)
+    }
+
+    fn sendall(&self, data: &[u8]) -> io::Result<()> {
+        (&*self.0).write_all(data)
+    }
+}
+
+impl AsRawFd for Sock {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl PartialEq for Sock {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Sock {}
+
+impl Hash for Sock {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Rc::as_ptr(&self.0).hash(state);
+    }
+}
+
+impl std::fmt::Debug for Sock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "<socket fd={}>", self.as_raw_fd())
+    }
+}

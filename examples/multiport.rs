@@ -1,0 +1,74 @@
+//! Three ports, one loop: whoever connects to any of them is told `hello`.
+//!
+//! Run: `cargo run --example multiport -- --listen 127.0.0.1:8001` listens on 8001, 8002 and 8003;
+//! then `cargo run --example client -- chat --connect 127.0.0.1:8003`.
+//!
+//! To the loop a listening socket is a source like any other: it can be read when somebody waits at
+//! it. So one `select` watches as many ports as one likes.
+//!
+//! The tutorial closes at once after its `hello`. If the client has said something by then that
+//! nobody has read, that close is a reset, and a reset may overtake the `hello`. `Wire::close` sends
+//! what is owed, finishes its own side, and listens until the client has finished too.
+
+mod common;
+
+use std::io;
+use std::process::exit;
+
+use common::Options;
+use tripoll::Context;
+use tripoll::net::{Address, Connection, Listener, Protocol, Wire};
+
+fn main() -> Result<(), common::Failure> {
+    let options = Options::read();
+    let Some(ports) = three_ports(&options.listen) else {
+        eprintln!(
+            "--listen {}: three ports are needed, HOST:PORT up to PORT 65533",
+            options.listen
+        );
+        exit(2);
+    };
+    let mut reactor = options.reactor().build()?;
+
+    let mut addresses = Vec::new();
+    for address in ports {
+        let sk = Listener::bind(&address)?;
+        addresses.push(sk.local_address().clone());
+        sk.serve(&mut reactor.context(), |conn, cx| {
+            Connection::new(Hello).serve(conn, cx)?;
+            Ok(())
+        })?;
+    }
+    common::wind_down_on_signals(&mut reactor)?;
+
+    addresses.iter().for_each(common::announce);
+    reactor.run()?;
+    Ok(())
+}
+
+/// PORT, PORT+1 and PORT+2; of port 0, three that are free. `None` if there are no such ports.
+fn three_ports(address: &Address) -> Option<[Address; 3]> {
+    let &Address::Inet(first) = address else { return None };
+    let [mut second, mut third] = [first; 2];
+    if first.port() != 0 {
+        second.set_port(first.port().checked_add(1)?);
+        third.set_port(first.port().checked_add(2)?);
+    }
+    Some([first, second, third].map(Address::Inet))
+}
+
+/// Says hello, and closes.
+struct Hello;
+
+impl Protocol for Hello {
+    fn opened(&mut self, conn: &mut Wire, _: &mut Context) -> io::Result<()> {
+        conn.write(b"hello");
+        conn.close();
+        Ok(())
+    }
+
+    /// Never called: what comes after the close is thrown away.
+    fn received(&mut self, _: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+        Ok(data.len())
+    }
+}

@@ -1,0 +1,202 @@
+//! The first rung of the tutorials' ladder: a server that puts the time before what it is sent.
+//!
+//! Run: `cargo run --example timestamp -- --listen 127.0.0.1:21567`, then
+//! `cargo run --example client -- timestamp --connect 127.0.0.1:21567`.
+//!
+//! There are two servers here with the same answers. [`one_at_a_time`] is the tutorial's: two loops,
+//! one inside the other, and each call in them waits. It is easy to read, and while it listens to one
+//! client it is deaf to all others: they are connected (by the kernel), they may send, and nobody
+//! answers until the first one leaves. That is its lesson, and it is kept. What is not kept are its
+//! accidents: a reset or half a character ended the program, and a client that had finished was not
+//! let go until the next one came.
+//!
+//! `--concurrent` is the way out that the rest of the ladder takes. The loop waits for all of them at
+//! once, and what was the inner loop's body is now called with each piece that comes.
+//!
+//! Try: two clients at once, with and without `--concurrent`.
+
+mod common;
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use chrono::Local;
+use clap::Parser;
+use common::Options;
+use rustix::net::Shutdown as Finish;
+use tripoll::net::{Connection, Listener, Protocol, Stream, Utf8Decoder, Wire};
+use tripoll::{Context, Reactor};
+
+/// How much is read at once: `recv(1024)`.
+const BUFSIZ: usize = 1024;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    /// Serve all clients at once, over a reactor
+    #[arg(long)]
+    concurrent: bool,
+}
+
+fn main() -> Result<(), common::Failure> {
+    let Arguments { options, concurrent } = common::read();
+    options.start_log();
+    let listener = Listener::bind(&options.listen)?;
+    if concurrent {
+        all_at_once(listener, options.reactor().build()?)?;
+    } else {
+        one_at_a_time(listener)?;
+    }
+    Ok(())
+}
+
+/// `'[%s] %s' % (time.ctime(), recv_data)`.
+fn stamp(recv_data: &str) -> String {
+    format!("[{}] {recv_data}", Local::now().format("%a %b %e %H:%M:%S %Y"))
+}
+
+// The tutorial's server.
+
+fn one_at_a_time(tcp_ser_sock: Listener) -> io::Result<()> {
+    tcp_ser_sock.set_nonblocking(false)?;
+    let address = tcp_ser_sock.local_address().clone();
+    let server = Arc::new(Blocking { tcp_ser_sock, now: Mutex::default() });
+    server.stop_on_signal()?;
+    common::announce(&address);
+
+    while let Some(tcp_cli_sock) = server.accept() {
+        if let Err(error) = converse(&tcp_cli_sock) {
+            log::debug!("{}: {error}", tcp_cli_sock.peer());
+        }
+        server.close(tcp_cli_sock);
+    }
+    Ok(())
+}
+
+/// Answers one client until it has finished.
+fn converse(mut tcp_cli_sock: &Stream) -> io::Result<()> {
+    let mut decoder = Utf8Decoder::new();
+    let mut buffer = [0; BUFSIZ];
+    loop {
+        let (count, recv_data) = match tcp_cli_sock.read(&mut buffer)? {
+            0 => (0, decoder.finish().into()),
+            count => (count, decoder.decode(&buffer[..count])),
+        };
+        if !recv_data.is_empty() {
+            tcp_cli_sock.write_all(stamp(&recv_data).as_bytes())?;
+        }
+        if count == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// A server whose calls wait. Each of them ends when its socket is shut down by another thread: so it
+/// can be stopped.
+struct Blocking {
+    tcp_ser_sock: Listener,
+    now: Mutex<Now>,
+}
+
+#[derive(Default)]
+struct Now {
+    serving: Option<Arc<Stream>>,
+    is_stopping: bool,
+}
+
+impl Blocking {
+    /// The next client; `None` when the server stops.
+    fn accept(&self) -> Option<Arc<Stream>> {
+        loop {
+            let accepted = self.tcp_ser_sock.accept();
+            let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+            if now.is_stopping {
+                return None;
+            }
+            match accepted.and_then(|client| client.set_nonblocking(false).map(|()| client)) {
+                Ok(client) => {
+                    let client = Arc::new(client);
+                    now.serving = Some(Arc::clone(&client));
+                    return Some(client);
+                }
+                Err(error) => {
+                    drop(now);
+                    log::warn!("cannot accept: {error}");
+                    thread::sleep(Duration::from_millis(100)); // it would fail again at once
+                }
+            }
+        }
+    }
+
+    /// Lets go of a client: it is told now, and not when the next one comes.
+    fn close(&self, client: Arc<Stream>) {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).serving = None;
+        drop(client);
+    }
+
+    /// On SIGINT or SIGTERM nobody new is accepted, and the client that is being served can say no
+    /// more. If it does not take its answers either, it is cut off after a moment of grace.
+    fn stop_on_signal(self: &Arc<Self>) -> io::Result<()> {
+        let (server, mut signals) = (Arc::clone(self), common::signals()?);
+        thread::spawn(move || {
+            let _ = signals.read(&mut [0]);
+            server.shut_down(Shutdown::Read);
+            thread::sleep(common::GRACE);
+            server.shut_down(Shutdown::Both);
+        });
+        Ok(())
+    }
+
+    fn shut_down(&self, how: Shutdown) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.is_stopping = true;
+        // What fails to be shut down is gone already.
+        let _ = rustix::net::shutdown(&self.tcp_ser_sock, Finish::Both);
+        if let Some(client) = &now.serving {
+            let _ = client.shutdown(how);
+        }
+    }
+}
+
+// The server over a reactor.
+
+fn all_at_once(listener: Listener, mut reactor: Reactor) -> io::Result<()> {
+    let address = listener.local_address().clone();
+    listener.serve(&mut reactor.context(), |client, cx| {
+        Connection::new(Timestamp::default()).serve(client, cx)?;
+        Ok(())
+    })?;
+    common::wind_down_on_signals(&mut reactor)?;
+    common::announce(&address);
+    reactor.run()
+}
+
+/// A conversation with one client: the body of the inner loop.
+#[derive(Default)]
+struct Timestamp {
+    decoder: Utf8Decoder,
+}
+
+impl Protocol for Timestamp {
+    fn received(&mut self, client: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+        let data = &data[..data.len().min(BUFSIZ)];
+        let recv_data = self.decoder.decode(data);
+        if !recv_data.is_empty() {
+            client.write(stamp(&recv_data).as_bytes());
+        }
+        Ok(data.len()) // the rest, if any, is offered at once
+    }
+
+    fn ended(&mut self, client: &mut Wire, _: &[u8], _: &mut Context) -> io::Result<()> {
+        let recv_data = self.decoder.finish();
+        if !recv_data.is_empty() {
+            client.write(stamp(recv_data).as_bytes());
+        }
+        client.close();
+        Ok(())
+    }
+}

@@ -111,9 +111,9 @@ struct Server {
 
 impl Server {
     fn start(command: &mut Command) -> io::Result<Self> {
-        let about = |error| io::Error::other(format!("{:?}: {error}", command.get_program()));
-        let result = Command::spawn(command.stdout(Stdio::piped()));
-        let mut process = result.map_err(about)?;
+        let program = command.get_program().to_owned();
+        let about = |error| io::Error::other(format!("{}: {error}", program.display()));
+        let mut process = command.stdout(Stdio::piped()).spawn().map_err(about)?;
         let mut said = String::new();
         if let Some(out) = process.stdout.take() {
             BufReader::new(out).read_line(&mut said)?;

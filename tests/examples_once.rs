@@ -70,7 +70,7 @@ fn what_the_operator_types_goes_to_who_has_asked() {
     let mut clients: Vec<_> = (0..5).map(|_| server.connect()).collect();
     // A silent client keeps nobody waiting.
     for (number, client) in clients.iter_mut().enumerate().skip(1) {
-        write!(client, "question {number}").unwrap();
+        client.write_all(format!("question {number}").as_bytes()).unwrap(); // in one piece
         let prompt = if number > 1 { ">>> " } else { "" };
         assert_eq!(server.next_line(), format!("{prompt}question {number}\n"));
         writeln!(typist, "answer {number}").unwrap();

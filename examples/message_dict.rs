@@ -164,7 +164,6 @@ impl Handler<Stream, Server> for Conn {
         }
         let interest = cx.state.interest(token);
         if interest.is_empty() {
-            cx.state.forget(token);
             return Ok(Next::Remove);
         }
         conn.set_interest(interest);
@@ -181,9 +180,12 @@ impl Handler<Stream, Server> for Conn {
         Ok(Next::Keep)
     }
 
-    /// A reset, mostly. What was owed to this client, nobody can have.
-    fn failed(&mut self, conn: Token, error: &io::Error, cx: &mut Context<Server>) {
-        log::debug!("{error}");
+    /// It leaves all three at once: in good order, or by a reset, when nobody can have what it was
+    /// owed.
+    fn removed(&mut self, conn: Token, error: Option<&io::Error>, cx: &mut Context<Server>) {
+        if let Some(error) = error {
+            log::debug!("{error}");
+        }
         cx.state.forget(conn);
     }
 }

@@ -32,6 +32,8 @@ use tripoll::{Context, Reactor};
 
 /// How much is read at once: `recv(1024)`.
 const BUFSIZ: usize = 1024;
+/// How long the one client has, after a signal, to take its answers.
+const GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Parser)]
 struct Arguments {
@@ -145,7 +147,7 @@ impl Blocking {
         thread::spawn(move || {
             let _ = signals.read(&mut [0]);
             server.shut_down(Shutdown::Read);
-            thread::sleep(common::GRACE);
+            thread::sleep(GRACE);
             server.shut_down(Shutdown::Both);
         });
         Ok(())

@@ -41,8 +41,8 @@ impl<F: Read> Handler<F, Seen> for Keeper {
         }
     }
 
-    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<Seen>) {
-        cx.state.failures.push(error.kind());
+    fn removed(&mut self, _: Token, error: Option<&io::Error>, cx: &mut Context<Seen>) {
+        cx.state.failures.extend(error.map(io::Error::kind));
     }
 }
 

@@ -42,7 +42,8 @@ impl Handler<UnixStream, Log> for Actor {
         panic!("no patience")
     }
 
-    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<Log>) {
+    fn removed(&mut self, _: Token, error: Option<&io::Error>, cx: &mut Context<Log>) {
+        let Some(error) = error else { return };
         cx.state.push(format!("{} failed: {error}", self.name));
         (self.failed)(cx);
     }

@@ -249,8 +249,8 @@ impl Handler<UnixStream, Vec<ErrorKind>> for Teller {
         Ok(Next::Keep)
     }
 
-    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<Vec<ErrorKind>>) {
-        cx.state.push(error.kind());
+    fn removed(&mut self, _: Token, error: Option<&io::Error>, cx: &mut Context<Vec<ErrorKind>>) {
+        cx.state.extend(error.map(io::Error::kind));
     }
 }
 

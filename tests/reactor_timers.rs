@@ -261,8 +261,8 @@ impl Handler<UnixStream, Seen> for Strict {
         Err(ErrorKind::InvalidData.into())
     }
 
-    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<Seen>) {
-        cx.state.failures.push(error.kind());
+    fn removed(&mut self, _: Token, error: Option<&io::Error>, cx: &mut Context<Seen>) {
+        cx.state.failures.extend(error.map(io::Error::kind));
     }
 }
 
@@ -283,8 +283,8 @@ impl Handler<UnixStream, Seen> for Failing {
         Ok(Next::Keep)
     }
 
-    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<Seen>) {
-        cx.state.failures.push(error.kind());
+    fn removed(&mut self, _: Token, error: Option<&io::Error>, cx: &mut Context<Seen>) {
+        cx.state.failures.extend(error.map(io::Error::kind));
     }
 }
 

@@ -21,10 +21,12 @@ pub(crate) struct Binding {
 impl Binding {
     /// A socket of `kind` for `address`, non-blocking, not yet bound.
     pub(crate) fn socket(address: &Address, kind: Type) -> io::Result<Socket> {
-        Socket::new(address.to_sock_addr()?.domain(), kind.nonblocking().cloexec(), None)
+        let make =
+            |target: SockAddr| Socket::new(target.domain(), kind.nonblocking().cloexec(), None);
+        address.to_sock_addr().and_then(make).map_err(|error| name(address, error, ""))
     }
 
-    /// Binds `socket` to `address`; port 0 is any free port. Says in its errors which address.
+    /// Binds `socket` to `address`; port 0 is any free port.
     pub(crate) fn bind(&self, socket: &Socket, address: &Address) -> io::Result<()> {
         self.try_bind(socket, address).map_err(|error| {
             let advice = match (error.kind(), address) {
@@ -33,7 +35,7 @@ impl Binding {
                 }
                 _ => "",
             };
-            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{advice}"))
+            name(address, error, advice)
         })
     }
 
@@ -59,6 +61,11 @@ impl Binding {
             bound => bound,
         }
     }
+}
+
+/// The error, with the address in its message.
+fn name(address: &Address, error: io::Error, advice: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{advice}"))
 }
 
 /// Whether there is a socket that nobody listens on. Only a refused connection proves that. (It is

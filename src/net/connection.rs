@@ -60,6 +60,8 @@ pub struct Connection<P> {
     /// Whether the protocol could use more of it, and is not asked because it is paused or choked.
     is_held_back: bool,
     most_unused: usize,
+    /// Why it is to be removed, once that is so.
+    end: Option<Closed>,
 }
 
 /// The state that a protocol can move.
@@ -115,6 +117,7 @@ impl<P> Connection<P> {
             inbox: Vec::new(),
             is_held_back: false,
             most_unused: 1 << 20,
+            end: None,
         }
     }
 
@@ -309,16 +312,16 @@ impl<P> Connection<P> {
                     // A plain close would look as if what was sent were all.
                     stream.get_ref().reset_on_close();
                 }
-                return self.finish(Closed::Failed(error), cx);
+                return Ok(self.finish(Closed::Failed(error)));
             }
             Phase::Aborted => {
                 stream.get_ref().reset_on_close();
-                return self.finish(Closed::Aborted, cx);
+                return Ok(self.finish(Closed::Aborted));
             }
             Phase::Lingering
                 if self.link.has_peer_ended || self.link.discarded > MOST_DISCARDED =>
             {
-                return self.finish(Closed::Finished, cx);
+                return Ok(self.finish(Closed::Finished));
             }
             phase => self.link.phase = phase,
         }
@@ -329,12 +332,9 @@ impl<P> Connection<P> {
         Ok(Next::Keep)
     }
 
-    fn finish<S>(&mut self, why: Closed, cx: &mut Context<'_, S>) -> io::Result<Next>
-    where
-        P: Protocol<S>,
-    {
-        self.protocol.closed(&why, cx);
-        Ok(Next::Remove)
+    fn finish(&mut self, why: Closed) -> Next {
+        self.end = Some(why);
+        Next::Remove
     }
 }
 
@@ -410,9 +410,14 @@ impl Link {
     }
 
     fn fail(&mut self, error: io::Error) {
-        if !matches!(self.phase, Phase::Failed(_) | Phase::Aborted) {
-            self.outbox.clear();
-            self.phase = Phase::Failed(error);
+        match self.phase {
+            Phase::Failed(_) | Phase::Aborted => {}
+            // All that was owed is delivered. That the peer takes no leave is no failure any more.
+            Phase::Lingering => self.has_peer_ended = true,
+            Phase::Open | Phase::Closing { .. } => {
+                self.outbox.clear();
+                self.phase = Phase::Failed(error);
+            }
         }
     }
 }
@@ -442,7 +447,7 @@ where
     ) -> io::Result<Next> {
         let stream = &mut Loan::of(source);
         match self.link.phase {
-            Phase::Lingering => return self.finish(Closed::Finished, cx),
+            Phase::Lingering => return Ok(self.finish(Closed::Finished)),
             // Slow is not dead.
             Phase::Closing { unsent: Some(before) } if self.link.unsent() < before => {
                 self.link.phase = Phase::Closing { unsent: None };
@@ -451,6 +456,18 @@ where
             _ => {
                 self.call(stream, cx, |protocol, wire, cx| protocol.timed_out(wire, cx));
             }
+        }
+        self.go_on(stream, cx)
+    }
+
+    fn notified(
+        &mut self,
+        source: &mut Source<'_, F>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        let stream = &mut Loan::of(source);
+        if self.link.is_open() {
+            self.call(stream, cx, |protocol, wire, cx| protocol.notified(wire, cx));
         }
         self.go_on(stream, cx)
     }
@@ -467,8 +484,19 @@ where
         self.go_on(stream, cx)
     }
 
-    fn failed(&mut self, _: Token, error: &io::Error, cx: &mut Context<'_, S>) {
-        let error = io::Error::new(error.kind(), error.to_string());
-        self.protocol.closed(&Closed::Failed(error), cx);
+    fn removed(&mut self, _: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
+        let why = match (self.end.take(), error) {
+            (Some(why), _) => why,
+            (None, Some(error)) => Closed::Failed(copy_of(error)),
+            (None, None) => Closed::Removed,
+        };
+        self.protocol.closed(&why, cx);
+    }
+}
+
+fn copy_of(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::new(error.kind(), error.to_string()),
     }
 }

@@ -77,6 +77,17 @@ pub trait Protocol<S = ()> {
         Err(io::ErrorKind::TimedOut.into())
     }
 
+    /// Somebody has [notified](Context::notify) this connection: there is something for it in the
+    /// state. The way to write to a connection from outside its own callbacks.
+    ///
+    /// # Errors
+    ///
+    /// Any error closes the connection. By default nothing is done.
+    fn notified(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        let _ = (wire, cx);
+        Ok(())
+    }
+
     /// The reactor is [winding down](Context::wind_down).
     ///
     /// # Errors
@@ -88,7 +99,8 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
-    /// The connection is gone: the last call. By default nothing is done.
+    /// The connection is gone: the last call, made exactly once. (When the reactor itself is dropped,
+    /// nobody is called any more.) By default nothing is done.
     fn closed(&mut self, why: &Closed, cx: &mut Context<'_, S>) {
         let _ = (why, cx);
     }
@@ -102,6 +114,8 @@ pub enum Closed {
     Finished,
     /// By [`Wire::abort`].
     Aborted,
+    /// By [`Context::remove`].
+    Removed,
     /// By an error of the connection's, or one that a callback returned.
     Failed(io::Error),
 }

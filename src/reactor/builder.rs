@@ -13,14 +13,14 @@ use crate::{Events, Trigger};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     operations: u32,
-    bytes: usize,
+    bytes: u32,
 }
 
 impl Budget {
     /// So many operations (reads, writes, accepts; 64 by default), and so many bytes read and
     /// written together (256 KiB by default; the operation that passes it is the last). Each at
     /// least one.
-    pub const fn new(operations: u32, bytes: usize) -> Self {
+    pub const fn new(operations: u32, bytes: u32) -> Self {
         Budget {
             operations: if operations == 0 { 1 } else { operations },
             bytes: if bytes == 0 { 1 } else { bytes },
@@ -33,7 +33,7 @@ impl Budget {
     }
 
     /// How many bytes.
-    pub const fn bytes(self) -> usize {
+    pub const fn bytes(self) -> u32 {
         self.bytes
     }
 }

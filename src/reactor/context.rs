@@ -31,21 +31,14 @@ pub(super) struct Core<S> {
     pub(super) registry: Registry,
     pub(super) timers: Timers<Ring<S>>,
     pub(super) shared: Arc<Shared<S>>,
-    /// Whose place among the handlers is to be filled or cleared as soon as none of them runs.
-    pub(super) moves: VecDeque<Move<S>>,
+    /// What is to be done as soon as no handler runs.
+    pub(super) errands: VecDeque<Errand<S>>,
+    /// For whom somebody has something.
+    pub(super) notified: VecDeque<Token>,
     pub(super) is_winding_down: bool,
-    /// Who is to be told something that the kernel does not know.
-    pub(super) notices: VecDeque<(Token, Notice)>,
     /// What sources are read into that have no buffer of their own.
     scratch: Vec<u8>,
     pub(super) counters: Counters,
-}
-
-/// What a source is told by the reactor itself.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Notice {
-    Added,
-    WindingDown,
 }
 
 /// What a timer runs.
@@ -57,9 +50,14 @@ pub(super) enum Ring<S> {
     Deadline(Token),
 }
 
-pub(super) enum Move<S> {
-    In(usize, Box<dyn Bound<S>>),
-    Out(usize),
+/// What cannot be done while a handler runs: its place, and all the others, are out of reach then.
+pub(super) enum Errand<S> {
+    /// A source has come: its place is to be filled, and it is to be told.
+    Add(Token, Box<dyn Bound<S>>),
+    /// A source has been removed, perhaps for an error: it is to be told, and its place cleared.
+    Remove(Token, Option<io::Error>),
+    /// A source is to be told that the reactor is winding down.
+    WindDown(Token),
 }
 
 impl<S: 'static> Context<'_, S> {
@@ -108,14 +106,13 @@ impl<S: 'static> Context<'_, S> {
         F: AsFd + 'static,
         H: Handler<F, S> + 'static,
     {
-        let Core { registry, moves, notices, is_winding_down, .. } = &mut *self.core;
+        let Core { registry, errands, is_winding_down, .. } = &mut *self.core;
         match registry.add(source.as_fd(), interest, reads_raw) {
             Ok(token) => {
                 let pair = Box::new(Pair { source, handler });
-                moves.push_back(Move::In(token.index() as usize, pair));
-                notices.push_back((token, Notice::Added));
+                errands.push_back(Errand::Add(token, pair));
                 if *is_winding_down {
-                    notices.push_back((token, Notice::WindingDown));
+                    errands.push_back(Errand::WindDown(token));
                 }
                 Ok(token)
             }
@@ -130,7 +127,7 @@ impl<S: 'static> Context<'_, S> {
     ///
     /// `NotFound` if it is gone already.
     pub fn remove(&mut self, token: Token) -> io::Result<()> {
-        if self.core.remove(token) { Ok(()) } else { Err(gone(token)) }
+        if self.core.remove(token, None) { Ok(()) } else { Err(gone(token)) }
     }
 
     /// What is wanted of a source; `None` if it is gone.
@@ -155,6 +152,18 @@ impl<S: 'static> Context<'_, S> {
     /// `NotFound` if it is gone.
     pub fn arm(&mut self, token: Token) -> io::Result<()> {
         if self.core.registry.arm(token) { Ok(()) } else { Err(gone(token)) }
+    }
+
+    /// Has a source's handler called ([`Handler::notified`]), in this turn or the next: the way to
+    /// hand it something, left for it in the [state](Self::state). Not called if it is gone by then.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if it is gone.
+    pub fn notify(&mut self, token: Token) -> io::Result<()> {
+        self.core.registry.get(token).ok_or_else(|| gone(token))?;
+        self.core.notified.push_back(token);
+        Ok(())
     }
 
     /// Sets a source's deadline, in place of the one it had; `None` takes it away. When it comes,
@@ -206,8 +215,8 @@ impl<S: 'static> Context<'_, S> {
             return;
         }
         self.core.is_winding_down = true;
-        let Core { registry, notices, .. } = &mut *self.core;
-        notices.extend(registry.tokens().map(|token| (token, Notice::WindingDown)));
+        let Core { registry, errands, .. } = &mut *self.core;
+        errands.extend(registry.tokens().map(Errand::WindDown));
         if let Some(end) = Instant::now().checked_add(grace) {
             self.set_timer(end, |cx| cx.stop());
         }
@@ -315,21 +324,25 @@ impl<S> Core<S> {
             registry,
             timers: Timers::new(),
             shared: Arc::new(shared),
-            moves: VecDeque::new(),
+            errands: VecDeque::new(),
+            notified: VecDeque::new(),
             is_winding_down: false,
-            notices: VecDeque::new(),
             scratch: Vec::new(),
             counters: Counters::default(),
         }
     }
 
-    /// Forgets a source, which is closed when none of the handlers runs. False if it is gone.
-    pub(super) fn remove(&mut self, token: Token) -> bool {
+    /// Forgets a source, which is told and closed when no handler runs. False if it is gone.
+    pub(super) fn remove(&mut self, token: Token, error: Option<io::Error>) -> bool {
         let Some(entry) = self.registry.remove(token) else { return false };
         if let Some((timer, _)) = entry.deadline {
             self.timers.take(timer);
         }
-        self.moves.push_back(Move::Out(token.index() as usize));
+        if let Some(error) = &error {
+            self.counters.errors += 1;
+            log::debug!(target: "tripoll", "{token:?} ended: {error}");
+        }
+        self.errands.push_back(Errand::Remove(token, error));
         true
     }
 

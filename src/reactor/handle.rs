@@ -71,6 +71,17 @@ impl<S: 'static> Handle<S> {
         })
     }
 
+    /// Has a source's handler called, see [`Context::notify`]. Nothing happens if it is gone by then.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` when the reactor is gone.
+    pub fn notify(&self, token: Token) -> io::Result<()> {
+        self.run(move |cx| {
+            let _ = cx.notify(token);
+        })
+    }
+
     /// Ends the loop in good order, see [`Context::wind_down`].
     ///
     /// # Errors

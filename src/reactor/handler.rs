@@ -37,8 +37,7 @@ pub trait Handler<F, S = ()> {
     ///
     /// # Errors
     ///
-    /// Any other error ends the source: it is handed to [`failed`](Self::failed), then the source
-    /// is removed and closed.
+    /// Any other error ends the source: it is removed, [told why](Self::removed), and closed.
     fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next>;
 
     /// The source has been added: called once, in the turn in which it came, before anything else.
@@ -65,6 +64,21 @@ pub trait Handler<F, S = ()> {
         Err(io::ErrorKind::TimedOut.into())
     }
 
+    /// Somebody has [notified](Context::notify) this source: there is something for it in the state,
+    /// or from a worker thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`ready`](Self::ready). By default nothing is done.
+    fn notified(
+        &mut self,
+        source: &mut Source<'_, F>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        let _ = (source, cx);
+        Ok(Next::Keep)
+    }
+
     /// The reactor is [winding down](Context::wind_down): finish what is owed and answer
     /// [`Next::Remove`], now or when it is done. (An operation that says `WouldBlock` here may have
     /// met the budget's end and not the peer's; [`Source::is_readable`] tells.)
@@ -81,10 +95,14 @@ pub trait Handler<F, S = ()> {
         Ok(Next::Remove)
     }
 
-    /// The source is being removed because of `error`: the one that a method of this handler
-    /// returned, or made out of its panic, or the kernel's refusal to watch the source any longer.
-    /// The place to tidy up what the state knows of `token`. By default nothing.
-    fn failed(&mut self, token: Token, error: &io::Error, cx: &mut Context<'_, S>) {
+    /// The source has been removed: the last call, and the place to tidy up what the state knows of
+    /// `token`. The source is closed when this returns. By default nothing is done.
+    ///
+    /// `error` is why, if it was for an error: one that a method of this handler returned, or made
+    /// out of its panic, or the kernel's refusal to watch the source any longer. There is none after
+    /// [`Next::Remove`] and [`Context::remove`]. (When the reactor itself is dropped, nobody is
+    /// called any more.)
+    fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
         let _ = (token, error, cx);
     }
 }
@@ -101,11 +119,20 @@ where
 
 /// A source and its handler, whatever their types are.
 pub(super) trait Bound<S> {
-    fn ready(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
-    fn added(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
-    fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
-    fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next>;
-    fn failed(&mut self, token: Token, error: &io::Error, cx: &mut Context<'_, S>);
+    fn ready(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
+    fn added(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
+    fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
+    fn notified(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
+    fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
+    fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>);
+}
+
+/// What a handler has answered. An error is put aside in the [`Io`]: the ordinary answer is then one
+/// byte, in a register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Next(Next),
+    Failed,
 }
 
 /// A source and its handler. The reactor owns both.
@@ -114,24 +141,39 @@ pub(super) struct Pair<F, H> {
     pub(super) handler: H,
 }
 
+#[inline(always)] // into each of the five, and there into the handler's own end
+fn answer(result: io::Result<Next>, io: &mut Io) -> Answer {
+    match result {
+        Ok(next) => Answer::Next(next),
+        Err(error) => {
+            io.error = Some(error);
+            Answer::Failed
+        }
+    }
+}
+
 impl<F, S, H: Handler<F, S>> Bound<S> for Pair<F, H> {
-    fn ready(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {
-        self.handler.ready(&mut Source::new(&mut self.source, io), cx)
+    fn ready(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {
+        answer(self.handler.ready(&mut Source::new(&mut self.source, io), cx), io)
     }
 
-    fn added(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {
-        self.handler.added(&mut Source::new(&mut self.source, io), cx)
+    fn added(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {
+        answer(self.handler.added(&mut Source::new(&mut self.source, io), cx), io)
     }
 
-    fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {
-        self.handler.timed_out(&mut Source::new(&mut self.source, io), cx)
+    fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {
+        answer(self.handler.timed_out(&mut Source::new(&mut self.source, io), cx), io)
     }
 
-    fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> io::Result<Next> {
-        self.handler.winding_down(&mut Source::new(&mut self.source, io), cx)
+    fn notified(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {
+        answer(self.handler.notified(&mut Source::new(&mut self.source, io), cx), io)
     }
 
-    fn failed(&mut self, token: Token, error: &io::Error, cx: &mut Context<'_, S>) {
-        self.handler.failed(token, error, cx);
+    fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {
+        answer(self.handler.winding_down(&mut Source::new(&mut self.source, io), cx), io)
+    }
+
+    fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
+        self.handler.removed(token, error, cx);
     }
 }

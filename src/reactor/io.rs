@@ -16,22 +16,31 @@ pub(crate) struct Io {
     pub(super) told: Readiness,
     /// The directions that are READY.
     pub(crate) ready: Interest,
-    pub(super) wanted: Interest,
     /// What was wanted when the call began.
-    pub(super) wanted_before: Interest,
+    pub(super) wanted: Interest,
+    /// What the handler wants since, if it has [said so](Facts::WISHED).
+    wished: Interest,
     pub(super) facts: Facts,
-    operations_left: u32,
-    bytes_left: usize,
-    pub(super) bytes_written: usize,
+    pub(super) used: Used,
     budget: Budget,
-    /// How often the handler has wanted something else.
+    /// What the handler has failed with.
+    pub(super) error: Option<io::Error>,
+    /// How often a handler has wanted something else.
     pub(super) changes: u64,
+}
+
+/// What of the budget a call has used up.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Used {
+    pub(super) operations: u32,
+    pub(super) bytes_read: u32,
+    pub(super) bytes_written: u32,
 }
 
 bitflags::bitflags! {
     /// What is true of a call. None of it in the ordinary case, but for the first.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(super) struct Facts: u8 {
+    pub(super) struct Facts: u16 {
         /// A short read says as much as `WouldBlock`.
         const SHORT_READS_DRAIN = 1;
         /// The first thing that was tried met `WouldBlock`.
@@ -46,6 +55,10 @@ bitflags::bitflags! {
         const WISHED = 32;
         /// The handler has said `Next::Disarm`.
         const DISARM = 64;
+        /// The kernel has told of the end, or of an error.
+        const END_TOLD = 128;
+        /// The budget is used up.
+        const USED_UP = 256;
     }
 }
 
@@ -56,12 +69,11 @@ impl Io {
             told: Readiness::empty(),
             ready: Interest::NONE,
             wanted: Interest::NONE,
-            wanted_before: Interest::NONE,
+            wished: Interest::NONE,
             facts: Facts::empty(),
-            operations_left: 0,
-            bytes_left: 0,
-            bytes_written: 0,
+            used: Used::default(),
             budget,
+            error: None,
             changes: 0,
         }
     }
@@ -74,17 +86,14 @@ impl Io {
         told: Readiness,
         ready: Interest,
         wanted: Interest,
-        short_reads_drain: bool,
+        facts: Facts,
     ) {
         self.token = token;
         self.told = told;
         self.ready = ready;
         self.wanted = wanted;
-        self.wanted_before = wanted;
-        self.facts = Facts::from_bits_retain(u8::from(short_reads_drain));
-        self.operations_left = self.budget.operations();
-        self.bytes_left = self.budget.bytes();
-        self.bytes_written = 0;
+        self.facts = facts;
+        self.used = Used::default();
     }
 
     /// Whether an operation in this direction may be tried. What is known to block is not tried,
@@ -99,10 +108,13 @@ impl Io {
         } else {
             !self.ready.intersects(direction)
         };
-        if may_block || self.operations_left == 0 || self.bytes_left == 0 {
+        if may_block || self.facts.contains(Facts::USED_UP) {
             return Err(self.refuse(direction, may_block));
         }
-        self.operations_left -= 1;
+        self.used.operations += 1;
+        if self.used.operations == self.budget.operations() {
+            self.facts |= Facts::USED_UP;
+        }
         Ok(())
     }
 
@@ -120,7 +132,7 @@ impl Io {
     #[cold]
     pub(super) fn note_error(&mut self, direction: Interest, error: &io::Error) {
         if error.kind() == io::ErrorKind::WouldBlock {
-            if self.operations() == 1 {
+            if self.used.operations == 1 {
                 self.facts |= Facts::SPURIOUS;
             }
             self.block(direction);
@@ -130,7 +142,8 @@ impl Io {
     /// Takes note of a read into a buffer of `room` bytes.
     #[inline]
     pub(super) fn note_read(&mut self, count: usize, room: usize) {
-        self.bytes_left = self.bytes_left.saturating_sub(count);
+        self.used.bytes_read = add(self.used.bytes_read, count);
+        self.note_bytes();
         if count < room {
             self.note_short_read(count);
         }
@@ -148,8 +161,16 @@ impl Io {
     /// Takes note of a write.
     #[inline]
     pub(super) fn note_write(&mut self, count: usize) {
-        self.bytes_left = self.bytes_left.saturating_sub(count);
-        self.bytes_written += count;
+        self.used.bytes_written = add(self.used.bytes_written, count);
+        self.note_bytes();
+    }
+
+    #[inline]
+    fn note_bytes(&mut self) {
+        let bytes = self.used.bytes_read.saturating_add(self.used.bytes_written);
+        if bytes >= self.budget.bytes() {
+            self.facts |= Facts::USED_UP;
+        }
     }
 
     fn block(&mut self, direction: Interest) {
@@ -162,30 +183,46 @@ impl Io {
     /// The handler wants `interest` from now on.
     #[inline]
     pub(super) fn wish(&mut self, interest: Interest) {
-        self.changes += u64::from(interest != self.wanted);
-        self.wanted = interest;
+        self.changes += u64::from(interest != self.wish_or_wanted());
+        self.wished = interest;
         self.facts |= Facts::WISHED;
     }
 
-    /// The handler has used up what it was told of.
+    /// The handler wants nothing until it is armed again.
+    pub(super) fn disarm(&mut self) {
+        self.changes += 1;
+        self.facts |= Facts::DISARM;
+    }
+
+    /// What the handler has said that it wants.
+    pub(super) fn wished(&self) -> Option<Interest> {
+        self.facts.contains(Facts::WISHED).then_some(self.wished)
+    }
+
+    /// What is wanted now.
     #[inline]
+    pub(super) fn wish_or_wanted(&self) -> Interest {
+        if self.facts.contains(Facts::WISHED) { self.wished } else { self.wanted }
+    }
+
+    /// The handler has used up what it was told of.
     pub(super) fn done(&mut self) {
         // It may have taken the budget's `WouldBlock` for the kernel's; and what it was not told
         // apart from data, the end of the stream, it cannot have used up.
-        let end = Readiness::READ_CLOSED | Readiness::HANGUP | Readiness::ERROR;
-        if !self.facts.contains(Facts::CUT_OFF) && !self.told.intersects(end) {
-            self.ready.remove(self.wanted_before);
+        if !self.facts.intersects(Facts::CUT_OFF | Facts::END_TOLD) {
+            self.ready.remove(self.wanted);
         }
     }
 
-    /// How many operations were tried.
+    /// Whether being done leaves nothing to take back: nothing READY, and nothing out of the
+    /// ordinary.
     #[inline]
-    pub(super) fn operations(&self) -> u32 {
-        self.budget.operations() - self.operations_left
+    pub(super) fn leaves_nothing(&self) -> bool {
+        Facts::SHORT_READS_DRAIN.contains(self.facts) && self.wanted.contains(self.ready)
     }
+}
 
-    /// How many bytes were read. (The read that passes the budget counts as far as the budget goes.)
-    pub(super) fn bytes_read(&self) -> usize {
-        (self.budget.bytes() - self.bytes_left).saturating_sub(self.bytes_written)
-    }
+#[inline]
+fn add(sum: u32, count: usize) -> u32 {
+    sum.saturating_add(u32::try_from(count).unwrap_or(u32::MAX))
 }

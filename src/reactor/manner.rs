@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 
+use super::io::Facts;
 use crate::selector::Selector;
 use crate::{Interest, Trigger, sys};
 
@@ -70,11 +71,13 @@ impl Manner {
         }
     }
 
-    /// Whether a short read says as much as `WouldBlock`. By level it does: what is left is told
-    /// again. On edge only where nothing else than the end of the data can cut it short without an
-    /// edge of its own: on TCP, while nothing [odd](super::registry) is told.
-    pub(super) fn short_reads_drain(self, nature: Nature) -> bool {
-        nature.reads_raw && (self.trigger == Trigger::Level || nature.is_tcp && self.urgent_apart)
+    /// What is true of each call: whether a short read says as much as `WouldBlock`. By level it
+    /// does: what is left is told again. On edge only where nothing else than the end of the data
+    /// can cut it short without an edge of its own: on TCP, as long as nothing but plain data is
+    /// told.
+    pub(super) fn facts(self, nature: Nature) -> Facts {
+        let is_certain = self.trigger == Trigger::Level || nature.is_tcp && self.urgent_apart;
+        if nature.reads_raw && is_certain { Facts::SHORT_READS_DRAIN } else { Facts::empty() }
     }
 }
 

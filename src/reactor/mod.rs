@@ -5,7 +5,7 @@
 //! which kernel call is asked. All hazards of *meaning* live here; those of *system calls* live in
 //! [`selector`](crate::selector).
 //!
-//! A server in twenty lines, which echoes lines of any length to any number of clients:
+//! A server in twenty lines, which sends any number of clients back what they send:
 //!
 //! ```no_run
 //! use std::io::{self, Read, Write};
@@ -38,6 +38,9 @@
 //! reactor.run()?;
 //! # std::io::Result::Ok(())
 //! ```
+//!
+//! (This listener ends with the first error of `accept`, the lack of descriptors included. One that
+//! does not is [`net::Listener`](crate::net::Listener).)
 //!
 //! # One contract, whatever the kernel is asked
 //!
@@ -80,11 +83,20 @@
 //! # The turn
 //!
 //! One turn of the loop: changed interests are applied to the kernel, each source's only once →
-//! the wait → handlers → the timers that were due when the wait ended → closures sent by a
-//! [`Handle`]. A handler is never called from inside a call of this API.
+//! the wait → handlers → the timers that were due when the alarm rang → closures sent by a
+//! [`Handle`] → those who were [notified](Context::notify). A handler is never called from inside a
+//! call of this API: what is added, removed or wound down is told when the one that is running has
+//! returned.
 //!
 //! An error that a handler returns, or a panic, ends its own source and nothing else. `WouldBlock`
-//! and `Interrupted` are no errors, so `?` may be used on every operation.
+//! and `Interrupted` are no errors, so `?` may be used on every operation. (After a panic the shared
+//! state may be half changed: that is the price of going on.)
+//!
+//! # Where it lives
+//!
+//! A reactor stays on the thread that has made it: handlers need not be `Send`, so it is not. A
+//! server with several loops makes one in each thread, and reaches them by their [`Handle`]s. There
+//! may be as many as one likes.
 
 mod add_error;
 mod alarm;

@@ -11,7 +11,7 @@ use super::manner::{Manner, Nature};
 use super::probe::Outcome;
 use super::timers::TimerId;
 use crate::selector::{Counters, Selector};
-use crate::{Event, Interest, Readiness, Token, Trigger, sys};
+use crate::{Interest, Readiness, Token, Trigger, sys};
 
 /// The table of sources. It knows their descriptors; the sources themselves are with their handlers.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct Registry {
     /// Who is ready and wanted, and was not called since.
     ready: Vec<Token>,
     /// How often what is wanted was changed, while a change cost something.
-    pub(super) changes: u64,
+    changes: u64,
     /// How often the kernel was asked for something else.
     applied: u64,
     /// Changes that cost nothing.
@@ -44,10 +44,12 @@ pub(super) struct Entry {
     generation: u32,
     /// What is wanted of it now.
     wanted: Interest,
-    /// The directions that are READY.
+    /// The directions that are READY. While there are none, nothing was told that the handler has
+    /// not seen, and the source is on no list.
     ready: Interest,
+    /// What is true of each of its calls.
+    facts: Facts,
     is_queued: bool,
-    short_reads_drain: bool,
     /// What the kernel has said and the handler not yet seen.
     told: Readiness,
     /// What the handler would like. Not wanted are reads after the end of the stream, and anything
@@ -76,14 +78,8 @@ pub(super) enum Told {
     Stranger,
 }
 
-/// The three that move nothing but themselves. All others are rare.
-const PLAIN: Readiness = Readiness::READ.union(Readiness::WRITE).union(Readiness::PRIORITY);
-/// Signs that on edge a short read may have been cut short by something else than the end of the
-/// data, and that the end of the stream may be behind what was read.
-pub(super) const ODD: Readiness = Readiness::PRIORITY
-    .union(Readiness::READ_CLOSED)
-    .union(Readiness::HANGUP)
-    .union(Readiness::ERROR);
+/// Readiness that says no more than itself. All else is rare.
+const PLAIN: Readiness = Readiness::READ.union(Readiness::WRITE);
 
 impl Entry {
     #[inline]
@@ -92,33 +88,21 @@ impl Entry {
     }
 
     /// Takes note of what the kernel says.
-    #[inline]
     fn tell(&mut self, readiness: Readiness) {
         self.told |= readiness;
-        self.ready |= Interest::from_bits_truncate(readiness.bits() as u8);
-        if !readiness.difference(PLAIN).is_empty() {
-            self.tell_more(readiness);
-        }
-    }
-
-    #[cold]
-    fn tell_more(&mut self, readiness: Readiness) {
-        if readiness.contains(Readiness::READ_CLOSED) {
-            self.ready |= Interest::READ;
-        }
-        // These are told to whoever wants anything, and cannot be masked.
-        let over = Readiness::HANGUP | Readiness::ERROR | Readiness::INVALID;
-        if readiness.intersects(over) {
-            self.ready = Interest::all();
+        self.ready |= directions(readiness);
+        let end = Readiness::READ_CLOSED | Readiness::HANGUP | Readiness::ERROR;
+        if readiness.intersects(end) {
+            self.facts |= Facts::END_TOLD;
         }
     }
 
     /// Lends the readiness to the handler for one call.
-    #[inline]
     fn lend(&mut self, token: Token, io: &mut Io) {
         // While it is lent it is not here: what the handler says of itself puts it on no list.
         let (told, ready) = (std::mem::take(&mut self.told), std::mem::take(&mut self.ready));
-        io.begin(token, told, ready, self.wish, self.short_reads_drain);
+        io.begin(token, told, ready, self.wish, self.facts);
+        self.facts.remove(Facts::END_TOLD);
     }
 
     /// What is wanted, after anything that it follows from has changed.
@@ -208,8 +192,8 @@ impl Registry {
             generation: token.generation(),
             wanted: interest,
             ready: Interest::NONE,
+            facts: self.manner.facts(nature),
             is_queued: false,
-            short_reads_drain: self.manner.short_reads_drain(nature),
             told: Readiness::empty(),
             wish: interest,
             asked,
@@ -259,17 +243,24 @@ impl Registry {
 
     /// Wants `interest` of a source from the next wait on. False when there is no such source.
     pub(super) fn set_interest(&mut self, token: Token, interest: Interest) -> bool {
-        self.change(token, |entry| entry.wish = interest)
+        self.change_counted(token, |entry| entry.wish = interest)
     }
 
     /// Wants of a source again what was wanted before `Next::Disarm`. False when there is none.
     pub(super) fn arm(&mut self, token: Token) -> bool {
-        self.change(token, |entry| entry.is_disarmed = false)
+        self.change_counted(token, |entry| entry.is_disarmed = false)
     }
 
-    /// Changes something that what is wanted follows from.
-    fn change(&mut self, token: Token, change: impl FnOnce(&mut Entry)) -> bool {
-        let Some(entry) = self.get(token) else { return false };
+    fn change_counted(&mut self, token: Token, change: impl FnOnce(&mut Entry)) -> bool {
+        let is_new = self.change(token, change);
+        self.changes += u64::from(is_new == Some(true));
+        is_new.is_some()
+    }
+
+    /// Changes something that what is wanted follows from. Whether that has changed; `None` when
+    /// there is no such source.
+    fn change(&mut self, token: Token, change: impl FnOnce(&mut Entry)) -> Option<bool> {
+        let entry = self.get(token)?;
         change(entry);
         let wanted = entry.wanted_now();
         let is_new = wanted != entry.wanted;
@@ -278,14 +269,13 @@ impl Registry {
         entry.is_changed |= is_new;
         let is_to_be_queued = entry.is_due() && !entry.is_queued;
         entry.is_queued |= is_to_be_queued;
-        self.changes += u64::from(is_new);
         if is_to_be_applied {
             self.changed.push(token);
         }
         if is_to_be_queued {
             self.ready.push(token);
         }
-        true
+        Some(is_new)
     }
 
     /// Makes what the kernel is asked what is wanted: once for each source, and not at all for a
@@ -334,13 +324,25 @@ impl Registry {
 
     /// Takes note of an event, and lends the readiness of its source if that is to be called now.
     #[inline]
-    pub(super) fn tell(&mut self, event: Event, io: &mut Io) -> Told {
-        let token = event.token();
+    pub(super) fn tell(&mut self, token: Token, readiness: Readiness, io: &mut Io) -> Told {
+        let Some(entry) = self.get(token) else { return Told::Stranger };
+        let ready = Interest::from_bits_truncate(readiness.bits() as u8);
+        if PLAIN.contains(readiness) && entry.ready.is_empty() && ready.intersects(entry.wanted) {
+            io.begin(token, readiness, ready, entry.wish, entry.facts);
+            return Told::Call;
+        }
+        self.tell_more(token, readiness, io)
+    }
+
+    /// The same for whatever is out of the ordinary.
+    fn tell_more(&mut self, token: Token, readiness: Readiness, io: &mut Io) -> Told {
         let is_edge = self.manner.trigger == Trigger::Edge;
         let Some(entry) = self.get(token) else { return Told::Stranger };
-        entry.tell(event.readiness());
-        if is_edge && event.readiness().intersects(ODD) {
-            entry.short_reads_drain = false; // from now on: it is rare
+        entry.tell(readiness);
+        if is_edge && !PLAIN.contains(readiness) {
+            // An urgent mark cuts reads short, and so may the end: from now on reads go on to
+            // `WouldBlock`. It is rare.
+            entry.facts.remove(Facts::SHORT_READS_DRAIN);
         }
         if entry.is_queued || !entry.is_due() {
             return Told::Noted;
@@ -368,7 +370,7 @@ impl Registry {
 
     /// Takes back what was lent. Nothing to do if the source is gone.
     #[inline]
-    pub(super) fn take_back(&mut self, io: &Io) {
+    pub(super) fn take_back(&mut self, io: &mut Io) {
         let Some(entry) = self.get(io.token) else { return };
         entry.ready = io.ready;
         let moves_more = Facts::WISHED | Facts::ENDED | Facts::DISARM;
@@ -377,12 +379,13 @@ impl Registry {
         }
     }
 
-    fn take_back_more(&mut self, io: &Io) {
+    fn take_back_more(&mut self, io: &mut Io) {
+        self.changes += std::mem::take(&mut io.changes);
         self.change(io.token, |entry| {
             // What the handler said of its own source through its context stands, unless it said
             // something through the source.
-            if io.facts.contains(Facts::WISHED) {
-                entry.wish = io.wanted;
+            if let Some(wished) = io.wished() {
+                entry.wish = wished;
             }
             entry.has_ended |= io.facts.contains(Facts::ENDED);
             entry.is_disarmed |= io.facts.contains(Facts::DISARM);
@@ -424,7 +427,7 @@ impl Registry {
         for (_, entry) in &mut self.entries {
             entry.nature = manner.nature(entry.fd, entry.nature.reads_raw);
             entry.asked = manner.question(entry.wanted, entry.nature);
-            entry.short_reads_drain = manner.short_reads_drain(entry.nature);
+            entry.facts = manner.facts(entry.nature);
         }
         self.saved = self.controls_saved();
         (self.changes, self.applied) = (0, 0);
@@ -433,4 +436,17 @@ impl Registry {
         self.manner = manner;
         Ok(())
     }
+}
+
+/// The directions that a readiness makes READY.
+fn directions(readiness: Readiness) -> Interest {
+    let mut directions = Interest::from_bits_truncate(readiness.bits() as u8);
+    if readiness.contains(Readiness::READ_CLOSED) {
+        directions |= Interest::READ;
+    }
+    // These are told to whoever wants anything, and cannot be masked.
+    if readiness.intersects(Readiness::HANGUP | Readiness::ERROR | Readiness::INVALID) {
+        directions = Interest::all();
+    }
+    directions
 }

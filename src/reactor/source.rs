@@ -59,7 +59,7 @@ impl<'a, F> Source<'a, F> {
 
     /// What is wanted.
     pub fn interest(&self) -> Interest {
-        self.io.wanted
+        self.io.wish_or_wanted()
     }
 
     /// Wants `interest` from now on. Costs nothing here: what is wanted when the next wait begins

@@ -7,9 +7,9 @@ use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::context::{Core, Move, Notice, Ring};
+use super::context::{Core, Errand, Ring};
 use super::handle::Job;
-use super::handler::{Bound, Next};
+use super::handler::{Answer, Bound, Next};
 use super::io::{Facts, Io};
 use super::probe::{Dispatch, Outcome};
 use super::reactor::Hook;
@@ -27,8 +27,6 @@ pub(super) struct Turn<S> {
     next_ready: usize,
     due: VecDeque<TimerId>,
     jobs: std::vec::IntoIter<Job<S>>,
-    /// Who is to end before anybody is called: whom the kernel would not have, and who panicked.
-    failed: VecDeque<(Token, io::Error)>,
     /// What is lent to the handler that is called.
     io: Io,
     /// Whether a handler is running: the one whose `io` it is.
@@ -37,6 +35,8 @@ pub(super) struct Turn<S> {
     rung: Option<Instant>,
     /// Whether somebody has sent jobs.
     is_notified: bool,
+    /// Whether the alarm rang, or somebody has sent jobs, and not all of that is done.
+    has_own_work: bool,
     /// Whether anybody looks on: a probe, or the log.
     is_watched: bool,
 }
@@ -54,11 +54,11 @@ impl<S> Turn<S> {
             next_ready: 0,
             due: VecDeque::new(),
             jobs: Vec::new().into_iter(),
-            failed: VecDeque::new(),
             io: Io::new(budget),
             is_in_handler: false,
             rung: None,
             is_notified: false,
+            has_own_work: false,
             is_watched: false,
         }
     }
@@ -127,12 +127,9 @@ impl<S: 'static> Reactor<S> {
         }
     }
 
-    /// Before the wait: places are filled, changes applied, the ready list taken, the alarm set.
+    /// Before the wait: changes are applied, the ready list is taken, the alarm set.
     #[inline]
     fn prepare(&mut self) -> io::Result<()> {
-        if !self.core.moves.is_empty() {
-            self.settle();
-        }
         if self.core.registry.has_changes() {
             self.apply();
         }
@@ -145,23 +142,27 @@ impl<S: 'static> Reactor<S> {
     }
 
     fn apply(&mut self) {
-        let Self { core, turn, probe, .. } = self;
+        let Self { core, probe, .. } = self;
+        let mut refused = Vec::new();
         core.registry.apply(
             |token, interest| {
                 if let Some(probe) = probe {
                     probe.applied(token, interest);
                 }
             },
-            |token, error| turn.failed.push_back((token, error)),
+            |token, error| refused.push((token, error)),
         );
+        for (token, error) in refused {
+            core.remove(token, Some(error));
+        }
     }
 
     /// Whether there is something to do that the kernel does not know of.
     #[inline]
     fn has_work(&self) -> bool {
         !self.turn.ready.is_empty()
-            || !self.turn.failed.is_empty()
-            || !self.core.notices.is_empty()
+            || !self.core.errands.is_empty()
+            || !self.core.notified.is_empty()
             || self.core.shared.is_stopped()
     }
 
@@ -178,7 +179,9 @@ impl<S: 'static> Reactor<S> {
         });
         turn.next_event = 0;
         let waited = core.registry.selector_mut().wait(&mut turn.events, deadline);
-        turn.is_notified |= core.shared.wake_up();
+        if core.shared.wake_up() {
+            (turn.is_notified, turn.has_own_work) = (true, true);
+        }
         if let Err(error) = waited {
             turn.events.clear();
             return Err(error);
@@ -193,58 +196,45 @@ impl<S: 'static> Reactor<S> {
     /// After the wait: everybody who is to be called is called. After a panic it is begun again, and
     /// goes on where it was.
     fn serve(&mut self) {
-        self.tidy();
-        while let Some(event) = self.turn.events.at(self.turn.next_event) {
-            self.turn.next_event += 1;
-            match self.core.registry.tell(event, &mut self.turn.io) {
-                Told::Call => self.call(),
-                Told::Noted => {}
-                Told::Stranger => self.tell_own(event),
-            }
+        self.run_errands();
+        self.turn.is_in_handler = true;
+        while self.lend_next() {
+            self.call();
         }
-        while let Some(&token) = self.turn.ready.get(self.turn.next_ready) {
-            self.turn.next_ready += 1;
-            if self.core.registry.lend_due(token, &mut self.turn.io) {
-                self.call();
-            }
-        }
-        if self.turn.rung.is_some() || !self.turn.due.is_empty() {
+        self.turn.is_in_handler = false;
+        if self.turn.has_own_work {
             self.ring();
-        }
-        if self.turn.is_notified || self.turn.jobs.len() > 0 {
             self.work();
+            self.turn.has_own_work = false;
         }
-        self.tidy();
+        if !self.core.notified.is_empty() {
+            self.notify();
+        }
+        self.run_errands();
         if self.core.is_winding_down && self.is_empty() {
             self.core.shared.stop();
         }
     }
 
-    /// Fills and clears places, ends whoever has failed, and tells what the reactor itself has to
-    /// say.
+    /// Lends readiness to the next who is to be called: first those of whom the kernel has told, then
+    /// those on the ready list. False when there is nobody left.
     #[inline]
-    fn tidy(&mut self) {
-        if !self.core.moves.is_empty() {
-            self.settle();
-        }
-        if !self.turn.failed.is_empty() || !self.core.notices.is_empty() {
-            self.notify();
-        }
-    }
-
-    #[cold]
-    fn notify(&mut self) {
-        while let Some((token, error)) = self.turn.failed.pop_front() {
-            self.fail(token, &error);
-        }
-        while let Some((token, notice)) = self.core.notices.pop_front() {
-            match notice {
-                Notice::Added => self.call_unasked(token, |bound, io, cx| bound.added(io, cx)),
-                Notice::WindingDown => {
-                    self.call_unasked(token, |bound, io, cx| bound.winding_down(io, cx));
-                }
+    fn lend_next(&mut self) -> bool {
+        while let Some((token, readiness)) = self.turn.events.at(self.turn.next_event) {
+            self.turn.next_event += 1;
+            match self.core.registry.tell(token, readiness, &mut self.turn.io) {
+                Told::Call => return true,
+                Told::Noted => {}
+                Told::Stranger => self.tell_own(Event::new(token, readiness)),
             }
         }
+        while let Some(&token) = self.turn.ready.get(self.turn.next_ready) {
+            self.turn.next_ready += 1;
+            if self.core.registry.lend_due(token, &mut self.turn.io) {
+                return true;
+            }
+        }
+        false
     }
 
     /// An event of one of the reactor's own descriptors, or of a source that is gone.
@@ -253,11 +243,12 @@ impl<S: 'static> Reactor<S> {
         match event.token() {
             BELL => {
                 self.core.shared.bell().hush();
-                self.turn.is_notified = true;
+                (self.turn.is_notified, self.turn.has_own_work) = (true, true);
             }
             ALARM => {
                 self.alarm.hush();
                 self.turn.rung = Some(Instant::now());
+                self.turn.has_own_work = true;
             }
             _ => {
                 self.core.counters.stale += 1;
@@ -278,11 +269,12 @@ impl<S: 'static> Reactor<S> {
                 Some(Ring::Job(job)) => {
                     self.core.counters.timers += 1;
                     job(&mut self.context());
-                    self.settle();
+                    self.run_errands();
                 }
                 Some(Ring::Deadline(token)) if self.core.has_come(token) => {
                     self.core.counters.timers += 1;
                     self.call_unasked(token, |bound, io, cx| bound.timed_out(io, cx));
+                    self.run_errands();
                 }
                 Some(Ring::Deadline(_)) | None => {}
             }
@@ -296,7 +288,17 @@ impl<S: 'static> Reactor<S> {
         }
         while let Some(job) = self.turn.jobs.next() {
             job(&mut self.context());
-            self.settle();
+            self.run_errands();
+        }
+    }
+
+    /// Tells those for whom somebody has something. Who is notified meanwhile is told in the next
+    /// turn: two that answer each other keep nobody waiting.
+    fn notify(&mut self) {
+        for _ in 0..self.core.notified.len() {
+            let Some(token) = self.core.notified.pop_front() else { break };
+            self.call_unasked(token, |bound, io, cx| bound.notified(io, cx));
+            self.run_errands();
         }
     }
 
@@ -307,30 +309,34 @@ impl<S: 'static> Reactor<S> {
         core.counters.dispatches += 1;
         let index = turn.io.token.index() as usize;
         let Some(Some(bound)) = handlers.get_mut(index) else { return };
-        turn.is_in_handler = true;
-        let next = bound.ready(&mut turn.io, &mut Context { core, state });
-        turn.is_in_handler = false;
-        let is_done = matches!(next, Ok(Next::Done));
-        if is_done {
-            turn.io.done();
-        }
-        if !is_done || turn.io.facts.intersects(Facts::SPURIOUS | Facts::CUT_OFF) {
-            self.count(&next);
-        }
-        self.finish(next);
-        if self.turn.is_watched {
-            self.report(true);
+        let answer = bound.ready(&mut turn.io, &mut Context { core, state });
+        // The short way: everything is used up, and nothing else has happened.
+        let is_all = answer == Answer::Next(Next::Done) && turn.io.leaves_nothing();
+        if !is_all || !core.errands.is_empty() || turn.is_watched {
+            self.finish_call(answer);
         }
     }
 
+    /// After a call: what came of it is counted, done and told.
+    fn finish_call(&mut self, answer: Answer) {
+        self.count(answer);
+        self.finish(answer);
+        if self.turn.is_watched {
+            self.report(true);
+        }
+        self.run_errands();
+    }
+
     /// Counts what a handler has done for nothing.
-    fn count(&mut self, next: &io::Result<Next>) {
+    fn count(&mut self, answer: Answer) {
         let (io, counters) = (&self.turn.io, &mut self.core.counters);
-        let did_something = io.operations() > 0
-            || io.facts.intersects(Facts::WISHED | Facts::CUT_OFF)
-            || matches!(next, Ok(Next::Done | Next::Disarm | Next::Remove))
-            || matches!(next, Err(error) if !is_no_error(error));
-        counters.idle += u64::from(!did_something);
+        let expects_more = match answer {
+            Answer::Next(next) => next == Next::Keep,
+            Answer::Failed => io.error.as_ref().is_some_and(is_no_error),
+        };
+        let did_nothing =
+            io.used.operations == 0 && !io.facts.intersects(Facts::WISHED | Facts::CUT_OFF);
+        counters.idle += u64::from(expects_more && did_nothing);
         counters.spurious += u64::from(io.facts.contains(Facts::SPURIOUS));
         counters.cut_off += u64::from(io.facts.contains(Facts::CUT_OFF));
     }
@@ -339,7 +345,7 @@ impl<S: 'static> Reactor<S> {
     fn call_unasked(
         &mut self,
         token: Token,
-        method: fn(&mut dyn Bound<S>, &mut Io, &mut Context<'_, S>) -> io::Result<Next>,
+        method: fn(&mut dyn Bound<S>, &mut Io, &mut Context<'_, S>) -> Answer,
     ) {
         if !self.core.registry.lend(token, &mut self.turn.io) {
             return;
@@ -348,75 +354,66 @@ impl<S: 'static> Reactor<S> {
         let index = token.index() as usize;
         let Some(Some(bound)) = handlers.get_mut(index) else { return };
         turn.is_in_handler = true;
-        let next = method(&mut **bound, &mut turn.io, &mut Context { core, state });
+        let answer = method(&mut **bound, &mut turn.io, &mut Context { core, state });
         turn.is_in_handler = false;
-        self.finish(next);
+        self.finish(answer);
         if self.turn.is_watched {
             self.report(false);
         }
     }
 
     /// After a handler: does what it said, and takes back what it was lent.
-    #[inline]
-    fn finish(&mut self, next: io::Result<Next>) {
-        match next {
-            Ok(Next::Keep | Next::Done) => {}
-            next => self.part(next),
-        }
-        self.core.registry.take_back(&self.turn.io);
-        if !self.core.moves.is_empty() {
-            self.settle();
-        }
-    }
-
-    /// The answers after which a source is not simply called again.
-    fn part(&mut self, next: io::Result<Next>) {
+    fn finish(&mut self, answer: Answer) {
         let token = self.turn.io.token;
-        match next {
-            Ok(Next::Keep | Next::Done) => {}
-            Ok(Next::Disarm) => {
-                self.core.registry.changes += 1;
-                self.turn.io.facts |= Facts::DISARM;
+        match answer {
+            Answer::Next(Next::Keep) => {}
+            Answer::Next(Next::Done) => self.turn.io.done(),
+            Answer::Next(Next::Disarm) => self.turn.io.disarm(),
+            Answer::Next(Next::Remove) => {
+                self.core.remove(token, None);
             }
-            Ok(Next::Remove) => {
-                self.core.remove(token);
+            Answer::Failed => {
+                let error = self.turn.io.error.take();
+                if let Some(error) = error.filter(|error| !is_no_error(error)) {
+                    self.core.remove(token, Some(error));
+                }
             }
-            Err(error) if is_no_error(&error) => {}
-            Err(error) => self.fail(token, &error),
+        }
+        self.core.registry.take_back(&mut self.turn.io);
+    }
+
+    /// Does what could not be done while a handler was running.
+    #[inline]
+    fn run_errands(&mut self) {
+        if !self.core.errands.is_empty() {
+            self.run_all_errands();
         }
     }
 
-    /// Fills and clears the places of those that came and went while a handler was running.
-    fn settle(&mut self) {
-        // One by one: a source may panic when it is dropped, and the others must not be lost.
-        while let Some(place) = self.core.moves.pop_front() {
-            match place {
-                Move::In(index, bound) => {
+    fn run_all_errands(&mut self) {
+        // If the end of a source panics, the handler that was called last is not to blame.
+        let is_in_handler = std::mem::take(&mut self.turn.is_in_handler);
+        while let Some(errand) = self.core.errands.pop_front() {
+            match errand {
+                Errand::Add(token, bound) => {
+                    let index = token.index() as usize;
                     if index >= self.handlers.len() {
                         self.handlers.resize_with(index + 1, || None);
                     }
                     self.handlers[index] = Some(bound);
+                    self.call_unasked(token, |bound, io, cx| bound.added(io, cx));
                 }
-                Move::Out(index) => self.handlers[index] = None,
+                Errand::Remove(token, error) => {
+                    if let Some(mut bound) = self.handlers[token.index() as usize].take() {
+                        bound.removed(token, error.as_ref(), &mut self.context());
+                    }
+                }
+                Errand::WindDown(token) => {
+                    self.call_unasked(token, |bound, io, cx| bound.winding_down(io, cx));
+                }
             }
         }
-    }
-
-    /// Ends a source because of an error.
-    #[cold]
-    fn fail(&mut self, token: Token, error: &io::Error) {
-        // Its place is filled before it is cleared, if it has only just come.
-        self.settle();
-        if !self.core.remove(token) {
-            return;
-        }
-        self.core.counters.errors += 1;
-        log::debug!(target: "tripoll", "{token:?} ended: {error}");
-        let bound = self.handlers.get_mut(token.index() as usize).and_then(Option::take);
-        if let Some(mut bound) = bound {
-            bound.failed(token, error, &mut self.context());
-        }
-        self.settle();
+        self.turn.is_in_handler = is_in_handler;
     }
 
     /// A handler, timer or job has panicked: if it was a handler, its source ends.
@@ -431,7 +428,7 @@ impl<S: 'static> Reactor<S> {
         let message = format!("panicked: {said}");
         log::error!(target: "tripoll", "{message}");
         if std::mem::take(&mut self.turn.is_in_handler) {
-            self.turn.failed.push_back((self.turn.io.token, io::Error::other(message)));
+            self.core.remove(self.turn.io.token, Some(io::Error::other(message)));
         }
     }
 

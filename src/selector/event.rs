@@ -252,10 +252,11 @@ impl Events {
         self.list.is_empty()
     }
 
-    /// The event at `index`.
+    /// The event at `index`, in its two parts: they stay in registers.
     #[inline]
-    pub(crate) fn at(&self, index: usize) -> Option<Event> {
-        self.list.get(index).copied().map(Event)
+    pub(crate) fn at(&self, index: usize) -> Option<(Token, Readiness)> {
+        let event = self.list.get(index)?;
+        Some((Token(event.data()), Readiness::from_bits_retain(event.flags().bits())))
     }
 
     /// The events, in no particular order.

@@ -1,9 +1,9 @@
 //! The server as its hooks and handlers see it.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use socket2::Socket;
 
@@ -24,20 +24,21 @@ pub struct BaseServer<R: Request> {
     me: Weak<Self>,
     config: Config,
     asked: Address,
+    bound: OnceLock<Address>,
     phase: Mutex<Phase<R::Endpoint>>,
     pub(super) class: Class<R>,
     pub(super) hooks: Box<dyn Hooks<R>>,
     pub(super) strategy: Box<dyn Strategy<R>>,
     pub(super) serving: Serving,
-    live: Live<R>,
+    pub(super) live: Live<R>,
 }
 
 /// What has become of the server's socket.
 #[derive(Debug)]
 enum Phase<E> {
     Made(Socket),
-    Bound(Socket, Address),
-    Active(Arc<E>, Address),
+    Bound(Socket),
+    Active(Arc<E>),
     Closed,
 }
 
@@ -54,6 +55,7 @@ impl<R: Request> BaseServer<R> {
             me: Weak::clone(me),
             config,
             asked: address,
+            bound: OnceLock::new(),
             phase: Mutex::new(Phase::Made(socket)),
             class,
             hooks,
@@ -80,10 +82,7 @@ impl<R: Request> BaseServer<R> {
     /// Where it is bound: with the port that it has got, if it asked for any. Before it is bound,
     /// where it is to be.
     pub fn server_address(&self) -> Address {
-        match &*self.phase() {
-            Phase::Bound(_, address) | Phase::Active(_, address) => address.clone(),
-            Phase::Made(_) | Phase::Closed => self.asked.clone(),
-        }
+        self.bound.get().unwrap_or(&self.asked).clone()
     }
 
     /// The number of its socket's descriptor, for loops of one's own; −1 when it is closed.
@@ -94,8 +93,8 @@ impl<R: Request> BaseServer<R> {
     /// Does something with its socket. `None` when it is closed.
     pub fn with_socket<T>(&self, body: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
         match &*self.phase() {
-            Phase::Made(socket) | Phase::Bound(socket, _) => Some(body(socket.as_fd())),
-            Phase::Active(endpoint, _) => Some(body(endpoint.as_fd())),
+            Phase::Made(socket) | Phase::Bound(socket) => Some(body(socket.as_fd())),
+            Phase::Active(endpoint) => Some(body(endpoint.as_fd())),
             Phase::Closed => None,
         }
     }
@@ -111,9 +110,9 @@ impl<R: Request> BaseServer<R> {
     /// The socket that requests come in through.
     pub(super) fn endpoint(&self) -> io::Result<Arc<R::Endpoint>> {
         match &*self.phase() {
-            Phase::Active(endpoint, _) => Ok(Arc::clone(endpoint)),
+            Phase::Active(endpoint) => Ok(Arc::clone(endpoint)),
             Phase::Made(_) => Err(not_yet("bound: call server_bind and server_activate first")),
-            Phase::Bound(..) => Err(not_yet("active: call server_activate first")),
+            Phase::Bound(_) => Err(not_yet("active: call server_activate first")),
             Phase::Closed => {
                 Err(io::Error::new(io::ErrorKind::NotConnected, "the server has been closed"))
             }
@@ -126,8 +125,8 @@ impl<R: Request> BaseServer<R> {
         drop(phase);
     }
 
-    /// The connections that are being handled now, those in children excepted: to tell them all
-    /// something, say. What is written to one while its handler writes too, comes before or after.
+    /// The connections that are being handled now, those in children excepted: to [tell them
+    /// all](Self::sendall) something, say.
     pub fn connections(&self) -> Vec<(R, Address)> {
         self.live.list()
     }
@@ -156,8 +155,9 @@ impl<R: Request> BaseServer<R> {
         binding.bind(socket, &self.asked)?;
         let address = Address::of(&socket.local_addr()?);
         if let Phase::Made(socket) = std::mem::replace(&mut *phase, Phase::Closed) {
-            *phase = Phase::Bound(socket, address);
+            *phase = Phase::Bound(socket);
         }
+        let _ = self.bound.set(address);
         Ok(())
     }
 
@@ -169,9 +169,9 @@ impl<R: Request> BaseServer<R> {
     pub fn server_activate(&self) -> io::Result<()> {
         let mut phase = self.phase();
         match std::mem::replace(&mut *phase, Phase::Closed) {
-            Phase::Bound(socket, address) => {
+            Phase::Bound(socket) => {
                 let endpoint = R::Endpoint::activate(socket, &self.config)?;
-                *phase = Phase::Active(Arc::new(endpoint), address);
+                *phase = Phase::Active(Arc::new(endpoint));
                 Ok(())
             }
             other => {
@@ -253,7 +253,8 @@ impl<R: Request> BaseServer<R> {
             message.push_str(&format!("\nbecause: {error}"));
             cause = error.source();
         }
-        eprintln!("{message}\n{line}");
+        // Who has no stderr has nobody to tell.
+        let _ = writeln!(io::stderr(), "{message}\n{line}");
     }
 
     /// What the concurrency has to do: a forking server collects its children.

@@ -59,7 +59,10 @@ pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
         unreachable!("`Takes` lets no handler for the loop come here");
     }
 
-    /// What the loop is to do for it, after a request was processed.
+    /// Another loop has begun, which knows nothing of the errands of those before.
+    fn resume(&self) {}
+
+    /// What the loop is to do for it: asked when a loop begins, and after each request.
     fn errands(&self) -> Vec<Errand<R>> {
         Vec::new()
     }

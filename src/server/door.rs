@@ -48,11 +48,7 @@ impl<R: Request, S: 'static> Door<Watched<R::Endpoint>, S> for Requests<R> {
             self.server.strategy.note_descriptors(cx.descriptors());
         }
         let processed = self.server.process(request, &address);
-        for errand in self.server.strategy.errands() {
-            if let Err(error) = run(&self.server, errand, cx) {
-                log::warn!(target: "tripoll", "the loop cannot watch: {error}");
-            }
-        }
+        self.server.run_errands(cx);
         match processed {
             Ok(()) => Next::Keep,
             Err(_) => {
@@ -71,27 +67,37 @@ impl<R: Request, S: 'static> Door<Watched<R::Endpoint>, S> for Requests<R> {
     }
 }
 
-/// Does in the loop what a concurrency asks for.
-fn run<R: Request, S: 'static>(
-    server: &BaseServer<R>,
-    errand: Errand<R>,
-    cx: &mut Context<'_, S>,
-) -> io::Result<()> {
-    match errand {
-        Errand::WhenReadable(fd, body) => {
-            let mut body = Some(body);
-            cx.add(fd, Interest::READ, move |_: &mut Source<'_, _>, _: &mut Context<'_, S>| {
-                if let Some(body) = body.take() {
-                    body();
-                }
-                Ok(Next::Remove)
-            })?;
-        }
-        Errand::Keep(request, address, permit) => {
-            if let Class::InLoop(class) = &server.class {
-                in_reactor::keep(class(server.exchange(&request, &address)), permit, cx)?;
+impl<R: Request> BaseServer<R> {
+    /// Does in the loop what the concurrency asks for.
+    pub(super) fn run_errands<S: 'static>(&self, cx: &mut Context<'_, S>) {
+        for errand in self.strategy.errands() {
+            if let Err(error) = self.run(errand, cx) {
+                log::warn!(target: "tripoll", "the loop cannot watch what it is to watch: {error}");
             }
         }
     }
-    Ok(())
+
+    fn run<S: 'static>(&self, errand: Errand<R>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        match errand {
+            Errand::WhenReadable(fd, body) => {
+                let mut body = Some(body);
+                cx.add(
+                    fd,
+                    Interest::READ,
+                    move |_: &mut Source<'_, _>, _: &mut Context<'_, S>| {
+                        if let Some(body) = body.take() {
+                            body();
+                        }
+                        Ok(Next::Remove)
+                    },
+                )?;
+            }
+            Errand::Keep(request, address, permit) => {
+                if let Class::InLoop(class) = &self.class {
+                    in_reactor::keep(class(self.exchange(&request, &address)), permit, cx)?;
+                }
+            }
+        }
+        Ok(())
+    }
 }

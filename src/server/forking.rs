@@ -115,7 +115,10 @@ impl Children {
     /// The child's whole life. It never returns to the loop that it is a copy of.
     fn live<R: Request>(&self, server: &BaseServer<R>, request: &R, address: &Address) -> ! {
         server.enter_child();
-        if let Err(error) = sys::let_go(&lock(&self.inherited)) {
+        let mut inherited = std::mem::take(&mut *lock(&self.inherited));
+        // A datagram is answered through the server's own socket.
+        inherited.retain(|&fd| fd != request.descriptor());
+        if let Err(error) = sys::let_go(&inherited) {
             log::warn!(target: "tripoll", "a child keeps its parent's descriptors: {error}");
         }
         let outcome = guard(|| server.hooks.finish_request(server, request, address));
@@ -164,6 +167,10 @@ impl<R: Request> Strategy<R> for Children {
                 Ok(())
             }
         }
+    }
+
+    fn resume(&self) {
+        *lock(&self.newest) = self.all();
     }
 
     /// Has the loop reap each child when it ends.

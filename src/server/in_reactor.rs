@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::concurrency::{Concurrency, Errand, Strategy, Takes};
 use super::exchange::{Class, DatagramExchange, Kind};
 use super::handler::guard;
+use super::mailbox::Mailbox;
 use super::transport::{Datagram, Request};
 use super::{BaseServer, Error, Exchange, Exit, Outcome, RequestHandler};
 use crate::net::{Address, Closed, Connection, Gate, Permit, Protocol, Stream, Wire};
@@ -310,6 +311,7 @@ impl<H: RequestHandler<LoopExchange>> Drop for Talk<H> {
 /// A conversation over a [`Connection`].
 struct Spoken {
     talk: Box<dyn Conversation>,
+    mailbox: Arc<Mailbox>,
     _permit: Option<Permit>,
 }
 
@@ -367,6 +369,11 @@ impl<S: 'static> Protocol<S> for Spoken {
         self.follow(wire, cx)
     }
 
+    fn notified(&mut self, wire: &mut Wire<'_>, _: &mut Context<'_, S>) -> io::Result<()> {
+        wire.write(&self.mailbox.take());
+        Ok(())
+    }
+
     fn winding_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         self.talk.finish();
         self.follow(wire, cx)
@@ -387,7 +394,13 @@ pub(super) fn keep<S: 'static>(
     permit: Option<Permit>,
     cx: &mut Context<'_, S>,
 ) -> io::Result<()> {
-    let stream = Arc::clone(&talk.exchange().request);
-    cx.add(stream, Interest::READ, Connection::new(Spoken { talk, _permit: permit }))?;
+    let LoopExchange { request, server, .. } = talk.exchange();
+    let (stream, server) = (Arc::clone(request), Arc::clone(server));
+    let mailbox = Arc::<Mailbox>::default();
+    let spoken = Spoken { talk, mailbox: Arc::clone(&mailbox), _permit: permit };
+    let token = cx.add(Arc::clone(&stream), Interest::READ, Connection::new(spoken))?;
+    let handle = cx.handle();
+    mailbox.open(move || drop(handle.notify(token)));
+    server.live.set_mailbox(&stream, mailbox);
     Ok(())
 }

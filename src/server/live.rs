@@ -2,52 +2,97 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::mailbox::Mailbox;
 use super::transport::Request;
 use crate::net::Address;
 
-/// The connections that are being handled.
+/// The connections that are being handled. They are known here, and not held: a request that is
+/// dropped is closed, whatever a hook has or has not done.
 #[derive(Debug)]
-pub(super) struct Live<R> {
-    connections: Mutex<HashMap<usize, (R, Address)>>,
+pub(super) struct Live<R: Request> {
+    connections: Mutex<Connections<R>>,
     /// A child has no list, and must not wait for a lock that another thread held when it was made.
     is_child: AtomicBool,
 }
 
+#[derive(Debug)]
+struct Connections<R: Request> {
+    known: HashMap<usize, Known<R>>,
+    /// How many there may be before those who left without a word are forgotten.
+    prune_at: usize,
+}
+
+#[derive(Debug)]
+struct Known<R: Request> {
+    request: R::Weak,
+    address: Address,
+    /// For a client that is kept in the loop.
+    mailbox: Option<Arc<Mailbox>>,
+}
+
 impl<R: Request> Live<R> {
     pub(super) fn new() -> Self {
-        Live { connections: Mutex::default(), is_child: AtomicBool::new(false) }
+        let connections = Connections { known: HashMap::new(), prune_at: 64 };
+        Live { connections: Mutex::new(connections), is_child: AtomicBool::new(false) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<usize, (R, Address)>> {
+    fn lock(&self) -> MutexGuard<'_, Connections<R>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn enter(&self, request: &R, address: &Address) {
-        if let Some(key) = request.key() {
-            self.lock().insert(key, (request.clone(), address.clone()));
-        }
+    fn is_child(&self) -> bool {
+        self.is_child.load(Ordering::Relaxed)
     }
 
     pub(super) fn enter_child(&self) {
         self.is_child.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn enter(&self, request: &R, address: &Address) {
+        let Some((key, weak)) = request.downgrade() else { return };
+        let mut connections = self.lock();
+        if connections.known.len() >= connections.prune_at {
+            connections.known.retain(|_, known| R::upgrade(&known.request).is_some());
+            connections.prune_at = 64.max(2 * connections.known.len());
+        }
+        let known = Known { request: weak, address: address.clone(), mailbox: None };
+        connections.known.insert(key, known);
+    }
+
+    pub(super) fn set_mailbox(&self, request: &R, mailbox: Arc<Mailbox>) {
+        let Some((key, _)) = request.downgrade() else { return };
+        if let Some(known) = self.lock().known.get_mut(&key) {
+            known.mailbox = Some(mailbox);
+        }
+    }
+
+    pub(super) fn mailbox(&self, request: &R) -> Option<Arc<Mailbox>> {
+        if self.is_child() {
+            return None;
+        }
+        let (key, _) = request.downgrade()?;
+        self.lock().known.get(&key)?.mailbox.clone()
+    }
+
     pub(super) fn leave(&self, request: &R) {
-        if self.is_child.load(Ordering::Relaxed) {
+        if self.is_child() {
             return;
         }
-        if let Some(key) = request.key() {
-            let left = self.lock().remove(&key);
-            drop(left); // outside the lock: it may be the last
+        if let Some((key, _)) = request.downgrade() {
+            self.lock().known.remove(&key);
         }
     }
 
     pub(super) fn list(&self) -> Vec<(R, Address)> {
-        if self.is_child.load(Ordering::Relaxed) {
+        if self.is_child() {
             return Vec::new();
         }
-        self.lock().values().cloned().collect()
+        let connections = self.lock();
+        let known = connections.known.values();
+        known
+            .filter_map(|known| Some((R::upgrade(&known.request)?, known.address.clone())))
+            .collect()
     }
 }

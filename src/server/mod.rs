@@ -22,8 +22,89 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! There are two loops, and they are two people's business: the *connection loop* (the server)
-//! takes clients, the *communication loop* (the handler) talks with one.
+//! There are two loops, and they are two parties' business: the *connection loop* (the server) takes
+//! clients, the *communication loop* (the handler) talks with one.
+//!
+//! # Two axes
+//!
+//! What a server listens on is its [`Transport`], where its requests are handled its
+//! [`Concurrency`]. Going from one to another is one word; change `ThreadingTcpServer` above to
+//! `ForkingTcpServer`, and each client has a process of its own.
+//!
+//! | | [`Inline`] | [`Threading`] | [`Forking`] | [`Pooled`] | [`InReactor`] |
+//! |---|---|---|---|---|---|
+//! | [`Tcp`] | [`TcpServer`] | [`ThreadingTcpServer`] | [`ForkingTcpServer`] | [`PooledTcpServer`] | [`ReactorTcpServer`] |
+//! | [`Udp`] | [`UdpServer`] | [`ThreadingUdpServer`] | [`ForkingUdpServer`] | [`PooledUdpServer`] | [`ReactorUdpServer`] |
+//! | [`UnixStream`] | [`UnixStreamServer`] | [`ThreadingUnixStreamServer`] | [`ForkingUnixStreamServer`] | [`PooledUnixStreamServer`] | [`ReactorUnixStreamServer`] |
+//! | [`UnixDatagram`] | [`UnixDatagramServer`] | [`ThreadingUnixDatagramServer`] | [`ForkingUnixDatagramServer`] | [`PooledUnixDatagramServer`] | [`ReactorUnixDatagramServer`] |
+//! | who waits for a slow client | everybody | its thread | its child | one of the workers | nobody |
+//!
+//! Each of them waits for clients through the crate's own reactor, on any backend and trigger
+//! ([`Config::backend`], [`Config::trigger`]): *select/epoll + socket + threads*.
+//!
+//! # One request
+//!
+//! ```text
+//! get_request → verify_request → process_request ─┬─ no: shutdown_request → close_request
+//!                    (in a thread: process_request_thread)
+//!               finish_request → setup → handle → finish → (handle_error)
+//!               shutdown_request → close_request
+//! service_actions
+//! ```
+//!
+//! Everything on the left can be overridden ([`Hooks`]); `setup`, `handle` and `finish` are the
+//! handler's ([`RequestHandler`]). When `setup` fails neither `handle` nor `finish` is called; when
+//! `handle` fails, `finish` is. Errors and panics are told to `handle_error`, and the server goes
+//! on.
+//!
+//! # Every name of Python's
+//!
+//! | Python | here | what differs, and why |
+//! |---|---|---|
+//! | `BaseServer` | [`BaseServer`] | what hooks and handlers see; [`Server`] dereferences to it |
+//! | `TCPServer` … `ForkingUnixDatagramServer` | the table above | `Server<transport, concurrency>`: three orthogonal choices where Python has inheritance |
+//! | `ThreadingMixIn`, `ForkingMixIn` | [`Threading`], [`Forking`] | their class attributes are fields |
+//! | `__init__(server_address, RequestHandlerClass, bind_and_activate)` | [`Server::new`], [`Server::from_fn`], [`Server::builder`] | a factory for handlers in place of a class: it can be given whatever the handlers need |
+//! | `server_address` | [`BaseServer::server_address`] | |
+//! | `socket` | [`BaseServer::with_socket`] | lent, so that nobody uses it after it was closed |
+//! | `fileno` | [`BaseServer::fileno`] | |
+//! | `address_family`, `socket_type` | the transport; IPv4 or IPv6 by the address | |
+//! | `RequestHandlerClass` | the factory | |
+//! | `request_queue_size` = 5 | [`Config::request_queue_size`] = 1,024 | with 5, clients of a burst wait a second for their second try |
+//! | `allow_reuse_address` = False | [`Config::allow_reuse_address`] = true | a restart must not fail for a minute; all of `Config` is said before the bind, where Python's is easily said too late |
+//! | `allow_reuse_port` | [`Config::allow_reuse_port`] | |
+//! | `max_packet_size` | [`Config::max_packet_size`] | a cut datagram says so: [`Datagram::truncated`] |
+//! | `timeout` | [`Config::timeout`] | |
+//! | `server_bind`, `server_activate` | [`Hooks::server_bind`], [`Hooks::server_activate`] | the file of a dead Unix server is replaced if that is [asked for](Config::replace_stale), and one's own is [removed](Config::unlink_on_close) in the end |
+//! | `serve_forever(poll_interval=0.5)` | [`Server::serve_forever`], [`POLL_INTERVAL`] | the interval paces `service_actions`, and delays no shutdown; up to [32 requests a turn](Config::requests_per_turn) |
+//! | `service_actions` | [`Hooks::service_actions`] | |
+//! | `handle_request` | [`Server::handle_request`] | says what it did: [`Handled`] |
+//! | `handle_timeout` | [`Hooks::handle_timeout`] | |
+//! | `_handle_request_noblock` | [`Server::handle_request_noblock`] | |
+//! | several servers in one `select` | [`Server::serve_in`] | any reactor |
+//! | `shutdown` | [`BaseServer::shutdown`], [`BaseServer::request_shutdown`] | on the thread that serves it is an error instead of a deadlock; before serving it is remembered, instead of waiting for ever; after serving it is nothing, instead of ending the next serving |
+//! | `server_close` | [`Server::server_close`], [`Server::server_close_within`] | ends the serving first: in Python the loop spins on the closed descriptor for ever; with a grace, idle clients are cut off |
+//! | `__enter__`, `__exit__` | the server's scope | dropped, it closes its socket and waits for nobody |
+//! | `get_request` | [`Hooks::get_request`] | an error does not spin: a shortage of descriptors pauses accepting. It is also asked when there is no request, and then says `WouldBlock` |
+//! | `verify_request` | [`Hooks::verify_request`] | a panic refuses the request, where an exception ends Python's server |
+//! | `process_request`, `process_request_thread`, `finish_request` | [`Hooks::process_request`], [`Hooks::process_request_thread`], [`Hooks::finish_request`] | |
+//! | `shutdown_request`, `close_request` | [`Hooks::shutdown_request`], [`Hooks::close_request`] | called also if `handle_error` fails; a descriptor is closed when its last holder lets go, never twice |
+//! | `handle_error` | [`Hooks::handle_error`] | is handed the error; panics are told too |
+//! | `SystemExit` in a handler | [`Exit`] | |
+//! | `daemon_threads`, `block_on_close` | [`Threading`], [`Pooled`], [`Forking`] | no thread keeps a Rust process alive, so `daemon_threads` says only that nobody waits for it |
+//! | `max_children` | [`Forking::max_children`] | pauses accepting instead of stopping the loop |
+//! | `active_children`, `collect_children` | [`Forking`] | reaped by their own numbers as soon as they end; Python's `waitpid(-1)` takes other people's |
+//! | `os.fork` with other threads | refused; [`Forking::despite_threads`] | in the child, what they held locked stays locked |
+//! | (no bound on threads) | [`Threading::max_threads`], [`Pooled`] | |
+//! | `BaseRequestHandler` | [`RequestHandler`] of an [`Exchange`] | `self.request` is `exchange.request` |
+//! | `StreamRequestHandler` | [`RequestHandler`] of a [`StreamExchange`] | |
+//! | `DatagramRequestHandler` | [`RequestHandler`] of a [`DatagramExchange`] | |
+//! | `request`, `client_address`, `server` | the fields of the [`Exchange`] | `server` is the server, not its socket |
+//! | `connection`, `rfile`, `wfile`; `packet`, `socket` | the fields of the [`StreamExchange`], of the [`DatagramExchange`] | |
+//! | `rbufsize`, `wbufsize`, `timeout`, `disable_nagle_algorithm` | [`StreamOptions`] | |
+//! | `setup`, `handle`, `finish` | [`RequestHandler`] | what `super().setup()` and `super().finish()` do, is done around them |
+//! | `recv`, `sendall`, `settimeout`, `close` of `request` | [`Stream::recv`](crate::net::Stream::recv) and so on | |
+//! | (a list of those connected) | [`BaseServer::connections`], [`BaseServer::sendall`] | |
 
 mod base;
 mod concurrency;
@@ -36,6 +117,7 @@ mod hooks;
 mod in_reactor;
 mod inline;
 mod live;
+mod mailbox;
 mod pooled;
 mod serve;
 #[allow(clippy::module_inception)]

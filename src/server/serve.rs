@@ -18,6 +18,8 @@ pub enum Handled {
     Request,
     /// There was none in time, and `handle_timeout` was called.
     Timeout,
+    /// There was none, and the server was shut down.
+    Shutdown,
 }
 
 impl<R: Request> BaseServer<R> {
@@ -31,8 +33,9 @@ impl<R: Request> BaseServer<R> {
         self.watch(&mut reactor.context(), self.config().requests_per_turn, None)?;
         while !self.serving.is_stopping() {
             let deadline = Instant::now().checked_add(poll_interval);
+            let taken = self.serving.taken();
             reactor.turn(deadline.map_or(Deadline::Never, Deadline::At))?;
-            if self.serving.is_stopping() {
+            if self.serving.is_stopping() && self.serving.taken() == taken {
                 break;
             }
             if reactor.is_empty() {
@@ -86,26 +89,32 @@ impl<R: Request> BaseServer<R> {
     pub(super) fn handle_request(&self) -> io::Result<Handled> {
         self.strategy.check()?;
         let mut reactor = self.reactor()?;
+        let handle = reactor.handle();
+        let wake = move || drop(handle.run(|_| ()));
+        let Some(_serving) = ServingGuard::begin(self.arc(), wake)? else {
+            return Ok(Handled::Shutdown);
+        };
         let listener = self.watch(&mut reactor.context(), 1, None)?;
         let timeout = self.config().timeout.or_else(|| self.strategy.timeout());
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let taken = self.serving.taken();
-        loop {
-            reactor.turn(deadline.map_or(Deadline::Never, Deadline::At))?;
-            if self.serving.taken() > taken {
-                break;
+        while self.serving.taken() == taken {
+            if self.serving.is_stopping() {
+                return Ok(Handled::Shutdown);
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 self.hooks.handle_timeout(self);
                 return Ok(Handled::Timeout);
             }
+            reactor.turn(deadline.map_or(Deadline::Never, Deadline::At))?;
         }
         // A client that is kept in the loop is handled when it is gone.
         if self.class.is_in_loop() {
             reactor.context().remove(listener)?;
-            while !reactor.is_empty() {
+            while !reactor.is_empty() && !self.serving.is_stopping() {
                 reactor.turn(Deadline::Never)?;
             }
+            drop(reactor);
         }
         self.take_exit()?;
         Ok(Handled::Request)
@@ -142,7 +151,10 @@ impl<R: Request> BaseServer<R> {
     ) -> io::Result<Token> {
         let door = Requests { server: self.arc(), _serving: serving };
         let acceptor = Acceptor::new(per_turn.max(1), door)?;
-        Ok(cx.add(Watched(self.endpoint()?), Interest::READ, acceptor)?)
+        let token = cx.add(Watched(self.endpoint()?), Interest::READ, acceptor)?;
+        self.strategy.resume();
+        self.run_errands(cx);
+        Ok(token)
     }
 
     /// Asks `serve_forever` to return, and does not wait: to be called from everywhere, handlers

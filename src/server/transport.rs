@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::{Arc, Weak};
 
 use socket2::{Socket, Type};
 
@@ -96,11 +96,22 @@ pub trait Request: Clone + Send + Sync + fmt::Debug + 'static {
     #[doc(hidden)]
     type Endpoint: Endpoint<Request = Self>;
 
-    /// What tells this connection from all others while it lives. A datagram is no connection.
+    /// Knows a connection without holding it.
     #[doc(hidden)]
-    fn key(&self) -> Option<usize> {
-        None
-    }
+    type Weak: Send + fmt::Debug;
+
+    /// The connection, known and not held, and a number that no other has while it is known. A
+    /// datagram is no connection.
+    #[doc(hidden)]
+    fn downgrade(&self) -> Option<(usize, Self::Weak)>;
+
+    /// The connection, if there still is one.
+    #[doc(hidden)]
+    fn upgrade(weak: &Self::Weak) -> Option<Self>;
+
+    /// The descriptor that whoever handles the request needs.
+    #[doc(hidden)]
+    fn descriptor(&self) -> RawFd;
 
     /// Finishes our side, as far as there is one.
     #[doc(hidden)]
@@ -114,8 +125,18 @@ pub trait Request: Clone + Send + Sync + fmt::Debug + 'static {
 impl Request for Arc<Stream> {
     type Endpoint = Listener;
 
-    fn key(&self) -> Option<usize> {
-        Some(Arc::as_ptr(self).addr())
+    type Weak = Weak<Stream>;
+
+    fn downgrade(&self) -> Option<(usize, Weak<Stream>)> {
+        Some((Arc::as_ptr(self).addr(), Arc::downgrade(self)))
+    }
+
+    fn upgrade(weak: &Weak<Stream>) -> Option<Self> {
+        weak.upgrade()
+    }
+
+    fn descriptor(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 
     fn shutdown(&self) {
@@ -130,6 +151,19 @@ impl Request for Arc<Stream> {
 
 impl Request for Datagram {
     type Endpoint = DatagramSocket;
+    type Weak = ();
+
+    fn descriptor(&self) -> RawFd {
+        self.socket.as_fd().as_raw_fd()
+    }
+
+    fn downgrade(&self) -> Option<(usize, ())> {
+        None
+    }
+
+    fn upgrade((): &()) -> Option<Self> {
+        None
+    }
 }
 
 /// A socket that requests come in through.

@@ -12,7 +12,7 @@ fn the_ring_moves_exactly_as_many_bytes_as_it_says() {
             [(1, 1, 7), (10, 1, 3), (10, 1, 123), (150, 3, 1_000), (150, 100, 777)]
         {
             let links = pipes.links(n, 1);
-            let mut driver = contender.driver(&links, active).unwrap();
+            let mut driver = contender.driver(&links, (&pipes, 1), active).unwrap();
             driver.register().unwrap();
             let starts: Vec<usize> = (0..active).map(|byte| byte * n / active).collect();
             starts.iter().for_each(|&start| pipes.fill(start).unwrap());

@@ -1,0 +1,61 @@
+//! How others reach a client that is kept in the loop.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::BaseServer;
+use crate::net::Stream;
+
+/// What others have for a client in the loop. Only the loop writes to its socket: whoever else did
+/// would write into the middle of what waits for room.
+#[derive(Default)]
+pub(super) struct Mailbox {
+    unsent: Mutex<Vec<u8>>,
+    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl Mailbox {
+    /// From now on, `wake` tells the loop.
+    pub(super) fn open(&self, wake: impl Fn() + Send + Sync + 'static) {
+        let _ = self.wake.set(Box::new(wake));
+    }
+
+    fn put(&self, data: &[u8]) {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(data);
+        if let Some(wake) = self.wake.get() {
+            wake();
+        }
+    }
+
+    pub(super) fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.unsent.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mailbox")
+    }
+}
+
+impl BaseServer<Arc<Stream>> {
+    /// Sends all of `data` to one of those who are [connected](Self::connections), from anywhere:
+    /// another handler, another thread.
+    ///
+    /// To a client that is kept in the loop it goes by way of the loop, and nobody waits. To others
+    /// it is written here and now; it comes before or after what their own handlers write.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the write says, where it is made here.
+    pub fn sendall(&self, request: &Arc<Stream>, data: &[u8]) -> io::Result<()> {
+        match self.live.mailbox(request) {
+            Some(mailbox) => {
+                mailbox.put(data);
+                Ok(())
+            }
+            None => request.sendall(data),
+        }
+    }
+}

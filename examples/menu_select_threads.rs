@@ -104,7 +104,8 @@ fn a_pool(options: &Options, workers: usize) -> io::Result<()> {
     let (workers, guests) = (Arc::clone(&pool), Arc::clone(&clients));
     listener.serve(&mut reactor.context(), move |client, _| {
         let request = guests.enter(client)?;
-        Ok(workers.submit(move || process(&request))?)
+        // There is room. (A worker that has just let its client go may need a moment more.)
+        Ok(workers.submit_or_wait(move || process(&request))?)
     })?;
     common::wind_down_on_signals(&mut reactor)?;
 

@@ -6,6 +6,11 @@
 //! cargo run --example client -- timestamp --connect 127.0.0.1:21567
 //! cargo run --example client -- image 06.jpg --connect 127.0.0.1:9999
 //! cargo run --example client -- chat --connect 127.0.0.1:8001
+//! cargo run --example client -- once --connect 127.0.0.1:8090
+//! cargo run --example client -- upper --connect 127.0.0.1:9999
+//! cargo run --example client -- udp --connect 127.0.0.1:8081
+//! cargo run --example client -- login --connect 127.0.0.1:8123
+//! cargo run --example client -- menu --connect 127.0.0.1:8009
 //! ```
 //!
 //! `chat` is for all the others: it sends what is typed and prints what comes, both at once, until
@@ -15,9 +20,10 @@ mod common;
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use clap::{Args, Parser};
 
@@ -33,6 +39,22 @@ enum Client {
     },
     /// Sends what is typed and prints what comes
     Chat(Server),
+    /// Says Hello, and prints the reply
+    Once(Server),
+    /// Sends hello, and prints it in capitals
+    Upper {
+        /// Send 你好 instead, again and again
+        #[arg(long)]
+        forever: bool,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Sends a datagram, and prints the reply
+    Udp(Server),
+    /// Asks for a name and a password until they are valid
+    Login(Server),
+    /// Talks with the telephone menu until you type exit
+    Menu(Server),
 }
 
 #[derive(Args)]
@@ -55,6 +77,12 @@ fn main() -> Result<(), common::Failure> {
         Client::Timestamp(server) => timestamp(server.connect()?),
         Client::Image { file, server } => image(server.connect()?, &file),
         Client::Chat(server) => chat(server.connect()?),
+        Client::Once(server) => once(server.connect()?),
+        Client::Upper { forever: false, server } => upper(server.connect()?),
+        Client::Upper { forever: true, server } => upper_forever(server.connect()?),
+        Client::Udp(server) => udp(&server.connect),
+        Client::Login(server) => login(server.connect()?),
+        Client::Menu(server) => menu(server.connect()?),
     }?;
     Ok(())
 }
@@ -126,6 +154,111 @@ fn send_as_typed(server: &mut TcpStream) -> io::Result<()> {
         let count = typed.len();
         stdin.consume(count);
     }
+}
+
+fn once(mut client: TcpStream) -> io::Result<()> {
+    client.write_all(b"Hello")?;
+    println!("{}", recv(&mut client)?);
+    Ok(())
+}
+
+fn upper(mut sock: TcpStream) -> io::Result<()> {
+    let data = "hello";
+    sock.write_all(format!("{data}\n").as_bytes())?;
+    println!("Sent: {data}\nReceived: {}", recv(&mut sock)?);
+    Ok(())
+}
+
+/// Until the server has had enough, or Ctrl-C.
+fn upper_forever(mut client: TcpStream) -> io::Result<()> {
+    loop {
+        client.write_all("你好".as_bytes())?;
+        let reply = recv(&mut client)?;
+        if reply.is_empty() {
+            return Ok(());
+        }
+        println!("{reply}");
+    }
+}
+
+fn udp(server: &str) -> io::Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let about = |error| io::Error::other(format!("{server}: {error}"));
+    let any = if server.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" };
+    let client = UdpSocket::bind(any)?;
+    client.connect(server).map_err(about)?;
+    client.set_read_timeout(Some(PATIENCE))?;
+    client.send(b"123123").map_err(about)?;
+    let mut buffer = [0; 1024];
+    // A datagram may be lost, or its answer, or there is none: to wait for ever is to wait in vain.
+    let count = client.recv(&mut buffer).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => {
+            io::Error::other(format!("{server} has not answered within {PATIENCE:?}"))
+        }
+        _ => about(error),
+    })?;
+    println!("{}", String::from_utf8_lossy(&buffer[..count]));
+    Ok(())
+}
+
+fn login(mut sock: TcpStream) -> io::Result<()> {
+    sock.write_all(b"Now client connect to Server")?;
+    println!("{}", recv(&mut sock)?);
+    for what in ["username", "userpasswd"] {
+        loop {
+            let Some(typed) = input(&format!("-->{what}: "))? else { return Ok(()) };
+            sock.write_all(format!("{what}:{typed}").as_bytes())?;
+            // The farewell may come in one piece with the last `valid`.
+            let mut verdict = [0; "valid".len()];
+            sock.read_exact(&mut verdict)?;
+            if &verdict == b"valid" {
+                break;
+            }
+            sock.read_exact(&mut [0; "id".len()])?; // inval-id
+            println!("{what} Error,try again");
+        }
+    }
+    let mut farewell = String::new();
+    sock.read_to_string(&mut farewell)?;
+    println!("{farewell}");
+    Ok(())
+}
+
+fn menu(mut client: TcpStream) -> io::Result<()> {
+    client.set_read_timeout(Some(Duration::from_secs(5)))?;
+    loop {
+        let data = recv(&mut client)?;
+        if data.is_empty() {
+            return Ok(());
+        }
+        println!("receive: {data}");
+        let typed = loop {
+            match input("please input:")? {
+                Some(typed) if typed.is_empty() => {} // it would be no message: nobody would answer
+                typed => break typed,
+            }
+        };
+        let Some(typed) = typed else { return Ok(()) };
+        client.write_all(typed.as_bytes())?;
+        if typed == "exit" {
+            return Ok(());
+        }
+    }
+}
+
+/// What one `recv(1024)` brings; empty when the server has finished.
+fn recv(server: &mut TcpStream) -> io::Result<String> {
+    let mut buffer = [0; 1024];
+    let count = server.read(&mut buffer)?;
+    Ok(String::from_utf8_lossy(&buffer[..count]).into())
+}
+
+/// A line that is typed; `None` when there are no more.
+fn input(text: &str) -> io::Result<Option<String>> {
+    prompt(text)?;
+    let mut typed = String::new();
+    let count = io::stdin().read_line(&mut typed)?;
+    Ok((count > 0).then(|| typed.trim_end_matches('\n').into()))
 }
 
 fn prompt(text: &str) -> io::Result<()> {

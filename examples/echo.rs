@@ -7,19 +7,34 @@
 //! nothing to read or no room to write, the operation says `WouldBlock`, the handler returns, and
 //! the reactor calls it again when that has changed.
 //!
-//! Try: `--backend select`, `--trigger edge`, and `--trace` to see each call.
+//! Try: `--backend select`, `--trigger edge`, and `--trace` to see each call. (With `--concurrency` it
+//! is another program, the one in `common/echo.rs`.)
 
 mod common;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-use common::Options;
+use clap::Parser;
+use common::{Concurrency, Options};
 use tripoll::net::{Listener, Stream};
 use tripoll::{Context, Handler, Interest, Next, Source};
 
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    /// Serve over `tripoll::server`: inline, threading, forking, pooled or reactor
+    #[arg(long, hide_possible_values = true)]
+    concurrency: Option<Concurrency>,
+}
+
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read();
+    let Arguments { options, concurrency } = common::read();
+    options.start_log();
+    if let Some(concurrency) = concurrency {
+        return common::echo::serve_with(concurrency, &options);
+    }
     let mut reactor = options.reactor().build_with(Server { buffer: vec![0; 64 << 10] })?;
 
     let listener = Listener::bind(&options.listen)?;

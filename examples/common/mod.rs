@@ -10,7 +10,11 @@
 
 #![allow(dead_code, unused_imports)] // each example is a crate of its own, and uses a part
 
+pub mod echo;
+pub mod line;
+pub mod menu;
 mod options;
+mod serve;
 mod stop;
 
 use std::error::Error;
@@ -18,7 +22,8 @@ use std::fmt;
 use std::io::Write as _;
 
 pub use options::{Options, read};
-pub use stop::{signals, wind_down_on_signals};
+pub use serve::{Concurrency, ServerOptions, finish, serve, serve_inline};
+pub use stop::{GRACE, signals, wind_down_on_signals};
 use tripoll::net::Address;
 
 /// Tells whoever has started the server that it accepts, and where.
@@ -26,6 +31,20 @@ pub fn announce(address: &Address) {
     let mut out = std::io::stdout().lock();
     // A server serves, whether or not anybody reads this.
     let _ = writeln!(out, "listening on {address}").and_then(|()| out.flush());
+}
+
+/// Says something on standard output: what the tutorials `print`.
+pub fn say(words: impl fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{words}").and_then(|()| out.flush());
+}
+
+/// An address without its port: `self.client_address[0]`.
+pub fn host(address: &Address) -> String {
+    match address {
+        Address::Inet(address) => address.ip().to_string(),
+        other => other.to_string(),
+    }
 }
 
 /// Why a server cannot go on. Returned from `main`, it is printed as one line, and the program

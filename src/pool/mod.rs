@@ -57,7 +57,8 @@
 //! # let tripoll::net::Address::Inet(address) = *listener.local_address() else { unreachable!() };
 //! listener.serve(&mut reactor.context(), move |stream, _| {
 //!     stream.set_nonblocking(false)?;
-//!     pool.submit(move || {
+//!     // There is room, or in a moment: a worker lets go of its client before it is free itself.
+//!     pool.submit_or_wait(move || {
 //!         if let Err(error) = talk(&stream) {
 //!             eprintln!("{}: {error}", stream.peer());
 //!         }

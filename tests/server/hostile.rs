@@ -34,7 +34,7 @@ impl Subject {
         Server::start_with(&mut self.command(backend, trigger))
     }
 
-    fn assert_serves(&self, server: &Server) {
+    pub fn assert_serves(&self, server: &Server) {
         (self.assert_served)(&mut server.connect());
     }
 }

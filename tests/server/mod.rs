@@ -4,6 +4,7 @@
 
 pub mod hostile;
 pub mod marked;
+pub mod requests;
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -139,12 +140,18 @@ impl Server {
 
     /// Where it says that it listens too.
     pub fn next_address(&mut self) -> String {
-        let mut said = String::new();
-        self.said.as_mut().unwrap().read_line(&mut said).unwrap();
+        let said = self.next_line();
         let address = said.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix('\n'));
         address.map(String::from).unwrap_or_else(|| {
             panic!("it says {said:?} and {:?}", self.stop(Signal::KILL));
         })
+    }
+
+    /// What it says next on standard output.
+    pub fn next_line(&mut self) -> String {
+        let mut said = String::new();
+        self.said.as_mut().unwrap().read_line(&mut said).unwrap();
+        said
     }
 
     /// Reads what it says from now on, of which it is not to know that nobody wants it.
@@ -177,6 +184,22 @@ impl Server {
     /// How many descriptors it has open.
     pub fn fds(&self) -> usize {
         fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        fs::read_dir(self.proc("task")).unwrap().count()
+    }
+
+    /// How many children it has, the dead that nobody has collected among them.
+    pub fn children(&self) -> usize {
+        let is_child = |entry: io::Result<fs::DirEntry>| {
+            // Most of what is there is no process, and a process may end meanwhile.
+            let stat = fs::read_to_string(entry.unwrap().path().join("stat")).unwrap_or_default();
+            let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+            parent == Some(&self.child.id().to_string())
+        };
+        fs::read_dir("/proc").unwrap().map(is_child).filter(|&is_one| is_one).count()
     }
 
     /// The processor time that it has used, in hundredths of a second.

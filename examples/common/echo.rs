@@ -1,0 +1,42 @@
+//! The tutorials' echo as a `socketserver` handler.
+
+use tripoll::server::{
+    Exchange, ForkingTcpServer, LoopExchange, Outcome, PooledTcpServer, ReactorTcpServer,
+    RequestHandler, TcpServer, ThreadingTcpServer,
+};
+
+use super::{Concurrency, Failure, Options, serve, serve_inline};
+
+/// Sends a client what it has sent, until it has finished.
+pub struct MyRequestHandler;
+
+impl RequestHandler for MyRequestHandler {
+    fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+        loop {
+            let data = exchange.request.recv(1024)?;
+            if data.is_empty() {
+                return Ok(());
+            }
+            exchange.request.sendall(&data)?;
+        }
+    }
+}
+
+/// The same in a loop, where nobody waits: it is called when something has come.
+fn in_the_loop(exchange: &mut LoopExchange) -> Outcome {
+    let data = exchange.recv(usize::MAX);
+    exchange.sendall(&data);
+    Ok(())
+}
+
+/// The five servers differ in one word.
+pub fn serve_with(concurrency: Concurrency, options: &Options) -> Result<(), Failure> {
+    let at = &options.listen;
+    match concurrency {
+        Concurrency::Inline => serve_inline(options, TcpServer::new(at, || MyRequestHandler)?),
+        Concurrency::Threading => serve(options, ThreadingTcpServer::new(at, || MyRequestHandler)?),
+        Concurrency::Forking => serve(options, ForkingTcpServer::new(at, || MyRequestHandler)?),
+        Concurrency::Pooled => serve(options, PooledTcpServer::new(at, || MyRequestHandler)?),
+        Concurrency::Reactor => serve(options, ReactorTcpServer::from_fn(at, in_the_loop)?),
+    }
+}

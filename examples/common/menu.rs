@@ -1,0 +1,29 @@
+//! The tutorials' telephone menu: what the three programs have in common.
+
+use std::io;
+
+use tripoll::net::Stream;
+use tripoll::server::{Exchange, Outcome, RequestHandler};
+
+/// The handler of the `socketserver` programs.
+pub struct MyServer;
+
+impl RequestHandler for MyServer {
+    fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+        Ok(talk(&exchange.request)?)
+    }
+}
+
+/// Talks with one client until it says `exit`, or nothing more. (The tutorial takes the end for a
+/// wrong number, and asks for another for ever.)
+pub fn talk(conn: &Stream) -> io::Result<()> {
+    conn.sendall("欢迎致电 10086,请输入1xxx,0转人工服务.".as_bytes())?;
+    loop {
+        let data = conn.recv(1024)?;
+        match data.as_slice() {
+            b"" | b"exit" => return Ok(()),
+            b"0" => conn.sendall("通过可能会被录音.balabala一大推".as_bytes())?,
+            _ => conn.sendall("请重新输入.".as_bytes())?,
+        }
+    }
+}

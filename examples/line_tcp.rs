@@ -1,0 +1,28 @@
+//! A line comes in over TCP, and goes back.
+//!
+//! Run: `cargo run --example line_tcp -- --listen 127.0.0.1:7000`, then `nc 127.0.0.1 7000`.
+//!
+//! CPython tests its `socketserver` with this program. All that a server needs beside its handler is
+//! two words, *what it listens on* and *where requests are handled*: they make its name. The four
+//! `line_` programs are the one axis, `--concurrency` is the other.
+
+mod common;
+
+use common::line::{line, line_in_the_loop};
+use common::{Concurrency, ServerOptions, serve, serve_inline};
+use tripoll::server::{
+    ForkingTcpServer, PooledTcpServer, ReactorTcpServer, TcpServer, ThreadingTcpServer,
+};
+
+fn main() -> Result<(), common::Failure> {
+    let ServerOptions { options, concurrency } = common::read();
+    options.start_log();
+    let at = &options.listen;
+    match concurrency {
+        Concurrency::Inline => serve_inline(&options, TcpServer::from_fn(at, line)?),
+        Concurrency::Threading => serve(&options, ThreadingTcpServer::from_fn(at, line)?),
+        Concurrency::Forking => serve(&options, ForkingTcpServer::from_fn(at, line)?),
+        Concurrency::Pooled => serve(&options, PooledTcpServer::from_fn(at, line)?),
+        Concurrency::Reactor => serve(&options, ReactorTcpServer::from_fn(at, line_in_the_loop)?),
+    }
+}

@@ -1,0 +1,31 @@
+//! A line comes in through a Unix socket, and goes back.
+//!
+//! Run: `cargo run --example line_unix -- --listen /tmp/line`, then `nc -U /tmp/line`.
+//!
+//! CPython tests its `socketserver` with this program. All that a server needs beside its handler is
+//! two words, *what it listens on* and *where requests are handled*: they make its name. The four
+//! `line_` programs are the one axis, `--concurrency` is the other.
+
+mod common;
+
+use common::line::{line, line_in_the_loop};
+use common::{Concurrency, ServerOptions, serve, serve_inline};
+use tripoll::server::{
+    ForkingUnixStreamServer, PooledUnixStreamServer, ReactorUnixStreamServer,
+    ThreadingUnixStreamServer, UnixStreamServer,
+};
+
+fn main() -> Result<(), common::Failure> {
+    let ServerOptions { options, concurrency } = common::read();
+    options.start_log();
+    let at = &options.listen;
+    match concurrency {
+        Concurrency::Inline => serve_inline(&options, UnixStreamServer::from_fn(at, line)?),
+        Concurrency::Threading => serve(&options, ThreadingUnixStreamServer::from_fn(at, line)?),
+        Concurrency::Forking => serve(&options, ForkingUnixStreamServer::from_fn(at, line)?),
+        Concurrency::Pooled => serve(&options, PooledUnixStreamServer::from_fn(at, line)?),
+        Concurrency::Reactor => {
+            serve(&options, ReactorUnixStreamServer::from_fn(at, line_in_the_loop)?)
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! A conversation with a memory: who are you, what is your password?
+//!
+//! Run: `cargo run --example login -- --listen 127.0.0.1:8123`, then
+//! `cargo run --example client -- login --connect 127.0.0.1:8123`. The users are `fan` with `123`,
+//! `te` with `234` and `fei` with `345`.
+//!
+//! A handler is made for each client, and lives as long as the conversation: what it has to remember
+//! is a field of it.
+//!
+//! Each `recv` is taken for one command, so two that come as one are one: the client waits for the
+//! answer before it goes on. In the tutorial a client that leaves keeps its thread busy for ever, a
+//! password before any name ends the handler with an exception, and passwords are printed. Not here.
+
+mod common;
+
+use std::thread;
+use std::time::Duration;
+
+use chrono::Local;
+use common::{Options, host, say};
+use tripoll::server::{Exchange, Outcome, RequestHandler, ThreadingTcpServer};
+
+const USERS: [(&[u8], &[u8]); 3] = [(b"fan", b"123"), (b"te", b"234"), (b"fei", b"345")];
+
+fn main() -> Result<(), common::Failure> {
+    let options = Options::read();
+    let server = ThreadingTcpServer::new(&options.listen, MyServer::default)?;
+    common::serve(&options, server)
+}
+
+#[derive(Default)]
+struct MyServer {
+    /// Who the client says it is, known or not.
+    user: Vec<u8>,
+}
+
+impl RequestHandler for MyServer {
+    fn setup(&mut self, exchange: &mut Exchange) -> Outcome {
+        say(format_args!("Now connect from  {}", host(&exchange.client_address)));
+        Ok(())
+    }
+
+    fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+        let conn = &exchange.request;
+        loop {
+            let recvdata = conn.recv(1024)?;
+            if recvdata.is_empty() {
+                return Ok(());
+            } else if recvdata == b"Now client connect to Server" {
+                conn.sendall(b"OK,I am ready")?;
+            } else if recvdata.starts_with(b"username") {
+                self.user = after_colon(&recvdata).into();
+                conn.sendall(verdict(self.password().is_some()))?;
+            } else if recvdata.starts_with(b"userpasswd") {
+                let is_valid = self.password() == Some(after_colon(&recvdata));
+                conn.sendall(verdict(is_valid))?;
+                if is_valid {
+                    // A thread may sleep: it keeps nobody waiting but its own client.
+                    thread::sleep(Duration::from_millis(500));
+                    conn.sendall(farewell().as_bytes())?;
+                    return Ok(common::finish(conn)?);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, exchange: &mut Exchange) -> Outcome {
+        say(format_args!("broken connect with {}", host(&exchange.client_address)));
+        Ok(())
+    }
+}
+
+impl MyServer {
+    fn password(&self) -> Option<&'static [u8]> {
+        USERS.iter().find(|(name, _)| *name == self.user).map(|&(_, password)| password)
+    }
+}
+
+/// What comes after the last colon; all of it if there is none.
+fn after_colon(data: &[u8]) -> &[u8] {
+    data.rsplit(|&byte| byte == b':').next().unwrap_or(data)
+}
+
+fn verdict(is_valid: bool) -> &'static [u8] {
+    if is_valid { b"valid" } else { b"invalid" }
+}
+
+/// The `5Y` is the tutorial's: it means `%Y`, and is said to every client.
+fn farewell() -> String {
+    Local::now().format("5Y-%m-%d %m/%d/%y broken connect with server ").to_string()
+}

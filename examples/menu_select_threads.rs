@@ -1,0 +1,150 @@
+//! The tutorials' telephone menu by hand: `select` waits for clients, and a thread talks with each.
+//!
+//! Run: `cargo run --example menu_select_threads -- --listen 127.0.0.1:8002`, then
+//! `cargo run --example client -- menu --connect 127.0.0.1:8002`.
+//!
+//! [`a_thread_each`] is the tutorial's program, and what a `ThreadingTcpServer` is inside. The loop
+//! only accepts; it says `looping` each time that `select` returns, and that is at least once a
+//! second. [`a_pool`] is what becomes of it when threads are dear: `--pool 8` is a reactor and eight
+//! threads, however many clients come. Those for whom there is no room wait in the kernel's queue.
+//!
+//! What the tutorial's loop keeps in a variable, it keeps open until the next client comes. Here the
+//! thread that talks with a client owns it.
+//!
+//! Try: `--pool 1`, and two clients at once. (The second gets its greeting when the first has left.)
+
+mod common;
+
+use std::io::{self, ErrorKind};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use common::{GRACE, Options, say};
+use tripoll::net::{Listener, Stream};
+use tripoll::pool::Pool;
+use tripoll::sys::select;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    /// Have so many threads for all clients, and a reactor (of which --backend and --trigger speak)
+    #[arg(long, value_name = "N")]
+    pool: Option<usize>,
+}
+
+fn main() -> Result<(), common::Failure> {
+    let Arguments { options, pool } = common::read();
+    options.start_log();
+    match pool {
+        None => a_thread_each(&options)?,
+        Some(workers) => a_pool(&options, workers)?,
+    }
+    Ok(())
+}
+
+// The tutorial's server.
+
+fn a_thread_each(options: &Options) -> io::Result<()> {
+    let sk = Listener::bind(&options.listen)?;
+    let signals = common::signals()?;
+    let inputs = [sk.as_fd().as_raw_fd(), signals.as_raw_fd()];
+    let clients = Clients::default();
+    common::announce(sk.local_address());
+
+    loop {
+        let (r_list, _, _) = select(&inputs, &[], &[], Some(Duration::from_secs(1)))?;
+        say("looping");
+        if r_list.contains(&signals.as_raw_fd()) {
+            break;
+        }
+        if !r_list.is_empty() {
+            match sk.accept().and_then(|client| clients.enter(client)) {
+                Ok(request) => {
+                    say("get request");
+                    thread::Builder::new().spawn(move || process(&request)).map(drop)?;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {} // it has left again
+                Err(error) => {
+                    log::warn!("cannot accept: {error}");
+                    thread::sleep(Duration::from_millis(100)); // it would fail again at once
+                }
+            }
+        }
+    }
+
+    drop(sk);
+    clients.hear_no_more();
+    let end = Instant::now() + GRACE;
+    while clients.are_here() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// What a thread does.
+fn process(request: &Stream) {
+    if let Err(error) = common::menu::talk(request) {
+        log::debug!("{}: {error}", request.peer());
+    }
+}
+
+// The server with a pool.
+
+fn a_pool(options: &Options, workers: usize) -> io::Result<()> {
+    let pool = Arc::new(Pool::new(workers, 64)?);
+    let clients = Arc::new(Clients::default());
+    let mut reactor = options.reactor().build()?;
+    let listener = Listener::builder().max_connections(pool.capacity()).bind(&options.listen)?;
+    let address = listener.local_address().clone();
+    let (workers, guests) = (Arc::clone(&pool), Arc::clone(&clients));
+    listener.serve(&mut reactor.context(), move |client, _| {
+        let request = guests.enter(client)?;
+        // There is room. (A worker that has just let its client go may need a moment more.)
+        Ok(workers.submit_or_wait(move || process(&request))?)
+    })?;
+    common::wind_down_on_signals(&mut reactor)?;
+
+    common::announce(&address);
+    reactor.run()?;
+    clients.hear_no_more();
+    // Who still is not done is cut off: the program ends.
+    let _ = pool.drain(GRACE);
+    Ok(())
+}
+
+/// Who is connected: those who are talked with own them, this only knows them.
+#[derive(Default)]
+struct Clients(Mutex<Vec<Weak<Stream>>>);
+
+impl Clients {
+    /// A thread may wait for this client.
+    fn enter(&self, client: Stream) -> io::Result<Arc<Stream>> {
+        client.set_nonblocking(false)?;
+        let client = Arc::new(client);
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.retain(|client| client.strong_count() > 0);
+        clients.push(Arc::downgrade(&client));
+        Ok(client)
+    }
+
+    fn here(&self) -> Vec<Arc<Stream>> {
+        let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn are_here(&self) -> bool {
+        !self.here().is_empty()
+    }
+
+    /// What they have said is answered, and then they are let go.
+    fn hear_no_more(&self) {
+        for client in self.here() {
+            let _ = client.shutdown(Shutdown::Read); // it may be gone
+        }
+    }
+}

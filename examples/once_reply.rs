@@ -1,0 +1,35 @@
+//! The shortest of the tutorials' `socketserver` programs: whatever a client says, it is asked
+//! whether it has understood, and that was all.
+//!
+//! Run: `cargo run --example once_reply -- --listen 127.0.0.1:8090`, then
+//! `cargo run --example client -- once --connect 127.0.0.1:8090`.
+//!
+//! The recipe has four steps: choose a server ([`ThreadingTcpServer`]); write a handler with a
+//! `handle` ([`MyServer`]); make the server from an address and the handler; have it serve.
+//!
+//! The program as printed never serves, for a `'__mian__'`. Its handler closes the connection itself,
+//! and then the server does: that is once, whoever does it first.
+
+mod common;
+
+use common::Options;
+use tripoll::server::{Exchange, Outcome, RequestHandler, ThreadingTcpServer};
+
+fn main() -> Result<(), common::Failure> {
+    let options = Options::read();
+    let server = ThreadingTcpServer::new(&options.listen, || MyServer)?;
+    common::serve(&options, server)
+}
+
+struct MyServer;
+
+impl RequestHandler for MyServer {
+    fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+        let conn = &exchange.request;
+        let _whatever = conn.recv(1024)?;
+        conn.sendall("亲,学会了吗".as_bytes())?;
+        common::finish(conn)?;
+        conn.close();
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! Datagrams come in, and are shown. `--reply` sends them back too.
+//!
+//! Run: `cargo run --example udp_sink -- --listen 127.0.0.1:8081 --reply`, then
+//! `cargo run --example client -- udp --connect 127.0.0.1:8081`.
+//!
+//! With datagrams there is no connection: the request is the datagram itself, with the *server's*
+//! socket to answer through, which all handlers share. An empty datagram is a request like any other,
+//! and no end. The tutorial's client waits for an answer that its server never sends; ours gives up
+//! after a while, or is answered with `--reply`.
+//!
+//! A thread for each datagram would be as many threads as somebody likes to send. Here there are 64
+//! at most, and what comes meanwhile waits in the kernel as long as that has room.
+
+mod common;
+
+use clap::Parser;
+use common::{Options, say};
+use tripoll::server::{Datagram, Exchange, Outcome, RequestHandler, Threading, ThreadingUdpServer};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    /// Send each datagram back
+    #[arg(long)]
+    reply: bool,
+}
+
+fn main() -> Result<(), common::Failure> {
+    let Arguments { options, reply } = common::read();
+    options.start_log();
+    let server = ThreadingUdpServer::builder(&options.listen)
+        .concurrency(Threading { max_threads: Some(64), ..Threading::default() })
+        .build(move || MyServer { reply })?;
+    common::serve(&options, server)
+}
+
+struct MyServer {
+    reply: bool,
+}
+
+impl RequestHandler<Exchange<Datagram>> for MyServer {
+    fn handle(&mut self, exchange: &mut Exchange<Datagram>) -> Outcome {
+        let Datagram { data, socket, truncated, .. } = &exchange.request;
+        let cut = if *truncated { " (and more, which is lost)" } else { "" };
+        say(format_args!(
+            "{} to {}: {}{cut}",
+            exchange.client_address,
+            socket.local_address(),
+            data.escape_ascii()
+        ));
+        if self.reply {
+            socket.sendto(data, &exchange.client_address)?;
+        }
+        Ok(())
+    }
+}

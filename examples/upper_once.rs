@@ -1,0 +1,42 @@
+//! One message, one answer: the message in capitals.
+//!
+//! Run: `cargo run --example upper_once -- --listen 127.0.0.1:9999`, then
+//! `cargo run --example client -- upper --connect 127.0.0.1:9999`.
+//!
+//! A message is here what one `recv(1024)` brings. TCP knows nothing of messages: what a client sends
+//! in two pieces may come as one or as two, and of two only the first is answered. That is the
+//! lesson, and it is kept. `upper_loop` listens on.
+//!
+//! Try: `TcpServer` in place of `ThreadingTcpServer`, and two clients at once.
+
+mod common;
+
+use common::{Options, host, say};
+use tripoll::server::{Exchange, Outcome, RequestHandler, ThreadingTcpServer};
+
+fn main() -> Result<(), common::Failure> {
+    let options = Options::read();
+    // (The tutorial says `allow_reuse_address = True` first. Here that is the default.)
+    let server = ThreadingTcpServer::new(&options.listen, || MyTcpHandler)?;
+    common::serve(&options, server)
+}
+
+struct MyTcpHandler;
+
+impl RequestHandler for MyTcpHandler {
+    fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+        let data = exchange.request.recv(1024)?;
+        let data = strip(&data);
+        say(format_args!("{} wrote:\n{}", host(&exchange.client_address), data.escape_ascii()));
+        exchange.request.sendall(&data.to_ascii_uppercase())?;
+        Ok(common::finish(&exchange.request)?)
+    }
+}
+
+/// Python's `bytes.strip`. (Rust's `trim_ascii` leaves the vertical tab.)
+fn strip(data: &[u8]) -> &[u8] {
+    let is_white = |byte: &u8| matches!(byte, 9..=13 | b' ');
+    let Some(start) = data.iter().position(|byte| !is_white(byte)) else { return b"" };
+    let last = data.iter().rposition(|byte| !is_white(byte)).unwrap_or(start);
+    &data[start..=last]
+}

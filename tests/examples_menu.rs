@@ -1,0 +1,155 @@
+//! The three telephone menus, which say the same, and clients that wish them ill.
+
+mod server;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
+
+use rustix::process::Signal;
+use server::hostile::Subject;
+use server::requests::{self, Belongings};
+use server::{Server, await_that, example};
+
+const MENUS: [Subject; 4] = [
+    Subject { name: "menu_threading", arguments: &[], assert_served },
+    Subject { name: "menu_forking", arguments: &[], assert_served },
+    Subject { name: "menu_select_threads", arguments: &[], assert_served },
+    Subject { name: "menu_select_threads", arguments: &["--pool", "6"], assert_served },
+];
+
+const GREETING: &str = "欢迎致电 10086,请输入1xxx,0转人工服务.";
+const RECORDED: &str = "通过可能会被录音.balabala一大推";
+const AGAIN: &str = "请重新输入.";
+
+fn assert_served(client: &mut TcpStream) {
+    assert_said(client, GREETING);
+    client.write_all(b"0").unwrap();
+    assert_said(client, RECORDED);
+}
+
+#[track_caller]
+fn assert_said(client: &mut TcpStream, text: &str) {
+    let mut said = vec![0; text.len()];
+    client.read_exact(&mut said).unwrap();
+    assert_eq!(str::from_utf8(&said), Ok(text));
+}
+
+#[test]
+fn the_whole_menu() {
+    assert_eq!([GREETING, RECORDED, AGAIN].map(str::len), [50, 42, 16]);
+    requests::on_each(&MENUS, |subject, mut server| {
+        let start = Belongings::when_idle(&server, subject);
+        let mut client = server.connect();
+        assert_said(&mut client, GREETING);
+        for wrong in ["00", " 0", "0\n", "EXIT", "exit\n", "exi", "1xxx", "你好", &"0".repeat(1024)]
+        {
+            client.write_all(wrong.as_bytes()).unwrap();
+            assert_said(&mut client, AGAIN);
+        }
+        for _ in 0..3 {
+            client.write_all(b"0").unwrap();
+            assert_said(&mut client, RECORDED);
+        }
+        client.write_all(b"exit").unwrap();
+        assert_eq!(client.read(&mut [0]).unwrap(), 0); // at once, though nobody else comes
+        start.await_in(&server);
+        server.stop(Signal::TERM).assert_graceful();
+    });
+}
+
+#[test]
+fn hostile_clients() {
+    requests::hostile_clients(&MENUS);
+}
+
+#[test]
+fn each_client_has_a_thread_or_a_process() {
+    let more = |subject: Subject| {
+        let server = start(subject);
+        let threads = server.threads();
+        let mut clients: Vec<_> = (0..5).map(|_| server.connect()).collect();
+        clients.iter_mut().for_each(assert_served);
+        (server.threads() - threads, server.children())
+    };
+    assert_eq!(MENUS.map(more), [(5, 0), (0, 5), (5, 0), (0, 0)]);
+}
+
+fn start(subject: Subject) -> Server {
+    let mut command = example(subject.name);
+    Server::start_with(command.args(["--listen", "127.0.0.1:0"]).args(subject.arguments))
+}
+
+/// Going from threads to processes is one word: in the whole files.
+#[test]
+fn two_of_them_differ_in_one_word() {
+    let [threading, forking] = [
+        include_str!("../examples/menu_threading.rs"),
+        include_str!("../examples/menu_forking.rs"),
+    ]
+    .map(|text| text.split_inclusive(|c: char| !c.is_alphanumeric()).collect::<Vec<_>>());
+    assert_eq!(threading.len(), forking.len());
+    let differences: Vec<_> =
+        threading.into_iter().zip(forking).filter(|(one, other)| one != other).collect();
+    assert_eq!(differences, [("ThreadingTcpServer:", "ForkingTcpServer:")]);
+}
+
+#[test]
+fn the_select_loop_says_what_it_does() {
+    let mut server = start(MENUS[2]);
+    let mut client = server.connect();
+    assert_served(&mut client);
+    let mut lines = vec![server.next_line()];
+    while lines.last().unwrap() != "get request\n" {
+        lines.push(server.next_line());
+    }
+    assert!(lines.len() > 1 && lines[..lines.len() - 1].iter().all(|line| line == "looping\n"));
+    // When nobody comes it turns once a second.
+    assert_eq!(server.next_line(), "looping\n");
+    assert_eq!(server.next_line(), "looping\n");
+}
+
+#[test]
+fn who_finds_no_worker_waits_and_is_served_then() {
+    let mut command = example("menu_select_threads");
+    let mut server = Server::start_with(command.args(["--listen", "127.0.0.1:0", "--pool", "2"]));
+    let threads = server.threads();
+    let mut clients: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    // More than the pool and its queue have room for. One leaves after the other, and the next of
+    // them is served.
+    while !clients.is_empty() {
+        for client in clients.iter_mut().take(2) {
+            client.peek(&mut [0]).unwrap();
+        }
+        let mut client = clients.remove(0);
+        assert_served(&mut client);
+        client.write_all(b"exit").unwrap();
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    }
+    assert_eq!(server.threads(), threads);
+    await_that("the server closes", || server.fds() == server.fds_at_start);
+    server.stop(Signal::TERM).assert_graceful();
+}
+
+#[test]
+fn the_client_talks_until_exit() {
+    for subject in MENUS {
+        let mut server = start(subject);
+        server.let_it_talk();
+        let mut client = example("client");
+        client.args(["menu", "--connect", &server.address]);
+        let mut child = client.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"0\n\n1xxx\nexit\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        let ask = "please input:";
+        assert_eq!(
+            said,
+            format!(
+                "receive: {GREETING}\n{ask}receive: {RECORDED}\n{ask}{ask}receive: {AGAIN}\n{ask}"
+            )
+        );
+        server.stop(Signal::TERM).assert_graceful();
+    }
+}

@@ -89,7 +89,7 @@ impl Protocol for Conversation {
 /// What the digits say, if they are a size that will do.
 fn size(digits: &[u8]) -> Option<u64> {
     let size = str::from_utf8(digits).ok()?.parse().ok()?;
-    (size <= MOST).then_some(size)
+    (1..=MOST).contains(&size).then_some(size)
 }
 
 /// A picture that is on its way. One that is not complete when it is dropped leaves nothing behind.

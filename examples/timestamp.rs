@@ -113,6 +113,7 @@ struct Now {
 impl Blocking {
     /// The next client; `None` when the server stops.
     fn accept(&self) -> Option<Arc<Stream>> {
+        let mut has_complained = false;
         loop {
             let accepted = self.tcp_ser_sock.accept();
             let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
@@ -127,7 +128,10 @@ impl Blocking {
                 }
                 Err(error) => {
                     drop(now);
-                    log::warn!("cannot accept: {error}");
+                    if !has_complained {
+                        log::warn!("cannot accept: {error}");
+                        has_complained = true;
+                    }
                     thread::sleep(Duration::from_millis(100)); // it would fail again at once
                 }
             }

@@ -255,3 +255,26 @@ fn winding_down_ends_at_the_latest_when_its_time_is_over() {
         server.join(); // the client reads nothing
     });
 }
+
+/// Who has closed is offered nothing more, not even of what came in the same piece.
+#[test]
+fn nothing_is_received_after_a_close() {
+    on_every_pair(|pair| {
+        let server = Server::new(pair, |told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+            if let Told::Received(_) = told {
+                wire.write(b"bye");
+                wire.close();
+                return Ok(1);
+            }
+            Ok(0)
+        });
+        let mut client = server.client();
+        client.write_all(b"0123456789").unwrap();
+        assert_eq!(read_all(&client), b"bye");
+        drop(client);
+        let told = server.until_closed();
+        let received = told.iter().filter(|told| matches!(told, Told::Received(_))).count();
+        assert_eq!(received, 1, "{told:?}");
+        assert_eq!(told.last(), Some(&Told::Closed(Why::Finished)));
+    });
+}

@@ -323,3 +323,33 @@ fn exchange(mut reactor: Reactor<usize>, exchanges: usize) {
     }
     assert_eq!(*reactor.state(), writer.join().unwrap());
 }
+
+/// What has come and the end come in one event. Whoever takes the data in two calls and then says
+/// that it is done has still not been told of the end.
+#[test]
+fn the_end_that_came_with_the_data_is_not_used_up_by_done() {
+    #[derive(Default)]
+    struct Read {
+        bytes: usize,
+        has_ended: bool,
+    }
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(Read::default());
+        let (mine, mut theirs) = tcp_pair();
+        theirs.write_all(b"0123456789").unwrap();
+        drop(theirs);
+        settle(&mine, PollFlags::RDHUP);
+        add(&mut reactor, mine, Interest::READ, |source, cx: &mut Context<Read>| {
+            let count = source.read(&mut [0; 5])?;
+            cx.state.bytes += count;
+            cx.state.has_ended = count == 0;
+            Ok(match (count, cx.state.bytes) {
+                (0, _) => Next::Remove,
+                (_, 10) => Next::Done,
+                _ => Next::Keep,
+            })
+        });
+        drive(&mut reactor, 5, |read| read.has_ended);
+        assert_eq!((reactor.state().bytes, reactor.len()), (10, 0));
+    });
+}

@@ -252,3 +252,26 @@ fn many_reactors_can_live_side_by_side() {
         }
     });
 }
+
+/// Winding down begins when everybody has been called of whom the kernel has told in this turn: what
+/// was sent before the signal is answered, in whatever order the kernel tells.
+#[test]
+fn winding_down_waits_for_the_end_of_the_batch() {
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(0);
+        let mut peers = Vec::new();
+        for _ in 0..3 {
+            let (mine, mut theirs) = unix_pair();
+            theirs.write_all(b"x").unwrap();
+            add(&mut reactor, mine, Interest::READ, |source, cx: &mut Context<i32>| {
+                assert_eq!(source.read(&mut [0; 8])?, 1);
+                *cx.state += 1;
+                cx.wind_down(LONG);
+                Ok(Next::Keep)
+            });
+            peers.push(theirs);
+        }
+        reactor.run().unwrap();
+        assert_eq!((*reactor.state(), reactor.len()), (3, 0));
+    });
+}

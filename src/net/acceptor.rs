@@ -34,8 +34,9 @@ pub(crate) trait Door<F, S> {
     /// Sees to a guest, and says what becomes of the listener.
     fn let_in(&mut self, guest: Self::Guest, listener: Token, cx: &mut Context<'_, S>) -> Next;
 
-    /// Nothing more is to come in: answers whoever waits by closing. `F` may have no queue.
-    fn turn_away(&mut self, listener: &F);
+    /// Nothing more is to come in: answers whoever waits by closing. Whether anybody did; `F` may have
+    /// no queue.
+    fn turn_away(&mut self, listener: &F) -> bool;
 
     /// What the log calls the listener.
     fn name(&self, listener: &F) -> String;
@@ -88,9 +89,17 @@ impl<D> Acceptor<D> {
         if now.duration_since(shortage.since) >= PATIENCE {
             // In the room that the reserve gives up.
             self.reserve = None;
-            self.door.turn_away(listener.get_ref());
+            let anybody = self.door.turn_away(listener.get_ref());
             // Another thread may have been quicker. Then there is nothing to give up until there is.
             self.reserve = open_reserve().ok();
+            if !anybody {
+                // The kernel refuses the descriptor before it looks at the queue. Nobody waits, so
+                // there is nothing to look at again until somebody comes.
+                let _ = listener.try_io(Interest::READ, |_| -> io::Result<()> {
+                    Err(io::ErrorKind::WouldBlock.into())
+                });
+                return Ok(Next::Keep);
+            }
         }
         listener.set_interest(Interest::NONE);
         cx.set_deadline(listener.token(), Some(now + pause))?;
@@ -130,7 +139,11 @@ where
                     log::debug!(target: "tripoll", "nobody came in: {error}");
                 }
                 Err(error) if is_shortage(&error) => return self.pause(&error, listener, cx),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let name = self.door.name(listener.get_ref());
+                    log::error!(target: "tripoll", "{name}: accepting has ended: {error}");
+                    return Err(error);
+                }
             }
         }
         Ok(Next::Keep)

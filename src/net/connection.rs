@@ -38,7 +38,7 @@ pub struct Watermarks {
 impl Watermarks {
     /// Marks in this order: `low` < `high` ≤ `limit`. What is out of order is moved up.
     pub const fn new(low: usize, high: usize, limit: usize) -> Self {
-        let high = if high <= low { low + 1 } else { high };
+        let high = if high <= low { low.saturating_add(1) } else { high };
         let limit = if limit < high { high } else { limit };
         Watermarks { high, low, limit }
     }
@@ -242,6 +242,11 @@ impl<P> Connection<P> {
         let mut used = 0;
         self.is_held_back = false;
         while used < data.len() {
+            // What comes after the protocol has closed is nobody's any more.
+            if !self.link.is_open() {
+                self.link.discarded += data.len() - used;
+                return data.len();
+            }
             // What was read before it was paused, or had too much to send, waits as what was not.
             if !self.link.wants_to_read() {
                 self.is_held_back = true;
@@ -253,7 +258,7 @@ impl<P> Connection<P> {
                 Some(count) => used += count.min(rest.len()),
             }
         }
-        if data.len() - used > self.most_unused {
+        if self.link.is_open() && data.len() - used > self.most_unused {
             let message = "the peer sent more than its protocol can hold";
             self.link.fail(io::Error::new(io::ErrorKind::InvalidData, message));
         }

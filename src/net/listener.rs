@@ -138,13 +138,10 @@ impl Listener {
         }
     }
 
-    /// Accepts and closes whoever waits now.
-    pub(crate) fn turn_away(&self) {
-        for _ in 0..self.backlog {
-            if self.accept().is_err() {
-                break;
-            }
-        }
+    /// Accepts and closes whoever waits now. Whether anybody did.
+    pub(crate) fn turn_away(&self) -> bool {
+        // With a backlog of n, Linux lets n + 1 wait.
+        (0..=self.backlog).take_while(|_| self.accept().is_ok()).count() > 0
     }
 }
 
@@ -185,8 +182,8 @@ where
         Next::Keep
     }
 
-    fn turn_away(&mut self, listener: &Listener) {
-        listener.turn_away();
+    fn turn_away(&mut self, listener: &Listener) -> bool {
+        listener.turn_away()
     }
 
     fn name(&self, listener: &Listener) -> String {

@@ -5,7 +5,7 @@ use std::io;
 
 /// A source that could not be registered, given back, and why.
 pub struct AddError<F> {
-    /// The source, as it was, but for being non-blocking now.
+    /// The source, as it was.
     pub source: F,
     /// Why.
     pub error: io::Error,

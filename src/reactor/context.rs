@@ -36,6 +36,8 @@ pub(super) struct Core<S> {
     /// For whom somebody has something.
     pub(super) notified: VecDeque<Token>,
     pub(super) is_winding_down: bool,
+    /// Who is to be told that the reactor is winding down.
+    pub(super) leaving: VecDeque<Token>,
     /// What sources are read into that have no buffer of their own.
     scratch: Vec<u8>,
     pub(super) counters: Counters,
@@ -56,8 +58,6 @@ pub(super) enum Errand<S> {
     Add(Token, Box<dyn Bound<S>>),
     /// A source has been removed, perhaps for an error: it is to be told, and its place cleared.
     Remove(Token, Option<io::Error>),
-    /// A source is to be told that the reactor is winding down.
-    WindDown(Token),
 }
 
 impl<S: 'static> Context<'_, S> {
@@ -106,13 +106,13 @@ impl<S: 'static> Context<'_, S> {
         F: AsFd + 'static,
         H: Handler<F, S> + 'static,
     {
-        let Core { registry, errands, is_winding_down, .. } = &mut *self.core;
+        let Core { registry, errands, is_winding_down, leaving, .. } = &mut *self.core;
         match registry.add(source.as_fd(), interest, reads_raw) {
             Ok(token) => {
                 let pair = Box::new(Pair { source, handler });
                 errands.push_back(Errand::Add(token, pair));
                 if *is_winding_down {
-                    errands.push_back(Errand::WindDown(token));
+                    leaving.push_back(token);
                 }
                 Ok(token)
             }
@@ -208,15 +208,16 @@ impl<S: 'static> Context<'_, S> {
 
     /// Ends in good order: every source's handler is told once
     /// ([`Handler::winding_down`]) and may take its time to finish what is owed; the loop stops when
-    /// the last source is gone, and at the latest after `grace`. A source that is added from now on
-    /// is told as soon as it is there. Winding down once more changes nothing.
+    /// the last source is gone, and at the latest after `grace`. They are told at the end of the turn,
+    /// when everybody has been called of whom the kernel has told in it. A source that is added from
+    /// now on is told in the turn in which it comes. Winding down once more changes nothing.
     pub fn wind_down(&mut self, grace: Duration) {
         if self.core.is_winding_down {
             return;
         }
         self.core.is_winding_down = true;
-        let Core { registry, errands, .. } = &mut *self.core;
-        errands.extend(registry.tokens().map(Errand::WindDown));
+        let Core { registry, leaving, .. } = &mut *self.core;
+        leaving.extend(registry.tokens());
         if let Some(end) = Instant::now().checked_add(grace) {
             self.set_timer(end, |cx| cx.stop());
         }
@@ -327,6 +328,7 @@ impl<S> Core<S> {
             errands: VecDeque::new(),
             notified: VecDeque::new(),
             is_winding_down: false,
+            leaving: VecDeque::new(),
             scratch: Vec::new(),
             counters: Counters::default(),
         }

@@ -185,7 +185,9 @@ impl<S> Shared<S> {
     /// The loop wants to sleep. False if there is a notice to attend to.
     #[inline]
     pub(super) fn fall_asleep(&self) -> bool {
-        self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        let state = self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
+        // It sleeps already if it was parked.
+        !matches!(state, Err(NOTIFIED))
     }
 
     /// The loop has woken. True if there is a notice to attend to.

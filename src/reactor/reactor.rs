@@ -157,7 +157,7 @@ impl<S: 'static> Reactor<S> {
         self.core.counters()
     }
 
-    /// When the next timer or deadline is due.
+    /// When the next timer or deadline is due, at the earliest.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.core.timers.next()
     }

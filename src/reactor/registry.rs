@@ -102,7 +102,6 @@ impl Entry {
         // While it is lent it is not here: what the handler says of itself puts it on no list.
         let (told, ready) = (std::mem::take(&mut self.told), std::mem::take(&mut self.ready));
         io.begin(token, told, ready, self.wish, self.facts);
-        self.facts.remove(Facts::END_TOLD);
     }
 
     /// What is wanted, after anything that it follows from has changed.
@@ -373,6 +372,9 @@ impl Registry {
     pub(super) fn take_back(&mut self, io: &mut Io) {
         let Some(entry) = self.get(io.token) else { return };
         entry.ready = io.ready;
+        if !io.ready.contains(Interest::READ) {
+            entry.facts.remove(Facts::END_TOLD); // it was met, or there is data before it again
+        }
         let moves_more = Facts::WISHED | Facts::ENDED | Facts::DISARM;
         if io.facts.intersects(moves_more) || entry.is_due() {
             self.take_back_more(io);

@@ -90,6 +90,7 @@ impl<S: 'static> Reactor<S> {
         if !self.turn.is_unfinished() {
             Self::call_hooks(&mut self.before_wait, &mut self.core, &mut self.state);
             self.prepare()?;
+            self.take_ready();
             self.wait(deadline)?;
             Self::call_hooks(&mut self.after_wait, &mut self.core, &mut self.state);
         }
@@ -114,7 +115,9 @@ impl<S: 'static> Reactor<S> {
     /// When the alarm clock cannot be set, which is the kernel's fault.
     pub fn park(&mut self) -> io::Result<Option<BorrowedFd<'_>>> {
         self.prepare()?;
-        if self.has_work() || !self.core.shared.fall_asleep() {
+        let has_work =
+            self.has_work() || self.turn.is_unfinished() || self.core.registry.has_ready();
+        if has_work || !self.core.shared.fall_asleep() {
             self.core.shared.bell().ring();
         }
         Ok(self.core.registry.selector().own_fd())
@@ -127,18 +130,23 @@ impl<S: 'static> Reactor<S> {
         }
     }
 
-    /// Before the wait: changes are applied, the ready list is taken, the alarm set.
+    /// Before any wait, this loop's or another's: changes are applied, the alarm is set.
     #[inline]
     fn prepare(&mut self) -> io::Result<()> {
         if self.core.registry.has_changes() {
             self.apply();
         }
+        self.alarm.set(self.core.timers.next())
+    }
+
+    /// The ready list becomes this turn's, and begins anew.
+    #[inline]
+    fn take_ready(&mut self) {
         self.turn.ready.clear();
         self.turn.next_ready = 0;
         if self.core.registry.has_ready() {
             self.core.registry.take_ready(&mut self.turn.ready);
         }
-        self.alarm.set(self.core.timers.next())
     }
 
     fn apply(&mut self) {
@@ -163,6 +171,7 @@ impl<S: 'static> Reactor<S> {
         !self.turn.ready.is_empty()
             || !self.core.errands.is_empty()
             || !self.core.notified.is_empty()
+            || !self.core.leaving.is_empty()
             || self.core.shared.is_stopped()
     }
 
@@ -197,11 +206,9 @@ impl<S: 'static> Reactor<S> {
     /// goes on where it was.
     fn serve(&mut self) {
         self.run_errands();
-        self.turn.is_in_handler = true;
         while self.lend_next() {
             self.call();
         }
-        self.turn.is_in_handler = false;
         if self.turn.has_own_work {
             self.ring();
             self.work();
@@ -211,8 +218,8 @@ impl<S: 'static> Reactor<S> {
             self.notify();
         }
         self.run_errands();
-        if self.core.is_winding_down && self.is_empty() {
-            self.core.shared.stop();
+        if self.core.is_winding_down {
+            self.wind_down();
         }
     }
 
@@ -292,6 +299,18 @@ impl<S: 'static> Reactor<S> {
         }
     }
 
+    /// Tells those who have not been told yet that the reactor is winding down: at the end of a turn,
+    /// when everybody has been called whose event came in it.
+    fn wind_down(&mut self) {
+        while let Some(token) = self.core.leaving.pop_front() {
+            self.call_unasked(token, |bound, io, cx| bound.winding_down(io, cx));
+            self.run_errands();
+        }
+        if self.is_empty() {
+            self.core.shared.stop();
+        }
+    }
+
     /// Tells those for whom somebody has something. Who is notified meanwhile is told in the next
     /// turn: two that answer each other keep nobody waiting.
     fn notify(&mut self) {
@@ -309,7 +328,9 @@ impl<S: 'static> Reactor<S> {
         core.counters.dispatches += 1;
         let index = turn.io.token.index() as usize;
         let Some(Some(bound)) = handlers.get_mut(index) else { return };
+        turn.is_in_handler = true;
         let answer = bound.ready(&mut turn.io, &mut Context { core, state });
+        turn.is_in_handler = false;
         // The short way: everything is used up, and nothing else has happened.
         let is_all = answer == Answer::Next(Next::Done) && turn.io.leaves_nothing();
         if !is_all || !core.errands.is_empty() || turn.is_watched {
@@ -391,8 +412,6 @@ impl<S: 'static> Reactor<S> {
     }
 
     fn run_all_errands(&mut self) {
-        // If the end of a source panics, the handler that was called last is not to blame.
-        let is_in_handler = std::mem::take(&mut self.turn.is_in_handler);
         while let Some(errand) = self.core.errands.pop_front() {
             match errand {
                 Errand::Add(token, bound) => {
@@ -408,12 +427,8 @@ impl<S: 'static> Reactor<S> {
                         bound.removed(token, error.as_ref(), &mut self.context());
                     }
                 }
-                Errand::WindDown(token) => {
-                    self.call_unasked(token, |bound, io, cx| bound.winding_down(io, cx));
-                }
             }
         }
-        self.turn.is_in_handler = is_in_handler;
     }
 
     /// A handler, timer or job has panicked: if it was a handler, its source ends.

@@ -58,8 +58,8 @@ impl<R: Request, S: 'static> Door<Watched<R::Endpoint>, S> for Requests<R> {
         }
     }
 
-    fn turn_away(&mut self, listener: &Watched<R::Endpoint>) {
-        listener.0.turn_away();
+    fn turn_away(&mut self, listener: &Watched<R::Endpoint>) -> bool {
+        listener.0.turn_away()
     }
 
     fn name(&self, _: &Watched<R::Endpoint>) -> String {

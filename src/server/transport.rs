@@ -181,7 +181,7 @@ pub trait Endpoint: Sized + AsFd + Send + Sync + fmt::Debug + 'static {
     fn next(self: &Arc<Self>, config: &Config) -> io::Result<(Self::Request, Address)>;
 
     /// Closes whoever waits.
-    fn turn_away(&self);
+    fn turn_away(&self) -> bool;
 }
 
 impl Endpoint for Listener {
@@ -202,8 +202,8 @@ impl Endpoint for Listener {
         Ok((Arc::new(stream), peer))
     }
 
-    fn turn_away(&self) {
-        Listener::turn_away(self);
+    fn turn_away(&self) -> bool {
+        Listener::turn_away(self)
     }
 }
 
@@ -229,7 +229,9 @@ impl Endpoint for DatagramSocket {
     }
 
     /// A datagram waits for nobody.
-    fn turn_away(&self) {}
+    fn turn_away(&self) -> bool {
+        false
+    }
 }
 
 /// What the reactor watches on a server's behalf. The server keeps its socket when the loop ends.

@@ -1,7 +1,8 @@
 //! libevent's ring: of N pipes, some hold a byte; each event reads it and writes it to the next.
 //!
 //! The workload is that of `tripoll compare`, driven by the same code, on the same pipes for all:
-//! the C library's calls by themselves, mio by itself, and `tripoll::selector` over each.
+//! the C library's calls by themselves, mio by itself, and `tripoll::selector` and `tripoll::reactor`
+//! over each.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tripoll_lab::workload::{Contender, Pipes, Workload};

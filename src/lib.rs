@@ -7,11 +7,14 @@
 //! | rung | module | what it knows |
 //! |---|---|---|
 //! | 6 | [`server`] | Python's `socketserver`: transport × concurrency × handler |
-//! | 5 | [`net`] | ready-made handlers: a listener that survives, a connection that loses nothing |
+//! | 5 | [`net`] | ready-made sources and handlers: a listener that survives, a connection that loses nothing |
 //! | 4 | [`pool`] | worker threads for what blocks |
 //! | 3 | [`reactor`] | **who must be told**: handlers, timers and wakers, the same on every backend and trigger |
 //! | 2 | [`selector`] | **which are ready**: one trait; select, poll, epoll and mio behind it |
-//! | 1 | [`sys`] | the three calls themselves, and all of the crate's `unsafe` |
+//! | 1 | [`sys`] | the system calls themselves, and all of the crate's `unsafe` |
+//!
+//! The shortest server is at the head of [`net`], the contract of all handlers at that of [`reactor`].
+//! The repository's `NOTES.md` is a course that goes up this ladder, with a program for each step.
 //!
 //! Linux is the platform that the crate is written for and tested on.
 //!
@@ -31,7 +34,7 @@ pub use selector::{
     Backend, Caps, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
 };
 
-/// The README's program must compile and run.
+/// The README's program must compile.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -35,6 +35,9 @@ enum Command {
         /// A first impression in about 20 seconds
         #[arg(long)]
         quick: bool,
+        /// Which of our layers stands beside the bare loops
+        #[arg(long, default_value = "selector", value_parser = layer(Layer::OURS))]
+        layer: Layer,
         /// Write everything that was found to this file, too
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
@@ -78,11 +81,11 @@ struct Who {
     /// Which call waits
     #[arg(long, default_value = "epoll", value_parser = backend())]
     backend: Backend,
-    /// How it is asked [default: level, where the backend has it]
+    /// How it is asked [default: level, where the backend has it]. The reactor takes them all
     #[arg(long, value_parser = trigger())]
     trigger: Option<Trigger>,
     /// What stands between: nothing (raw), nothing but a zero timeout first (raw-zero), or ours
-    #[arg(long, default_value = "selector", value_parser = layer())]
+    #[arg(long, default_value = "selector", value_parser = layer(Layer::ALL))]
     layer: Layer,
 }
 
@@ -112,13 +115,14 @@ fn backend() -> impl TypedValueParser<Value = Backend> {
     one_of(Backend::ALL.iter().copied(), Backend::name)
 }
 
-fn layer() -> impl TypedValueParser<Value = Layer> {
-    one_of(Layer::ALL, Layer::name)
+fn layer(among: impl IntoIterator<Item = Layer>) -> impl TypedValueParser<Value = Layer> {
+    one_of(among, Layer::name)
 }
 
 fn trigger() -> impl TypedValueParser<Value = Trigger> {
-    one_of([Trigger::Level, Trigger::Edge], |trigger| match trigger {
+    one_of(Trigger::ALL.iter().copied(), |trigger| match trigger {
         Trigger::Edge => "edge",
+        Trigger::OneShot => "oneshot",
         _ => "level",
     })
 }
@@ -168,7 +172,7 @@ fn one_line(error: &clap::Error) -> String {
 
 fn run(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Compare { quick, json } => compare::run(*quick, json.as_deref()),
+        Command::Compare { quick, layer, json } => compare::run(*layer, *quick, json.as_deref()),
         Command::Ring { n, active, writes, who } => {
             if active > n {
                 let reason = format!("--active {active}: there are only {n} pipes (--n {n})");
@@ -195,6 +199,11 @@ fn pipes_allowed(n: u64) -> Result<usize, Failure> {
 fn one_shot(workload: Workload, who: &Who) -> Result<(), Failure> {
     let contender = who.contender();
     contender.check().map_err(|error| Failure::Usage(error.to_string()))?;
+    let Contender { backend, trigger, .. } = contender;
+    let effective = contender.effective_trigger();
+    if effective != trigger {
+        eprintln!("--trigger {trigger}: {backend} is asked by {effective}");
+    }
     let took = workload.run(contender, &Pipes::open(workload.n())?)?;
     print(&format!("{}\n", figures(&took)))
 }

@@ -33,11 +33,35 @@ fn a_one_shot_prints_one_line_of_three_figures() {
         "ring --n 5 --active 5 --writes 2000 --backend epoll --trigger edge --layer selector",
         "ring --n 5 --writes 2000 --backend mio",
         "watch --n 20 --ops 2000 --backend select --trigger level --layer raw",
+        "ring --n 5 --writes 2000 --backend epoll --trigger edge --layer reactor",
+        "watch --n 5 --ops 2000 --backend poll --layer reactor",
     ] {
         let output = tripoll(arguments);
         assert!(output.status.success(), "{arguments}: {}", text(&output.stderr));
         assert_eq!(text(&output.stdout).lines().count(), 1);
         assert!(figures(text(&output.stdout)).iter().all(|&ns| ns > 0.0), "{arguments}");
+        assert_eq!(text(&output.stderr), "", "{arguments}");
+    }
+}
+
+#[test]
+fn the_reactor_takes_every_trigger_and_says_how_the_kernel_is_asked() {
+    for (backend, trigger, effective) in [
+        ("select", "edge", "level"),
+        ("poll", "edge", "level"),
+        ("poll", "oneshot", "level"),
+        ("epoll", "oneshot", "level"),
+        ("mio", "level", "edge"),
+        ("mio", "oneshot", "edge"),
+    ] {
+        let output = tripoll(&format!(
+            "ring --n 20 --active 3 --writes 2000 --layer reactor --backend {backend} --trigger \
+             {trigger}"
+        ));
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(figures(text(&output.stdout)).iter().all(|&ns| ns > 0.0));
+        assert_eq!(said, format!("--trigger {trigger}: {backend} is asked by {effective}\n"));
     }
 }
 
@@ -51,9 +75,11 @@ fn what_cannot_be_meant_ends_with_2_and_one_line_that_names_the_option() {
         ("ring --backend select --trigger edge", "--trigger edge"),
         ("ring --backend mio --trigger level", "--trigger level"),
         ("ring --backend epoll --layer raw-zero", "--layer raw-zero"),
+        ("ring --backend epoll --trigger oneshot", "--trigger oneshot"),
         ("ring --layer cooked", "--layer"),
         ("watch --active 3", "--active"),
         ("compare --rapidly", "--rapidly"),
+        ("compare --layer raw", "--layer"),
         ("juggle", "juggle"),
     ] {
         let output = tripoll(arguments);

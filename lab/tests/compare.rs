@@ -4,20 +4,21 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use serde_json::Value;
+use tripoll::{Backend, Trigger};
 use tripoll_lab::compare::statistics::Estimate;
-use tripoll_lab::compare::{Call, Cell, Ended, LeftOut, Machine, Plan, Point, Report, measure};
-use tripoll_lab::workload::{Layer, Pipes};
+use tripoll_lab::compare::{Cell, Ended, LeftOut, Machine, Plan, Point, Report, measure};
+use tripoll_lab::workload::{Contender, Layer, Pipes};
 
 fn machine() -> Machine {
     Machine { kernel: "Linux".into(), cpus: 2, pinned_to: None, descriptor_limit: 20_000 }
 }
 
 /// A cell with three rounds of made-up figures, the middle one being `ns`.
-fn cell(point: Point, call: Call, layer: Layer, ns: f64) -> Cell {
+fn cell(point: Point, contender: Contender, ns: f64) -> Cell {
     let samples = vec![ns * 0.99, ns, ns * 1.01];
     Cell {
         point,
-        contender: call.through(layer),
+        contender,
         events: 100,
         cpu_ns: samples.clone(),
         wall_ns: samples.clone(),
@@ -27,41 +28,43 @@ fn cell(point: Point, call: Call, layer: Layer, ns: f64) -> Cell {
 
 /// What an event costs on a machine where watching costs 10 ns a descriptor, or 20 ns asleep, and
 /// each event of epoll's 100 ns.
-fn made_up(point: Point, call: Call, layer: Layer) -> f64 {
+fn made_up(point: Point, contender: Contender) -> f64 {
     let (watched, ready) = match point {
         Point::Watch { n } => (n as f64, 1.0),
         Point::Ring { n, active } => (n as f64, active as f64),
     };
     let scanned = watched / ready;
-    match (call, layer) {
-        (Call::EPOLL_LEVEL, _) => 120.0,
-        (Call::EPOLL_EDGE, _) => 100.0,
-        (Call::SELECT, Layer::Raw) => 60.0 + 20.0 * scanned,
-        (_, Layer::Raw) => 50.0 + 20.0 * scanned,
-        (Call::SELECT, _) => 60.0 + 10.0 * scanned,
+    match (contender.backend, contender.trigger, contender.layer) {
+        (Backend::Epoll, Trigger::Level, _) => 120.0,
+        (Backend::Epoll, _, _) => 100.0,
+        (Backend::Select, _, Layer::Raw) => 60.0 + 20.0 * scanned,
+        (_, _, Layer::Raw) => 50.0 + 20.0 * scanned,
+        (Backend::Select, _, _) => 60.0 + 10.0 * scanned,
         _ => 50.0 + 10.0 * scanned,
     }
 }
 
+/// The report of such a machine, with `layer` as ours.
+fn made_up_report(layer: Layer) -> Report {
+    let plan = Plan::new(layer, false, 10_000);
+    let cells: Vec<Cell> = plan
+        .points
+        .iter()
+        .flat_map(|&point| plan.contenders().map(move |one| cell(point, one, made_up(point, one))))
+        .collect();
+    Report::new(&plan, machine(), &cells)
+}
+
 #[test]
 fn the_sentences_say_what_made_up_figures_say() {
-    let plan = Plan::new(false, 10_000);
-    let mut cells = Vec::new();
-    for &point in &plan.points {
-        for call in Call::ALL {
-            for &layer in call.layers() {
-                cells.push(cell(point, call, layer, made_up(point, call, layer)));
-            }
-        }
-    }
-    let report = Report::new(&plan, machine(), &cells);
+    let report = made_up_report(Layer::Selector);
     assert_eq!(
         report.sentences[..2],
         [
-            "On pipes, with one descriptor ready: poll is cheapest up to 4 descriptors, \
-             epoll (edge) from 6 on.",
-            "On pipes, with 1,000 watched: epoll (edge) is cheapest up to 10% ready, too close to \
-             call at 20%, poll wins again from 25% on.",
+            "On pipes, through the selector, with one descriptor ready: poll is cheapest up to \
+             4 descriptors, epoll (edge) from 6 on.",
+            "On pipes, through the selector, with 1,000 watched: epoll (edge) is cheapest up to 10% \
+             ready, too close to call at 20%, poll wins again from 25% on.",
         ]
     );
     assert!(
@@ -77,7 +80,7 @@ fn the_sentences_say_what_made_up_figures_say() {
 
 #[test]
 fn what_was_left_out_is_said_with_both_numbers() {
-    let mut plan = Plan::new(true, 10);
+    let mut plan = Plan::new(Layer::Selector, true, 10);
     plan.left_out = vec![LeftOut { n: 10_000, descriptors: 20_000 }];
     let cells = measure_quickly(&plan);
     let text = Report::new(&plan, machine(), &cells).text();
@@ -92,18 +95,49 @@ fn measure_quickly(plan: &Plan) -> Vec<Cell> {
 
 #[test]
 fn the_json_is_valid_and_its_sentences_agree_with_its_numbers() {
-    let plan = Plan::new(true, 32);
-    let cells = measure_quickly(&plan);
-    let json = serde_json::to_string(&Report::new(&plan, machine(), &cells)).unwrap();
-    let report: Value = serde_json::from_str(&json).unwrap();
+    for layer in Layer::OURS {
+        let plan = Plan::new(layer, true, 32);
+        let cells = measure_quickly(&plan);
+        let report = json(&Report::new(&plan, machine(), &cells));
 
-    assert_eq!(report["cells"].as_array().unwrap().len(), plan.points.len() * 10);
-    let sentences = report["sentences"].as_array().unwrap();
-    // Our two lines have a sentence each, the bare calls' two share one.
-    for (line, place) in report["lines"].as_array().unwrap().iter().zip([0, 1, 2, 2]) {
-        for segment in line["segments"].as_array().unwrap() {
-            check_segment(&report, line, segment, sentences[place].as_str().unwrap());
+        assert_eq!(report["cells"].as_array().unwrap().len(), plan.points.len() * 10);
+        let sentences = report["sentences"].as_array().unwrap();
+        // Our two lines have a sentence each, the bare calls' two share one.
+        for (line, place) in report["lines"].as_array().unwrap().iter().zip([0, 1, 2, 2]) {
+            for segment in line["segments"].as_array().unwrap() {
+                check_segment(&report, line, segment, sentences[place].as_str().unwrap());
+            }
         }
+    }
+}
+
+fn json(report: &Report) -> Value {
+    serde_json::from_str(&serde_json::to_string(report).unwrap()).unwrap()
+}
+
+#[test]
+fn which_layer_is_ours_is_said_everywhere_and_no_other_was_measured() {
+    for (ours, other) in [(Layer::Selector, Layer::Reactor), (Layer::Reactor, Layer::Selector)] {
+        let report = made_up_report(ours);
+        let (ours, other) = (ours.name(), other.name());
+        let text = report.text();
+        // The two lines, the watch table, and the cost; then the heads of both tables.
+        assert_eq!(
+            text.split_whitespace().filter(|word| word.starts_with(ours)).count(),
+            6,
+            "{text}"
+        );
+        assert!(!text.contains(other), "{text}");
+
+        let report = json(&report);
+        assert_eq!(report["config"]["layer"], ours);
+        let of_cells = report["cells"].as_array().unwrap().iter().map(|cell| &cell["layer"]);
+        assert_eq!(
+            of_cells.filter(|&layer| layer == ours).count() * 10,
+            4 * report["cells"].as_array().unwrap().len()
+        );
+        assert!(report["lines"].as_array().unwrap()[..2].iter().all(|line| line["layer"] == ours));
+        assert!(!report.to_string().contains(other));
     }
 }
 
@@ -143,7 +177,7 @@ fn check_segment(report: &Value, line: &Value, segment: &Value, sentence: &str) 
 
 #[test]
 fn measuring_stops_when_it_is_told_to() {
-    let plan = Plan::new(true, 4);
+    let plan = Plan::new(Layer::Reactor, true, 4);
     let pipes = Pipes::open(plan.pipes()).unwrap();
     let mut steps = 0;
     let answer = measure(&plan, &pipes, |_| {

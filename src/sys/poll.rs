@@ -74,18 +74,18 @@ impl std::fmt::Debug for PollFd {
 
 /// One `ppoll`: fills in each line's answer and returns how many lines have one.
 pub(crate) fn ppoll(fds: &mut [PollFd], deadline: Deadline) -> io::Result<usize> {
-    let time = timespec(deadline);
-    // SAFETY: `PollFd` is a transparent `pollfd`, the array is borrowed for the call alone, `time`
-    // outlives the call, and a null mask changes no signal.
-    let ready = check(unsafe {
-        libc::ppoll(
-            fds.as_mut_ptr().cast(),
-            fds.len() as libc::nfds_t,
-            timespec_ptr(&time),
-            std::ptr::null(),
-        )
-    });
-    ready.map(|ready| ready as usize).map_err(|error| explain(error, fds.len()))
+    let (lines, count) = (fds.as_mut_ptr().cast(), fds.len() as libc::nfds_t);
+    let answer = if deadline == Deadline::Now {
+        // `poll` itself: a zero needs no `timespec` for the kernel to fetch.
+        // SAFETY: as below.
+        unsafe { libc::poll(lines, count, 0) }
+    } else {
+        let time = timespec(deadline);
+        // SAFETY: `PollFd` is a transparent `pollfd`, the array is borrowed for the call alone,
+        // `time` outlives the call, and a null mask changes no signal.
+        unsafe { libc::ppoll(lines, count, timespec_ptr(&time), std::ptr::null()) }
+    };
+    check(answer).map(|ready| ready as usize).map_err(|error| explain(error, fds.len()))
 }
 
 /// EINVAL means one thing: the limit was lowered below what is watched.
@@ -110,7 +110,7 @@ fn explain(error: io::Error, lines: usize) -> io::Error {
 /// `timeout`: `None` waits for ever, zero only asks. A signal does not end the wait. A closed
 /// descriptor is answered with [`PollFlags::NVAL`], at once and each time.
 ///
-/// See `poll(2)`; the call is `ppoll`.
+/// See `poll(2)`; the call is `ppoll`, or `poll` where nothing is waited for.
 ///
 /// ```
 /// use std::{os::fd::AsRawFd, time::Duration};

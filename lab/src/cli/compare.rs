@@ -11,9 +11,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Failure, print};
 use crate::compare::{Ended, Machine, Plan, Point, Report, Step, measure};
-use crate::workload::Pipes;
+use crate::workload::{Layer, Pipes};
 
-pub(super) fn run(quick: bool, json: Option<&Path>) -> Result<(), Failure> {
+pub(super) fn run(layer: Layer, quick: bool, json: Option<&Path>) -> Result<(), Failure> {
     if let Some(path) = json {
         check_writable(path)?;
     }
@@ -21,7 +21,7 @@ pub(super) fn run(quick: bool, json: Option<&Path>) -> Result<(), Failure> {
     signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))?;
 
     Pipes::check(1)?;
-    let plan = Plan::new(quick, Pipes::most()?);
+    let plan = Plan::new(layer, quick, Pipes::most()?);
     let pipes = Pipes::open(plan.pipes())?;
     let machine = Machine::pinned()?;
     let progress = progress(&plan);

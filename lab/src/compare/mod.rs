@@ -1,8 +1,8 @@
 //! `tripoll compare`: which call is cheapest on this machine, when, and what our layer adds.
 //!
 //! A [`Plan`] says which points are measured: how many descriptors are watched, and how many of
-//! them are ready. At each point every [`Call`] is measured through `tripoll::selector` and as a
-//! bare loop over the C library. [`measure`] goes round the whole plan several times, at each point
+//! them are ready. At each point every [`Call`] is measured through a layer of ours (the selector
+//! or the reactor) and as a bare loop over the C library. [`measure`] goes round the whole plan several times, at each point
 //! everybody once and in another order each time, so that whatever else the machine does meets all
 //! alike. A comparison is a ratio taken within a round; of the rounds, the median counts, with the
 //! interval in which it lies nine times out of ten ([`statistics`]). Where that interval leaves

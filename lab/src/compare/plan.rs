@@ -1,5 +1,6 @@
 //! What is measured, and how often.
 
+use std::iter;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -37,24 +38,17 @@ impl Call {
         }
     }
 
-    /// The layers through which it is measured: ours first, then its bare loops.
-    pub fn layers(self) -> &'static [Layer] {
+    /// Its bare loops.
+    pub fn bare(self) -> &'static [Layer] {
         match self.backend {
-            Backend::Select | Backend::Poll => &[Layer::Selector, Layer::Raw, Layer::RawZero],
-            _ => &[Layer::Selector, Layer::Raw],
+            Backend::Select | Backend::Poll => &[Layer::Raw, Layer::RawZero],
+            _ => &[Layer::Raw],
         }
     }
 
     /// This call through `layer`.
     pub fn through(self, layer: Layer) -> Contender {
         Contender { layer, backend: self.backend, trigger: self.trigger }
-    }
-
-    /// Everybody who is measured at a point.
-    pub fn contenders() -> impl Iterator<Item = Contender> {
-        Call::ALL
-            .into_iter()
-            .flat_map(|call| call.layers().iter().map(move |&layer| call.through(layer)))
     }
 }
 
@@ -109,6 +103,8 @@ pub struct LeftOut {
 /// What is measured, and how often.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// Which layer is ours: the one that stands beside the bare loops.
+    pub layer: Layer,
     /// How often the whole plan is gone round, at least once.
     pub rounds: usize,
     /// How long each contender is measured at each point in each round.
@@ -131,8 +127,9 @@ const WIDTHS: [usize; 4] = [10, 100, 1_000, 10_000];
 const GRID_PER_MILLE: [usize; 3] = [100, 500, 1_000];
 
 impl Plan {
-    /// The plan for a process that may have `most` pipes; `quick` for a first impression.
-    pub fn new(quick: bool, most: usize) -> Self {
+    /// The plan for a process that may have `most` pipes, with `layer` as ours; `quick` for a first
+    /// impression.
+    pub fn new(layer: Layer, quick: bool, most: usize) -> Self {
         let (rounds, stretch) = match quick {
             true => (5, Duration::from_millis(4)),
             false => (9, Duration::from_millis(20)),
@@ -154,7 +151,17 @@ impl Plan {
 
         let left_out = WIDTHS.iter().filter(|&&n| n > most);
         let left_out = left_out.map(|&n| LeftOut { n, descriptors: 2 * n }).collect();
-        Plan { rounds, stretch, points, share_n, left_out }
+        Plan { layer, rounds, stretch, points, share_n, left_out }
+    }
+
+    /// Everybody who is measured at a point: each call through our layer, and its bare loops.
+    pub fn contenders(&self) -> impl Iterator<Item = Contender> {
+        let ours = self.layer;
+        Call::ALL.into_iter().flat_map(move |call| {
+            iter::once(ours)
+                .chain(call.bare().iter().copied())
+                .map(move |layer| call.through(layer))
+        })
     }
 
     /// The most pipes that any point needs.
@@ -165,7 +172,7 @@ impl Plan {
     /// How many runs there are: everybody once at each point in each round, and in one round before
     /// them which finds out how long a run is.
     pub fn runs(&self) -> usize {
-        self.points.len() * Call::contenders().count() * (self.rounds + 1)
+        self.points.len() * self.contenders().count() * (self.rounds + 1)
     }
 
     /// The points at which one pipe of the ring is ready, by how many are watched.
@@ -200,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_low_limit_leaves_out_what_does_not_fit_and_says_so() {
-        let plan = Plan::new(false, 400);
+        let plan = Plan::new(Layer::Selector, false, 400);
         assert_eq!(plan.pipes(), 400);
         assert_eq!(plan.share_n, 400);
         let left_out: Vec<_> = plan.left_out.iter().map(|row| (row.n, row.descriptors)).collect();
@@ -212,7 +219,7 @@ mod tests {
     #[test]
     fn the_plan_has_every_point_once_and_no_more_bytes_than_pipes() {
         for most in [1, 7, 10, 999, 1_000, 9_990, 10_000, 500_000] {
-            let plan = Plan::new(true, most);
+            let plan = Plan::new(Layer::Reactor, true, most);
             assert!(plan.points.windows(2).all(|pair| pair[0] < pair[1]));
             assert!(plan.pipes() <= most.min(10_000));
             for &point in &plan.points {
@@ -221,6 +228,6 @@ mod tests {
                 }
             }
         }
-        assert!(Plan::new(false, 10_000).left_out.is_empty());
+        assert!(Plan::new(Layer::Selector, false, 10_000).left_out.is_empty());
     }
 }

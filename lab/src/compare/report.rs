@@ -36,6 +36,8 @@ pub struct Report {
 pub struct Config {
     /// The shape of this report.
     pub version: u32,
+    /// Which layer is ours: the one that stands beside the bare loops.
+    pub layer: &'static str,
     /// Rounds that count.
     pub rounds: usize,
     /// How long each contender was measured at each point in each round, in milliseconds.
@@ -124,16 +126,18 @@ impl Report {
             let segments = segments(&along_of(cells, &points, layer));
             Line { layer: layer.name(), along, fixed, segments }
         };
-        let ours = [Axis::Watched, Axis::Ready].map(|along| line(Layer::Selector, along));
+        let ours = [Axis::Watched, Axis::Ready].map(|along| line(plan.layer, along));
         let bare = [Axis::Watched, Axis::Ready].map(|along| line(Layer::Raw, along));
-        let costs: Vec<Cost> = Call::ALL.into_iter().filter_map(|call| cost(cells, call)).collect();
-        let sentences =
-            words::sentences(ours.each_ref(), bare.each_ref(), widest_watch(cells), &costs);
+        let costs: Vec<Cost> =
+            Call::ALL.into_iter().filter_map(|call| cost(plan.layer, cells, call)).collect();
+        let watch = widest_watch(plan.layer, cells);
+        let sentences = words::sentences(ours.each_ref(), bare.each_ref(), watch, &costs);
         Report {
             tables: table::tables(plan, cells),
             machine,
             config: Config {
-                version: 1,
+                version: 2,
+                layer: plan.layer.name(),
                 rounds: plan.rounds,
                 stretch_ms: plan.stretch.as_secs_f64() * 1e3,
                 figure: "CPU nanoseconds per event: median, and the interval in which it lies \
@@ -181,11 +185,11 @@ fn along_of<'a>(cells: &'a [Cell], points: &[(usize, Point)], layer: Layer) -> V
     points.iter().filter_map(|&(x, point)| Some((x, all(point)?))).collect()
 }
 
-fn cost(cells: &[Cell], call: Call) -> Option<Cost> {
+fn cost(ours: Layer, cells: &[Cell], call: Call) -> Option<Cost> {
     let to = |layer| {
         let ratios: Vec<f64> = cells
             .iter()
-            .filter(|cell| cell.contender == call.through(Layer::Selector))
+            .filter(|cell| cell.contender == call.through(ours))
             .filter(|cell| matches!(cell.point, Point::Ring { .. }))
             .filter_map(|ours| {
                 let bare = samples(cells, ours.point, call, layer)?;
@@ -202,11 +206,11 @@ fn cost(cells: &[Cell], call: Call) -> Option<Cost> {
 }
 
 /// At the widest point of the watch table: how many times poll costs what epoll does.
-fn widest_watch(cells: &[Cell]) -> Option<(usize, f64)> {
+fn widest_watch(ours: Layer, cells: &[Cell]) -> Option<(usize, f64)> {
     let widest = cells.iter().filter(|cell| matches!(cell.point, Point::Watch { .. }));
     let point = widest.map(|cell| cell.point).max()?;
-    let poll = samples(cells, point, Call::POLL, Layer::Selector)?;
-    let epoll = samples(cells, point, Call::EPOLL_EDGE, Layer::Selector)?;
+    let poll = samples(cells, point, Call::POLL, ours)?;
+    let epoll = samples(cells, point, Call::EPOLL_EDGE, ours)?;
     Some((point.n(), Estimate::of_ratio(poll, epoll).median))
 }
 

@@ -79,9 +79,9 @@ pub fn measure(
     let mut cells: Vec<Cell> = plan
         .points
         .iter()
-        .flat_map(|&point| Call::contenders().map(move |contender| new_cell(point, contender)))
+        .flat_map(|&point| plan.contenders().map(move |contender| new_cell(point, contender)))
         .collect();
-    let at_a_point = Call::contenders().count();
+    let at_a_point = plan.contenders().count();
     let mut done = 0;
     let mut dice = Dice::default();
 

@@ -10,18 +10,21 @@ use crate::workload::Layer;
 
 /// Both tables.
 pub(super) fn tables(plan: &Plan, cells: &[Cell]) -> String {
-    let mut text = String::from(
-        "The ring: CPU nanoseconds per event, its read and write included, and the spread; ×raw: times\n\
-         the bare C loop of the same call; ×zero: times the one that asks with a zero timeout first.\n",
+    let ours = plan.layer.name();
+    let mut text = format!(
+        "The ring: CPU nanoseconds per event through the {ours}, its read and write included, and the\n\
+         spread; ×raw: times the bare C loop of the same call; ×zero: times the one that asks with a\n\
+         zero timeout first.\n"
     );
     let ring = plan.points.iter().filter(|point| matches!(point, Point::Ring { .. }));
-    rows(&mut text, ring, cells, |ns| grouped(ns.round() as usize));
-    text.push_str(
-        "\nThe watch table (The Linux Programming Interface, 63-9): CPU seconds per 100,000 operations,\n\
-         write and read included; measured on fewer, and scaled.\n",
+    rows(&mut text, plan.layer, ring, cells, |ns| grouped(ns.round() as usize));
+    let _ = write!(
+        text,
+        "\nThe watch table (The Linux Programming Interface, 63-9): CPU seconds per 100,000 operations\n\
+         through the {ours}, write and read included; measured on fewer, and scaled.\n"
     );
     let watch = plan.points.iter().filter(|point| matches!(point, Point::Watch { .. }));
-    rows(&mut text, watch, cells, |ns| {
+    rows(&mut text, plan.layer, watch, cells, |ns| {
         let seconds = ns * 1e-9 * 100_000.0;
         let digits = if seconds < 1.0 { 3 } else { 1 };
         format!("{seconds:.digits$}")
@@ -32,6 +35,7 @@ pub(super) fn tables(plan: &Plan, cells: &[Cell]) -> String {
 
 fn rows<'a>(
     text: &mut String,
+    ours: Layer,
     points: impl Iterator<Item = &'a Point>,
     cells: &[Cell],
     figure: impl Fn(f64) -> String,
@@ -46,13 +50,13 @@ fn rows<'a>(
         let mut line = format!("{:>6} {ready:>6}", grouped(point.n()));
         for call in Call::ALL {
             let of = |layer| samples(cells, point, call, layer);
-            let Some(ours) = of(Layer::Selector) else { continue };
-            let estimate = Estimate::of(ours);
+            let Some(samples) = of(ours) else { continue };
+            let estimate = Estimate::of(samples);
             let _ = write!(line, " │{:>9}", figure(estimate.median));
             let _ = write!(line, " ±{:>2.0}%", (estimate.spread() * 100.0).min(99.0));
-            for &layer in call.layers().iter().filter(|&&layer| layer != Layer::Selector) {
+            for &layer in call.bare() {
                 if let Some(bare) = of(layer) {
-                    let _ = write!(line, " {:>5.2}", Estimate::of_ratio(ours, bare).median);
+                    let _ = write!(line, " {:>5.2}", Estimate::of_ratio(samples, bare).median);
                 }
             }
         }
@@ -64,13 +68,9 @@ fn heading(text: &mut String) {
     let mut names = format!("{:>6} {:>6}", "N", "ready");
     for call in Call::ALL {
         let bare: String = call
-            .layers()
+            .bare()
             .iter()
-            .filter_map(|layer| match layer {
-                Layer::Raw => Some("  ×raw"),
-                Layer::RawZero => Some(" ×zero"),
-                Layer::Selector | Layer::Reactor => None,
-            })
+            .map(|layer| if *layer == Layer::RawZero { " ×zero" } else { "  ×raw" })
             .collect();
         let _ = write!(names, " │ {:<13}{bare}", call.name());
     }

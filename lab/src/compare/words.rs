@@ -102,10 +102,16 @@ pub(super) fn sentences(
     costs: &[Cost],
 ) -> Vec<String> {
     let fixed = ours_shares.fixed;
-    let n = grouped(fixed);
+    let (n, ours) = (grouped(fixed), ours_shares.layer);
     let mut all = vec![
-        format!("On pipes, with one descriptor ready: {}.", lonely(&ours_lonely.segments)),
-        format!("On pipes, with {n} watched: {}.", shares(&ours_shares.segments, fixed)),
+        format!(
+            "On pipes, through the {ours}, with one descriptor ready: {}.",
+            lonely(&ours_lonely.segments)
+        ),
+        format!(
+            "On pipes, through the {ours}, with {n} watched: {}.",
+            shares(&ours_shares.segments, fixed)
+        ),
         format!(
             "The C library's calls by themselves, sleeping at once as most programs let them: with \
              one ready, {}; with {n} watched, {}.",
@@ -117,17 +123,17 @@ pub(super) fn sentences(
         let times =
             if times < 9.95 { format!("{times:.1}") } else { grouped(times.round() as usize) };
         format!(
-            "With {} watched and a random one ready, writing, waiting by poll and reading costs \
-             {times} times what it costs by epoll (edge).",
+            "Through the {ours}, with {} watched and a random one ready, writing, waiting by poll \
+             and reading costs {times} times what it costs by epoll (edge).",
             grouped(n)
         )
     }));
-    all.push(layer_sentence(costs));
+    all.push(layer_sentence(ours, costs));
     all
 }
 
 /// What our layer costs over the bare loop of the same call.
-fn layer_sentence(costs: &[Cost]) -> String {
+fn layer_sentence(ours: &str, costs: &[Cost]) -> String {
     let list = |text: &dyn Fn(&Cost) -> Option<String>| {
         costs.iter().filter_map(text).collect::<Vec<_>>().join(", ")
     };
@@ -140,9 +146,9 @@ fn layer_sentence(costs: &[Cost]) -> String {
         to_raw_zero.map(|_| format!("{call} {:.2} to {:.2}", to_raw.least, to_raw.most))
     });
     format!(
-        "What tripoll costs where the bare C loop of the same call costs 1, the median over the \
-         ring: {asleep}; {asking} if the bare loop asks before it sleeps, as ours do. If it sleeps \
-         at once: {at_once}."
+        "What tripoll's {ours} costs where the bare C loop of the same call costs 1, the median \
+         over the ring: {asleep}; {asking} if the bare loop asks before it sleeps, as ours do. If \
+         it sleeps at once: {at_once}."
     )
 }
 

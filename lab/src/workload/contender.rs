@@ -30,6 +30,9 @@ impl Layer {
     /// All of them.
     pub const ALL: [Layer; 4] = [Layer::Raw, Layer::RawZero, Layer::Selector, Layer::Reactor];
 
+    /// Those that are ours.
+    pub const OURS: [Layer; 2] = [Layer::Selector, Layer::Reactor];
+
     /// Its name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
@@ -73,13 +76,16 @@ impl fmt::Display for Unsupported {
 impl std::error::Error for Unsupported {}
 
 impl Contender {
-    /// All that there are, those beside each other that differ only in the layer.
+    /// All that differ in what the kernel is asked, those beside each other that differ only in the
+    /// layer.
     pub fn all() -> Vec<Contender> {
         let mut all = Vec::new();
         for &backend in Backend::ALL {
             for &trigger in Trigger::ALL {
                 let contenders = Layer::ALL.map(|layer| Contender { layer, backend, trigger });
-                all.extend(contenders.into_iter().filter(|one| one.check().is_ok()));
+                let is_one =
+                    |one: &Contender| one.check().is_ok() && one.effective_trigger() == trigger;
+                all.extend(contenders.into_iter().filter(is_one));
             }
         }
         all
@@ -93,11 +99,14 @@ impl Contender {
     pub fn check(&self) -> Result<(), Unsupported> {
         let Contender { layer, backend, trigger } = *self;
         let triggers = triggers(backend);
-        if !triggers.contains(&trigger) {
+        if layer != Layer::Reactor && !triggers.contains(&trigger) {
             let known: Vec<_> = triggers.iter().map(Trigger::to_string).collect();
             let known = known.join(", ");
             return Err(Unsupported(match trigger {
-                Trigger::OneShot => "--trigger oneshot: the workloads do not arm again".to_string(),
+                Trigger::OneShot => format!(
+                    "--trigger oneshot: only --layer reactor arms again by itself, {} does not",
+                    layer.name()
+                ),
                 _ => format!("--trigger {trigger}: {backend} has none; it has: {known}"),
             }));
         }
@@ -107,6 +116,15 @@ impl Contender {
             )));
         }
         Ok(())
+    }
+
+    /// How the kernel is asked: the trigger itself, or, below the reactor, which takes every one,
+    /// the nearest to it that the call has.
+    pub fn effective_trigger(&self) -> Trigger {
+        match triggers(self.backend).contains(&self.trigger) {
+            true => self.trigger,
+            false => natural_trigger(self.backend),
+        }
     }
 
     /// Makes the one who will be driven through `links`, with at most `active` of them ready at a

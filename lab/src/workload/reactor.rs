@@ -23,6 +23,14 @@ struct State {
     left: u64,
     /// Whether a byte that was read is written on.
     passes_on: bool,
+    /// What a handler has failed with, which a reactor would survive and a workload must not.
+    failed: Option<io::Error>,
+}
+
+impl State {
+    fn new(left: u64, passes_on: bool) -> Self {
+        State { left, passes_on, failed: None }
+    }
 }
 
 impl Reacting {
@@ -34,7 +42,7 @@ impl Reacting {
         active: usize,
     ) -> io::Result<Self> {
         let builder = Reactor::builder().backend(backend).trigger(trigger).events_capacity(active);
-        let reactor = builder.build_with(State { left: 0, passes_on: false })?;
+        let reactor = builder.build_with(State::new(0, false))?;
         Ok(Reacting { reactor, readers: readers.to_vec(), writers: writers.to_vec(), step })
     }
 }
@@ -49,9 +57,12 @@ fn handler(
             return Ok(Next::Done); // the last batch has more than were asked for
         }
         cx.state.left -= 1;
-        from.try_io(Interest::READ, |from| read_byte(from.as_fd()))?;
+        let mut passed = from.try_io(Interest::READ, |from| read_byte(from.as_fd()));
         if cx.state.passes_on {
-            write_byte(to.as_fd())?;
+            passed = passed.and_then(|()| write_byte(to.as_fd()));
+        }
+        if let Err(error) = passed {
+            (cx.state.failed, cx.state.left) = (Some(error), 0);
         }
         Ok(Next::Done)
     }
@@ -68,20 +79,20 @@ impl Driver for Reacting {
     }
 
     fn ring(&mut self, writes: u64) -> io::Result<()> {
-        *self.reactor.state() = State { left: writes, passes_on: true };
+        *self.reactor.state() = State::new(writes, true);
         while self.reactor.state().left > 0 {
             self.reactor.turn(Deadline::Never)?;
         }
-        Ok(())
+        self.reactor.state().failed.take().map_or(Ok(()), Err)
     }
 
     fn watch(&mut self, operations: u64) -> io::Result<()> {
-        *self.reactor.state() = State { left: operations, passes_on: false };
+        *self.reactor.state() = State::new(operations, false);
         let mut dice = Dice::default();
         while self.reactor.state().left > 0 {
             write_byte(self.writers[dice.throw(self.writers.len())].as_fd())?;
             self.reactor.turn(Deadline::Never)?;
         }
-        Ok(())
+        self.reactor.state().failed.take().map_or(Ok(()), Err)
     }
 }

@@ -53,12 +53,30 @@ fn every_contender_runs_both_workloads_and_leaves_the_pipes_empty() {
 fn there_is_a_contender_for_every_backend_and_each_is_who_it_says() {
     let all = Contender::all();
     for &backend in tripoll::Backend::ALL {
-        for layer in [Layer::Raw, Layer::Selector] {
+        for layer in [Layer::Raw, Layer::Selector, Layer::Reactor] {
             assert!(all.iter().any(|one| one.backend == backend && one.layer == layer));
         }
     }
     assert_eq!(all.iter().filter(|one| one.layer == Layer::RawZero).count(), 2);
     assert!(all.iter().all(|one| one.trigger != tripoll::Trigger::OneShot));
+}
+
+#[test]
+fn the_reactor_takes_every_pair_and_asks_as_it_is_said_to() {
+    let pipes = Pipes::open(20).unwrap();
+    for &backend in tripoll::Backend::ALL {
+        for &trigger in tripoll::Trigger::ALL {
+            let contender = Contender { layer: Layer::Reactor, backend, trigger };
+            let reactor = tripoll::Reactor::builder().backend(backend).trigger(trigger).build();
+            assert_eq!(reactor.unwrap().effective_trigger(), contender.effective_trigger());
+            for workload in [
+                Workload::Ring { n: 20, active: 3, writes: 200 },
+                Workload::Watch { n: 20, operations: 200 },
+            ] {
+                workload.run(contender, &pipes).unwrap();
+            }
+        }
+    }
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn main() {
     let median =
         |name: &str| servers.iter().find(|server| server.name == name).map(Program::median);
     for (ours, theirs) in OURS {
-        if let (Some(mine), Some(python)) = (median(ours), theirs.and_then(|name| median(name))) {
+        if let (Some(mine), Some(python)) = (median(ours), theirs.and_then(&median)) {
             println!("{ours}: {:.1} times {}", mine / python, theirs.unwrap_or_default());
         }
     }

@@ -5,8 +5,8 @@ use std::io::{self, BufRead, BufReader, BufWriter, Cursor, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::conversation::Conversation;
 use super::handler::{self, Outcome};
-use super::in_reactor::Conversation;
 use super::transport::{Datagram, Request};
 use super::{BaseServer, RequestHandler};
 use crate::net::{Address, DatagramSocket, Stream};

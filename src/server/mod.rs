@@ -45,15 +45,20 @@
 //! # One request
 //!
 //! ```text
-//! get_request → verify_request → process_request ─┬─ no: shutdown_request → close_request
-//!                    (in a thread: process_request_thread)
-//!               finish_request → setup → handle → finish → (handle_error)
-//!               shutdown_request → close_request
-//! service_actions
+//! get_request                                  whoever waits next
+//! └─ verify_request                            no: shutdown_request, close_request
+//!    └─ process_request                        here, or elsewhere:
+//!       └─ process_request_thread              (in a thread)
+//!          ├─ finish_request                   makes a handler:
+//!          │     setup → handle → finish
+//!          ├─ handle_error                     if that failed
+//!          └─ shutdown_request
+//!             └─ close_request
+//! service_actions                              after each turn of the loop
 //! ```
 //!
-//! Everything on the left can be overridden ([`Hooks`]); `setup`, `handle` and `finish` are the
-//! handler's ([`RequestHandler`]). When `setup` fails neither `handle` nor `finish` is called; when
+//! Everything in it can be overridden ([`Hooks`]); `setup`, `handle` and `finish` are the handler's
+//! ([`RequestHandler`]). When `setup` fails neither `handle` nor `finish` is called; when
 //! `handle` fails, `finish` is. Errors and panics are told to `handle_error`, and the server goes
 //! on.
 //!
@@ -109,6 +114,7 @@
 mod base;
 mod concurrency;
 mod config;
+mod conversation;
 mod door;
 mod exchange;
 mod forking;
@@ -130,13 +136,14 @@ pub use crate::pool::Panicked;
 pub use base::BaseServer;
 pub use concurrency::{Concurrency, MayWait, Takes};
 pub use config::Config;
+pub use conversation::{Cause, LoopExchange};
 pub use exchange::{
     DatagramExchange, Exchange, Kind, Reader, StreamExchange, StreamOptions, Waits, Writer,
 };
 pub use forking::Forking;
 pub use handler::{Error, Exit, Outcome, RequestHandler};
 pub use hooks::{Hooks, NoHooks};
-pub use in_reactor::{Cause, InReactor, LoopExchange};
+pub use in_reactor::InReactor;
 pub use inline::Inline;
 pub use pooled::{Pooled, WhenFull};
 pub use serve::Handled;

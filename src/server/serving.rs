@@ -13,16 +13,15 @@ use super::transport::Request;
 /// The state that `serve_forever` and `shutdown` share.
 ///
 /// ```text
-///               shutdown: sticky
-///   ┌─────────┐ ────────────────► ┌──────────┐
-///   │ NOT YET │                   │ FORESTALLED │
-///   └─────────┘                   └──────────┘
-///        │ serve_forever               │ serve_forever returns at once
-///        ▼                             ▼
-///   ┌─────────┐   the loop ends   ┌─────────┐
-///   │ SERVING │ ────────────────► │ SERVED  │  shutdown: nothing to do
-///   └─────────┘ ◄──────────────── └─────────┘
-///               serve_forever
+///   ┌─────────┐      shutdown      ┌─────────────┐
+///   │ NOT YET │ ─────────────────► │ FORESTALLED │
+///   └─────────┘                    └─────────────┘
+///        │ serve_forever                  │ serve_forever returns at once
+///        ▼                                ▼
+///   ┌─────────┐    the loop ends   ┌─────────────┐
+///   │ SERVING │ ─────────────────► │   SERVED    │  shutdown: nothing to do
+///   └─────────┘ ◄───────────────── └─────────────┘
+///                  serve_forever
 /// ```
 pub(super) struct Serving {
     state: Mutex<State>,

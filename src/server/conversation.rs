@@ -1,0 +1,244 @@
+//! A conversation in the loop: what its handler is handed, and when it is called.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::exchange::{Class, Kind};
+use super::handler::guard;
+use super::{BaseServer, Error, Exchange, Exit, Outcome, RequestHandler};
+use crate::net::{Address, Stream};
+
+/// One client of a server that keeps its clients in the loop ([`InReactor`](super::InReactor)).
+///
+/// There is no `recv` that waits: [`handle`](RequestHandler::handle) is called when something has
+/// come, which is [`input`](Self::input), as often as that happens. What is [sent](Self::sendall)
+/// goes out when there is room. The conversation ends when the handler [says so](Self::close), fails,
+/// or the client has finished.
+#[derive(Debug)]
+pub struct LoopExchange {
+    /// The client's socket: to ask it something. It does not wait; read and write here instead.
+    pub request: Arc<Stream>,
+    /// Who asks.
+    pub client_address: Address,
+    /// Who is asked.
+    pub server: Arc<BaseServer<Arc<Stream>>>,
+    input: Vec<u8>,
+    used: usize,
+    /// What is to be sent.
+    pub(super) output: Vec<u8>,
+    cause: Cause,
+    /// `Some` when the handler has said something about it.
+    pub(super) timeout: Option<Option<Duration>>,
+    pub(super) is_closing: bool,
+}
+
+/// Why a handler in the loop is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// Something has come.
+    Input,
+    /// The client will send no more, and not all that it sent is used up: this is the last call.
+    Ended,
+    /// The [timeout](LoopExchange::set_timeout) is over.
+    Timeout,
+}
+
+impl LoopExchange {
+    /// What has come and is not used up.
+    pub fn input(&self) -> &[u8] {
+        &self.input[self.used..]
+    }
+
+    /// Uses up the first `count` bytes of the input. What is left is there again in the next call:
+    /// at once if anything was used up, and together with what comes if nothing was.
+    pub fn consume(&mut self, count: usize) {
+        self.used = (self.used + count).min(self.input.len());
+    }
+
+    /// Uses up at most `size` bytes of the input: Python's `socket.recv`, as far as it can be
+    /// without waiting.
+    pub fn recv(&mut self, size: usize) -> Vec<u8> {
+        let data = self.input()[..size.min(self.input().len())].to_vec();
+        self.consume(data.len());
+        data
+    }
+
+    /// Sends all of `data`: at once as far as there is room, the rest later. Python's
+    /// `socket.sendall`, without waiting.
+    pub fn sendall(&mut self, data: &[u8]) {
+        self.output.extend_from_slice(data);
+    }
+
+    /// Ends the conversation when this call has returned: all that was sent goes out first.
+    pub fn close(&mut self) {
+        self.is_closing = true;
+    }
+
+    /// Why the handler is called.
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// Has the handler called when so much time has passed, with [`Cause::Timeout`]; in place of
+    /// the timeout that was set before, if it was. `None` takes that away.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = Some(timeout);
+    }
+}
+
+impl Write for LoopExchange {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.sendall(data);
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Kind for LoopExchange {
+    type Request = Arc<Stream>;
+    type Options = ();
+
+    fn class<H, F>(factory: F) -> Class<Arc<Stream>>
+    where
+        H: RequestHandler<Self> + 'static,
+        F: Fn() -> H + Send + Sync + 'static,
+    {
+        Class::InLoop(Box::new(move |exchange| {
+            let Exchange { request, client_address, server } = exchange;
+            let exchange = LoopExchange {
+                request,
+                client_address,
+                server,
+                input: Vec::new(),
+                used: 0,
+                output: Vec::new(),
+                cause: Cause::Input,
+                timeout: None,
+                is_closing: false,
+            };
+            Box::new(Talk { exchange, handler: factory(), phase: Phase::New, is_closed: false })
+        }))
+    }
+}
+
+/// A client's conversation, whatever its handler.
+#[doc(hidden)]
+pub trait Conversation {
+    fn opened(&mut self);
+    fn received(&mut self, data: &[u8]) -> usize;
+    fn ended(&mut self, rest: &[u8]);
+    fn timed_out(&mut self);
+    /// Nothing more is to be said.
+    fn finish(&mut self);
+    /// The connection is gone.
+    fn closed(&mut self, error: Option<io::Error>);
+    /// What the last call has left to do.
+    fn exchange(&mut self) -> &mut LoopExchange;
+}
+
+/// A conversation of a handler's.
+struct Talk<H: RequestHandler<LoopExchange>> {
+    exchange: LoopExchange,
+    handler: H,
+    phase: Phase,
+    is_closed: bool,
+}
+
+enum Phase {
+    New,
+    /// Set up, not finished.
+    Open,
+    /// With what has failed, if anything has.
+    Over(Option<Error>),
+}
+
+impl<H: RequestHandler<LoopExchange>> Talk<H> {
+    fn call(&mut self, cause: Cause) {
+        if !matches!(self.phase, Phase::Open) {
+            return;
+        }
+        self.exchange.cause = cause;
+        let outcome = guard(|| self.handler.handle(&mut self.exchange));
+        if outcome.is_err() || self.exchange.is_closing {
+            self.end(outcome);
+        }
+    }
+
+    /// `finish`, and nothing after it.
+    fn end(&mut self, outcome: Outcome) {
+        if let Phase::Open = self.phase {
+            let finished = guard(|| self.handler.finish(&mut self.exchange));
+            self.phase = Phase::Over(outcome.and(finished).err());
+        }
+        self.exchange.is_closing = true;
+    }
+}
+
+impl<H: RequestHandler<LoopExchange>> Conversation for Talk<H> {
+    fn opened(&mut self) {
+        match guard(|| self.handler.setup(&mut self.exchange)) {
+            Ok(()) => self.phase = Phase::Open,
+            Err(error) => self.phase = Phase::Over(Some(error)),
+        }
+        if matches!(self.phase, Phase::Over(_)) || self.exchange.is_closing {
+            self.end(Ok(()));
+        }
+    }
+
+    fn received(&mut self, data: &[u8]) -> usize {
+        self.exchange.input.extend_from_slice(data);
+        self.call(Cause::Input);
+        // What is not used up, is kept by the connection and offered again: an idle exchange owns
+        // no buffer.
+        let used = self.exchange.used;
+        (self.exchange.input, self.exchange.used) = (Vec::new(), 0);
+        used
+    }
+
+    fn ended(&mut self, rest: &[u8]) {
+        if !rest.is_empty() {
+            self.exchange.input = rest.to_vec();
+            self.call(Cause::Ended);
+        }
+        self.end(Ok(()));
+    }
+
+    fn timed_out(&mut self) {
+        self.call(Cause::Timeout);
+    }
+
+    fn finish(&mut self) {
+        self.end(Ok(()));
+    }
+
+    fn closed(&mut self, error: Option<io::Error>) {
+        self.is_closed = true;
+        self.end(error.map_or(Ok(()), |error| Err(error.into())));
+        let LoopExchange { server, request, client_address, .. } = &self.exchange;
+        if let Phase::Over(Some(error)) = &self.phase {
+            server.tell(request, client_address, error);
+            if error.is::<Exit>() {
+                server.serving.exit();
+            }
+        }
+        server.shut_down(request);
+    }
+
+    fn exchange(&mut self) -> &mut LoopExchange {
+        &mut self.exchange
+    }
+}
+
+/// The loop may go away with its clients in it.
+impl<H: RequestHandler<LoopExchange>> Drop for Talk<H> {
+    fn drop(&mut self) {
+        if !self.is_closed {
+            self.closed(None);
+        }
+    }
+}

@@ -73,7 +73,12 @@ impl Protocol for Conversation {
         let Some(upload) = &mut self.upload else {
             // If the client has not waited for the `ko`, the picture begins after the digits.
             let digits = data.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            let Some(total_size) = size(&data[..digits]) else {
+            let total_size = match size(&data[..digits]) {
+                // Nothing, and then something: that was no size.
+                Some(0) if digits < data.len() => None,
+                total_size => total_size,
+            };
+            let Some(total_size) = total_size else {
                 conn.close();
                 return Ok(data.len());
             };
@@ -89,7 +94,7 @@ impl Protocol for Conversation {
 /// What the digits say, if they are a size that will do.
 fn size(digits: &[u8]) -> Option<u64> {
     let size = str::from_utf8(digits).ok()?.parse().ok()?;
-    (1..=MOST).contains(&size).then_some(size)
+    (size <= MOST).then_some(size)
 }
 
 /// A picture that is on its way. One that is not complete when it is dropped leaves nothing behind.

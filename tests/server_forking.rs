@@ -47,7 +47,10 @@ const TESTS: &[(&str, fn())] = &[
     ("each_request_has_a_child_over_unix_datagrams", each_request_has_a_child_over_unix_datagrams),
     ("the_order_is_pythons", the_order_is_pythons),
     ("an_error_is_told_and_an_exit_is_not", an_error_is_told_and_an_exit_is_not),
-    ("max_children_pauses_accepting_and_not_the_loop", max_children_pauses_accepting),
+    (
+        "max_children_pauses_accepting_and_not_the_loop",
+        max_children_pauses_accepting_and_not_the_loop,
+    ),
     ("a_burst_is_answered_and_leaves_nothing", a_burst_is_answered_and_leaves_nothing),
     ("a_foreign_child_is_not_reaped", a_foreign_child_is_not_reaped),
     ("other_threads_are_refused_in_words", other_threads_are_refused_in_words),
@@ -394,7 +397,7 @@ fn greeted(address: &Address) -> TcpStream {
     client
 }
 
-fn max_children_pauses_accepting() {
+fn max_children_pauses_accepting_and_not_the_loop() {
     let mut server = Program::start("two children");
     let address = server.address();
     let (one, two) = (greeted(&address), greeted(&address));

@@ -16,7 +16,8 @@ use std::fs::File;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::{Context, Handler, Interest, Next, Source, Token};
+use crate::reactor::{Context, Handler, Next, Source};
+use crate::selector::{Interest, Token};
 
 /// Who comes in through a source of type `F`, and what becomes of them. The accept loop is the same
 /// for all doors.

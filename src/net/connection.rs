@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 use super::loan::Loan;
 use super::outbox::{self, Outbox};
 use super::{Closed, Protocol, Stream, Wire};
-use crate::{Context, Handler, Interest, Next, Source, Token};
+use crate::reactor::{Context, Handler, Next, Source};
+use crate::selector::{Interest, Token};
 
 /// How much may be kept for a peer that does not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

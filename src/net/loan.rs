@@ -4,8 +4,8 @@ use std::borrow::Borrow;
 use std::io::{self, Read, Write};
 
 use super::Stream;
-use crate::reactor::Io;
-use crate::{Interest, Source, Token};
+use crate::reactor::{Io, Source};
+use crate::selector::{Interest, Token};
 
 /// A source that is a stream, or that shares one: a [`Source`] of a borrowed stream.
 #[derive(Debug)]

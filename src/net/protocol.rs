@@ -6,7 +6,8 @@ use std::io;
 use super::Address;
 use super::connection::Link;
 use super::loan::Loan;
-use crate::{Context, Token};
+use crate::reactor::Context;
+use crate::selector::Token;
 
 /// What is to be said on a connection, in a reactor with state `S`.
 ///

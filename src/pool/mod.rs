@@ -92,7 +92,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::{Context, Handle};
+use crate::reactor::{Context, Handle};
 use queue::Queue;
 
 /// A fixed number of worker threads with a queue of fixed length.

@@ -3,8 +3,7 @@
 use std::io;
 
 use super::{Probe, Reactor};
-use crate::selector::{Backend, Selector};
-use crate::{Events, Trigger};
+use crate::selector::{Backend, Events, Selector, Trigger};
 
 /// How much one call of a handler may do before it is somebody else's turn.
 ///

@@ -13,8 +13,7 @@ use super::manner::reads_raw;
 use super::registry::Registry;
 use super::timers::Timers;
 use super::{AddError, Counters, Handle, Handler, TimerId};
-use crate::selector::{Backend, Selector};
-use crate::{Interest, Token, Trigger};
+use crate::selector::{Backend, Interest, Selector, Token, Trigger};
 
 /// A reactor in the hands of a handler, a timer, a job or a hook.
 ///

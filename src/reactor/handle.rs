@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Context;
-use crate::Token;
+use crate::selector::Token;
 use crate::sys::EventFd;
 
 /// Work for the loop.

@@ -4,7 +4,7 @@ use std::io;
 
 use super::io::Io;
 use super::{Context, Source};
-use crate::Token;
+use crate::selector::Token;
 
 /// What becomes of a source after its handler was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Budget;
-use crate::{Interest, Readiness, Token};
+use crate::selector::{Interest, Readiness, Token};
 
 /// The part of a source's readiness that its handler moves, lent to it for one call.
 ///

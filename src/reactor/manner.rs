@@ -8,8 +8,8 @@ use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 
 use super::io::Facts;
-use crate::selector::Selector;
-use crate::{Interest, Trigger, sys};
+use crate::selector::{Interest, Selector, Trigger};
+use crate::sys;
 
 /// How the present selector is asked, and what may be concluded from its silence.
 #[derive(Debug, Clone, Copy)]

@@ -99,6 +99,7 @@
 //! may be as many as one likes.
 
 mod add_error;
+mod agenda;
 mod alarm;
 mod builder;
 mod context;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Counters;
 use super::io::{Facts, Io};
-use crate::{Deadline, Event, Events, Interest, Readiness, Token};
+use crate::selector::{Deadline, Event, Events, Interest, Readiness, Token};
 
 /// Sees each turn of a reactor, without being able to change it.
 ///

@@ -5,16 +5,15 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
+use super::agenda::{ALARM, Agenda, BELL};
 use super::alarm::Alarm;
 use super::context::Core;
 use super::handle::Shared;
 use super::handler::{Bound, Handler};
 use super::probe::Probe;
 use super::registry::Registry;
-use super::turn::{ALARM, BELL, Turn};
 use super::{AddError, Builder, Context, Counters, Handle};
-use crate::selector::Selector;
-use crate::{Backend, Deadline, Interest, Token, Trigger};
+use crate::selector::{Backend, Deadline, Interest, Selector, Token, Trigger};
 
 /// Owns sources, waits for them, and calls their handlers.
 ///
@@ -30,7 +29,7 @@ pub struct Reactor<S = ()> {
     pub(super) before_wait: Vec<Hook<S>>,
     pub(super) after_wait: Vec<Hook<S>>,
     pub(super) probe: Option<Box<dyn Probe>>,
-    pub(super) turn: Turn<S>,
+    pub(super) agenda: Agenda<S>,
 }
 
 pub(super) type Hook<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
@@ -70,7 +69,7 @@ impl<S: 'static> Reactor<S> {
             before_wait: Vec::new(),
             after_wait: Vec::new(),
             probe: builder.probe,
-            turn: Turn::new(builder.events, builder.budget),
+            agenda: Agenda::new(builder.events, builder.budget),
         })
     }
 

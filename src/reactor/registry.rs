@@ -10,8 +10,8 @@ use super::io::{Facts, Io};
 use super::manner::{Manner, Nature};
 use super::probe::Outcome;
 use super::timers::TimerId;
-use crate::selector::{Counters, Selector};
-use crate::{Interest, Readiness, Token, Trigger, sys};
+use crate::selector::{Counters, Interest, Readiness, Selector, Token, Trigger};
+use crate::sys;
 
 /// The table of sources. It knows their descriptors; the sources themselves are with their handlers.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{self as unix, UnixListener, UnixStream};
 
 use super::io::Io;
-use crate::{Interest, Readiness, Token};
+use crate::selector::{Interest, Readiness, Token};
 
 /// A source of type `F` during one call of its handler.
 ///

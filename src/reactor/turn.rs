@@ -1,74 +1,20 @@
 //! One round of the loop.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use super::agenda::{ALARM, BELL};
 use super::context::{Core, Errand, Ring};
-use super::handle::Job;
 use super::handler::{Answer, Bound, Next};
 use super::io::{Facts, Io};
 use super::probe::{Dispatch, Outcome};
 use super::reactor::Hook;
 use super::registry::Told;
-use super::{Budget, Context, Reactor, TimerId};
-use crate::{Deadline, Event, Events, Token};
-
-/// What is still to be done in this turn. It is used up from the front, so that a panic in the
-/// middle loses nothing but the one who panicked.
-pub(super) struct Turn<S> {
-    events: Events,
-    next_event: usize,
-    /// Who was on the ready list when the turn began.
-    ready: Vec<Token>,
-    next_ready: usize,
-    due: VecDeque<TimerId>,
-    jobs: std::vec::IntoIter<Job<S>>,
-    /// What is lent to the handler that is called.
-    io: Io,
-    /// Whether a handler is running: the one whose `io` it is.
-    is_in_handler: bool,
-    /// When the alarm clock rang.
-    rung: Option<Instant>,
-    /// Whether somebody has sent jobs.
-    is_notified: bool,
-    /// Whether the alarm rang, or somebody has sent jobs, and not all of that is done.
-    has_own_work: bool,
-    /// Whether anybody looks on: a probe, or the log.
-    is_watched: bool,
-}
-
-/// The names of the reactor's own descriptors. No source has them: there are fewer descriptors.
-pub(super) const BELL: Token = Token::new(u32::MAX, 0);
-pub(super) const ALARM: Token = Token::new(u32::MAX, 1);
-
-impl<S> Turn<S> {
-    pub(super) fn new(events: Events, budget: Budget) -> Self {
-        Turn {
-            events,
-            next_event: 0,
-            ready: Vec::new(),
-            next_ready: 0,
-            due: VecDeque::new(),
-            jobs: Vec::new().into_iter(),
-            io: Io::new(budget),
-            is_in_handler: false,
-            rung: None,
-            is_notified: false,
-            has_own_work: false,
-            is_watched: false,
-        }
-    }
-
-    /// Whether a turn broke off, by an error of the wait or a panic of a hook, and left somebody
-    /// uncalled.
-    fn is_unfinished(&self) -> bool {
-        self.next_event < self.events.len() || self.next_ready < self.ready.len()
-    }
-}
+use super::{Context, Reactor};
+use crate::selector::{Deadline, Event, Token};
 
 impl<S: 'static> Reactor<S> {
     /// One round: waits until somebody is ready or the deadline has come, and calls the handlers of
@@ -85,9 +31,9 @@ impl<S: 'static> Reactor<S> {
     pub fn turn(&mut self, deadline: Deadline) -> io::Result<u64> {
         self.core.counters.turns += 1;
         let dispatches = self.core.counters.dispatches;
-        self.turn.is_watched =
+        self.agenda.is_watched =
             self.probe.is_some() || log::log_enabled!(target: "tripoll", log::Level::Trace);
-        if !self.turn.is_unfinished() {
+        if !self.agenda.is_unfinished() {
             Self::call_hooks(&mut self.before_wait, &mut self.core, &mut self.state);
             self.prepare()?;
             self.take_ready();
@@ -116,7 +62,7 @@ impl<S: 'static> Reactor<S> {
     pub fn park(&mut self) -> io::Result<Option<BorrowedFd<'_>>> {
         self.prepare()?;
         let has_work =
-            self.has_work() || self.turn.is_unfinished() || self.core.registry.has_ready();
+            self.has_work() || self.agenda.is_unfinished() || self.core.registry.has_ready();
         if has_work || !self.core.shared.fall_asleep() {
             self.core.shared.bell().ring();
         }
@@ -142,10 +88,10 @@ impl<S: 'static> Reactor<S> {
     /// The ready list becomes this turn's, and begins anew.
     #[inline]
     fn take_ready(&mut self) {
-        self.turn.ready.clear();
-        self.turn.next_ready = 0;
+        self.agenda.ready.clear();
+        self.agenda.next_ready = 0;
         if self.core.registry.has_ready() {
-            self.core.registry.take_ready(&mut self.turn.ready);
+            self.core.registry.take_ready(&mut self.agenda.ready);
         }
     }
 
@@ -168,7 +114,7 @@ impl<S: 'static> Reactor<S> {
     /// Whether there is something to do that the kernel does not know of.
     #[inline]
     fn has_work(&self) -> bool {
-        !self.turn.ready.is_empty()
+        !self.agenda.ready.is_empty()
             || !self.core.errands.is_empty()
             || !self.core.notified.is_empty()
             || !self.core.leaving.is_empty()
@@ -181,23 +127,23 @@ impl<S: 'static> Reactor<S> {
             deadline != Deadline::Now && !self.has_work() && self.core.shared.fall_asleep();
         let deadline = if may_sleep { deadline } else { Deadline::Now };
 
-        let Self { core, turn, probe, .. } = self;
+        let Self { core, agenda, probe, .. } = self;
         let began = probe.as_mut().map(|probe| {
             probe.waiting(deadline);
             Instant::now()
         });
-        turn.next_event = 0;
-        let waited = core.registry.selector_mut().wait(&mut turn.events, deadline);
+        agenda.next_event = 0;
+        let waited = core.registry.selector_mut().wait(&mut agenda.events, deadline);
         if core.shared.wake_up() {
-            (turn.is_notified, turn.has_own_work) = (true, true);
+            (agenda.is_notified, agenda.has_own_work) = (true, true);
         }
         if let Err(error) = waited {
-            turn.events.clear();
+            agenda.events.clear();
             return Err(error);
         }
-        core.counters.events += turn.events.len() as u64;
+        core.counters.events += agenda.events.len() as u64;
         if let (Some(probe), Some(began)) = (probe, began) {
-            probe.waited(began.elapsed(), &turn.events);
+            probe.waited(began.elapsed(), &agenda.events);
         }
         Ok(())
     }
@@ -209,10 +155,10 @@ impl<S: 'static> Reactor<S> {
         while self.lend_next() {
             self.call();
         }
-        if self.turn.has_own_work {
+        if self.agenda.has_own_work {
             self.ring();
             self.work();
-            self.turn.has_own_work = false;
+            self.agenda.has_own_work = false;
         }
         if !self.core.notified.is_empty() {
             self.notify();
@@ -227,17 +173,17 @@ impl<S: 'static> Reactor<S> {
     /// those on the ready list. False when there is nobody left.
     #[inline]
     fn lend_next(&mut self) -> bool {
-        while let Some((token, readiness)) = self.turn.events.at(self.turn.next_event) {
-            self.turn.next_event += 1;
-            match self.core.registry.tell(token, readiness, &mut self.turn.io) {
+        while let Some((token, readiness)) = self.agenda.events.at(self.agenda.next_event) {
+            self.agenda.next_event += 1;
+            match self.core.registry.tell(token, readiness, &mut self.agenda.io) {
                 Told::Call => return true,
                 Told::Noted => {}
                 Told::Stranger => self.tell_own(Event::new(token, readiness)),
             }
         }
-        while let Some(&token) = self.turn.ready.get(self.turn.next_ready) {
-            self.turn.next_ready += 1;
-            if self.core.registry.lend_due(token, &mut self.turn.io) {
+        while let Some(&token) = self.agenda.ready.get(self.agenda.next_ready) {
+            self.agenda.next_ready += 1;
+            if self.core.registry.lend_due(token, &mut self.agenda.io) {
                 return true;
             }
         }
@@ -250,12 +196,12 @@ impl<S: 'static> Reactor<S> {
         match event.token() {
             BELL => {
                 self.core.shared.bell().hush();
-                (self.turn.is_notified, self.turn.has_own_work) = (true, true);
+                (self.agenda.is_notified, self.agenda.has_own_work) = (true, true);
             }
             ALARM => {
                 self.alarm.hush();
-                self.turn.rung = Some(Instant::now());
-                self.turn.has_own_work = true;
+                self.agenda.rung = Some(Instant::now());
+                self.agenda.has_own_work = true;
             }
             _ => {
                 self.core.counters.stale += 1;
@@ -268,10 +214,10 @@ impl<S: 'static> Reactor<S> {
 
     /// Runs the timers that were due when the alarm rang.
     fn ring(&mut self) {
-        if let Some(now) = self.turn.rung.take() {
-            self.core.timers.due(now, &mut self.turn.due);
+        if let Some(now) = self.agenda.rung.take() {
+            self.core.timers.due(now, &mut self.agenda.due);
         }
-        while let Some(timer) = self.turn.due.pop_front() {
+        while let Some(timer) = self.agenda.due.pop_front() {
             match self.core.timers.take(timer) {
                 Some(Ring::Job(job)) => {
                     self.core.counters.timers += 1;
@@ -290,10 +236,10 @@ impl<S: 'static> Reactor<S> {
 
     /// Runs the jobs that handles have sent.
     fn work(&mut self) {
-        if std::mem::take(&mut self.turn.is_notified) {
-            self.turn.jobs = self.core.shared.take_jobs().into_iter();
+        if std::mem::take(&mut self.agenda.is_notified) {
+            self.agenda.jobs = self.core.shared.take_jobs().into_iter();
         }
-        while let Some(job) = self.turn.jobs.next() {
+        while let Some(job) = self.agenda.jobs.next() {
             job(&mut self.context());
             self.run_errands();
         }
@@ -324,16 +270,16 @@ impl<S: 'static> Reactor<S> {
     /// Calls the handler to which a readiness was lent.
     #[inline]
     fn call(&mut self) {
-        let Self { core, handlers, state, turn, .. } = self;
+        let Self { core, handlers, state, agenda, .. } = self;
         core.counters.dispatches += 1;
-        let index = turn.io.token.index() as usize;
+        let index = agenda.io.token.index() as usize;
         let Some(Some(bound)) = handlers.get_mut(index) else { return };
-        turn.is_in_handler = true;
-        let answer = bound.ready(&mut turn.io, &mut Context { core, state });
-        turn.is_in_handler = false;
+        agenda.is_in_handler = true;
+        let answer = bound.ready(&mut agenda.io, &mut Context { core, state });
+        agenda.is_in_handler = false;
         // The short way: everything is used up, and nothing else has happened.
-        let is_all = answer == Answer::Next(Next::Done) && turn.io.leaves_nothing();
-        if !is_all || !core.errands.is_empty() || turn.is_watched {
+        let is_all = answer == Answer::Next(Next::Done) && agenda.io.leaves_nothing();
+        if !is_all || !core.errands.is_empty() || agenda.is_watched {
             self.finish_call(answer);
         }
     }
@@ -342,7 +288,7 @@ impl<S: 'static> Reactor<S> {
     fn finish_call(&mut self, answer: Answer) {
         self.count(answer);
         self.finish(answer);
-        if self.turn.is_watched {
+        if self.agenda.is_watched {
             self.report(true);
         }
         self.run_errands();
@@ -350,7 +296,7 @@ impl<S: 'static> Reactor<S> {
 
     /// Counts what a handler has done for nothing.
     fn count(&mut self, answer: Answer) {
-        let (io, counters) = (&self.turn.io, &mut self.core.counters);
+        let (io, counters) = (&self.agenda.io, &mut self.core.counters);
         let expects_more = match answer {
             Answer::Next(next) => next == Next::Keep,
             Answer::Failed => io.error.as_ref().is_some_and(is_no_error),
@@ -368,39 +314,39 @@ impl<S: 'static> Reactor<S> {
         token: Token,
         method: fn(&mut dyn Bound<S>, &mut Io, &mut Context<'_, S>) -> Answer,
     ) {
-        if !self.core.registry.lend(token, &mut self.turn.io) {
+        if !self.core.registry.lend(token, &mut self.agenda.io) {
             return;
         }
-        let Self { core, handlers, state, turn, .. } = self;
+        let Self { core, handlers, state, agenda, .. } = self;
         let index = token.index() as usize;
         let Some(Some(bound)) = handlers.get_mut(index) else { return };
-        turn.is_in_handler = true;
-        let answer = method(&mut **bound, &mut turn.io, &mut Context { core, state });
-        turn.is_in_handler = false;
+        agenda.is_in_handler = true;
+        let answer = method(&mut **bound, &mut agenda.io, &mut Context { core, state });
+        agenda.is_in_handler = false;
         self.finish(answer);
-        if self.turn.is_watched {
+        if self.agenda.is_watched {
             self.report(false);
         }
     }
 
     /// After a handler: does what it said, and takes back what it was lent.
     fn finish(&mut self, answer: Answer) {
-        let token = self.turn.io.token;
+        let token = self.agenda.io.token;
         match answer {
             Answer::Next(Next::Keep) => {}
-            Answer::Next(Next::Done) => self.turn.io.done(),
-            Answer::Next(Next::Disarm) => self.turn.io.disarm(),
+            Answer::Next(Next::Done) => self.agenda.io.done(),
+            Answer::Next(Next::Disarm) => self.agenda.io.disarm(),
             Answer::Next(Next::Remove) => {
                 self.core.remove(token, None);
             }
             Answer::Failed => {
-                let error = self.turn.io.error.take();
+                let error = self.agenda.io.error.take();
                 if let Some(error) = error.filter(|error| !is_no_error(error)) {
                     self.core.remove(token, Some(error));
                 }
             }
         }
-        self.core.registry.take_back(&mut self.turn.io);
+        self.core.registry.take_back(&mut self.agenda.io);
     }
 
     /// Does what could not be done while a handler was running.
@@ -442,8 +388,8 @@ impl<S: 'static> Reactor<S> {
             .unwrap_or("no message");
         let message = format!("panicked: {said}");
         log::error!(target: "tripoll", "{message}");
-        if std::mem::take(&mut self.turn.is_in_handler) {
-            self.core.remove(self.turn.io.token, Some(io::Error::other(message)));
+        if std::mem::take(&mut self.agenda.is_in_handler) {
+            self.core.remove(self.agenda.io.token, Some(io::Error::other(message)));
         }
     }
 
@@ -451,8 +397,8 @@ impl<S: 'static> Reactor<S> {
     /// worth telling of only if something came of it.
     #[cold]
     fn report(&mut self, was_ready: bool) {
-        let outcome = self.core.registry.outcome(self.turn.io.token);
-        let dispatch = Dispatch::of(&self.turn.io, outcome);
+        let outcome = self.core.registry.outcome(self.agenda.io.token);
+        let dispatch = Dispatch::of(&self.agenda.io, outcome);
         if !was_ready && dispatch.operations == 0 && outcome == Outcome::Waiting {
             return;
         }

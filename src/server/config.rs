@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Backend, Trigger};
+use crate::selector::{Backend, Trigger};
 
 /// The class attributes of Python's servers, and some that Python lacks. Said before the server is
 /// bound, so that none of them can come too late.

@@ -9,7 +9,8 @@ use super::serving::ServingGuard;
 use super::transport::{Endpoint, Request, Watched};
 use super::{BaseServer, in_reactor};
 use crate::net::{Address, Door};
-use crate::{Context, Interest, Next, Source, Token};
+use crate::reactor::{Context, Next, Source};
+use crate::selector::{Interest, Token};
 
 /// Hands what comes in to the server's hooks.
 pub(super) struct Requests<R: Request> {

@@ -11,7 +11,8 @@ use super::mailbox::Mailbox;
 use super::transport::{Datagram, Request};
 use super::{BaseServer, Exchange, Outcome};
 use crate::net::{Address, Closed, Connection, Gate, Permit, Protocol, Wire};
-use crate::{Context, Interest};
+use crate::reactor::Context;
+use crate::selector::Interest;
 
 /// All clients in the loop that accepts them, on one thread, which Python's module lacks.
 ///

@@ -9,7 +9,8 @@ use super::serving::ServingGuard;
 use super::transport::{Request, Watched};
 use super::{BaseServer, Exit};
 use crate::net::Acceptor;
-use crate::{Context, Deadline, Interest, Reactor, Token};
+use crate::reactor::{Context, Reactor};
+use crate::selector::{Deadline, Interest, Token};
 
 /// What `handle_request` has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use super::serve::Handled;
 use super::transport::Transport;
 use super::{BaseServer, Config, Hooks, NoHooks, RequestHandler};
 use crate::net::Address;
-use crate::{Context, Token};
+use crate::reactor::Context;
+use crate::selector::Token;
 
 /// A server: what it listens on × where requests are handled.
 ///

@@ -9,7 +9,7 @@ use signal_hook::low_level::pipe;
 use tripoll::{Context, Interest, Next, Reactor, Source};
 
 /// How long the clients have, after the signal, to take what is owed to them.
-pub const GRACE: Duration = Duration::from_millis(1_000);
+pub const GRACE: Duration = Duration::from_millis(700);
 
 /// Has the reactor wind down on the first SIGINT or SIGTERM. To the reactor a signal is a source like
 /// any other.

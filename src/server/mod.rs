@@ -132,7 +132,7 @@ mod serving;
 mod threading;
 mod transport;
 
-pub use crate::pool::Panicked;
+pub use crate::pool::{Panicked, WhenFull};
 pub use base::BaseServer;
 pub use concurrency::{Concurrency, MayWait, Takes};
 pub use config::Config;
@@ -145,7 +145,7 @@ pub use handler::{Error, Exit, Outcome, RequestHandler};
 pub use hooks::{Hooks, NoHooks};
 pub use in_reactor::InReactor;
 pub use inline::Inline;
-pub use pooled::{Pooled, WhenFull};
+pub use pooled::Pooled;
 pub use serve::Handled;
 pub use server::{Builder, POLL_INTERVAL, Server, ToAddress};
 pub use threading::Threading;

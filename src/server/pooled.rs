@@ -78,11 +78,10 @@ impl<R: Request> Strategy<R> for Workers {
         Ok(())
     }
 
-    fn join(&self, grace: Option<Duration>) -> bool {
+    fn join(&self, deadline: Option<Instant>) -> bool {
         if !self.choice.block_on_close {
             return true;
         }
-        let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
         self.pool.close(deadline).is_ok()
     }
 }

@@ -23,6 +23,9 @@ pub enum Handled {
     Shutdown,
 }
 
+/// How long a handler may take to notice that its client is gone.
+const REACTION: Duration = Duration::from_millis(500);
+
 impl<R: Request> BaseServer<R> {
     pub(super) fn serve_forever(&self, poll_interval: Duration) -> io::Result<()> {
         self.strategy.check()?;
@@ -53,7 +56,7 @@ impl<R: Request> BaseServer<R> {
     /// Tells the clients in the loop of the end, and gives them the grace they were given to take
     /// what they are owed.
     fn wind_down(&self, reactor: &mut Reactor) -> io::Result<()> {
-        let grace = self.serving.grace();
+        let grace = self.serving.grace().unwrap_or_default();
         let end = Instant::now() + grace;
         reactor.context().wind_down(grace);
         reactor.turn(Deadline::Now)?;
@@ -187,36 +190,35 @@ impl<R: Request> BaseServer<R> {
             return Err(io::Error::new(io::ErrorKind::Deadlock, message));
         }
         self.serving.request_stop();
-        self.serving.wait();
+        self.serving.wait(None);
         Ok(())
     }
 
     /// Ends serving, closes the socket, and waits for those who still work, as the concurrency has
-    /// it: the body of the base class.
+    /// it: the body of the base class. With a [grace](super::Server::server_close_within), whoever
+    /// works longer is cut off.
     pub fn server_close(&self) {
-        self.close_within(None);
-    }
-
-    /// As [`server_close`](Self::server_close); but those who still work after `grace` are cut off:
-    /// their connections are shut, so that a read that waits returns.
-    pub(super) fn close_within(&self, grace: Option<Duration>) {
         if self.serving.is_child() {
             return; // whoever works, works for the parent
         }
-        let begin = Instant::now();
-        self.serving.request_stop_within(grace.unwrap_or(Duration::ZERO));
-        if !self.serving.is_here() {
-            self.serving.wait();
-        }
-        self.let_go();
-        let left = grace.map(|grace| grace.saturating_sub(begin.elapsed()));
-        if !self.strategy.join(left) {
+        let grace = self.serving.grace();
+        let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
+        self.serving.request_stop();
+        if !self.end(deadline) {
             for (request, _) in self.connections() {
                 request.cut();
             }
             self.strategy.cut();
-            self.strategy.join(None);
+            self.end(Some(Instant::now() + REACTION));
         }
+    }
+
+    /// Whether nobody serves or works any more. Waits for that until the deadline.
+    pub(super) fn end(&self, deadline: Option<Instant>) -> bool {
+        // On the thread that serves, the loop ends when this has returned.
+        let has_served = self.serving.is_here() || self.serving.wait(deadline);
+        self.let_go();
+        self.strategy.join(deadline) && has_served
     }
 }
 

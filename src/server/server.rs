@@ -5,7 +5,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::concurrency::{Concurrency, Takes};
 use super::exchange::{Class, Kind};
@@ -150,12 +150,25 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     /// Stops serving, closes the socket, and waits for those who still work, as the concurrency has
     /// it: for ever if need be, as Python does. Twice is once.
     pub fn server_close(&self) {
+        self.base.serving.set_grace(None);
         self.base.hooks.server_close(&self.base);
     }
 
-    /// As [`server_close`](Self::server_close), but whoever still works after `grace` is cut off.
-    pub fn server_close_within(&self, grace: Duration) {
-        self.base.close_within(Some(grace));
+    /// As [`server_close`](Self::server_close), but whoever still works after `grace` is cut off: its
+    /// connection is shut, so that a read that waits returns; a child is killed.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` when somebody works even so, half a second later: a handler that waits for something
+    /// else than its client. It is left to end by itself.
+    pub fn server_close_within(&self, grace: Duration) -> io::Result<()> {
+        self.base.serving.set_grace(Some(grace));
+        self.base.hooks.server_close(&self.base);
+        if self.base.end(Some(Instant::now())) {
+            return Ok(());
+        }
+        let message = "a handler still works, though its client was cut off";
+        Err(io::Error::new(io::ErrorKind::TimedOut, message))
     }
 
     /// The server as its handlers see it, to be kept and sent elsewhere.

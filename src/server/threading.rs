@@ -159,11 +159,10 @@ impl<R: Request> Strategy<R> for Threads {
         Ok(())
     }
 
-    fn join(&self, grace: Option<Duration>) -> bool {
+    fn join(&self, deadline: Option<Instant>) -> bool {
         if self.choice.daemon_threads || !self.choice.block_on_close {
             return true;
         }
-        let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
         let me = thread::current().id();
         let mut roll = self.alive.roll();
         // A handler that closes its own server does not wait for itself.

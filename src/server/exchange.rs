@@ -9,7 +9,7 @@ use super::conversation::Conversation;
 use super::handler::{self, Outcome};
 use super::transport::{Datagram, Request};
 use super::{BaseServer, RequestHandler};
-use crate::net::{Address, DatagramSocket, Stream};
+use crate::net::{Address, DatagramSocket, Stream, timed_out};
 
 /// One request, bare: what Python's `BaseRequestHandler` has.
 ///
@@ -48,7 +48,8 @@ pub struct StreamOptions {
     pub rbufsize: isize,
     /// The size of `wfile`'s buffer; 0, the default, is none; −1 is 8,192.
     pub wbufsize: isize,
-    /// How long a read or a write may wait. `None`, the default, is for ever.
+    /// How long a read or a write may wait; then it fails with `TimedOut`. `None`, the default, is
+    /// what the [server](super::Config::read_timeout) has.
     pub timeout: Option<Duration>,
     /// Whether small writes are sent at once (`TCP_NODELAY`). No by default, as in Python.
     pub disable_nagle_algorithm: bool,
@@ -227,13 +228,13 @@ struct Shared(Arc<Stream>);
 
 impl Read for Shared {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buffer)
+        (&*self.0).read(buffer).map_err(timed_out)
     }
 }
 
 impl Write for Shared {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(buffer)
+        (&*self.0).write(buffer).map_err(timed_out)
     }
 
     fn flush(&mut self) -> io::Result<()> {

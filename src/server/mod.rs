@@ -100,6 +100,7 @@
 //! | `max_children` | [`Forking::max_children`] | pauses accepting instead of stopping the loop |
 //! | `active_children`, `collect_children` | [`Forking`] | reaped by their own numbers as soon as they end; Python's `waitpid(-1)` takes other people's |
 //! | `os.fork` with other threads | refused; [`Forking::despite_threads`] | in the child, what they held locked stays locked |
+//! | (no timeouts of the server's) | [`Config::read_timeout`], [`Config::idle_timeout`] | a client that connects and says nothing does not keep a thread for ever |
 //! | (no bound on threads) | [`Threading::max_threads`], [`Pooled`] | |
 //! | `BaseRequestHandler` | [`RequestHandler`] of an [`Exchange`] | `self.request` is `exchange.request` |
 //! | `StreamRequestHandler` | [`RequestHandler`] of a [`StreamExchange`] | |
@@ -112,6 +113,7 @@
 //! | (a list of those connected) | [`BaseServer::connections`], [`BaseServer::sendall`] | |
 
 mod base;
+mod clock;
 mod concurrency;
 mod config;
 mod conversation;

@@ -271,6 +271,7 @@ impl<T: Transport, C: Concurrency> Builder<T, C> {
             let message = format!("{address} is no address of a {} server", T::NAME);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
+        self.config.check()?;
         let base =
             BaseServer::new(self.config, address, class, self.hooks, self.concurrency.strategy()?)?;
         // What fails from here on closes the socket, for the server is dropped.

@@ -7,7 +7,7 @@ use super::clock::{Clock, Due};
 use super::concurrency::{Concurrency, Errand, Strategy, Takes};
 use super::conversation::{Conversation, LoopExchange};
 use super::exchange::DatagramExchange;
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, Post};
 use super::transport::{Datagram, Request};
 use super::{BaseServer, Exchange, Outcome};
 use crate::net::{Address, Closed, Connection, Gate, Permit, Protocol, Wire};
@@ -156,7 +156,11 @@ impl<S: 'static> Protocol<S> for Spoken {
     }
 
     fn notified(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        self.talk.exchange().output.extend(self.mailbox.take());
+        let Post { unsent, is_last } = self.mailbox.take();
+        self.talk.exchange().output.extend(unsent);
+        if is_last {
+            self.talk.finish();
+        }
         self.follow(wire, cx)
     }
 

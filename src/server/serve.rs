@@ -1,7 +1,7 @@
 //! `serve_forever`, `handle_request`, `shutdown`, `server_close`.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use super::door::Requests;
@@ -57,11 +57,11 @@ impl<R: Request> BaseServer<R> {
     /// what they are owed.
     fn wind_down(&self, reactor: &mut Reactor) -> io::Result<()> {
         let grace = self.serving.grace().unwrap_or_default();
-        let end = Instant::now() + grace;
+        let end = Deadline::after(grace);
         reactor.context().wind_down(grace);
         reactor.turn(Deadline::Now)?;
-        while !reactor.is_empty() && Instant::now() < end {
-            reactor.turn(Deadline::At(end))?;
+        while !reactor.is_empty() && end.remaining() != Some(Duration::ZERO) {
+            reactor.turn(end)?;
         }
         Ok(())
     }
@@ -73,11 +73,15 @@ impl<R: Request> BaseServer<R> {
     ) -> io::Result<Token> {
         self.strategy.check()?;
         let place = Arc::new(OnceLock::new());
-        let (handle, token) = (cx.handle(), Arc::clone(&place));
+        let (handle, token, server) =
+            (cx.handle(), Arc::clone(&place), Arc::downgrade(&self.arc()));
         let stop = move || {
-            let token = Arc::clone(&token);
+            let (token, server) = (Arc::clone(&token), Weak::clone(&server));
             let _ = handle.run(move |cx| {
-                let _ = token.get().map(|&token| cx.remove(token));
+                if let (Some(&token), Some(server)) = (token.get(), server.upgrade()) {
+                    let _ = cx.remove(token); // it may be gone
+                    server.dismiss(cx);
+                }
             });
         };
         let Some(serving) = ServingGuard::begin(self.arc(), stop)? else {
@@ -88,6 +92,19 @@ impl<R: Request> BaseServer<R> {
         let _ = place.set(token);
         service(self.arc(), token, poll_interval, cx);
         Ok(token)
+    }
+
+    /// Tells the clients in somebody else's loop of the end. They end there; whoever has not within
+    /// the grace of a close is cut off.
+    fn dismiss<S: 'static>(self: Arc<Self>, cx: &mut Context<'_, S>) {
+        let mailboxes = self.live.mailboxes();
+        mailboxes.iter().for_each(|mailbox| mailbox.finish());
+        let end = self.serving.grace().and_then(|grace| Instant::now().checked_add(grace));
+        if let (Some(end), false) = (end, mailboxes.is_empty()) {
+            cx.set_timer(end, move |_| {
+                self.connections().iter().for_each(|(request, _)| request.cut());
+            });
+        }
     }
 
     pub(super) fn handle_request(&self) -> io::Result<Handled> {

@@ -113,7 +113,8 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     /// Handles requests in a reactor that is there already, from its next turn on, and returns at
     /// once: several servers in one loop, or a server beside other things. `service_actions` is
     /// called every `poll_interval`. [`shutdown`](BaseServer::shutdown) takes it out of the loop
-    /// again.
+    /// again. Clients that are kept in the loop are told of the end by that, and end there: nobody
+    /// waits for them, for only the loop's owner can have it turn.
     ///
     /// # Errors
     ///

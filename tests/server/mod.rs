@@ -17,7 +17,10 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process, kill_process_group, pidfd_open,
+    prlimit,
+};
 use tripoll::sys::{PollFd, PollFlags, poll};
 use tripoll::{Backend, Trigger};
 
@@ -219,6 +222,17 @@ impl Server {
     /// The memory that it has, in KiB.
     pub fn memory(&self) -> u64 {
         self.status("VmRSS:")
+    }
+
+    /// The addresses that it uses, in bytes.
+    pub fn memory_mapped(&self) -> u64 {
+        self.status("VmSize:") << 10
+    }
+
+    /// From now on it has so much of something, and no more.
+    pub fn limit(&self, resource: Resource, most: u64) {
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
+        prlimit(Some(self.pid()), resource, limit).unwrap();
     }
 
     /// How often it has gone to sleep.

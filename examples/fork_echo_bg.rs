@@ -18,6 +18,8 @@ use std::thread;
 
 use common::Options;
 use common::echo::MyRequestHandler;
+use signal_hook::consts::SIGTERM;
+use signal_hook::low_level::raise;
 use tripoll::server::{Config, Forking, ForkingTcpServer, POLL_INTERVAL};
 use tripoll::sys::DespiteThreads;
 
@@ -36,7 +38,10 @@ fn main() -> Result<(), common::Failure> {
     common::announce(&server.server_address());
 
     let background = Arc::clone(&server);
-    let server_thread = thread::spawn(move || background.serve_forever(POLL_INTERVAL));
+    let server_thread = thread::spawn(move || {
+        // If it cannot serve, there is nothing more to wait for.
+        background.serve_forever(POLL_INTERVAL).inspect_err(|_| drop(raise(SIGTERM)))
+    });
     let _one_byte = signals.read(&mut [0])?;
     server.shutdown()?;
     server.server_close_within(common::GRACE)?;

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
 
-use rustix::process::Signal;
+use rustix::process::{Resource, Signal};
 use server::hostile::Subject;
 use server::requests::{self, Belongings};
 use server::{Server, await_that, example};
@@ -107,6 +107,32 @@ fn the_select_loop_says_what_it_does() {
     // When nobody comes it turns once a second.
     assert_eq!(server.next_line(), "looping\n");
     assert_eq!(server.next_line(), "looping\n");
+}
+
+/// Where there are no more threads, or no more descriptors, a client may be lost, and no more.
+#[test]
+fn the_select_loop_outlives_a_shortage() {
+    let limits = |server: &Server| {
+        let memory = server.memory_mapped() + (24 << 20); // room for some ten threads' stacks
+        [(Resource::As, memory), (Resource::Nofile, 32)]
+    };
+    for shortage in 0..2 {
+        let mut server = start(MENUS[2]);
+        server.let_it_talk();
+        let (resource, limit) = limits(&server)[shortage];
+        server.limit(resource, limit);
+        let clients: Vec<_> = (0..60).map(|_| server.connect()).collect();
+        await_that("it complains", || !server.log().is_empty());
+        drop(clients);
+        await_that("the threads end", || server.threads() == 1);
+        await_that("somebody is served", || {
+            let mut client = server.connect();
+            client.read_exact(&mut [0; GREETING.len()]).is_ok()
+        });
+        let stopped = server.stop(Signal::TERM);
+        requests::assert_in_order(&stopped);
+        assert!(stopped.log.len() <= 3, "{stopped:?}"); // who repeats it says it ten times a second
+    }
 }
 
 #[test]

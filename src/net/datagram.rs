@@ -1,13 +1,18 @@
 //! A socket for datagrams.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use socket2::{Socket, Type};
 
 use super::Address;
 use super::binding::{Binding, SocketFile};
-use crate::sys::{self, PollFd, PollFlags};
+use crate::sys;
+
+/// How long somebody is waited for who has no room for a datagram.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A bound datagram socket, UDP or Unix, non-blocking. Dropped, it closes, and removes its file if
 /// it is a Unix socket's and still its own.
@@ -101,16 +106,33 @@ impl DatagramSocket {
     }
 
     /// Sends a datagram, and waits until there is room for it: Python's `socket.sendto` for a thread
-    /// that may wait.
+    /// that may wait. (In Python a Unix socket that nobody reads makes it wait for ever.)
     ///
     /// # Errors
     ///
-    /// Whatever `sendto(2)` says.
+    /// `TimedOut` when there was no room for a fifth of a second, and whatever else `sendto(2)` says.
     pub fn sendto(&self, data: &[u8], to: &Address) -> io::Result<usize> {
+        self.send_within(PATIENCE, data, to)
+    }
+
+    /// As [`sendto`](Self::sendto), with so much patience.
+    pub(crate) fn send_within(
+        &self,
+        patience: Duration,
+        data: &[u8],
+        to: &Address,
+    ) -> io::Result<usize> {
+        let give_up = Instant::now() + patience;
         loop {
             match self.send_to(data, to) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    sys::poll(&mut [PollFd::new(self.socket.as_raw_fd(), PollFlags::OUT)], None)?;
+                    if Instant::now() >= give_up {
+                        let message = format!("{to} has no room for a datagram");
+                        return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+                    }
+                    // `poll` would not do: through a Unix socket it is the receiver that has no
+                    // room, and ours is writable all the time.
+                    thread::sleep(Duration::from_millis(1));
                 }
                 sent => return sent,
             }

@@ -1,8 +1,9 @@
 //! A child process for each request.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,8 +46,9 @@ impl Concurrency for Forking {
             gate: Gate::new(self.max_children.max(1)),
             choice: self,
             active: Arc::default(),
-            newest: Mutex::default(),
+            unwatched: Mutex::default(),
             inherited: Mutex::default(),
+            null: File::open("/dev/null")?,
         }))
     }
 }
@@ -56,19 +58,15 @@ impl Concurrency for Forking {
 struct Children {
     choice: Forking,
     gate: Gate,
-    active: Arc<Mutex<HashMap<libc::pid_t, Child>>>,
-    /// Who was born since the loop last asked.
-    newest: Mutex<Vec<libc::pid_t>>,
+    /// Those who were not reaped yet.
+    active: Arc<Mutex<HashMap<libc::pid_t, Permit>>>,
+    /// Those of them whose end the loop does not watch for: who was born just now; and where there
+    /// are no descriptors for that (or it is a system before Linux 5.3), who was born before.
+    unwatched: Mutex<Vec<libc::pid_t>>,
     /// What the loop holds, and no child shall.
     inherited: Mutex<Vec<RawFd>>,
-}
-
-/// A child that was not reaped yet.
-#[derive(Debug)]
-struct Child {
-    /// Readable when it has ended. Systems before Linux 5.3 have none.
-    end: Option<Arc<OwnedFd>>,
-    _permit: Permit,
+    /// What a child gets instead. It is open already: a child may be born when nothing can be opened.
+    null: File,
 }
 
 /// Locks; what these hold is whole between any two of our steps.
@@ -77,7 +75,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Reaps those of `children` who have ended.
-fn collect(active: &Mutex<HashMap<libc::pid_t, Child>>, children: &[libc::pid_t]) {
+fn collect(active: &Mutex<HashMap<libc::pid_t, Permit>>, children: &[libc::pid_t]) {
     for &child in children {
         if sys::has_ended(child, false) {
             let reaped = lock(active).remove(&child);
@@ -93,7 +91,7 @@ impl Children {
 
     /// Waits until a child has ended. False if it has not by the deadline.
     fn wait_for(&self, child: libc::pid_t, deadline: Instant) -> bool {
-        let end = lock(&self.active).get(&child).and_then(|child| child.end.clone());
+        let end = sys::watch_child(child).ok();
         loop {
             if sys::has_ended(child, false) {
                 return true;
@@ -118,7 +116,7 @@ impl Children {
         let mut inherited = std::mem::take(&mut *lock(&self.inherited));
         // A datagram is answered through the server's own socket.
         inherited.retain(|&fd| fd != request.descriptor());
-        if let Err(error) = sys::let_go(&inherited) {
+        if let Err(error) = sys::let_go(&inherited, self.null.as_fd()) {
             log::warn!(target: "tripoll", "a child keeps its parent's descriptors: {error}");
         }
         let outcome = guard(|| server.hooks.finish_request(server, request, address));
@@ -139,6 +137,8 @@ impl<R: Request> Strategy<R> for Children {
     }
 
     fn has_room(&self, call: Box<dyn FnOnce() + Send>) -> bool {
+        let unwatched = lock(&self.unwatched).clone();
+        collect(&self.active, &unwatched);
         self.gate.has_room(call)
     }
 
@@ -159,10 +159,8 @@ impl<R: Request> Strategy<R> for Children {
         match sys::fork(self.choice.despite_threads)? {
             Side::Child => self.live(server, request, client_address),
             Side::Parent(child) => {
-                let end = sys::watch_child(child).ok().map(Arc::new);
-                let entry = Child { end, _permit: self.gate.enter() };
-                lock(&self.active).insert(child, entry);
-                lock(&self.newest).push(child);
+                lock(&self.active).insert(child, self.gate.enter());
+                lock(&self.unwatched).push(child);
                 server.hooks.close_request(server, request);
                 Ok(())
             }
@@ -170,18 +168,24 @@ impl<R: Request> Strategy<R> for Children {
     }
 
     fn resume(&self) {
-        *lock(&self.newest) = self.all();
+        *lock(&self.unwatched) = self.all();
     }
 
-    /// Has the loop reap each child when it ends.
+    /// Has the loop reap each child when it ends. (That takes a descriptor for each: the one that its
+    /// client has just given back.)
     fn errands(&self) -> Vec<Errand<R>> {
-        let newest = std::mem::take(&mut *lock(&self.newest));
-        let watch = |child| {
-            let end = lock(&self.active).get(&child)?.end.clone()?;
+        let mut errands = Vec::new();
+        lock(&self.unwatched).retain(|&child| {
+            if !lock(&self.active).contains_key(&child) {
+                return false; // it was reaped meanwhile
+            }
+            let Ok(end) = sys::watch_child(child) else { return true };
             let active = Arc::clone(&self.active);
-            Some(Errand::WhenReadable(end, Box::new(move || collect(&active, &[child]))))
-        };
-        newest.into_iter().filter_map(watch).collect()
+            let reap = Box::new(move || collect(&active, &[child]));
+            errands.push(Errand::WhenReadable(Arc::new(end), reap));
+            false
+        });
+        errands
     }
 
     /// Python's `collect_children`.

@@ -132,8 +132,11 @@ impl Serving {
         self.taken.load(Ordering::Acquire)
     }
 
-    /// Whether this thread is the one that serves.
+    /// Whether this thread is the one that serves. In a child none is.
     pub(super) fn is_here(&self) -> bool {
+        if self.is_child() {
+            return false;
+        }
         let here = thread::current().id();
         self.state().running.as_ref().is_some_and(|running| running.thread == here)
     }

@@ -1,8 +1,9 @@
 //! Processes: making one, waiting for one, and leaving.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt as _;
 
 use super::check;
 
@@ -59,16 +60,16 @@ pub(crate) fn fork(promise: Option<DespiteThreads>) -> io::Result<Side> {
 
 /// Refuses when this process has several threads.
 pub(crate) fn check_alone() -> io::Result<()> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let count = status.lines().find_map(|line| line.strip_prefix("Threads:")).map(str::trim);
-    if count == Some("1") {
+    // A directory for each, and a link from each: to count these takes no descriptor, of which there
+    // may be no more.
+    let count = fs::metadata("/proc/self/task")?.nlink().saturating_sub(2);
+    if count == 1 {
         return Ok(());
     }
     let message = format!(
-        "this process has {} threads, and forking is safe in a process with one alone: what the \
-         others hold locked would stay so in the child for ever. Serve before the first thread is \
-         made, or see DespiteThreads",
-        count.unwrap_or("?")
+        "this process has {count} threads, and forking is safe in a process with one alone: what \
+         the others hold locked would stay so in the child for ever. Serve before the first thread \
+         is made, or see DespiteThreads"
     );
     Err(io::Error::new(io::ErrorKind::Unsupported, message))
 }
@@ -105,13 +106,12 @@ pub(crate) fn kill(child: libc::pid_t) {
     let _ = unsafe { libc::kill(child, libc::SIGKILL) };
 }
 
-/// Lets go of what these descriptors stand for, and leaves the null device in their places: in a
-/// child, whose copies of their owners still hold the numbers.
-pub(crate) fn let_go(fds: &[RawFd]) -> io::Result<()> {
-    let null = File::open("/dev/null")?;
+/// Lets go of what these descriptors stand for, and leaves `instead` in their places: in a child,
+/// whose copies of their owners still hold the numbers.
+pub(crate) fn let_go(fds: &[RawFd], instead: BorrowedFd<'_>) -> io::Result<()> {
     for &fd in fds {
         // SAFETY: takes numbers. The descriptor stays open, as its owner believes it to be.
-        check(unsafe { libc::dup3(null.as_fd().as_raw_fd(), fd, libc::O_CLOEXEC) })?;
+        check(unsafe { libc::dup3(instead.as_raw_fd(), fd, libc::O_CLOEXEC) })?;
     }
     Ok(())
 }

@@ -148,10 +148,12 @@ impl<R: Request> BaseServer<R> {
                 "the clients of this server need a loop to be in: serve_in, serve_forever";
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
+        self.strategy.service_actions(); // nobody else reaps children here
         if !self.strategy.has_room(Box::new(|| ())) {
             return Ok(false);
         }
         let Ok((request, address)) = self.hooks.get_request(self) else { return Ok(false) };
+        self.strategy.note_descriptors(vec![self.fileno()]);
         self.process(request, &address).map_err(io::Error::other)?;
         Ok(true)
     }

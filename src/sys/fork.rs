@@ -82,12 +82,11 @@ pub(crate) fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Whether a child has ended, which then is reaped. Waits for that if `is_patient`. A process that
-/// is no child of ours (any more) has ended.
-pub(crate) fn has_ended(child: libc::pid_t, is_patient: bool) -> bool {
-    let flags = if is_patient { 0 } else { libc::WNOHANG };
+/// Whether a child has ended, which then is reaped. A process that is no child of ours (any more) has
+/// ended.
+pub(crate) fn has_ended(child: libc::pid_t) -> bool {
     // SAFETY: the status is not asked for; a child is named, by its number.
-    let wait = || check(unsafe { libc::waitpid(child, std::ptr::null_mut(), flags) });
+    let wait = || check(unsafe { libc::waitpid(child, std::ptr::null_mut(), libc::WNOHANG) });
     super::retry(wait).map_or(true, |ended| ended == child)
 }
 
@@ -100,10 +99,17 @@ pub(crate) fn watch_child(child: libc::pid_t) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Kills a child that was not reaped yet, so that the number is still its own.
-pub(crate) fn kill(child: libc::pid_t) {
-    // SAFETY: takes two numbers.
-    let _ = unsafe { libc::kill(child, libc::SIGKILL) };
+/// Kills a child: with its [descriptor](watch_child), that one and no other (`pidfd_send_signal(2)`).
+/// Without, whoever has its number, so that nobody may have reaped it.
+pub(crate) fn kill(child: libc::pid_t, watch: Option<BorrowedFd<'_>>) {
+    let details = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: both take numbers; that there are no details is allowed.
+    let _ = unsafe {
+        match watch.map(|fd| fd.as_raw_fd()) {
+            Some(fd) => libc::syscall(libc::SYS_pidfd_send_signal, fd, libc::SIGKILL, details, 0),
+            None => libc::kill(child, libc::SIGKILL).into(),
+        }
+    };
 }
 
 /// Lets go of what these descriptors stand for, and leaves `instead` in their places: in a child,

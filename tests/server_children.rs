@@ -79,14 +79,22 @@ fn a_child_keeps_the_users_own_files() {
     });
 }
 
-/// Where only `handle_request_noblock` is called.
+/// Where `handle_request_noblock` is called, after a loop that watched for the end of its children has
+/// ended before them.
 fn serve_in_a_loop_of_ones_own() {
     let server = ForkingTcpServer::builder(ANY)
         .config(config())
         .concurrency(Forking { max_children: 2, ..Forking::default() })
-        .build_fn(|exchange: &mut Exchange| Ok(exchange.request.sendall(b"hello")?))
+        .build_fn(|exchange: &mut Exchange| {
+            exchange.request.sendall(b"hello")?;
+            while !exchange.request.recv(100)?.is_empty() {}
+            Ok(())
+        })
         .unwrap();
     println!("listening on {}", server.server_address());
+    for _ in 0..2 {
+        assert_eq!(server.handle_request().unwrap(), Handled::Request);
+    }
     let stdin = io::stdin().as_raw_fd();
     loop {
         let (readable, _, _) = select(&[server.fileno(), stdin], &[], &[], None).unwrap();
@@ -102,6 +110,11 @@ fn serve_in_a_loop_of_ones_own() {
 fn a_loop_of_ones_own_reaps() {
     on_every_backend("own loop", |mut server| {
         let address = server.address();
+        let early = [connect(&address), connect(&address)];
+        for mut client in &early {
+            client.read_exact(&mut [0; 5]).unwrap();
+        }
+        drop(early);
         for _ in 0..6 {
             assert_eq!(ask(&address, b""), b"hello");
         }

@@ -75,6 +75,7 @@ pub(crate) use acceptor::{Acceptor, Door};
 pub use address::Address;
 pub(crate) use binding::Binding;
 pub use connection::{Connection, Watermarks};
+pub(crate) use datagram::PATIENCE;
 pub use datagram::{DatagramSocket, Received};
 pub(crate) use gate::{Gate, Permit};
 pub use listener::{Listener, ListenerBuilder};

@@ -170,7 +170,8 @@ impl<R: Request> BaseServer<R> {
         let mut phase = self.phase();
         match std::mem::replace(&mut *phase, Phase::Closed) {
             Phase::Bound(socket) => {
-                let endpoint = R::Endpoint::activate(socket, &self.config)?;
+                let endpoint =
+                    R::Endpoint::activate(socket, &self.config, self.strategy.patience())?;
                 *phase = Phase::Active(Arc::new(endpoint));
                 Ok(())
             }

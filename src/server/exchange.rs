@@ -64,7 +64,7 @@ impl Default for StreamOptions {
 /// One datagram to read and a reply to write: what Python's `DatagramRequestHandler` has.
 ///
 /// The reply is always sent, also an empty one, when `finish` has returned. A client that has no
-/// room for it is waited for, but not for long, and where the loop would wait with it, hardly.
+/// room for it is not waited for [for long](DatagramSocket::sendto).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DatagramExchange {
@@ -81,9 +81,6 @@ pub struct DatagramExchange {
     /// Who is asked.
     pub server: Arc<BaseServer<Datagram>>,
 }
-
-/// How long the thread that serves waits for a client that has no room for its reply.
-const PATIENCE_IN_LOOP: Duration = Duration::from_millis(20);
 
 /// A kind of exchange: one of this module's types.
 pub trait Kind: Sized + 'static {
@@ -219,12 +216,7 @@ impl Kind for DatagramExchange {
                 handler::guard(|| handler.setup(&mut exchange))?;
                 let handled = handler::guard(|| handler.handle(&mut exchange));
                 let finished = handler::guard(|| handler.finish(&mut exchange));
-                let DatagramExchange { socket, wfile, client_address, server, .. } = &exchange;
-                let sent = if server.serving.is_here() {
-                    socket.send_within(PATIENCE_IN_LOOP, wfile, client_address)
-                } else {
-                    socket.sendto(wfile, client_address)
-                };
+                let sent = exchange.socket.sendto(&exchange.wfile, &exchange.client_address);
                 handled.and(finished).and(sent.map(drop).map_err(Into::into))
             })
         }))

@@ -149,7 +149,8 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     }
 
     /// Stops serving, closes the socket, and waits for those who still work, as the concurrency has
-    /// it: for ever if need be, as Python does. Twice is once.
+    /// it: for ever if need be, as Python does. Twice is once. (A datagram server's socket closes when
+    /// nobody has a [`Datagram`](super::Datagram) of it any more.)
     pub fn server_close(&self) {
         self.base.serving.set_grace(None);
         self.base.hooks.server_close(&self.base);

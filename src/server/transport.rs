@@ -5,6 +5,7 @@ use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use socket2::{Socket, Type};
 
@@ -83,7 +84,8 @@ impl Transport for UnixDatagram {
 pub struct Datagram {
     /// The bytes. There may be none: an empty datagram is a request too.
     pub data: Arc<[u8]>,
-    /// The server's socket.
+    /// The server's socket. It is open, and its port or path taken, for as long as anybody has it: also
+    /// after `server_close`.
     pub socket: Arc<DatagramSocket>,
     /// Whether it was longer than [`max_packet_size`](Config::max_packet_size), and the rest is lost.
     /// (Python does not say.)
@@ -174,8 +176,9 @@ pub trait Endpoint: Sized + AsFd + Send + Sync + fmt::Debug + 'static {
     /// What type of socket it is.
     const KIND: Type;
 
-    /// Takes requests from a bound socket from now on.
-    fn activate(socket: Socket, config: &Config) -> io::Result<Self>;
+    /// Takes requests from a bound socket from now on, and waits so long at most for who is answered
+    /// through it.
+    fn activate(socket: Socket, config: &Config, patience: Duration) -> io::Result<Self>;
 
     /// The next request. `waits`: whether its handler will.
     fn next(self: &Arc<Self>, config: &Config, waits: bool)
@@ -189,7 +192,7 @@ impl Endpoint for Listener {
     type Request = Arc<Stream>;
     const KIND: Type = Type::STREAM;
 
-    fn activate(socket: Socket, config: &Config) -> io::Result<Self> {
+    fn activate(socket: Socket, config: &Config, _: Duration) -> io::Result<Self> {
         let mut listener = Listener::listen(socket, config.request_queue_size)?;
         if !config.unlink_on_close {
             listener.keep_file();
@@ -215,8 +218,9 @@ impl Endpoint for DatagramSocket {
     type Request = Datagram;
     const KIND: Type = Type::DGRAM;
 
-    fn activate(socket: Socket, config: &Config) -> io::Result<Self> {
+    fn activate(socket: Socket, config: &Config, patience: Duration) -> io::Result<Self> {
         let mut socket = DatagramSocket::bound(socket)?;
+        socket.set_patience(patience);
         if !config.unlink_on_close {
             socket.keep_file();
         }
@@ -224,11 +228,8 @@ impl Endpoint for DatagramSocket {
     }
 
     fn next(self: &Arc<Self>, config: &Config, _: bool) -> io::Result<(Datagram, Address)> {
-        let mut data = vec![0; config.max_packet_size];
-        let received = self.recv_from(&mut data)?;
-        data.truncate(received.size);
-        let request =
-            Datagram { data: data.into(), socket: Arc::clone(self), truncated: received.truncated };
+        let (data, received) = self.take(config.max_packet_size)?;
+        let request = Datagram { data, socket: Arc::clone(self), truncated: received.truncated };
         Ok((request, received.from))
     }
 

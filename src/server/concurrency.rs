@@ -14,7 +14,7 @@ use crate::net::{Address, PATIENCE, Permit};
 /// Where and when requests are handled: Python's mix-in classes, and more.
 ///
 /// [`Inline`](super::Inline), [`Threading`](super::Threading), [`Forking`](super::Forking),
-/// [`Pooled`](super::Pooled) or [`InReactor`](super::InReactor).
+/// [`Pooled`](super::Pooled) or [`InReactor`](super::InReactor). It cannot be implemented elsewhere.
 pub trait Concurrency: Sized + 'static {
     /// What it is for a server of requests `R`.
     #[doc(hidden)]

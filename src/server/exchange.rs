@@ -82,7 +82,7 @@ pub struct DatagramExchange {
     pub server: Arc<BaseServer<Datagram>>,
 }
 
-/// A kind of exchange: one of this module's types.
+/// A kind of exchange: one of this module's types. It cannot be implemented elsewhere.
 pub trait Kind: Sized + 'static {
     /// What is exchanged.
     type Request: Request;
@@ -217,7 +217,8 @@ impl Kind for DatagramExchange {
                 let handled = handler::guard(|| handler.handle(&mut exchange));
                 let finished = handler::guard(|| handler.finish(&mut exchange));
                 let sent = exchange.socket.sendto(&exchange.wfile, &exchange.client_address);
-                handled.and(finished).and(sent.map(drop).map_err(Into::into))
+                // To send is the last thing that Python's `finish` does.
+                finished.and(sent.map(drop).map_err(Into::into)).and(handled)
             })
         }))
     }

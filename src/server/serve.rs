@@ -14,8 +14,9 @@ use crate::selector::{Deadline, Interest, Token};
 
 /// What `handle_request` has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Handled {
-    /// There was a request. (It may have been refused.)
+    /// There was a request. (It may have been refused, or lost before it could be taken.)
     Request,
     /// There was none in time, and `handle_timeout` was called.
     Timeout,

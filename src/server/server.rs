@@ -203,6 +203,7 @@ impl<T: Transport, C: Concurrency> fmt::Debug for Server<T, C> {
 }
 
 /// Makes a [`Server`] of one's own choice.
+#[must_use = "it makes nothing before `build`"]
 pub struct Builder<T: Transport, C: Concurrency> {
     address: io::Result<Address>,
     config: Config,

@@ -12,8 +12,9 @@ use socket2::{Socket, Type};
 use super::Config;
 use crate::net::{Address, DatagramSocket, Listener, Stream};
 
-/// What a server listens on: Python's class hierarchy from `TCPServer` to `UnixDatagramServer`.
-pub trait Transport: 'static {
+/// What a server listens on: Python's class hierarchy from `TCPServer` to `UnixDatagramServer`. It
+/// cannot be implemented elsewhere.
+pub trait Transport: Ours + 'static {
     /// What comes in.
     type Request: Request;
 
@@ -25,6 +26,10 @@ pub trait Transport: 'static {
     #[doc(hidden)]
     fn takes(address: &Address) -> bool;
 }
+
+/// What keeps [`Transport`] to this module.
+#[doc(hidden)]
+pub trait Ours {}
 
 /// TCP, over IPv4 or IPv6.
 #[derive(Debug)]
@@ -41,6 +46,11 @@ pub enum UnixStream {}
 /// Unix sockets for datagrams.
 #[derive(Debug)]
 pub enum UnixDatagram {}
+
+impl Ours for Tcp {}
+impl Ours for Udp {}
+impl Ours for UnixStream {}
+impl Ours for UnixDatagram {}
 
 impl Transport for Tcp {
     type Request = Arc<Stream>;
@@ -92,7 +102,7 @@ pub struct Datagram {
     pub truncated: bool,
 }
 
-/// What a server's requests are: `Arc<Stream>`, or [`Datagram`].
+/// What a server's requests are: `Arc<Stream>`, or [`Datagram`]. It cannot be implemented elsewhere.
 pub trait Request: Clone + Send + Sync + fmt::Debug + 'static {
     /// What they come in through.
     #[doc(hidden)]

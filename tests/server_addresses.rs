@@ -36,7 +36,7 @@ fn a_host_and_a_port_are_an_address() {
         assert_answers("localhost:0"),
         assert_answers((String::from("localhost"), 0)),
         assert_answers(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-        assert_answers(&Address::Inet((Ipv4Addr::LOCALHOST, 0).into())),
+        assert_answers(Address::Inet((Ipv4Addr::LOCALHOST, 0).into())),
     ];
     assert!(localhost.iter().all(|bound| bound.ip() == Ipv4Addr::LOCALHOST), "{localhost:?}");
 }

@@ -38,8 +38,10 @@ use crate::net::Address;
 ///
 /// They are called on the thread that serves, but for `process_request_thread`, `finish_request`,
 /// `handle_error`, `shutdown_request` and `close_request`, which are called where the request is
-/// handled: there, in a thread, or in a child. A hook that panics is told to `handle_error` as an
-/// error would be.
+/// handled: there, in a thread, or in a child. A panic ends nothing but the request: `handle_error`
+/// is told of it as of an error, and where there is no request to tell of (in `get_request`,
+/// `service_actions`, `handle_timeout`) or nobody to tell (in `handle_error`, `shutdown_request`) it is
+/// logged.
 pub trait Hooks<R: Request>: Send + Sync + 'static {
     /// Binds the socket: called when the server is made. The socket is there already, so that
     /// options can be set on it ([`BaseServer::with_socket`]).

@@ -89,7 +89,7 @@ pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
 #[doc(hidden)]
 pub enum Errand<R> {
     /// Call this once, when that is readable.
-    WhenReadable(Arc<OwnedFd>, Box<dyn FnOnce()>),
+    WhenReadable(OwnedFd, Box<dyn FnOnce()>),
     /// Keep this client in the loop.
     Keep(R, Address, Option<Permit>),
 }

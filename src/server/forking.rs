@@ -74,14 +74,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reaps those of `children` who have ended.
+/// Reaps those of `children` who have ended. (The number of one that was reaped before may be somebody
+/// else's by now.)
 fn collect(active: &Mutex<HashMap<libc::pid_t, Permit>>, children: &[libc::pid_t]) {
     for &child in children {
-        if sys::has_ended(child, false) {
+        if is_active(active, child) && sys::has_ended(child, false) {
             let reaped = lock(active).remove(&child);
             drop(reaped); // outside the lock: it makes room for the next
         }
     }
+}
+
+fn is_active(active: &Mutex<HashMap<libc::pid_t, Permit>>, child: libc::pid_t) -> bool {
+    lock(active).contains_key(&child)
 }
 
 impl Children {
@@ -137,8 +142,9 @@ impl<R: Request> Strategy<R> for Children {
     }
 
     fn has_room(&self, call: Box<dyn FnOnce() + Send>) -> bool {
-        let unwatched = lock(&self.unwatched).clone();
+        let mut unwatched = lock(&self.unwatched);
         collect(&self.active, &unwatched);
+        unwatched.retain(|&child| is_active(&self.active, child));
         self.gate.has_room(call)
     }
 
@@ -176,13 +182,13 @@ impl<R: Request> Strategy<R> for Children {
     fn errands(&self) -> Vec<Errand<R>> {
         let mut errands = Vec::new();
         lock(&self.unwatched).retain(|&child| {
-            if !lock(&self.active).contains_key(&child) {
+            if !is_active(&self.active, child) {
                 return false; // it was reaped meanwhile
             }
             let Ok(end) = sys::watch_child(child) else { return true };
             let active = Arc::clone(&self.active);
             let reap = Box::new(move || collect(&active, &[child]));
-            errands.push(Errand::WhenReadable(Arc::new(end), reap));
+            errands.push(Errand::WhenReadable(end, reap));
             false
         });
         errands

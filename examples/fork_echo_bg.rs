@@ -26,8 +26,8 @@ use tripoll::sys::DespiteThreads;
 fn main() -> Result<(), common::Failure> {
     let options = Options::read();
     let mut signals = common::signals()?;
-    // SAFETY: there is one other thread, the main one. While this one serves, it waits in `read`, a
-    // bare system call, and holds nothing that a child could want.
+    // SAFETY: there is one other thread, the main one. While this one serves, it waits: in `read`, a
+    // bare system call, and then in `shutdown`, which holds nothing that a child could want.
     #[allow(unsafe_code)]
     let promise = unsafe { DespiteThreads::promise() };
     let server = ForkingTcpServer::builder(&options.listen)

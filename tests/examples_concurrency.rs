@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use server::hostile::{self, Subject};
 use server::requests::{self, Belongings, each};
-use server::{await_that, example, limited, on_every_backend, pattern, run};
+use server::{await_that, example, limited, on_every_backend, pattern, run, run_command};
 use tripoll::sys::raise_descriptor_limit;
 use tripoll::{Backend, Trigger};
 
@@ -78,9 +78,9 @@ fn in_the_background_each_client_has_a_child_too() {
 
 #[test]
 fn in_the_background_it_says_so_when_it_cannot_serve() {
-    let command = example("fork_echo_bg");
-    let mut command = limited(&command, 9); // enough to listen, and not for a loop
-    let output = command.args(["--listen", "127.0.0.1:0"]).output().unwrap();
+    // Enough to listen, and not for a loop.
+    let mut command = limited(example("fork_echo_bg").args(["--listen", "127.0.0.1:0"]), 9);
+    let output = run_command(&mut command);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(str::from_utf8(&output.stderr).unwrap().lines().count(), 1, "{output:?}");
 }

@@ -180,7 +180,9 @@ fn who_does_not_read_its_datagrams_keeps_nobody_waiting() {
                     asker.send_to(b"hello\n", &path).unwrap();
                 }
             };
+            full.set_write_timeout(Some(LONG)).unwrap();
             ask(&full, 30); // the system keeps some ten answers for it
+            client.set_write_timeout(Some(LONG)).unwrap();
             ask(&client, 1);
             client.set_read_timeout(Some(LONG)).unwrap();
             assert_eq!(client.recv(&mut [0; 64]).unwrap(), 6, "{concurrency}");

@@ -70,12 +70,12 @@ pub fn arguments(address: &str, backend: Backend, trigger: Trigger) -> Vec<Strin
 
 /// Runs an example that is expected to end by itself.
 pub fn run(name: &str, arguments: &[&str]) -> Output {
-    let mut child = example(name)
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    run_command(example(name).args(arguments))
+}
+
+/// Runs a command that is expected to end by itself.
+pub fn run_command(command: &mut Command) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     if !ends_within(&child, LONG) {
         let _ = child.kill();
     }

@@ -2,9 +2,9 @@
 //!
 //! A [`Plan`] says which points are measured: how many descriptors are watched, and how many of
 //! them are ready. At each point every [`Call`] is measured through a layer of ours (the selector
-//! or the reactor) and as a bare loop over the C library. [`measure`] goes round the whole plan several times, at each point
-//! everybody once and in another order each time, so that whatever else the machine does meets all
-//! alike. A comparison is a ratio taken within a round; of the rounds, the median counts, with the
+//! or the reactor) and as a bare loop over the C library. [`measure`] goes round the whole plan
+//! several times, at each point everybody once and in another order each time, so that whatever else
+//! the machine does meets all alike. A comparison is a ratio taken within a round; of the rounds, the median counts, with the
 //! interval in which it lies nine times out of ten ([`statistics`]). Where that interval leaves
 //! open who is cheaper, the answer is "too close to call" ([`crossing`]).
 //!
@@ -12,6 +12,7 @@
 //! clock on the wall.
 
 pub mod crossing;
+mod findings;
 mod machine;
 mod plan;
 mod report;
@@ -20,7 +21,8 @@ pub mod statistics;
 mod table;
 mod words;
 
+pub use findings::{Axis, Cost, Line, Times};
 pub use machine::Machine;
 pub use plan::{Call, LeftOut, Plan, Point};
-pub use report::{Axis, Config, Cost, Figure, Line, Report, Times};
+pub use report::{Config, Figure, Report};
 pub use runner::{Cell, Ended, Step, measure};

@@ -1,7 +1,7 @@
 //! The answer in sentences.
 
 use super::crossing::Segment;
-use super::report::{Cost, Line};
+use super::findings::{Cost, Line};
 use super::{Call, LeftOut};
 
 /// A number with its thousands apart: `12,345`.

@@ -44,7 +44,9 @@ fn main() -> Result<(), common::Failure> {
     });
     let _one_byte = signals.read(&mut [0])?;
     server.shutdown()?;
-    server.server_close_within(common::GRACE)?;
+    if let Err(error) = server.server_close_within(common::GRACE) {
+        log::warn!("{error}");
+    }
     server_thread
         .join()
         .map_err(|_| std::io::Error::other("the server's thread has panicked"))??;

@@ -50,7 +50,9 @@ where
     for (client, _) in server.connections() {
         client.finish(Shutdown::Read);
     }
-    server.server_close_within(GRACE)?;
+    if let Err(error) = server.server_close_within(GRACE) {
+        log::warn!("{error}"); // it waits for whoever reads our output, say, and ends with the program
+    }
     Ok(())
 }
 

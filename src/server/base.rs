@@ -125,6 +125,12 @@ impl<R: Request> BaseServer<R> {
         drop(phase);
     }
 
+    /// The numbers of the children that work now. There are none but in a
+    /// [forking](super::Forking) server.
+    pub fn active_children(&self) -> Vec<u32> {
+        self.strategy.active_children()
+    }
+
     /// The connections that are being handled now, those in children excepted: to [tell them
     /// all](Self::sendall) something, say.
     pub fn connections(&self) -> Vec<(R, Address)> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, BufWriter, Cursor, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +49,8 @@ pub struct StreamOptions {
     pub rbufsize: isize,
     /// The size of `wfile`'s buffer; 0, the default, is none; −1 is 8,192.
     pub wbufsize: isize,
-    /// How long a read or a write may wait. `None`, the default, is for ever.
+    /// How long a read or a write may wait; it fails with `TimedOut` then. `None`, the default, is
+    /// for ever.
     pub timeout: Option<Duration>,
     /// Whether small writes are sent at once (`TCP_NODELAY`). No by default, as in Python.
     pub disable_nagle_algorithm: bool,
@@ -227,13 +229,13 @@ struct Shared(Arc<Stream>);
 
 impl Read for Shared {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buffer)
+        (&*self.0).read(buffer).map_err(timed_out)
     }
 }
 
 impl Write for Shared {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(buffer)
+        (&*self.0).write(buffer).map_err(timed_out)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -241,9 +243,24 @@ impl Write for Shared {
     }
 }
 
+/// A socket that waits, and has waited for as long as it may, says `WouldBlock`.
+fn timed_out(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+        _ => error,
+    }
+}
+
 /// The `rfile` of a [`StreamExchange`]: a [`BufRead`].
 #[derive(Debug)]
 pub struct Reader(BufReader<Shared>);
+
+/// Its descriptor is the client's: Python's `rfile.fileno()`.
+impl AsFd for Reader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_ref().0.as_fd()
+    }
+}
 
 impl Read for Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -264,6 +281,13 @@ impl BufRead for Reader {
 /// The `wfile` of a [`StreamExchange`]: a [`Write`].
 #[derive(Debug)]
 pub struct Writer(BufWriter<Shared>);
+
+/// Its descriptor is the client's: Python's `wfile.fileno()`.
+impl AsFd for Writer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_ref().0.as_fd()
+    }
+}
 
 impl Write for Writer {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {

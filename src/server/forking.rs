@@ -113,9 +113,13 @@ impl Children {
     }
 
     /// The child's whole life. It never returns to the loop that it is a copy of.
-    fn live<R: Request>(&self, server: &BaseServer<R>, request: &R, address: &Address) -> ! {
+    fn live<R: Request>(
+        mut inherited: Vec<RawFd>,
+        server: &BaseServer<R>,
+        request: &R,
+        address: &Address,
+    ) -> ! {
         server.enter_child();
-        let mut inherited = std::mem::take(&mut *lock(&self.inherited));
         // A datagram is answered through the server's own socket.
         inherited.retain(|&fd| fd != request.descriptor());
         if let Err(error) = sys::let_go(&inherited) {
@@ -156,8 +160,10 @@ impl<R: Request> Strategy<R> for Children {
         request: &R,
         client_address: &Address,
     ) -> Outcome {
+        // For this child alone: by the next, these numbers may be somebody else's.
+        let inherited = std::mem::take(&mut *lock(&self.inherited));
         match sys::fork(self.choice.despite_threads)? {
-            Side::Child => self.live(server, request, client_address),
+            Side::Child => Self::live(inherited, server, request, client_address),
             Side::Parent(child) => {
                 let end = sys::watch_child(child).ok().map(Arc::new);
                 let entry = Child { end, _permit: self.gate.enter() };
@@ -187,6 +193,10 @@ impl<R: Request> Strategy<R> for Children {
     /// Python's `collect_children`.
     fn service_actions(&self) {
         collect(&self.active, &self.all());
+    }
+
+    fn active_children(&self) -> Vec<u32> {
+        self.all().into_iter().map(libc::pid_t::cast_unsigned).collect()
     }
 
     fn timeout(&self) -> Option<Duration> {

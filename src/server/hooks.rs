@@ -38,15 +38,20 @@ use crate::net::Address;
 ///
 /// They are called on the thread that serves, but for `process_request_thread`, `finish_request`,
 /// `handle_error`, `shutdown_request` and `close_request`, which are called where the request is
-/// handled: there, in a thread, or in a child. A hook that panics is told to `handle_error` as an
-/// error would be.
+/// handled: there, in a thread, or in a child; and `server_bind`, `server_activate` and
+/// `server_close` on the thread that makes and closes the server.
+///
+/// A panic in `verify_request`, `process_request` or `finish_request` is told to `handle_error` as an
+/// error would be; one in those that are called later is logged. Either costs the request alone. One
+/// in `get_request` ends the serving, with an error, and one in a hook that concerns no request goes
+/// to whoever has called the server.
 pub trait Hooks<R: Request>: Send + Sync + 'static {
     /// Binds the socket: called when the server is made. The socket is there already, so that
     /// options can be set on it ([`BaseServer::with_socket`]).
     ///
     /// # Errors
     ///
-    /// Whatever `bind(2)` says: the server is then not made, and its socket is closed.
+    /// Whatever `bind(2)` says: the server is then not made, after a `server_close`.
     fn server_bind(&self, server: &BaseServer<R>) -> io::Result<()> {
         server.server_bind()
     }
@@ -55,7 +60,7 @@ pub trait Hooks<R: Request>: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever `listen(2)` says: the server is then not made, and its socket is closed.
+    /// Whatever `listen(2)` says: the server is then not made, after a `server_close`.
     fn server_activate(&self, server: &BaseServer<R>) -> io::Result<()> {
         server.server_activate()
     }

@@ -79,6 +79,7 @@ impl Serving {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, message));
         }
         state.has_served = true;
+        self.is_exiting.store(false, Ordering::Release); // whoever said so, said it to another loop
         if self.is_stopping.swap(false, Ordering::AcqRel) {
             return Ok(false); // shut down before it began
         }

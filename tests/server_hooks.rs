@@ -82,11 +82,6 @@ fn the_order_is_pythons_whatever_the_kernel_is_asked() {
     }
 }
 
-/// In the loop, turns come between the steps of one request.
-fn without_service(lines: Vec<String>) -> Vec<String> {
-    lines.into_iter().map(|line| line.replace(" service_actions", "")).collect()
-}
-
 type Base = BaseServer<Arc<Stream>>;
 
 /// A server with these hooks, which says hello.
@@ -135,6 +130,42 @@ fn server_activate_may_refuse() {
     }
     let refused = TcpServer::builder(ANY).hooks(Never).build_fn(say_hello).unwrap_err();
     assert_eq!(refused.to_string(), "not now");
+}
+
+/// As in Python, where the constructor does so.
+#[test]
+fn a_server_that_cannot_be_made_is_closed() {
+    struct Fails(&'static str, Arc<Mutex<Vec<&'static str>>>);
+    impl Fails {
+        fn call(&self, name: &'static str) -> io::Result<()> {
+            self.1.lock().unwrap().push(name);
+            if self.0 == name { Err(io::Error::other(name)) } else { Ok(()) }
+        }
+    }
+    impl Hooks<Arc<Stream>> for Fails {
+        fn server_bind(&self, server: &Base) -> io::Result<()> {
+            self.call("server_bind")?;
+            server.server_bind()
+        }
+        fn server_activate(&self, server: &Base) -> io::Result<()> {
+            self.call("server_activate")?;
+            server.server_activate()
+        }
+        fn server_close(&self, server: &Base) {
+            self.call("server_close").unwrap();
+            server.server_close();
+        }
+    }
+    for (fails, expected) in [
+        ("server_bind", &["server_bind", "server_close"][..]),
+        ("server_activate", &["server_bind", "server_activate", "server_close"]),
+    ] {
+        let calls = Arc::default();
+        let hooks = Fails(fails, Arc::clone(&calls));
+        let refused = TcpServer::builder(ANY).hooks(hooks).build_fn(say_hello).unwrap_err();
+        assert_eq!(refused.to_string(), fails);
+        assert_eq!(*calls.lock().unwrap(), expected);
+    }
 }
 
 #[test]
@@ -347,4 +378,18 @@ fn a_hook_that_panics_costs_its_request_and_nothing_else() {
         let told: Vec<_> = (0..3).map(|_| ask(&server.server_address(), b"")).collect();
         assert_eq!(told, [&b""[..], b"", b"hello"]);
     });
+}
+
+#[test]
+fn a_panic_in_get_request_ends_the_serving_and_says_so() {
+    struct Broken;
+    impl Hooks<Arc<Stream>> for Broken {
+        fn get_request(&self, _: &Base) -> io::Result<(Arc<Stream>, Address)> {
+            panic!("broken");
+        }
+    }
+    let server = hello(Broken);
+    let _client = connect(&server.server_address());
+    let ended = server.serve_forever(Duration::from_secs(60)).unwrap_err();
+    assert!(ended.to_string().contains("socket has failed"), "{ended}");
 }

@@ -42,7 +42,7 @@ use crate::net::Address;
 /// `server_close` on the thread that makes and closes the server.
 ///
 /// A panic in `verify_request`, `process_request` or `finish_request` is told to `handle_error` as an
-/// error would be; one in those that are called later is logged. Either costs the request alone. One
+/// error would be; one in those that are called later goes no further. Either costs one request. One
 /// in `get_request` ends the serving, with an error, and one in a hook that concerns no request goes
 /// to whoever has called the server.
 pub trait Hooks<R: Request>: Send + Sync + 'static {

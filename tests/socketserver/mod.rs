@@ -100,7 +100,7 @@ where
 }
 
 /// Ends the serving also when the test has failed, so that it fails and does not hang.
-struct ShutDown<'a, T: Transport, C: Concurrency>(&'a Server<T, C>);
+pub struct ShutDown<'a, T: Transport, C: Concurrency>(pub &'a Server<T, C>);
 
 impl<T: Transport, C: Concurrency> Drop for ShutDown<'_, T, C> {
     fn drop(&mut self) {
@@ -214,6 +214,11 @@ pub fn python(case: Case, mixin: &str) -> Vec<String> {
     lines
 }
 
+/// In the loop, turns come between the steps of one request.
+pub fn without_service(lines: Vec<String>) -> Vec<String> {
+    lines.into_iter().map(|line| line.replace(" service_actions", "")).collect()
+}
+
 /// Hooks that write down that they are called, and fail as the case has it.
 pub struct Noting {
     log: Arc<Log>,
@@ -311,6 +316,7 @@ impl Hooks<Arc<Stream>> for Noting {
 }
 
 /// A handler that writes down that it is called, and fails as the case has it.
+#[derive(Clone)]
 pub struct NotingHandler {
     pub log: Arc<Log>,
     pub case: Case,

@@ -39,7 +39,7 @@ fn main() -> Result<(), common::Failure> {
     let server_thread = thread::spawn(move || background.serve_forever(POLL_INTERVAL));
     let _one_byte = signals.read(&mut [0])?;
     server.shutdown()?;
-    server.server_close_within(common::GRACE);
+    server.server_close_within(common::GRACE)?;
     server_thread
         .join()
         .map_err(|_| std::io::Error::other("the server's thread has panicked"))??;

@@ -18,14 +18,14 @@ mod common;
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use common::{GRACE, Options, say};
 use tripoll::net::{Listener, Stream};
-use tripoll::pool::Pool;
+use tripoll::pool::{Pool, WhenFull};
 use tripoll::sys::select;
 
 #[derive(Parser)]
@@ -63,9 +63,10 @@ fn a_thread_each(options: &Options) -> io::Result<()> {
             break;
         }
         if !r_list.is_empty() {
-            match sk.accept().and_then(|client| clients.enter(client)) {
-                Ok(request) => {
+            match sk.accept().and_then(blocking) {
+                Ok(client) => {
                     say("get request");
+                    let request = clients.enter(client);
                     thread::Builder::new().spawn(move || process(&request)).map(drop)?;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {} // it has left again
@@ -86,6 +87,12 @@ fn a_thread_each(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
+/// A thread may wait for its client.
+fn blocking(client: Stream) -> io::Result<Stream> {
+    client.set_nonblocking(false)?;
+    Ok(client)
+}
+
 /// What a thread does.
 fn process(request: &Stream) {
     if let Err(error) = common::menu::talk(request) {
@@ -99,13 +106,12 @@ fn a_pool(options: &Options, workers: usize) -> io::Result<()> {
     let pool = Arc::new(Pool::new(workers, 64)?);
     let clients = Arc::new(Clients::default());
     let mut reactor = options.reactor().build()?;
-    let listener = Listener::builder().max_connections(pool.capacity()).bind(&options.listen)?;
+    let listener = Listener::bind(&options.listen)?;
     let address = listener.local_address().clone();
-    let (workers, guests) = (Arc::clone(&pool), Arc::clone(&clients));
-    listener.serve(&mut reactor.context(), move |client, _| {
-        let request = guests.enter(client)?;
-        // There is room. (A worker that has just let its client go may need a moment more.)
-        Ok(workers.submit_or_wait(move || process(&request))?)
+    let guests = Arc::clone(&clients);
+    listener.serve_in_pool(&mut reactor.context(), &pool, WhenFull::Pause, move |client| {
+        process(&guests.enter(client));
+        Ok(())
     })?;
     common::wind_down_on_signals(&mut reactor)?;
 
@@ -119,22 +125,33 @@ fn a_pool(options: &Options, workers: usize) -> io::Result<()> {
 
 /// Who is connected: those who are talked with own them, this only knows them.
 #[derive(Default)]
-struct Clients(Mutex<Vec<Weak<Stream>>>);
+struct Clients(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    clients: Vec<Weak<Stream>>,
+    /// Nobody is heard any more, whoever comes.
+    is_over: bool,
+}
 
 impl Clients {
-    /// A thread may wait for this client.
-    fn enter(&self, client: Stream) -> io::Result<Arc<Stream>> {
-        client.set_nonblocking(false)?;
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, client: Stream) -> Arc<Stream> {
         let client = Arc::new(client);
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.retain(|client| client.strong_count() > 0);
-        clients.push(Arc::downgrade(&client));
-        Ok(client)
+        let mut known = self.known();
+        known.clients.retain(|client| client.strong_count() > 0);
+        known.clients.push(Arc::downgrade(&client));
+        if known.is_over {
+            hear_no_more(&client);
+        }
+        client
     }
 
     fn here(&self) -> Vec<Arc<Stream>> {
-        let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.iter().filter_map(Weak::upgrade).collect()
+        self.known().clients.iter().filter_map(Weak::upgrade).collect()
     }
 
     fn are_here(&self) -> bool {
@@ -143,8 +160,11 @@ impl Clients {
 
     /// What they have said is answered, and then they are let go.
     fn hear_no_more(&self) {
-        for client in self.here() {
-            let _ = client.shutdown(Shutdown::Read); // it may be gone
-        }
+        self.known().is_over = true;
+        self.here().iter().for_each(|client| hear_no_more(client));
     }
+}
+
+fn hear_no_more(client: &Stream) {
+    let _ = client.shutdown(Shutdown::Read); // it may be gone
 }

@@ -1,12 +1,11 @@
 //! The pool: what it takes, what it refuses, and how it ends.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use tripoll::pool::{Pool, Refused};
+use tripoll::pool::{Place, Pool, Refused};
 use tripoll::{Context, Reactor};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -82,24 +81,54 @@ fn whoever_can_wait_waits_for_room() {
     is_done.recv_timeout(LONG).unwrap();
 }
 
+/// Who waits for room, and how often they were called.
+fn ask(pool: &Pool) -> (Option<Place>, Receiver<()>) {
+    let (call, calls) = mpsc::channel();
+    (pool.reserve(move || call.send(()).unwrap()), calls)
+}
+
 #[test]
-fn whoever_pauses_is_called_once_when_there_is_room() {
+fn whoever_pauses_is_called_when_there_is_room() {
     let pool = Pool::new(1, 0).unwrap();
-    assert!(pool.has_room(|| panic!("there is room")));
     let held = hold(&pool);
-    let (call, called) = mpsc::channel();
-    let calls = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&calls);
-    assert!(!pool.has_room(move || {
-        count.fetch_add(1, Ordering::Relaxed);
-        call.send(()).unwrap();
-    }));
-    assert_eq!(calls.load(Ordering::Relaxed), 0);
+    let (place, calls) = ask(&pool);
+    assert!(place.is_none());
+    let (_, others) = ask(&pool); // there may be several who share a pool
+    assert!(calls.try_recv().is_err());
     drop(held);
-    called.recv_timeout(LONG).unwrap();
-    note(&pool, 1).recv_timeout(LONG).unwrap();
-    pool.drain(LONG).unwrap();
-    assert_eq!(calls.load(Ordering::Relaxed), 1);
+    calls.recv_timeout(LONG).unwrap();
+    others.recv_timeout(LONG).unwrap();
+    assert!(calls.recv_timeout(LONG).is_err(), "it was called twice");
+}
+
+#[test]
+fn a_place_is_kept_until_it_is_filled_or_given_up() {
+    let pool = Pool::new(1, 0).unwrap();
+    let place = ask(&pool).0.unwrap();
+    assert_eq!(pool.jobs(), 0);
+    assert_eq!(pool.submit(|| ()), Err(Refused::Full));
+    let (none, calls) = ask(&pool);
+    assert!(none.is_none());
+    drop(place);
+    calls.recv_timeout(LONG).unwrap();
+
+    let place = ask(&pool).0.unwrap();
+    let (done, is_done) = mpsc::channel();
+    let (go, wait) = mpsc::channel::<()>();
+    let job = move || {
+        let _ = wait.recv();
+        done.send(()).unwrap();
+    };
+    place.submit(job).unwrap();
+    let (none, calls) = ask(&pool);
+    assert!(none.is_none() && calls.try_recv().is_err()); // it was filled, not given up
+    drop(go);
+    is_done.recv_timeout(LONG).unwrap();
+    calls.recv_timeout(LONG).unwrap();
+
+    let place = ask(&pool).0.unwrap();
+    pool.drain(LONG).unwrap(); // for nobody
+    assert_eq!(place.submit(|| ()), Err(Refused::Closed));
 }
 
 #[test]

@@ -387,7 +387,7 @@ fn serve_two_children() {
     println!("listening on {}", server.server_address());
     server.serve_forever(LOOK).unwrap();
     println!("stopped");
-    server.server_close_within(Duration::from_millis(10));
+    server.server_close_within(Duration::from_millis(10)).unwrap();
     println!("ended");
 }
 

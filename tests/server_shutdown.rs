@@ -186,7 +186,7 @@ fn idle_client<C: Concurrency>(server: &Server<Tcp, C>) {
         server.shutdown().unwrap(); // or the client's patience ends this test
         serving.join().unwrap().unwrap();
         // Nothing is closed by a shutdown; a close waits for its grace, and cuts.
-        server.server_close_within(Duration::from_millis(10));
+        server.server_close_within(Duration::from_millis(10)).unwrap();
         await_end(&client);
         assert!(server.connections().is_empty());
     });

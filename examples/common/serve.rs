@@ -50,7 +50,7 @@ where
     for (client, _) in server.connections() {
         client.finish(Shutdown::Read);
     }
-    server.server_close_within(GRACE);
+    server.server_close_within(GRACE)?;
     Ok(())
 }
 

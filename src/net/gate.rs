@@ -13,8 +13,8 @@ pub(crate) struct Gate {
 struct Inside {
     most: usize,
     count: usize,
-    /// How to call whoever was turned back.
-    waiting: Option<Box<dyn FnOnce() + Send>>,
+    /// How to call those who were turned back: all of them, for any may not want to come in any more.
+    waiting: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 /// The right to be inside.
@@ -23,16 +23,15 @@ pub struct Permit(Gate);
 
 impl Gate {
     pub(crate) fn new(most: usize) -> Self {
-        Gate { inside: Arc::new(Mutex::new(Inside { most, count: 0, waiting: None })) }
+        Gate { inside: Arc::new(Mutex::new(Inside { most, count: 0, waiting: Vec::new() })) }
     }
 
-    /// Whether one more may enter. When it is full, `call` is what calls when somebody has left: one
-    /// caller at a time.
+    /// Whether one more may enter. When it is full, `call` is called when somebody has left.
     pub(crate) fn has_room(&self, call: impl FnOnce() + Send + 'static) -> bool {
         let mut inside = self.lock();
         let has_room = inside.count < inside.most;
         if !has_room {
-            inside.waiting = Some(Box::new(call));
+            inside.waiting.push(Box::new(call));
         }
         has_room
     }
@@ -53,11 +52,9 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut inside = self.0.lock();
         inside.count -= 1;
-        let waiting = inside.waiting.take();
+        let waiting = std::mem::take(&mut inside.waiting);
         drop(inside);
-        if let Some(call) = waiting {
-            call();
-        }
+        waiting.into_iter().for_each(|call| call());
     }
 }
 

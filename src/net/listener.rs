@@ -72,8 +72,10 @@ impl Listener {
     }
 
     /// Accepts in a reactor from now on, and hands each connection to `accepted`: to be
-    /// [served](super::Connection::serve) there, or made blocking and given to a thread. An error that
-    /// it returns is logged, and ends that connection alone.
+    /// [served](super::Connection::serve) there, say. An error that it returns is logged, and ends
+    /// that connection alone.
+    ///
+    /// To have them served by threads, see [`serve_in_pool`](Self::serve_in_pool).
     ///
     /// # Errors
     ///
@@ -131,6 +133,14 @@ impl Listener {
             most: None,
             per_turn: ACCEPTS_PER_TURN,
         })
+    }
+
+    pub(super) fn max_connections(&self) -> Option<usize> {
+        self.most
+    }
+
+    pub(super) fn accepts_per_turn(&self) -> u32 {
+        self.per_turn
     }
 
     /// Leaves the file of a Unix socket where it is.

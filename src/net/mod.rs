@@ -5,7 +5,8 @@
 //!
 //! * [`Listener`] accepts under a budget; tells errors that concern one client from those that
 //!   concern all; pauses when the process is out of descriptors instead of spinning; stops
-//!   accepting *before* its limit of connections is passed.
+//!   accepting *before* its limit of connections is passed; and [hands](Listener::serve_in_pool)
+//!   its connections to a pool of threads where that is wanted.
 //! * [`Connection`] drives a [`Protocol`] of yours: it writes at once and keeps what does not fit,
 //!   stops reading from who does not read, delivers the tail before it closes, and owns no buffer
 //!   while it is idle.
@@ -61,9 +62,11 @@ mod binding;
 mod connection;
 mod datagram;
 mod gate;
+mod handoff;
 mod listener;
 mod loan;
 mod outbox;
+mod patience;
 mod protocol;
 mod stream;
 mod utf8;
@@ -77,4 +80,5 @@ pub(crate) use gate::{Gate, Permit};
 pub use listener::{Listener, ListenerBuilder};
 pub use protocol::{Closed, Protocol, Wire};
 pub use stream::Stream;
+pub(crate) use stream::timed_out;
 pub use utf8::Utf8Decoder;

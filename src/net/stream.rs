@@ -3,12 +3,13 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{SockAddr, Socket};
 
 use super::Address;
 use super::gate::Permit;
+use super::patience::{Over, Patience};
 use crate::sys;
 
 /// A connected socket, TCP or Unix, as a [`Listener`](super::Listener) accepts it: non-blocking, and
@@ -20,6 +21,7 @@ pub struct Stream {
     socket: Socket,
     peer: Address,
     permit: Option<Permit>,
+    patience: Option<Patience>,
 }
 
 impl Stream {
@@ -34,11 +36,26 @@ impl Stream {
     }
 
     pub(super) fn plain(socket: Socket, peer: &SockAddr) -> Self {
-        Stream { socket, peer: Address::of(peer), permit: None }
+        Stream { socket, peer: Address::of(peer), permit: None, patience: None }
     }
 
     pub(super) fn hold(&mut self, permit: Permit) {
         self.permit = Some(permit);
+    }
+
+    /// Limits how long a blocking stream waits: each read, and while nothing passes in either
+    /// direction. Idle for too long, it ends as if the peer had finished.
+    pub(crate) fn limit(
+        &mut self,
+        read: Option<Duration>,
+        idle: Option<Duration>,
+    ) -> io::Result<()> {
+        self.patience = idle.map(Patience::new);
+        if read.or(idle).is_some() {
+            self.set_read_timeout(read)?;
+            self.set_write_timeout(None)?;
+        }
+        Ok(())
     }
 
     /// Who is at the other end.
@@ -61,6 +78,9 @@ impl Stream {
     ///
     /// Whatever `fcntl(2)` says.
     pub fn set_nonblocking(&self, yes: bool) -> io::Result<()> {
+        if let Some(patience) = &self.patience {
+            patience.set_waits(!yes);
+        }
         self.socket.set_nonblocking(yes)
     }
 
@@ -70,7 +90,17 @@ impl Stream {
     ///
     /// `InvalidInput` for a timeout of zero.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.socket.set_read_timeout(timeout)
+        match &self.patience {
+            None => self.socket.set_read_timeout(timeout),
+            Some(patience) => patience.set_read_timeout(&self.socket, timeout),
+        }
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        match &self.patience {
+            None => self.socket.set_write_timeout(timeout),
+            Some(patience) => patience.set_write_timeout(&self.socket, timeout),
+        }
     }
 
     /// Python's `socket.recv`: what has come, at most `size` bytes of it; waits until there is some.
@@ -82,7 +112,7 @@ impl Stream {
     /// `recv(2)` says. Only for a stream that is [blocking](Self::set_nonblocking).
     pub fn recv(&self, size: usize) -> io::Result<Vec<u8>> {
         let mut buffer = vec![0; size];
-        let count = sys::retry(|| (&self.socket).read(&mut buffer)).map_err(timed_out)?;
+        let count = sys::retry(|| (&*self).read(&mut buffer)).map_err(timed_out)?;
         buffer.truncate(count);
         Ok(buffer)
     }
@@ -103,8 +133,8 @@ impl Stream {
     ///
     /// `InvalidInput` for a timeout of zero.
     pub fn settimeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.socket.set_read_timeout(timeout)?;
-        self.socket.set_write_timeout(timeout)
+        self.set_read_timeout(timeout)?;
+        self.set_write_timeout(timeout)
     }
 
     /// Python's `socket.close`, as the peer sees it: both directions are finished, now. The
@@ -130,27 +160,61 @@ impl Stream {
 }
 
 /// What a blocking socket calls `WouldBlock` is that its timeout is over.
-fn timed_out(error: io::Error) -> io::Error {
+pub(crate) fn timed_out(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
         _ => error,
     }
 }
 
+impl Stream {
+    fn read_patiently(&self, patience: &Patience, buffer: &mut [u8]) -> io::Result<usize> {
+        let begin = Instant::now();
+        loop {
+            match (&self.socket).read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    match patience.look(begin) {
+                        Over::GoOn => {}
+                        Over::Read => return Err(error),
+                        Over::Idle => {
+                            self.close();
+                            return Ok(0);
+                        }
+                    }
+                }
+                result => {
+                    patience.note();
+                    return result;
+                }
+            }
+        }
+    }
+
+    fn noting(&self, sent: io::Result<usize>) -> io::Result<usize> {
+        if let (Some(patience), Ok(_)) = (&self.patience, &sent) {
+            patience.note();
+        }
+        sent
+    }
+}
+
 impl Read for &Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&self.socket).read(buffer)
+        match &self.patience {
+            None => (&self.socket).read(buffer),
+            Some(patience) => self.read_patiently(patience, buffer),
+        }
     }
 }
 
 impl Write for &Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         // Not `write`: a peer that is gone must be an error, and never a SIGPIPE.
-        self.socket.send_with_flags(buffer, libc::MSG_NOSIGNAL)
+        self.noting(self.socket.send_with_flags(buffer, libc::MSG_NOSIGNAL))
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket.send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL)
+        self.noting(self.socket.send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -195,6 +259,6 @@ impl From<TcpStream> for Stream {
     /// A connected socket from elsewhere, as it is.
     fn from(stream: TcpStream) -> Self {
         let peer = stream.peer_addr().map_or(Address::Unnamed, Address::Inet);
-        Stream { socket: stream.into(), peer, permit: None }
+        Stream { socket: stream.into(), peer, permit: None, patience: None }
     }
 }

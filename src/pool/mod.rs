@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`submit`](Pool::submit) | **shed**: the job is given back |
 //! | [`submit_or_wait`](Pool::submit_or_wait) | **block** until there is room |
-//! | [`has_room`](Pool::has_room), before there is a job | **pause**: the pool calls when there is room |
+//! | [`reserve`](Pool::reserve), before there is a job | **pause**: the pool calls when there is room |
 //!
 //! A loop pauses: it stops accepting, and who is not accepted waits in the kernel. What comes of a
 //! job goes back to the loop as a closure, [`submit_for`](Pool::submit_for):
@@ -32,16 +32,18 @@
 //!
 //! # The select + threads model
 //!
-//! A loop accepts, a thread talks. The listener lets in as many as the pool can have, working and
-//! waiting; the others wait in the kernel's queue. Whoever leaves makes room for the next.
+//! A loop accepts, a thread talks. [`Listener::serve_in_pool`](crate::net::Listener::serve_in_pool)
+//! hands each accepted socket, made blocking, to a worker, and does with a full pool what
+//! [`WhenFull`] says:
 //!
 //! ```
 //! # use std::io::{self, Read, Write};
+//! use std::sync::Arc;
 //! use tripoll::net::{Listener, Stream};
-//! use tripoll::pool::Pool;
+//! use tripoll::pool::{Pool, WhenFull};
 //! use tripoll::Reactor;
 //!
-//! fn talk(client: &Stream) -> io::Result<()> {
+//! fn talk(client: Stream) -> io::Result<()> {
 //!     loop {
 //!         let data = client.recv(1024)?; // waits: it is a thread's
 //!         if data.is_empty() {
@@ -51,20 +53,11 @@
 //!     }
 //! }
 //!
-//! let pool = Pool::new(8, 64)?;
+//! let pool = Arc::new(Pool::new(8, 64)?);
 //! let mut reactor = Reactor::new()?;
-//! let listener = Listener::builder().max_connections(pool.capacity()).bind(&"127.0.0.1:0".parse()?)?;
+//! let listener = Listener::bind(&"127.0.0.1:0".parse()?)?;
 //! # let tripoll::net::Address::Inet(address) = *listener.local_address() else { unreachable!() };
-//! listener.serve(&mut reactor.context(), move |stream, _| {
-//!     stream.set_nonblocking(false)?;
-//!     // There is room, or in a moment: a worker lets go of its client before it is free itself.
-//!     pool.submit_or_wait(move || {
-//!         if let Err(error) = talk(&stream) {
-//!             eprintln!("{}: {error}", stream.peer());
-//!         }
-//!     })?;
-//!     Ok(())
-//! })?;
+//! listener.serve_in_pool(&mut reactor.context(), &pool, WhenFull::Pause, talk)?;
 //! # let handle = reactor.handle();
 //! # let client = std::thread::spawn(move || {
 //! #     let mut client = std::net::TcpStream::connect(address).unwrap();
@@ -82,9 +75,11 @@
 
 mod panicked;
 mod queue;
+mod until;
 
 pub use panicked::Panicked;
 pub(crate) use panicked::guard;
+pub(crate) use until::wait_until;
 
 use std::fmt;
 use std::io;
@@ -154,7 +149,7 @@ impl Pool {
         self.queue.put(Box::new(job), false)
     }
 
-    /// Has `job` done by a worker, and waits until there is room for it: not for a loop.
+    /// Has `job` done by a worker, and waits until there is room for it: in a loop everybody waits.
     ///
     /// # Errors
     ///
@@ -190,10 +185,11 @@ impl Pool {
         })
     }
 
-    /// Whether there is room for one more job. If not, `call` is called, once, as soon as there is:
-    /// on a worker, so it should do no more than wake somebody. Only the last `call` is kept.
-    pub fn has_room(&self, call: impl FnOnce() + Send + 'static) -> bool {
-        self.queue.has_room(Box::new(call))
+    /// Keeps a place for a job to come. If there is none, `call` is called, once, as soon as there
+    /// may be one: on a worker, so it should do no more than wake somebody, who asks again.
+    pub fn reserve(&self, call: impl FnOnce() + Send + 'static) -> Option<Place> {
+        let is_kept = self.queue.reserve(Box::new(call));
+        is_kept.then(|| Place { queue: Arc::clone(&self.queue) })
     }
 
     /// Takes no more jobs, and waits until those that it has are done, for `grace` at most. After
@@ -238,6 +234,46 @@ impl fmt::Debug for Pool {
             .field("jobs", &self.jobs())
             .finish_non_exhaustive()
     }
+}
+
+/// A place in a [`Pool`] that is kept for one job. Dropped, it is somebody else's.
+pub struct Place {
+    queue: Arc<Queue>,
+}
+
+impl Place {
+    /// Has `job` done by a worker.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Closed`] when the pool is being drained; never [`Refused::Full`].
+    pub fn submit(self, job: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        self.queue.fill(Box::new(job))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.queue.release();
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Place")
+    }
+}
+
+/// What a loop that accepts does when its [`Pool`] is full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Accepts no more until there is room: clients wait in the kernel's queue. The default.
+    #[default]
+    Pause,
+    /// Accepts, and closes: clients learn at once.
+    Shed,
+    /// Waits, and the whole loop with it.
+    Block,
 }
 
 /// A job that a [`Pool`] did not take.

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::until::wait_until;
 use super::{Panicked, Refused, Undone, guard};
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
@@ -28,9 +29,11 @@ struct State {
     working: usize,
     sleeping: usize,
     woken: usize,
+    /// Places that are kept for jobs to come.
+    reserved: usize,
     is_closed: bool,
-    /// Whom to call when there is room.
-    call: Option<Job>,
+    /// Whom to call when there is room: everybody who asked, for any of them may not want it any more.
+    calls: Vec<Job>,
     /// How many threads wait for a change.
     watchers: usize,
     panics: u64,
@@ -39,6 +42,10 @@ struct State {
 impl State {
     fn jobs(&self) -> usize {
         self.waiting.len() + self.working
+    }
+
+    fn has_room(&self, capacity: usize) -> bool {
+        self.jobs() + self.reserved < capacity
     }
 }
 
@@ -70,15 +77,20 @@ impl Queue {
 
     pub(super) fn put(&self, job: Job, wait: bool) -> Result<(), Refused> {
         let mut state = self.state();
-        while state.jobs() >= self.capacity && !state.is_closed {
+        while !state.has_room(self.capacity) && !state.is_closed {
             if !wait {
                 return Err(Refused::Full);
             }
             state.watchers += 1;
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            (state, _) = wait_until(&self.changed, state, None);
             state.watchers -= 1;
         }
+        self.add(state, job)
+    }
+
+    fn add(&self, mut state: MutexGuard<'_, State>, job: Job) -> Result<(), Refused> {
         if state.is_closed {
+            drop(state); // before the job, which may own anything
             return Err(Refused::Closed);
         }
         state.waiting.push_back(job);
@@ -90,13 +102,44 @@ impl Queue {
         Ok(())
     }
 
-    pub(super) fn has_room(&self, call: Job) -> bool {
+    /// Keeps a place for a job to come, or `call`.
+    pub(super) fn reserve(&self, call: Job) -> bool {
         let mut state = self.state();
-        let has_room = state.jobs() < self.capacity;
-        if !has_room {
-            state.call = Some(call);
+        let has_room = state.has_room(self.capacity);
+        if has_room {
+            state.reserved += 1;
+        } else {
+            state.calls.push(call);
         }
         has_room
+    }
+
+    /// Takes a job for a place that was kept, and is then given up.
+    pub(super) fn fill(&self, job: Job) -> Result<(), Refused> {
+        self.add(self.state(), job)
+    }
+
+    /// Gives up a place that was kept.
+    pub(super) fn release(&self) {
+        let mut state = self.state();
+        state.reserved -= 1;
+        if state.has_room(self.capacity) {
+            self.tell_of_room(state);
+        }
+    }
+
+    fn tell_of_room(&self, mut state: MutexGuard<'_, State>) {
+        let calls = std::mem::take(&mut state.calls);
+        let is_watched = state.watchers > 0;
+        drop(state);
+        if is_watched {
+            self.changed.notify_all();
+        }
+        for call in calls {
+            if let Err(panic) = guard(call) {
+                self.note_panic(&panic);
+            }
+        }
     }
 
     /// The life of a worker.
@@ -111,15 +154,8 @@ impl Queue {
                 }
                 state = self.state();
                 state.working -= 1;
-                let call = state.call.take();
-                if state.watchers > 0 {
-                    self.changed.notify_all();
-                }
-                if let Some(call) = call {
-                    drop(state);
-                    call();
-                    state = self.state();
-                }
+                self.tell_of_room(state);
+                state = self.state();
             } else if state.is_closed {
                 return;
             } else {
@@ -145,14 +181,7 @@ impl Queue {
         while state.jobs() > spared {
             state.watchers += 1;
             let is_late;
-            (state, is_late) = match deadline {
-                None => (self.changed.wait(state).unwrap_or_else(PoisonError::into_inner), false),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    let waited = self.changed.wait_timeout(state, left);
-                    (waited.unwrap_or_else(PoisonError::into_inner).0, left.is_zero())
-                }
-            };
+            (state, is_late) = wait_until(&self.changed, state, deadline);
             state.watchers -= 1;
             if is_late {
                 break;

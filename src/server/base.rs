@@ -193,7 +193,7 @@ impl<R: Request> BaseServer<R> {
     ///
     /// Whatever `accept(2)` or `recvfrom(2)` says.
     pub fn get_request(&self) -> io::Result<(R, Address)> {
-        self.endpoint()?.next(&self.config)
+        self.endpoint()?.next(&self.config, !self.class.is_in_loop())
     }
 
     /// Yes.

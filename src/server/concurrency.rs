@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::exchange::{Kind, Waits};
 use super::transport::Request;
@@ -80,9 +80,9 @@ pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Waits for those who still work, for `grace` at most. True if none is left.
-    fn join(&self, grace: Option<Duration>) -> bool {
-        let _ = grace;
+    /// Waits for those who still work, until the deadline at most. True if none is left.
+    fn join(&self, deadline: Option<Instant>) -> bool {
+        let _ = deadline;
         true
     }
 

@@ -1,5 +1,6 @@
 //! The class attributes of Python's servers.
 
+use std::io;
 use std::time::Duration;
 
 use crate::selector::{Backend, Trigger};
@@ -28,6 +29,15 @@ pub struct Config {
     pub max_packet_size: usize,
     /// How long `handle_request` waits: for ever; 300 s for a forking server that says nothing else.
     pub timeout: Option<Duration>,
+    /// How long a handler may wait for its client to send something: for ever. Then its read fails
+    /// with `TimedOut`. (In the loop, which is always ready to read: how long nothing may come; then
+    /// the conversation fails with that.) A handler can say otherwise for itself.
+    pub read_timeout: Option<Duration>,
+    /// How long nothing may pass over a connection, in neither direction, while its handler waits: for
+    /// ever. Then the connection is closed, and the handler is told what it is told when a client has
+    /// finished. (A write that waits for so long fails with `TimedOut`.) It may take up to twice as
+    /// long when something has passed meanwhile.
+    pub idle_timeout: Option<Duration>,
     /// Whether an IPv6 address takes IPv6 clients only (`IPV6_V6ONLY`): yes, whatever the system's
     /// own default is.
     pub v6_only: bool,
@@ -52,6 +62,8 @@ impl Default for Config {
             allow_reuse_port: false,
             max_packet_size: 8_192,
             timeout: None,
+            read_timeout: None,
+            idle_timeout: None,
             v6_only: true,
             replace_stale: false,
             unlink_on_close: true,
@@ -73,5 +85,18 @@ impl Config {
             backend: Backend::Poll,
             ..Config::default()
         }
+    }
+
+    /// Refuses what cannot be meant.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let timeouts = [("read_timeout", self.read_timeout), ("idle_timeout", self.idle_timeout)];
+        for (name, timeout) in timeouts {
+            if timeout.is_some_and(|timeout| timeout.is_zero()) {
+                let message =
+                    format!("a {name} of zero lets nobody say anything: None is for ever");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            }
+        }
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::conversation::Conversation;
 use super::handler::{self, Outcome};
 use super::transport::{Datagram, Request};
 use super::{BaseServer, RequestHandler};
-use crate::net::{Address, DatagramSocket, Stream};
+use crate::net::{Address, DatagramSocket, Stream, timed_out};
 
 /// One request, bare: what Python's `BaseRequestHandler` has.
 ///
@@ -49,8 +49,8 @@ pub struct StreamOptions {
     pub rbufsize: isize,
     /// The size of `wfile`'s buffer; 0, the default, is none; −1 is 8,192.
     pub wbufsize: isize,
-    /// How long a read or a write may wait; it fails with `TimedOut` then. `None`, the default, is
-    /// for ever.
+    /// How long a read or a write may wait; then it fails with `TimedOut`. `None`, the default, is
+    /// what the [server](super::Config::read_timeout) has.
     pub timeout: Option<Duration>,
     /// Whether small writes are sent at once (`TCP_NODELAY`). No by default, as in Python.
     pub disable_nagle_algorithm: bool,
@@ -240,14 +240,6 @@ impl Write for Shared {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// A socket that waits, and has waited for as long as it may, says `WouldBlock`.
-fn timed_out(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
-        _ => error,
     }
 }
 

@@ -203,12 +203,11 @@ impl<R: Request> Strategy<R> for Children {
         Some(Duration::from_secs(300))
     }
 
-    fn join(&self, grace: Option<Duration>) -> bool {
+    fn join(&self, deadline: Option<Instant>) -> bool {
         if !self.choice.block_on_close {
             collect(&self.active, &self.all());
             return true;
         }
-        let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
         for child in self.all() {
             let has_ended = match deadline {
                 None => sys::has_ended(child, true),

@@ -2,12 +2,12 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
+use super::clock::{Clock, Due};
 use super::concurrency::{Concurrency, Errand, Strategy, Takes};
 use super::conversation::{Conversation, LoopExchange};
 use super::exchange::DatagramExchange;
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, Post};
 use super::transport::{Datagram, Request};
 use super::{BaseServer, Exchange, Outcome};
 use crate::net::{Address, Closed, Connection, Gate, Permit, Protocol, Wire};
@@ -80,6 +80,7 @@ impl<R: Request> Strategy<R> for Clients<R> {
 struct Spoken {
     talk: Box<dyn Conversation>,
     mailbox: Arc<Mailbox>,
+    clock: Clock,
     _permit: Option<Permit>,
 }
 
@@ -91,17 +92,19 @@ impl Spoken {
         cx: &mut Context<'_, S>,
     ) -> io::Result<()> {
         let exchange = self.talk.exchange();
-        if !exchange.output.is_empty() {
-            wire.write(&std::mem::take(&mut exchange.output));
+        let output = std::mem::take(&mut exchange.output);
+        if !output.is_empty() {
+            wire.write(&output);
         }
+        self.clock.note_owed(wire.unsent(), output.len());
         if let Some(timeout) = exchange.timeout.take() {
-            let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-            cx.set_deadline(wire.token(), deadline)?;
+            self.clock.set_own(timeout);
         }
         if exchange.is_closing {
-            wire.close();
+            wire.close(); // which has a deadline of its own
+            return Ok(());
         }
-        Ok(())
+        cx.set_deadline(wire.token(), self.clock.next())
     }
 }
 
@@ -117,6 +120,7 @@ impl<S: 'static> Protocol<S> for Spoken {
         data: &[u8],
         cx: &mut Context<'_, S>,
     ) -> io::Result<usize> {
+        self.clock.note_heard();
         let used = self.talk.received(data);
         self.follow(wire, cx)?;
         Ok(used)
@@ -132,14 +136,32 @@ impl<S: 'static> Protocol<S> for Spoken {
         self.follow(wire, cx)
     }
 
-    fn timed_out(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        self.talk.timed_out();
+    fn drained(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         self.follow(wire, cx)
     }
 
-    fn notified(&mut self, wire: &mut Wire<'_>, _: &mut Context<'_, S>) -> io::Result<()> {
-        wire.write(&self.mailbox.take());
-        Ok(())
+    fn timed_out(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        match self.clock.look(wire.unsent()) {
+            Due::Nobody => {}
+            Due::Handler => self.talk.timed_out(),
+            Due::Read => return Err(io::ErrorKind::TimedOut.into()),
+            // It takes nothing of what it is owed.
+            Due::Idle if wire.unsent() > 0 => {
+                wire.abort();
+                return Ok(());
+            }
+            Due::Idle => self.talk.finish(),
+        }
+        self.follow(wire, cx)
+    }
+
+    fn notified(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        let Post { unsent, is_last } = self.mailbox.take();
+        self.talk.exchange().output.extend(unsent);
+        if is_last {
+            self.talk.finish();
+        }
+        self.follow(wire, cx)
     }
 
     fn winding_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
@@ -165,7 +187,8 @@ pub(super) fn keep<S: 'static>(
     let LoopExchange { request, server, .. } = talk.exchange();
     let (stream, server) = (Arc::clone(request), Arc::clone(server));
     let mailbox = Arc::<Mailbox>::default();
-    let spoken = Spoken { talk, mailbox: Arc::clone(&mailbox), _permit: permit };
+    let clock = Clock::new(server.config());
+    let spoken = Spoken { talk, mailbox: Arc::clone(&mailbox), clock, _permit: permit };
     let token = cx.add(Arc::clone(&stream), Interest::READ, Connection::new(spoken))?;
     let handle = cx.handle();
     mailbox.open(move || drop(handle.notify(token)));

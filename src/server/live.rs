@@ -76,6 +76,11 @@ impl<R: Request> Live<R> {
         self.lock().known.get(&key)?.mailbox.clone()
     }
 
+    /// The mailboxes of those who are kept in the loop.
+    pub(super) fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
+        self.lock().known.values().filter_map(|known| known.mailbox.clone()).collect()
+    }
+
     pub(super) fn leave(&self, request: &R) {
         if self.is_child() {
             return;

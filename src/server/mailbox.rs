@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::BaseServer;
 use crate::net::Stream;
@@ -11,8 +11,16 @@ use crate::net::Stream;
 /// would write into the middle of what waits for room.
 #[derive(Default)]
 pub(super) struct Mailbox {
-    unsent: Mutex<Vec<u8>>,
+    post: Mutex<Post>,
     wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+/// What is in a mailbox.
+#[derive(Default)]
+pub(super) struct Post {
+    pub(super) unsent: Vec<u8>,
+    /// Whether the conversation is to end after that.
+    pub(super) is_last: bool,
 }
 
 impl Mailbox {
@@ -22,14 +30,28 @@ impl Mailbox {
     }
 
     fn put(&self, data: &[u8]) {
-        self.unsent.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(data);
+        self.post().unsent.extend_from_slice(data);
+        self.wake();
+    }
+
+    /// The conversation is to end.
+    pub(super) fn finish(&self) {
+        self.post().is_last = true;
+        self.wake();
+    }
+
+    pub(super) fn take(&self) -> Post {
+        std::mem::take(&mut self.post())
+    }
+
+    fn post(&self) -> MutexGuard<'_, Post> {
+        self.post.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) {
         if let Some(wake) = self.wake.get() {
             wake();
         }
-    }
-
-    pub(super) fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut self.unsent.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

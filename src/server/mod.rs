@@ -101,6 +101,7 @@
 //! | `max_children` | [`Forking::max_children`] | pauses accepting instead of stopping the loop |
 //! | `active_children`, `collect_children` | [`BaseServer::active_children`], [`BaseServer::service_actions`] | reaped by their own numbers as soon as they end; Python's `waitpid(-1)`, called when there are `max_children`, takes other people's |
 //! | `os.fork` with other threads | refused; [`Forking::despite_threads`] | in the child, what they held locked stays locked |
+//! | (no timeouts of the server's) | [`Config::read_timeout`], [`Config::idle_timeout`] | a client that connects and says nothing does not keep a thread for ever |
 //! | (no bound on threads) | [`Threading::max_threads`], [`Pooled`] | |
 //! | `BaseRequestHandler` | [`RequestHandler`] of an [`Exchange`] | `self.request` is `exchange.request` |
 //! | `StreamRequestHandler` | [`RequestHandler`] of a [`StreamExchange`] | |
@@ -113,6 +114,7 @@
 //! | (a list of those connected) | [`BaseServer::connections`], [`BaseServer::sendall`] | |
 
 mod base;
+mod clock;
 mod concurrency;
 mod config;
 mod conversation;
@@ -133,7 +135,7 @@ mod serving;
 mod threading;
 mod transport;
 
-pub use crate::pool::Panicked;
+pub use crate::pool::{Panicked, WhenFull};
 pub use base::BaseServer;
 pub use concurrency::{Concurrency, MayWait, Takes};
 pub use config::Config;
@@ -146,7 +148,7 @@ pub use handler::{Error, Exit, Outcome, RequestHandler};
 pub use hooks::{Hooks, NoHooks};
 pub use in_reactor::InReactor;
 pub use inline::Inline;
-pub use pooled::{Pooled, WhenFull};
+pub use pooled::Pooled;
 pub use serve::Handled;
 pub use server::{Builder, POLL_INTERVAL, Server, ToAddress};
 pub use threading::Threading;

@@ -1,14 +1,14 @@
 //! A fixed number of threads for all requests.
 
 use std::io;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use super::concurrency::{Concurrency, MayWait, Strategy};
 use super::transport::Request;
 use super::{BaseServer, Outcome};
 use crate::net::Address;
-use crate::pool::Pool;
+use crate::pool::{Place, Pool, WhenFull};
 
 /// A fixed number of threads for all requests: the mix-in that Python's users write themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,22 +17,11 @@ pub struct Pooled {
     pub workers: usize,
     /// How many requests may wait for one of them: 64.
     pub queue: usize,
-    /// What is done when as many wait.
+    /// What is done when as many wait: nobody is accepted until there is room. Whoever is shed is
+    /// told of to `handle_error`.
     pub when_full: WhenFull,
     /// Whether `server_close` waits for the requests: yes.
     pub block_on_close: bool,
-}
-
-/// What a server does when its [pool](Pooled) is full.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum WhenFull {
-    /// Accepts no more until there is room: clients wait in the kernel's queue. The default.
-    #[default]
-    Pause,
-    /// Accepts, and closes: clients learn at once. The refusal is told to `handle_error`.
-    Shed,
-    /// Waits, and the whole loop with it.
-    Block,
 }
 
 impl Default for Pooled {
@@ -45,7 +34,8 @@ impl MayWait for Pooled {}
 
 impl Concurrency for Pooled {
     fn strategy<R: Request>(self) -> io::Result<Box<dyn Strategy<R>>> {
-        Ok(Box::new(Workers { pool: Pool::new(self.workers, self.queue)?, choice: self }))
+        let pool = Pool::new(self.workers, self.queue)?;
+        Ok(Box::new(Workers { pool, choice: self, place: Mutex::default() }))
     }
 }
 
@@ -54,11 +44,20 @@ impl Concurrency for Pooled {
 struct Workers {
     choice: Pooled,
     pool: Pool,
+    /// Kept for the next request.
+    place: Mutex<Option<Place>>,
 }
 
 impl<R: Request> Strategy<R> for Workers {
     fn has_room(&self, call: Box<dyn FnOnce() + Send>) -> bool {
-        self.choice.when_full != WhenFull::Pause || self.pool.has_room(call)
+        if self.choice.when_full != WhenFull::Pause {
+            return true;
+        }
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if place.is_none() {
+            *place = self.pool.reserve(call);
+        }
+        place.is_some()
     }
 
     fn process_request(
@@ -70,18 +69,19 @@ impl<R: Request> Strategy<R> for Workers {
         let (server, request, address) =
             (Arc::clone(server), request.clone(), client_address.clone());
         let job = move || server.hooks.process_request_thread(&server, &request, &address);
-        match self.choice.when_full {
-            WhenFull::Block => self.pool.submit_or_wait(job)?,
-            WhenFull::Pause | WhenFull::Shed => self.pool.submit(job)?,
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (place, self.choice.when_full) {
+            (Some(place), _) => place.submit(job)?,
+            (None, WhenFull::Block) => self.pool.submit_or_wait(job)?,
+            (None, WhenFull::Pause | WhenFull::Shed) => self.pool.submit(job)?,
         }
         Ok(())
     }
 
-    fn join(&self, grace: Option<Duration>) -> bool {
+    fn join(&self, deadline: Option<Instant>) -> bool {
         if !self.choice.block_on_close {
             return true;
         }
-        let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
         self.pool.close(deadline).is_ok()
     }
 }

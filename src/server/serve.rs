@@ -1,7 +1,7 @@
 //! `serve_forever`, `handle_request`, `shutdown`, `server_close`.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use super::door::Requests;
@@ -22,6 +22,9 @@ pub enum Handled {
     /// There was none, and the server was shut down.
     Shutdown,
 }
+
+/// How long a handler may take to notice that its client is gone.
+const REACTION: Duration = Duration::from_millis(500);
 
 impl<R: Request> BaseServer<R> {
     pub(super) fn serve_forever(&self, poll_interval: Duration) -> io::Result<()> {
@@ -53,12 +56,12 @@ impl<R: Request> BaseServer<R> {
     /// Tells the clients in the loop of the end, and gives them the grace they were given to take
     /// what they are owed.
     fn wind_down(&self, reactor: &mut Reactor) -> io::Result<()> {
-        let grace = self.serving.grace();
-        let end = Instant::now() + grace;
+        let grace = self.serving.grace().unwrap_or_default();
+        let end = Deadline::after(grace);
         reactor.context().wind_down(grace);
         reactor.turn(Deadline::Now)?;
-        while !reactor.is_empty() && Instant::now() < end {
-            reactor.turn(Deadline::At(end))?;
+        while !reactor.is_empty() && end.remaining() != Some(Duration::ZERO) {
+            reactor.turn(end)?;
         }
         Ok(())
     }
@@ -70,11 +73,15 @@ impl<R: Request> BaseServer<R> {
     ) -> io::Result<Token> {
         self.strategy.check()?;
         let place = Arc::new(OnceLock::new());
-        let (handle, token) = (cx.handle(), Arc::clone(&place));
+        let (handle, token, server) =
+            (cx.handle(), Arc::clone(&place), Arc::downgrade(&self.arc()));
         let stop = move || {
-            let token = Arc::clone(&token);
+            let (token, server) = (Arc::clone(&token), Weak::clone(&server));
             let _ = handle.run(move |cx| {
-                let _ = token.get().map(|&token| cx.remove(token));
+                if let (Some(&token), Some(server)) = (token.get(), server.upgrade()) {
+                    let _ = cx.remove(token); // it may be gone
+                    server.dismiss(cx);
+                }
             });
         };
         let Some(serving) = ServingGuard::begin(self.arc(), stop)? else {
@@ -85,6 +92,19 @@ impl<R: Request> BaseServer<R> {
         let _ = place.set(token);
         service(self.arc(), token, poll_interval, cx);
         Ok(token)
+    }
+
+    /// Tells the clients in somebody else's loop of the end. They end there; whoever has not within
+    /// the grace of a close is cut off.
+    fn dismiss<S: 'static>(self: Arc<Self>, cx: &mut Context<'_, S>) {
+        let mailboxes = self.live.mailboxes();
+        mailboxes.iter().for_each(|mailbox| mailbox.finish());
+        let end = self.serving.grace().and_then(|grace| Instant::now().checked_add(grace));
+        if let (Some(end), false) = (end, mailboxes.is_empty()) {
+            cx.set_timer(end, move |_| {
+                self.connections().iter().for_each(|(request, _)| request.cut());
+            });
+        }
     }
 
     pub(super) fn handle_request(&self) -> io::Result<Handled> {
@@ -187,36 +207,35 @@ impl<R: Request> BaseServer<R> {
             return Err(io::Error::new(io::ErrorKind::Deadlock, message));
         }
         self.serving.request_stop();
-        self.serving.wait();
+        self.serving.wait(None);
         Ok(())
     }
 
     /// Ends serving, closes the socket, and waits for those who still work, as the concurrency has
-    /// it: the body of the base class.
+    /// it: the body of the base class. With a [grace](super::Server::server_close_within), whoever
+    /// works longer is cut off.
     pub fn server_close(&self) {
-        self.close_within(None);
-    }
-
-    /// As [`server_close`](Self::server_close); but those who still work after `grace` are cut off:
-    /// their connections are shut, so that a read that waits returns.
-    pub(super) fn close_within(&self, grace: Option<Duration>) {
         if self.serving.is_child() {
             return; // whoever works, works for the parent
         }
-        let begin = Instant::now();
-        self.serving.request_stop_within(grace.unwrap_or(Duration::ZERO));
-        if !self.serving.is_here() {
-            self.serving.wait();
-        }
-        self.let_go();
-        let left = grace.map(|grace| grace.saturating_sub(begin.elapsed()));
-        if !self.strategy.join(left) {
+        let grace = self.serving.grace();
+        let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
+        self.serving.request_stop();
+        if !self.end(deadline) {
             for (request, _) in self.connections() {
                 request.cut();
             }
             self.strategy.cut();
-            self.strategy.join(None);
+            self.end(Some(Instant::now() + REACTION));
         }
+    }
+
+    /// Whether nobody serves or works any more. Waits for that until the deadline.
+    pub(super) fn end(&self, deadline: Option<Instant>) -> bool {
+        // On the thread that serves, the loop ends when this has returned.
+        let has_served = self.serving.is_here() || self.serving.wait(deadline);
+        self.let_go();
+        self.strategy.join(deadline) && has_served
     }
 }
 

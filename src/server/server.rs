@@ -5,7 +5,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::concurrency::{Concurrency, Takes};
 use super::exchange::{Class, Kind};
@@ -113,7 +113,8 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     /// Handles requests in a reactor that is there already, from its next turn on, and returns at
     /// once: several servers in one loop, or a server beside other things. `service_actions` is
     /// called every `poll_interval`. [`shutdown`](BaseServer::shutdown) takes it out of the loop
-    /// again.
+    /// again. Clients that are kept in the loop are told of the end by that, and end there: nobody
+    /// waits for them, for only the loop's owner can have it turn.
     ///
     /// # Errors
     ///
@@ -150,12 +151,25 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     /// Stops serving, closes the socket, and waits for those who still work, as the concurrency has
     /// it: for ever if need be, as Python does. Twice is once.
     pub fn server_close(&self) {
+        self.base.serving.set_grace(None);
         self.base.hooks.server_close(&self.base);
     }
 
-    /// As [`server_close`](Self::server_close), but whoever still works after `grace` is cut off.
-    pub fn server_close_within(&self, grace: Duration) {
-        self.base.close_within(Some(grace));
+    /// As [`server_close`](Self::server_close), but whoever still works after `grace` is cut off: its
+    /// connection is shut, so that a read that waits returns; a child is killed.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` when somebody works even so, half a second later: a handler that waits for something
+    /// else than its client. It is left to end by itself.
+    pub fn server_close_within(&self, grace: Duration) -> io::Result<()> {
+        self.base.serving.set_grace(Some(grace));
+        self.base.hooks.server_close(&self.base);
+        if self.base.end(Some(Instant::now())) {
+            return Ok(());
+        }
+        let message = "a handler still works, though its client was cut off";
+        Err(io::Error::new(io::ErrorKind::TimedOut, message))
     }
 
     /// The server as its handlers see it, to be kept and sent elsewhere.
@@ -258,6 +272,7 @@ impl<T: Transport, C: Concurrency> Builder<T, C> {
             let message = format!("{address} is no address of a {} server", T::NAME);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
+        self.config.check()?;
         let base =
             BaseServer::new(self.config, address, class, self.hooks, self.concurrency.strategy()?)?;
         let server = Server { base, concurrency: PhantomData };

@@ -5,10 +5,11 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::BaseServer;
 use super::transport::Request;
+use crate::pool;
 
 /// The state that `serve_forever` and `shutdown` share.
 ///
@@ -42,7 +43,8 @@ struct State {
     running: Option<Running>,
     /// Which serving this is.
     count: u64,
-    grace: Duration,
+    /// How long those who still work may take to end, once the server is being closed.
+    grace: Option<Duration>,
 }
 
 struct Running {
@@ -98,16 +100,10 @@ impl Serving {
 
     /// Asks the loop to end. Before the first serving that is remembered, after it is nothing.
     pub(super) fn request_stop(&self) {
-        self.request_stop_within(Duration::ZERO);
-    }
-
-    /// As [`request_stop`](Self::request_stop), and says how long the clients in the loop may take.
-    pub(super) fn request_stop_within(&self, grace: Duration) {
         if self.is_child() {
             return; // a child has no loop, and the parent's is out of its reach
         }
-        let mut state = self.state();
-        state.grace = grace;
+        let state = self.state();
         if let Some(running) = &state.running {
             self.is_stopping.store(true, Ordering::Release);
             (running.stop)();
@@ -143,17 +139,26 @@ impl Serving {
         self.state().running.as_ref().is_some_and(|running| running.thread == here)
     }
 
-    /// Waits until the serving that is under way has ended.
-    pub(super) fn wait(&self) {
+    /// Waits until the serving that is under way has ended. False if it has not by the deadline.
+    pub(super) fn wait(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.state();
         let count = state.count;
         while state.running.is_some() && state.count == count {
-            state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let is_late;
+            (state, is_late) = pool::wait_until(&self.ended, state, deadline);
+            if is_late {
+                return false;
+            }
         }
+        true
     }
 
-    /// How long the clients in the loop may take to end.
-    pub(super) fn grace(&self) -> Duration {
+    pub(super) fn set_grace(&self, grace: Option<Duration>) {
+        self.state().grace = grace;
+    }
+
+    /// How long those who still work may take to end; `None` is for as long as it takes.
+    pub(super) fn grace(&self) -> Option<Duration> {
         self.state().grace
     }
 }

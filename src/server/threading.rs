@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::concurrency::{Concurrency, MayWait, Strategy};
 use super::transport::Request;
 use super::{BaseServer, Outcome};
 use crate::net::{Address, Gate};
+use crate::pool::wait_until;
 
 /// A thread for each request: Python's `ThreadingMixIn`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,44 +55,78 @@ struct Threads {
 /// thread is ever kept.
 #[derive(Debug, Default)]
 struct Alive {
-    threads: Mutex<Roll>,
-    ended: Condvar,
+    roll: Mutex<Roll>,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Roll {
-    alive: HashMap<ThreadId, JoinHandle<()>>,
+    /// By their own numbers. Who has no handle yet is just being made: the lock is not held for so
+    /// long, for those who end would wait for it.
+    alive: HashMap<u64, Option<JoinHandle<()>>>,
+    last_number: u64,
     last_dead: Option<JoinHandle<()>>,
+    /// How many wait for a change.
+    watchers: usize,
+}
+
+impl Roll {
+    fn is_alive(&self, id: ThreadId) -> bool {
+        self.alive.values().flatten().any(|thread| thread.thread().id() == id)
+    }
 }
 
 impl Alive {
     fn roll(&self) -> MutexGuard<'_, Roll> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+        self.roll.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notify(&self, roll: MutexGuard<'_, Roll>) {
+        let is_watched = roll.watchers > 0; // a call to wake is a system call
+        drop(roll);
+        if is_watched {
+            self.changed.notify_all();
+        }
     }
 
     fn spawn(self: &Arc<Self>, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let alive = Arc::clone(self);
-        // Held until the newcomer is on the roll, so that it cannot end before.
         let mut roll = self.roll();
+        roll.last_number += 1;
+        let number = roll.last_number;
+        roll.alive.insert(number, None);
+        drop(roll);
+        let end = End { alive: Arc::clone(self), number };
+        // If there can be no thread, `end` is dropped here.
         let thread = thread::Builder::new().name("request".into()).spawn(move || {
-            let _end = End(alive);
+            let _end = end;
             body();
         })?;
-        roll.alive.insert(thread.thread().id(), thread);
+        let mut roll = self.roll();
+        let dead = match roll.alive.get_mut(&number) {
+            Some(handle) => {
+                *handle = Some(thread);
+                None
+            }
+            None => roll.last_dead.replace(thread), // it was quick
+        };
+        self.notify(roll);
+        bury(dead);
         Ok(())
     }
 }
 
 /// The end of a thread, however it comes.
-struct End(Arc<Alive>);
+struct End {
+    alive: Arc<Alive>,
+    number: u64,
+}
 
 impl Drop for End {
     fn drop(&mut self) {
-        let mut roll = self.0.roll();
-        let me = roll.alive.remove(&thread::current().id());
-        let dead = std::mem::replace(&mut roll.last_dead, me);
-        drop(roll);
-        self.0.ended.notify_all();
+        let mut roll = self.alive.roll();
+        let me = roll.alive.remove(&self.number).flatten();
+        let dead = me.and_then(|me| roll.last_dead.replace(me));
+        self.alive.notify(roll);
         bury(dead);
     }
 }
@@ -124,26 +159,21 @@ impl<R: Request> Strategy<R> for Threads {
         Ok(())
     }
 
-    fn join(&self, grace: Option<Duration>) -> bool {
+    fn join(&self, deadline: Option<Instant>) -> bool {
         if self.choice.daemon_threads || !self.choice.block_on_close {
             return true;
         }
-        let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
+        let me = thread::current().id();
         let mut roll = self.alive.roll();
         // A handler that closes its own server does not wait for itself.
-        let me = usize::from(roll.alive.contains_key(&thread::current().id()));
-        while roll.alive.len() > me {
-            roll = match deadline {
-                None => self.alive.ended.wait(roll).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return false;
-                    }
-                    let waited = self.alive.ended.wait_timeout(roll, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+        while roll.alive.len() > usize::from(roll.is_alive(me)) {
+            roll.watchers += 1;
+            let is_late;
+            (roll, is_late) = wait_until(&self.alive.changed, roll, deadline);
+            roll.watchers -= 1;
+            if is_late {
+                return false;
+            }
         }
         let dead = roll.last_dead.take();
         drop(roll);

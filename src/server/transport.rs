@@ -177,8 +177,9 @@ pub trait Endpoint: Sized + AsFd + Send + Sync + fmt::Debug + 'static {
     /// Takes requests from a bound socket from now on.
     fn activate(socket: Socket, config: &Config) -> io::Result<Self>;
 
-    /// The next request.
-    fn next(self: &Arc<Self>, config: &Config) -> io::Result<(Self::Request, Address)>;
+    /// The next request. `waits`: whether its handler will.
+    fn next(self: &Arc<Self>, config: &Config, waits: bool)
+    -> io::Result<(Self::Request, Address)>;
 
     /// Closes whoever waits.
     fn turn_away(&self) -> bool;
@@ -196,8 +197,11 @@ impl Endpoint for Listener {
         Ok(listener)
     }
 
-    fn next(self: &Arc<Self>, _: &Config) -> io::Result<(Arc<Stream>, Address)> {
-        let stream = self.accept_plain()?;
+    fn next(self: &Arc<Self>, config: &Config, waits: bool) -> io::Result<(Arc<Stream>, Address)> {
+        let mut stream = self.accept_plain()?;
+        if waits {
+            stream.limit(config.read_timeout, config.idle_timeout)?;
+        }
         let peer = stream.peer().clone();
         Ok((Arc::new(stream), peer))
     }
@@ -219,7 +223,7 @@ impl Endpoint for DatagramSocket {
         Ok(socket)
     }
 
-    fn next(self: &Arc<Self>, config: &Config) -> io::Result<(Datagram, Address)> {
+    fn next(self: &Arc<Self>, config: &Config, _: bool) -> io::Result<(Datagram, Address)> {
         let mut data = vec![0; config.max_packet_size];
         let received = self.recv_from(&mut data)?;
         data.truncate(received.size);

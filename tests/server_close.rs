@@ -1,0 +1,190 @@
+//! A close that does not wait for ever: who is cut off, and who cannot be.
+
+mod socketserver;
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use socketserver::*;
+use tripoll::net::Stream;
+use tripoll::server::{
+    BaseServer, Builder, Config, Exchange, Hooks, LoopExchange, Outcome, PooledTcpServer,
+    ReactorTcpServer, RequestHandler, Takes, Tcp, TcpServer, ThreadingTcpServer,
+};
+use tripoll::{Backend, Handle, Reactor, Trigger};
+
+/// Shorter than any client's patience here.
+const SOON: Duration = Duration::from_millis(10);
+
+/// Reads until the client has finished.
+fn listen(exchange: &mut Exchange) -> Outcome {
+    while !exchange.request.recv(100)?.is_empty() {}
+    Ok(())
+}
+
+#[test]
+fn a_handler_that_waits_for_its_client_in_the_loop_is_cut_off() {
+    on_every_pair(|config| {
+        let server = TcpServer::builder(ANY).config(config).build_fn(listen).unwrap();
+        thread::scope(|scope| {
+            let serving = scope.spawn(|| server.serve_forever(MINUTE));
+            let client = connect(&server.server_address());
+            await_that("the client is served", || !server.connections().is_empty());
+            server.server_close_within(SOON).unwrap();
+            await_end(&client);
+            serving.join().unwrap().unwrap();
+        });
+    });
+}
+
+/// Closes a server whose handler waits for something that is not its client.
+fn deaf<C: Takes<Exchange>>(builder: Builder<Tcp, C>) {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let handle = move |_: &mut Exchange| {
+        let _ = wait.lock().unwrap().recv();
+        Ok(())
+    };
+    let server = builder.build_fn(handle).unwrap();
+    thread::scope(|scope| {
+        let serving = scope.spawn(|| server.serve_forever(MINUTE));
+        let client = connect(&server.server_address());
+        await_that("the client is served", || !server.connections().is_empty());
+        let late = server.server_close_within(SOON).unwrap_err();
+        assert_eq!(late.kind(), std::io::ErrorKind::TimedOut);
+        await_end(&client); // cut off all the same
+        drop(go);
+        server.server_close(); // waits for as long as it takes
+        serving.join().unwrap().unwrap();
+        server.server_close_within(SOON).unwrap();
+    });
+}
+
+#[test]
+fn a_handler_that_waits_for_something_else_is_told_of() {
+    deaf(TcpServer::builder(ANY));
+    deaf(ThreadingTcpServer::builder(ANY));
+    deaf(PooledTcpServer::builder(ANY));
+}
+
+/// Counts how often the server is closed, and does nothing else if it is not to.
+struct Counting {
+    closed: Arc<AtomicUsize>,
+    closes: bool,
+}
+
+impl Hooks<Arc<Stream>> for Counting {
+    fn server_close(&self, server: &BaseServer<Arc<Stream>>) {
+        self.closed.fetch_add(1, Ordering::Relaxed);
+        if self.closes {
+            server.server_close();
+        }
+    }
+}
+
+#[test]
+fn with_and_without_a_grace_it_is_the_same_hook() {
+    for closes in [true, false] {
+        let closed = Arc::<AtomicUsize>::default();
+        let hooks = Counting { closed: Arc::clone(&closed), closes };
+        let server = ThreadingTcpServer::builder(ANY).hooks(hooks).build_fn(listen).unwrap();
+        server.server_close();
+        server.server_close_within(SOON).unwrap();
+        assert_eq!(closed.load(Ordering::Relaxed), 2);
+        assert_eq!(server.fileno(), -1);
+    }
+}
+
+/// Greets, and then hears whatever comes.
+struct Greeting(&'static [u8]);
+
+impl RequestHandler<LoopExchange> for Greeting {
+    fn setup(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        exchange.sendall(self.0);
+        Ok(())
+    }
+
+    fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        exchange.recv(100);
+        Ok(())
+    }
+
+    fn finish(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        exchange.sendall(b"farewell");
+        Ok(())
+    }
+}
+
+/// A server in somebody else's loop: what becomes of a client when `end` has been called.
+fn in_another_loop(
+    config: Config,
+    greeting: &'static [u8],
+    client: impl Fn(&TcpStream) + Sync,
+    end: impl Fn(&ReactorTcpServer) + Sync,
+) {
+    let mut reactor =
+        Reactor::builder().backend(config.backend).trigger(config.trigger).build().unwrap();
+    let server = ReactorTcpServer::new(ANY, move || Greeting(greeting)).unwrap();
+    server.serve_in(&mut reactor.context(), MINUTE).unwrap();
+    let handle = reactor.handle();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let _stop = Stop(&handle);
+            let stream = connect(&server.server_address());
+            (&stream).read_exact(&mut [0; 5]).unwrap();
+            end(&server);
+            client(&stream);
+            drop(stream);
+            await_that("the client is gone", || server.connections().is_empty());
+        });
+        reactor.run().unwrap();
+    });
+    assert!(reactor.is_empty());
+}
+
+/// Stops the loop also when the test has failed.
+struct Stop<'a>(&'a Handle);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+#[test]
+fn clients_in_somebody_elses_loop_are_told_of_the_end() {
+    let hears_the_end = |mut client: &TcpStream| {
+        let mut rest = String::new();
+        client.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "farewell");
+    };
+    on_every_pair(|config| {
+        in_another_loop(config.clone(), b"hello", hears_the_end, |server| {
+            server.shutdown().unwrap();
+        });
+        in_another_loop(config, b"hello", hears_the_end, |server| server.server_close());
+    });
+}
+
+#[test]
+fn clients_in_somebody_elses_loop_are_cut_off_after_the_grace() {
+    const LONG_GREETING: &[u8] = &[b'x'; 15 << 20];
+    on_every_pair(|config| {
+        let takes_nothing = |_: &TcpStream| ();
+        in_another_loop(config, LONG_GREETING, takes_nothing, |server| {
+            server.server_close_within(SOON).unwrap();
+        });
+    });
+}
+
+fn on_every_pair(body: impl Fn(Config)) {
+    for &backend in Backend::ALL {
+        for &trigger in Trigger::ALL {
+            body(Config { backend, trigger, ..Config::default() });
+        }
+    }
+}

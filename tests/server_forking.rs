@@ -21,9 +21,11 @@ use std::time::Duration;
 use socketserver::*;
 use tripoll::net::Address;
 use tripoll::server::{
-    BaseServer, DatagramExchange, Exchange, Exit, Forking, ForkingTcpServer, ForkingUdpServer,
-    ForkingUnixDatagramServer, ForkingUnixStreamServer, Handled, Outcome, Request, StreamExchange,
+    BaseServer, Config, DatagramExchange, Exchange, Exit, Forking, ForkingTcpServer,
+    ForkingUdpServer, ForkingUnixDatagramServer, ForkingUnixStreamServer, Handled, Outcome,
+    Request, StreamExchange,
 };
+use tripoll::{Backend, Trigger};
 
 /// What this program is, when it is started by a test.
 const ROLES: &[(&str, fn())] = &[
@@ -38,6 +40,8 @@ const ROLES: &[(&str, fn())] = &[
     ("with threads", serve_with_threads),
     ("attributes", serve_attributes),
     ("one request", serve_one_request),
+    ("without a loop", serve_without_a_loop),
+    ("ends", serve_again_and_again),
 ];
 
 const TESTS: &[(&str, fn())] = &[
@@ -56,6 +60,11 @@ const TESTS: &[(&str, fn())] = &[
     ("other_threads_are_refused_in_words", other_threads_are_refused_in_words),
     ("a_child_holds_nothing_of_the_loops", a_child_holds_nothing_of_the_loops),
     ("handle_request_forks_too", handle_request_forks_too),
+    (
+        "a_child_holds_what_has_nothing_to_do_with_the_loop",
+        a_child_holds_what_has_nothing_to_do_with_the_loop,
+    ),
+    ("every_end_is_defined", every_end_is_defined),
     ("a_close_within_a_grace_ends_idle_children", a_close_within_a_grace_ends_idle_children),
 ];
 
@@ -88,8 +97,15 @@ struct Program {
 
 impl Program {
     fn start(role: &str) -> Self {
+        Self::start_asking(role, Backend::default(), Trigger::default())
+    }
+
+    /// Starts it as a server that asks the kernel in this way.
+    fn start_asking(role: &str, backend: Backend, trigger: Trigger) -> Self {
         let mut child = Command::new(env::current_exe().unwrap())
             .env("ROLE", role)
+            .env("BACKEND", backend.to_string())
+            .env("TRIGGER", trigger.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -104,6 +120,14 @@ impl Program {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         line.trim_end().to_string()
+    }
+
+    /// Each of them, one after the other.
+    fn start_each(role: &str) -> impl Iterator<Item = Self> {
+        let ways = Backend::ALL
+            .iter()
+            .flat_map(|&backend| Trigger::ALL.iter().map(move |&trigger| (backend, trigger)));
+        ways.map(move |(backend, trigger)| Program::start_asking(role, backend, trigger))
     }
 
     /// Where it listens.
@@ -157,6 +181,16 @@ impl<R: Request> tripoll::server::Hooks<R> for UntilStdinEnds {
     }
 }
 
+/// How this server is to ask the kernel.
+fn config() -> Config {
+    let said = |name| env::var(name).unwrap();
+    Config {
+        backend: said("BACKEND").parse().unwrap(),
+        trigger: said("TRIGGER").parse().unwrap(),
+        ..Config::default()
+    }
+}
+
 /// Often enough to end soon.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -166,6 +200,7 @@ macro_rules! serve {
     };
     ($server:ident at $address:expr, $forking:expr, $handler:expr) => {{
         let server = $server::builder($address)
+            .config(config())
             .concurrency($forking)
             .hooks(UntilStdinEnds)
             .build_fn($handler)
@@ -226,17 +261,18 @@ fn assert_children(server: &Program, answers: &[String]) {
 }
 
 fn each_request_has_a_child_over_tcp() {
-    let mut server = Program::start("lines");
-    let address = server.address();
-    let answers: Vec<_> = (0..5)
-        .map(|_| {
-            let answer = String::from_utf8(ask(&address, b"one\ntwo\n")).unwrap();
-            answer.strip_prefix("one\n").unwrap().to_string()
-        })
-        .collect();
-    assert_children(&server, &answers);
-    await_that("the end of the children", || server.children().is_empty());
-    assert_eq!(server.end(), "");
+    for mut server in Program::start_each("lines") {
+        let address = server.address();
+        let answers: Vec<_> = (0..5)
+            .map(|_| {
+                let answer = String::from_utf8(ask(&address, b"one\ntwo\n")).unwrap();
+                answer.strip_prefix("one\n").unwrap().to_string()
+            })
+            .collect();
+        assert_children(&server, &answers);
+        await_that("the end of the children", || server.children().is_empty());
+        assert_eq!(server.end(), "");
+    }
 }
 
 fn each_request_has_a_child_over_unix_streams() {
@@ -309,7 +345,7 @@ fn print_sequences() {
         let log = Log::new();
         let for_handler = Arc::clone(&log);
         let timeout = (case == Case::Timeout).then_some(Duration::from_millis(1));
-        let config = tripoll::server::Config { timeout, ..Default::default() };
+        let config = Config { timeout, ..config() };
         let server = ForkingTcpServer::builder(ANY)
             .config(config)
             .hooks(Noting::new(&log, case, true))
@@ -330,19 +366,20 @@ fn print_sequences() {
 }
 
 fn the_order_is_pythons() {
-    let mut server = Program::start("sequences");
-    for case in Case::ALL {
-        let address = server.address();
-        if case != Case::Timeout {
-            let mut client = connect(&address);
-            client.write_all(b"hello").unwrap();
-            await_end(&client);
+    for mut server in Program::start_each("sequences") {
+        for case in Case::ALL {
+            let address = server.address();
+            if case != Case::Timeout {
+                let mut client = connect(&address);
+                client.write_all(b"hello").unwrap();
+                await_end(&client);
+            }
+            let count: usize = server.line().parse().unwrap();
+            let lines: Vec<_> = (0..count).map(|_| server.line()).collect();
+            assert_eq!(lines, python(case, "ForkingMixIn"), "{case:?}");
         }
-        let count: usize = server.line().parse().unwrap();
-        let lines: Vec<_> = (0..count).map(|_| server.line()).collect();
-        assert_eq!(lines, python(case, "ForkingMixIn"), "{case:?}");
+        assert_eq!(server.end(), "");
     }
-    assert_eq!(server.end(), "");
 }
 
 fn serve_outcomes() {
@@ -364,10 +401,11 @@ fn an_error_is_told_and_an_exit_is_not() {
     }
     let told = server.end();
     assert!(told.contains("no luck") && told.contains("panicked: at the disco"), "{told}");
-    assert_eq!(
-        told.matches("Exception occurred during processing of request from 127.0.0.1:").count(),
-        2
-    );
+    let dashes = "-".repeat(40);
+    let header =
+        format!("{dashes}\nException occurred during processing of request from 127.0.0.1:");
+    assert_eq!(told.matches(&header).count(), 2, "{told}");
+    assert!(told.contains(&format!("\nno luck\n{dashes}\n")), "{told}");
     assert!(!told.contains("exit"), "{told}");
 }
 
@@ -380,6 +418,7 @@ fn listen(exchange: &mut Exchange) -> Outcome {
 fn serve_two_children() {
     let forking = Forking { max_children: 2, ..Forking::default() };
     let server = ForkingTcpServer::builder(ANY)
+        .config(config())
         .concurrency(forking)
         .hooks(UntilStdinEnds)
         .build_fn(listen)
@@ -398,24 +437,25 @@ fn greeted(address: &Address) -> TcpStream {
 }
 
 fn max_children_pauses_accepting_and_not_the_loop() {
-    let mut server = Program::start("two children");
-    let address = server.address();
-    let (one, two) = (greeted(&address), greeted(&address));
-    assert_eq!(server.children().len(), 2);
-    let three = connect(&address);
-    three.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    let waits = (&three).read(&mut [0]).unwrap_err();
-    assert_eq!(waits.kind(), io::ErrorKind::WouldBlock);
-    assert_eq!(server.children().len(), 2);
-    // Whoever leaves makes room.
-    drop(one);
-    three.set_read_timeout(Some(LONG)).unwrap();
-    (&three).read_exact(&mut [0; 8]).unwrap();
-    // The loop is not waiting for children: it ends at once when it is told to.
-    drop(server.stdin.take());
-    assert_eq!(server.line(), "stopped");
-    drop((two, three));
-    assert_eq!(server.line(), "ended");
+    for mut server in Program::start_each("two children") {
+        let address = server.address();
+        let (one, two) = (greeted(&address), greeted(&address));
+        assert_eq!(server.children().len(), 2);
+        let three = connect(&address);
+        three.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let waits = (&three).read(&mut [0]).unwrap_err();
+        assert_eq!(waits.kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(server.children().len(), 2);
+        // Whoever leaves makes room.
+        drop(one);
+        three.set_read_timeout(Some(LONG)).unwrap();
+        (&three).read_exact(&mut [0; 8]).unwrap();
+        // The loop is not waiting for children: it ends at once when it is told to.
+        drop(server.stdin.take());
+        assert_eq!(server.line(), "stopped");
+        drop((two, three));
+        assert_eq!(server.line(), "ended");
+    }
 }
 
 fn a_close_within_a_grace_ends_idle_children() {
@@ -545,4 +585,74 @@ fn handle_request_forks_too() {
     assert!(answer.starts_with(b"hello\n"));
     assert_children(&server, &[String::from_utf8(answer[6..].to_vec()).unwrap()]);
     server.end();
+}
+
+/// The numbers that a loop had are somebody else's when it is gone.
+fn serve_without_a_loop() {
+    fn count_files(exchange: &mut Exchange) -> Outcome {
+        let open = fs::read_dir("/proc/self/fd")?.filter_map(Result::ok);
+        let links = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+        let this = env::current_exe()?;
+        let count = links.filter(|target| *target == this).count();
+        Ok(exchange.request.sendall(count.to_string().as_bytes())?)
+    }
+    let server = ForkingTcpServer::builder(ANY).config(config()).build_fn(count_files).unwrap();
+    println!("listening on {}", server.server_address());
+    assert_eq!(server.handle_request().unwrap(), Handled::Request);
+    let this = env::current_exe().unwrap();
+    let files: Vec<_> = (0..10).map(|_| fs::File::open(&this).unwrap()).collect();
+    println!("{} files", files.len());
+    tripoll::sys::select(&[server.fileno()], &[], &[], Some(LONG)).unwrap();
+    assert!(server.handle_request_noblock().unwrap());
+    assert!(!server.active_children().is_empty());
+    server.server_close();
+    assert!(server.active_children().is_empty());
+    println!("ended");
+}
+
+fn a_child_holds_what_has_nothing_to_do_with_the_loop() {
+    for mut server in Program::start_each("without a loop") {
+        let address = server.address();
+        assert_eq!(ask(&address, b""), b"0");
+        assert_eq!(server.line(), "10 files");
+        assert_eq!(ask(&address, b""), b"10");
+        assert_eq!(server.end(), "");
+    }
+}
+
+/// Before serving, while it serves, after, twice.
+fn serve_again_and_again() {
+    /// Ends the serving after its first turn.
+    struct Once;
+    impl<R: Request> tripoll::server::Hooks<R> for Once {
+        fn service_actions(&self, server: &BaseServer<R>) {
+            let here = server.shutdown().unwrap_err();
+            assert_eq!(here.kind(), io::ErrorKind::Deadlock);
+            server.request_shutdown();
+            println!("served");
+        }
+    }
+    let server =
+        ForkingTcpServer::builder(ANY).config(config()).hooks(Once).build_fn(listen).unwrap();
+    server.shutdown().unwrap();
+    server.shutdown().unwrap();
+    server.serve_forever(LOOK).unwrap();
+    println!("forestalled");
+    server.serve_forever(LOOK).unwrap();
+    server.shutdown().unwrap();
+    server.serve_forever(LOOK).unwrap();
+    server.server_close();
+    server.server_close();
+    assert_eq!(server.fileno(), -1);
+    server.shutdown().unwrap();
+    let closed = server.serve_forever(LOOK).unwrap_err();
+    assert_eq!(closed.kind(), io::ErrorKind::NotConnected);
+    println!("ended");
+}
+
+fn every_end_is_defined() {
+    for mut server in Program::start_each("ends") {
+        assert_eq!([(); 3].map(|()| server.line()), ["forestalled", "served", "served"]);
+        assert_eq!(server.end(), "");
+    }
 }

@@ -190,6 +190,7 @@ impl RequestHandler<StreamExchange> for Unready {
         self.ready()
     }
     fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
+        exchange.rfile.read_to_end(&mut Vec::new())?;
         Ok(exchange.wfile.write_all(b"handled, ")?)
     }
     fn finish(&mut self, exchange: &mut StreamExchange) -> Outcome {

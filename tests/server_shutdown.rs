@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use socketserver::*;
 use tripoll::net::{Address, Stream};
+use tripoll::selector::Deadline;
 use tripoll::server::{
     BaseServer, Builder, Concurrency, Config, Exchange, Exit, Handled, InReactor, Inline, Kind,
     LoopExchange, Outcome, Pooled, PooledTcpServer, ReactorTcpServer, RequestHandler, Server,
@@ -208,6 +209,7 @@ impl Ending {
 
 impl RequestHandler<StreamExchange> for Ending {
     fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
+        exchange.connection.recv(100)?;
         Ok(exchange.wfile.write_all(Ending::end(&exchange.server).as_bytes())?)
     }
 }
@@ -247,7 +249,7 @@ struct Closing;
 
 impl RequestHandler<StreamExchange> for Closing {
     fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
-        exchange.server.server_close();
+        exchange.connection.recv(100)?;
         exchange.server.server_close();
         Ok(write!(exchange.wfile, "{}", exchange.server.fileno())?)
     }
@@ -256,7 +258,6 @@ impl RequestHandler<StreamExchange> for Closing {
 impl RequestHandler<LoopExchange> for Closing {
     fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
         exchange.recv(100);
-        exchange.server.server_close();
         exchange.server.server_close();
         let number = exchange.server.fileno();
         Ok(write!(exchange, "{number}")?)
@@ -472,6 +473,27 @@ fn an_exit_ends_the_loop_where_handlers_run_in_it_and_is_told_nobody() {
             assert_eq!(ask(&server.server_address(), b""), b"");
         }
     });
+}
+
+/// The loop goes on without the server, and the server may serve again.
+#[test]
+fn an_exit_in_a_loop_that_is_shared_ends_that_serving_alone() {
+    let mut reactor = Reactor::new().unwrap();
+    let server =
+        TcpServer::from_fn(ANY, |exchange: &mut Exchange| match &exchange.request.recv(100)?[..] {
+            b"exit" => Err(Exit.into()),
+            said => Ok(exchange.request.sendall(said)?),
+        })
+        .unwrap();
+    server.serve_in(&mut reactor.context(), MINUTE).unwrap();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| ask(&server.server_address(), b"exit"));
+        while !reactor.is_empty() {
+            reactor.turn(Deadline::after(LONG)).unwrap();
+        }
+        assert_eq!(client.join().unwrap(), b"");
+    });
+    while_serving(&server, || assert_eq!(ask(&server.server_address(), b"hello"), b"hello"));
 }
 
 /// Servers of every concurrency in one loop, each of which comes and goes by itself.

@@ -125,8 +125,8 @@ impl<R: Request> BaseServer<R> {
         drop(phase);
     }
 
-    /// The numbers of the children that work now. There are none but in a
-    /// [forking](super::Forking) server.
+    /// The numbers of its children. There are none but of a [forking](super::Forking) server, which
+    /// forgets each when it has ended, and while it does not serve, when it is closed.
     pub fn active_children(&self) -> Vec<u32> {
         self.strategy.active_children()
     }

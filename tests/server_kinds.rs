@@ -468,6 +468,49 @@ fn ipv6_is_its_own_unless_it_is_said_not_to_be() {
         let over_ipv4 = TcpStream::connect(("127.0.0.1", address.port()));
         assert_eq!(over_ipv4.is_ok(), !v6_only);
     }
+
+    for v6_only in [true, false] {
+        let config = Config { v6_only, ..Config::default() };
+        let server = UdpServer::builder("[::]:0")
+            .config(config)
+            .build_fn(|exchange: &mut DatagramExchange| {
+                io::copy(&mut exchange.rfile, &mut exchange.wfile)?;
+                Ok(())
+            })
+            .unwrap();
+        let Address::Inet(address) = server.server_address() else { panic!() };
+        let client = UdpSocket::bind("[::1]:0").unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        client.connect((Ipv6Addr::LOCALHOST, address.port())).unwrap();
+        while_serving(&server, || {
+            client.send(b"hello").unwrap();
+            assert_eq!(client.recv(&mut [0; 10]).unwrap(), 5);
+            // Who has no place there is refused by the kernel.
+            let client = UdpSocket::bind(ANY).unwrap();
+            client.set_read_timeout(Some(LONG)).unwrap();
+            client.connect(("127.0.0.1", address.port())).unwrap();
+            client.send(b"hello").unwrap();
+            assert_eq!(client.recv(&mut [0; 10]).is_ok(), !v6_only);
+        });
+    }
+}
+
+#[test]
+fn the_address_is_the_sockets() {
+    let path = SocketPath::new();
+    same_address(&TcpServer::from_fn(ANY, say_hello).unwrap());
+    same_address(&TcpServer::from_fn("localhost:0", say_hello).unwrap());
+    same_address(&UnixStreamServer::from_fn(path.address(), say_hello).unwrap());
+    same_address(&UdpServer::from_fn(ANY, |_: &mut DatagramExchange| Ok(())).unwrap());
+}
+
+fn same_address<T: Transport>(server: &Server<T, Inline>) {
+    let bound = server.with_socket(|socket| {
+        let address = socket2::SockRef::from(&socket).local_addr().unwrap();
+        (address.as_socket().map(Address::Inet))
+            .or_else(|| Some(Address::Unix(address.as_pathname()?.into())))
+    });
+    assert_eq!(bound.unwrap(), Some(server.server_address()));
 }
 
 #[test]
@@ -505,6 +548,22 @@ fn a_unix_socket_file_is_replaced_on_request_and_removed_if_it_is_ones_own() {
 }
 
 #[test]
+fn so_is_the_file_of_a_unix_socket_for_datagrams() {
+    let path = SocketPath::new();
+    drop(StdUnixDatagram::bind(&path.0).unwrap());
+    let bind = |replace_stale| {
+        UnixDatagramServer::builder(path.address())
+            .config(Config { replace_stale, ..Config::default() })
+            .build_fn(|_: &mut DatagramExchange| Ok(()))
+    };
+    assert_eq!(bind(false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    let server = bind(true).unwrap();
+    assert_eq!(bind(true).unwrap_err().kind(), io::ErrorKind::AddrInUse); // it lives
+    server.server_close();
+    assert!(!path.0.exists());
+}
+
+#[test]
 fn an_abstract_name_is_an_address() {
     let name = format!("@tripoll-kinds-{}", process::id());
     let server = UnixStreamServer::from_fn(name.as_str(), say_hello).unwrap();
@@ -537,6 +596,10 @@ fn the_defaults_are_pythons_but_for_those_that_hurt() {
     let (ours, python) = (Config::default(), Config::python());
     assert_eq!((python.request_queue_size, python.allow_reuse_address), (5, false));
     assert_eq!((ours.request_queue_size, ours.allow_reuse_address), (1_024, true));
+    assert_eq!((ours.requests_per_turn, python.requests_per_turn), (32, 1));
+    assert!(ours.unlink_on_close && !python.unlink_on_close);
+    // A `PollSelector`, by level as all of Python's.
+    assert_eq!((python.backend, python.trigger), (Backend::Poll, Trigger::Level));
     for config in [ours, python] {
         assert_eq!(config.max_packet_size, 8_192);
         assert_eq!((config.timeout, config.allow_reuse_port), (None, false));

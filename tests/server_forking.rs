@@ -470,7 +470,12 @@ fn a_close_within_a_grace_ends_idle_children() {
 }
 
 fn a_burst_is_answered_and_leaves_nothing() {
-    let mut server = Program::start("lines");
+    for &backend in Backend::ALL {
+        a_burst(Program::start_asking("lines", backend, Trigger::default()));
+    }
+}
+
+fn a_burst(mut server: Program) {
     let address = server.address();
     assert!(ask(&address, b"hello\n").starts_with(b"hello\n")); // now the loop turns
     let descriptors = || fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap().count();

@@ -25,7 +25,8 @@ use tripoll::server::{
     ForkingUdpServer, ForkingUnixDatagramServer, ForkingUnixStreamServer, Handled, Outcome,
     Request, StreamExchange,
 };
-use tripoll::{Backend, Trigger};
+use tripoll::sys::DespiteThreads;
+use tripoll::{Backend, Reactor, Trigger};
 
 /// What this program is, when it is started by a test.
 const ROLES: &[(&str, fn())] = &[
@@ -57,7 +58,10 @@ const TESTS: &[(&str, fn())] = &[
     ),
     ("a_burst_is_answered_and_leaves_nothing", a_burst_is_answered_and_leaves_nothing),
     ("a_foreign_child_is_not_reaped", a_foreign_child_is_not_reaped),
-    ("other_threads_are_refused_in_words", other_threads_are_refused_in_words),
+    (
+        "other_threads_are_refused_until_somebody_promises",
+        other_threads_are_refused_until_somebody_promises,
+    ),
     ("a_child_holds_nothing_of_the_loops", a_child_holds_nothing_of_the_loops),
     ("handle_request_forks_too", handle_request_forks_too),
     (
@@ -95,16 +99,37 @@ struct Program {
     stdout: BufReader<ChildStdout>,
 }
 
-impl Program {
-    fn start(role: &str) -> Self {
-        Self::start_asking(role, Backend::default(), Trigger::default())
-    }
+/// Starts this program as a server on every backend and trigger, and has `body` look at each, all at
+/// the same time. A panic says where it happened.
+fn on_every_backend(role: &str, body: impl Fn(Program) + Sync) {
+    thread::scope(|scope| {
+        for &backend in Backend::ALL {
+            for &trigger in Trigger::ALL {
+                let body = &body;
+                thread::Builder::new()
+                    .name(format!("{backend}, {trigger}"))
+                    .spawn_scoped(scope, move || body(Program::start(role, backend, trigger)))
+                    .unwrap();
+            }
+        }
+    });
+}
 
-    /// Starts it as a server that asks the kernel in this way.
-    fn start_asking(role: &str, backend: Backend, trigger: Trigger) -> Self {
+/// What a server is told by whoever has started it.
+fn config() -> Config {
+    let said = |name| env::var(name).unwrap();
+    Config {
+        backend: said("BACKEND").parse().unwrap(),
+        trigger: said("TRIGGER").parse().unwrap(),
+        ..Config::default()
+    }
+}
+
+impl Program {
+    fn start(role: &str, backend: Backend, trigger: Trigger) -> Self {
         let mut child = Command::new(env::current_exe().unwrap())
             .env("ROLE", role)
-            .env("BACKEND", backend.to_string())
+            .env("BACKEND", backend.name())
             .env("TRIGGER", trigger.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -120,14 +145,6 @@ impl Program {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         line.trim_end().to_string()
-    }
-
-    /// Each of them, one after the other.
-    fn start_each(role: &str) -> impl Iterator<Item = Self> {
-        let ways = Backend::ALL
-            .iter()
-            .flat_map(|&backend| Trigger::ALL.iter().map(move |&trigger| (backend, trigger)));
-        ways.map(move |(backend, trigger)| Program::start_asking(role, backend, trigger))
     }
 
     /// Where it listens.
@@ -178,16 +195,6 @@ impl<R: Request> tripoll::server::Hooks<R> for UntilStdinEnds {
         if !ended.is_empty() {
             server.request_shutdown();
         }
-    }
-}
-
-/// How this server is to ask the kernel.
-fn config() -> Config {
-    let said = |name| env::var(name).unwrap();
-    Config {
-        backend: said("BACKEND").parse().unwrap(),
-        trigger: said("TRIGGER").parse().unwrap(),
-        ..Config::default()
     }
 }
 
@@ -261,7 +268,7 @@ fn assert_children(server: &Program, answers: &[String]) {
 }
 
 fn each_request_has_a_child_over_tcp() {
-    for mut server in Program::start_each("lines") {
+    on_every_backend("lines", |mut server| {
         let address = server.address();
         let answers: Vec<_> = (0..5)
             .map(|_| {
@@ -272,63 +279,66 @@ fn each_request_has_a_child_over_tcp() {
         assert_children(&server, &answers);
         await_that("the end of the children", || server.children().is_empty());
         assert_eq!(server.end(), "");
-    }
+    });
 }
 
 fn each_request_has_a_child_over_unix_streams() {
-    let mut server = Program::start("lines over Unix");
-    let Address::Unix(path) = server.address() else { panic!() };
-    let answers: Vec<_> = (0..5)
-        .map(|_| {
-            let mut client = UnixStream::connect(&path).unwrap();
-            client.write_all(b"one\n").unwrap();
-            let mut answer = String::new();
-            client.read_to_string(&mut answer).unwrap();
-            answer.strip_prefix("one\n").unwrap().to_string()
-        })
-        .collect();
-    assert_children(&server, &answers);
-    assert_eq!(server.end(), "");
-    assert!(!path.exists());
+    on_every_backend("lines over Unix", |mut server| {
+        let Address::Unix(path) = server.address() else { panic!() };
+        let answers: Vec<_> = (0..5)
+            .map(|_| {
+                let mut client = UnixStream::connect(&path).unwrap();
+                client.write_all(b"one\n").unwrap();
+                let mut answer = String::new();
+                client.read_to_string(&mut answer).unwrap();
+                answer.strip_prefix("one\n").unwrap().to_string()
+            })
+            .collect();
+        assert_children(&server, &answers);
+        assert_eq!(server.end(), "");
+        assert!(!path.exists());
+    });
 }
 
 fn each_request_has_a_child_over_udp() {
-    let mut server = Program::start("datagrams");
-    let Address::Inet(address) = server.address() else { panic!() };
-    let client = std::net::UdpSocket::bind(ANY).unwrap();
-    client.set_read_timeout(Some(LONG)).unwrap();
-    let answers: Vec<_> = (0..5)
-        .map(|_| {
-            client.send_to(b"hello", address).unwrap();
-            let mut answer = [0; 100];
-            let size = client.recv(&mut answer).unwrap();
-            let answer = String::from_utf8(answer[..size].to_vec()).unwrap();
-            answer.strip_prefix("hello").unwrap().to_string()
-        })
-        .collect();
-    assert_children(&server, &answers);
-    assert_eq!(server.end(), "");
+    on_every_backend("datagrams", |mut server| {
+        let Address::Inet(address) = server.address() else { panic!() };
+        let client = std::net::UdpSocket::bind(ANY).unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        let answers: Vec<_> = (0..5)
+            .map(|_| {
+                client.send_to(b"hello", address).unwrap();
+                let mut answer = [0; 100];
+                let size = client.recv(&mut answer).unwrap();
+                let answer = String::from_utf8(answer[..size].to_vec()).unwrap();
+                answer.strip_prefix("hello").unwrap().to_string()
+            })
+            .collect();
+        assert_children(&server, &answers);
+        assert_eq!(server.end(), "");
+    });
 }
 
 fn each_request_has_a_child_over_unix_datagrams() {
-    let mut server = Program::start("datagrams over Unix");
-    let Address::Unix(there) = server.address() else { panic!() };
-    let Address::Unix(here) = path("client") else { panic!() };
-    let client = UnixDatagram::bind(&here).unwrap();
-    let _file = Removed(here);
-    client.set_read_timeout(Some(LONG)).unwrap();
-    let answers: Vec<_> = (0..5)
-        .map(|_| {
-            client.send_to(b"hello", &there).unwrap();
-            let mut answer = [0; 100];
-            let size = client.recv(&mut answer).unwrap();
-            let answer = String::from_utf8(answer[..size].to_vec()).unwrap();
-            answer.strip_prefix("hello").unwrap().to_string()
-        })
-        .collect();
-    assert_children(&server, &answers);
-    assert_eq!(server.end(), "");
-    assert!(!there.exists());
+    on_every_backend("datagrams over Unix", |mut server| {
+        let Address::Unix(there) = server.address() else { panic!() };
+        let here = there.with_extension("client");
+        let client = UnixDatagram::bind(&here).unwrap();
+        let _file = Removed(here);
+        client.set_read_timeout(Some(LONG)).unwrap();
+        let answers: Vec<_> = (0..5)
+            .map(|_| {
+                client.send_to(b"hello", &there).unwrap();
+                let mut answer = [0; 100];
+                let size = client.recv(&mut answer).unwrap();
+                let answer = String::from_utf8(answer[..size].to_vec()).unwrap();
+                answer.strip_prefix("hello").unwrap().to_string()
+            })
+            .collect();
+        assert_children(&server, &answers);
+        assert_eq!(server.end(), "");
+        assert!(!there.exists());
+    });
 }
 
 struct Removed(PathBuf);
@@ -345,9 +355,8 @@ fn print_sequences() {
         let log = Log::new();
         let for_handler = Arc::clone(&log);
         let timeout = (case == Case::Timeout).then_some(Duration::from_millis(1));
-        let config = Config { timeout, ..config() };
         let server = ForkingTcpServer::builder(ANY)
-            .config(config)
+            .config(Config { timeout, ..config() })
             .hooks(Noting::new(&log, case, true))
             .build(move || NotingHandler { log: Arc::clone(&for_handler), case })
             .unwrap();
@@ -366,7 +375,7 @@ fn print_sequences() {
 }
 
 fn the_order_is_pythons() {
-    for mut server in Program::start_each("sequences") {
+    on_every_backend("sequences", |mut server| {
         for case in Case::ALL {
             let address = server.address();
             if case != Case::Timeout {
@@ -379,7 +388,7 @@ fn the_order_is_pythons() {
             assert_eq!(lines, python(case, "ForkingMixIn"), "{case:?}");
         }
         assert_eq!(server.end(), "");
-    }
+    });
 }
 
 fn serve_outcomes() {
@@ -394,19 +403,20 @@ fn serve_outcomes() {
 }
 
 fn an_error_is_told_and_an_exit_is_not() {
-    let mut server = Program::start("outcomes");
-    let address = server.address();
-    for question in [&b"fail"[..], b"panic", b"exit"] {
-        assert_eq!(ask(&address, question), b"");
-    }
-    let told = server.end();
-    assert!(told.contains("no luck") && told.contains("panicked: at the disco"), "{told}");
-    let dashes = "-".repeat(40);
-    let header =
-        format!("{dashes}\nException occurred during processing of request from 127.0.0.1:");
-    assert_eq!(told.matches(&header).count(), 2, "{told}");
-    assert!(told.contains(&format!("\nno luck\n{dashes}\n")), "{told}");
-    assert!(!told.contains("exit"), "{told}");
+    on_every_backend("outcomes", |mut server| {
+        let address = server.address();
+        for question in [&b"fail"[..], b"panic", b"exit"] {
+            assert_eq!(ask(&address, question), b"");
+        }
+        let told = server.end();
+        assert!(told.contains("no luck") && told.contains("panicked: at the disco"), "{told}");
+        let dashes = "-".repeat(40);
+        let header =
+            format!("{dashes}\nException occurred during processing of request from 127.0.0.1:");
+        assert_eq!(told.matches(&header).count(), 2, "{told}");
+        assert!(told.contains(&format!("\nno luck\n{dashes}\n")), "{told}");
+        assert!(!told.contains("exit"), "{told}");
+    });
 }
 
 fn listen(exchange: &mut Exchange) -> Outcome {
@@ -437,7 +447,7 @@ fn greeted(address: &Address) -> TcpStream {
 }
 
 fn max_children_pauses_accepting_and_not_the_loop() {
-    for mut server in Program::start_each("two children") {
+    on_every_backend("two children", |mut server| {
         let address = server.address();
         let (one, two) = (greeted(&address), greeted(&address));
         assert_eq!(server.children().len(), 2);
@@ -455,23 +465,24 @@ fn max_children_pauses_accepting_and_not_the_loop() {
         assert_eq!(server.line(), "stopped");
         drop((two, three));
         assert_eq!(server.line(), "ended");
-    }
+    });
 }
 
 fn a_close_within_a_grace_ends_idle_children() {
-    let mut server = Program::start("two children");
-    let address = server.address();
-    let (one, two) = (greeted(&address), greeted(&address));
-    drop(server.stdin.take());
-    assert_eq!((server.line(), server.line()), ("stopped".into(), "ended".into()));
-    await_end(&one);
-    await_end(&two);
-    assert!(server.child.wait().unwrap().success());
+    on_every_backend("two children", |mut server| {
+        let address = server.address();
+        let (one, two) = (greeted(&address), greeted(&address));
+        drop(server.stdin.take());
+        assert_eq!((server.line(), server.line()), ("stopped".into(), "ended".into()));
+        await_end(&one);
+        await_end(&two);
+        assert!(server.child.wait().unwrap().success());
+    });
 }
 
 fn a_burst_is_answered_and_leaves_nothing() {
     for &backend in Backend::ALL {
-        a_burst(Program::start_asking("lines", backend, Trigger::default()));
+        a_burst(Program::start("lines", backend, Trigger::default()));
     }
 }
 
@@ -513,32 +524,57 @@ fn serve_beside_a_foreign_child() {
 }
 
 fn a_foreign_child_is_not_reaped() {
-    let mut server = Program::start("foreign child");
-    let address = server.address();
-    for _ in 0..3 {
-        assert!(ask(&address, b"hello\n").starts_with(b"hello\n"));
-    }
-    await_that("the end of the children", || server.children().len() == 1);
-    assert_eq!(server.end(), "");
+    on_every_backend("foreign child", |mut server| {
+        let address = server.address();
+        for _ in 0..3 {
+            assert!(ask(&address, b"hello\n").starts_with(b"hello\n"));
+        }
+        await_that("the end of the children", || server.children().len() == 1);
+        assert_eq!(server.end(), "");
+    });
 }
 
+/// Two servers beside another thread: one that nobody has promised anything for, and one that
+/// somebody has.
 fn serve_with_threads() {
     let (end, wait) = std::sync::mpsc::channel::<()>();
     let thread = thread::spawn(move || wait.recv());
-    let server = ForkingTcpServer::from_fn(ANY, listen).unwrap();
-    let refused = server.serve_forever(LOOK).unwrap_err();
-    assert_eq!(refused.kind(), io::ErrorKind::Unsupported);
-    println!("{refused}");
-    end.send(()).unwrap();
+    let server = ForkingTcpServer::builder(ANY).config(config()).build_fn(listen).unwrap();
+    for refused in [
+        server.serve_forever(LOOK).unwrap_err(),
+        server.handle_request().unwrap_err(),
+        server.handle_request_noblock().unwrap_err(),
+        server.serve_in(&mut Reactor::new().unwrap().context(), LOOK).unwrap_err(),
+    ] {
+        assert_eq!(refused.kind(), io::ErrorKind::Unsupported);
+        println!("{refused}");
+    }
+    // SAFETY: the other thread waits for a channel that no child knows of.
+    #[allow(unsafe_code)]
+    let promise = unsafe { DespiteThreads::promise() };
+    let forking = Forking { despite_threads: Some(promise), ..Forking::default() };
+    serve!(ForkingTcpServer at ANY, forking, line_and_id);
+    end.send(()).unwrap(); // it is there still
     thread.join().unwrap().unwrap();
-    println!("ended");
 }
 
-fn other_threads_are_refused_in_words() {
-    let mut server = Program::start("with threads");
-    let refusal = server.line();
-    assert!(refusal.starts_with("this process has 2 threads"), "{refusal}");
-    server.end();
+fn other_threads_are_refused_until_somebody_promises() {
+    on_every_backend("with threads", |mut server| {
+        for _ in 0..4 {
+            let refusal = server.line();
+            assert!(refusal.starts_with("this process has 2 threads"), "{refusal}");
+        }
+        let address = server.address();
+        let answers: Vec<_> = (0..5)
+            .map(|_| {
+                let answer = String::from_utf8(ask(&address, b"one\n")).unwrap();
+                answer.strip_prefix("one\n").unwrap().to_string()
+            })
+            .collect();
+        assert_children(&server, &answers);
+        await_that("the end of the children", || server.children().is_empty());
+        assert_eq!(server.end(), "");
+    });
 }
 
 /// Says what the child is, and what it can do.
@@ -560,24 +596,25 @@ fn serve_attributes() {
 }
 
 fn a_child_holds_nothing_of_the_loops() {
-    let mut server = Program::start("attributes");
-    let address = server.address();
-    let answer = String::from_utf8(ask(&address, b"")).unwrap();
-    let (open, shutdown) = answer.split_once('\n').unwrap();
-    assert_eq!(open.matches("socket:").count(), 1, "its connection alone: {open}");
-    assert!(!open.contains("eventpoll") && !open.contains("eventfd"), "{open}");
-    assert!(!open.contains("timerfd") && !open.contains("pidfd"), "{open}");
-    assert!(shutdown.contains("parent"), "{shutdown}");
-    // The parent's loop is none the worse.
-    assert!(!ask(&address, b"").is_empty());
-    drop(server.stdin.take());
-    let mut rest = String::new();
-    server.stdout.read_to_string(&mut rest).unwrap();
-    assert_eq!(rest.trim_end(), "half a line, half a line, ended");
+    on_every_backend("attributes", |mut server| {
+        let address = server.address();
+        let answer = String::from_utf8(ask(&address, b"")).unwrap();
+        let (open, shutdown) = answer.split_once('\n').unwrap();
+        assert_eq!(open.matches("socket:").count(), 1, "its connection alone: {open}");
+        assert!(!open.contains("eventpoll") && !open.contains("eventfd"), "{open}");
+        assert!(!open.contains("timerfd") && !open.contains("pidfd"), "{open}");
+        assert!(shutdown.contains("parent"), "{shutdown}");
+        // The parent's loop is none the worse.
+        assert!(!ask(&address, b"").is_empty());
+        drop(server.stdin.take());
+        let mut rest = String::new();
+        server.stdout.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest.trim_end(), "half a line, half a line, ended");
+    });
 }
 
 fn serve_one_request() {
-    let server = ForkingTcpServer::from_fn(ANY, line_and_id).unwrap();
+    let server = ForkingTcpServer::builder(ANY).config(config()).build_fn(line_and_id).unwrap();
     println!("listening on {}", server.server_address());
     assert_eq!(server.handle_request().unwrap(), Handled::Request);
     server.server_close();
@@ -585,11 +622,12 @@ fn serve_one_request() {
 }
 
 fn handle_request_forks_too() {
-    let mut server = Program::start("one request");
-    let answer = ask(&server.address(), b"hello\n");
-    assert!(answer.starts_with(b"hello\n"));
-    assert_children(&server, &[String::from_utf8(answer[6..].to_vec()).unwrap()]);
-    server.end();
+    on_every_backend("one request", |mut server| {
+        let answer = ask(&server.address(), b"hello\n");
+        assert!(answer.starts_with(b"hello\n"));
+        assert_children(&server, &[String::from_utf8(answer[6..].to_vec()).unwrap()]);
+        server.end();
+    });
 }
 
 /// The numbers that a loop had are somebody else's when it is gone.
@@ -616,13 +654,13 @@ fn serve_without_a_loop() {
 }
 
 fn a_child_holds_what_has_nothing_to_do_with_the_loop() {
-    for mut server in Program::start_each("without a loop") {
+    on_every_backend("without a loop", |mut server| {
         let address = server.address();
         assert_eq!(ask(&address, b""), b"0");
         assert_eq!(server.line(), "10 files");
         assert_eq!(ask(&address, b""), b"10");
         assert_eq!(server.end(), "");
-    }
+    });
 }
 
 /// Before serving, while it serves, after, twice.
@@ -656,8 +694,8 @@ fn serve_again_and_again() {
 }
 
 fn every_end_is_defined() {
-    for mut server in Program::start_each("ends") {
+    on_every_backend("ends", |mut server| {
         assert_eq!([(); 3].map(|()| server.line()), ["forestalled", "served", "served"]);
         assert_eq!(server.end(), "");
-    }
+    });
 }

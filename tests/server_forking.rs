@@ -58,10 +58,7 @@ const TESTS: &[(&str, fn())] = &[
     ),
     ("a_burst_is_answered_and_leaves_nothing", a_burst_is_answered_and_leaves_nothing),
     ("a_foreign_child_is_not_reaped", a_foreign_child_is_not_reaped),
-    (
-        "other_threads_are_refused_until_somebody_promises",
-        other_threads_are_refused_until_somebody_promises,
-    ),
+    ("other_threads_are_refused_in_words", other_threads_are_refused_in_words),
     ("a_child_holds_nothing_of_the_loops", a_child_holds_nothing_of_the_loops),
     ("handle_request_forks_too", handle_request_forks_too),
     (
@@ -558,7 +555,7 @@ fn serve_with_threads() {
     thread.join().unwrap().unwrap();
 }
 
-fn other_threads_are_refused_until_somebody_promises() {
+fn other_threads_are_refused_in_words() {
     on_every_backend("with threads", |mut server| {
         for _ in 0..4 {
             let refusal = server.line();

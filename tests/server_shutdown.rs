@@ -496,9 +496,9 @@ fn an_exit_in_a_loop_that_is_shared_ends_that_serving_alone() {
     while_serving(&server, || assert_eq!(ask(&server.server_address(), b"hello"), b"hello"));
 }
 
-/// Servers of every concurrency in one loop, each of which comes and goes by itself.
+/// And two more: one of every concurrency in one loop, each of which comes and goes by itself.
 #[test]
-fn several_servers_in_one_loop() {
+fn two_servers_in_one_loop() {
     for &backend in Backend::ALL {
         for &trigger in Trigger::ALL {
             let mut reactor = Reactor::builder().backend(backend).trigger(trigger).build().unwrap();

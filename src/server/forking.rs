@@ -114,6 +114,7 @@ impl Children {
 
     /// The child's whole life. It never returns to the loop that it is a copy of.
     fn live<R: Request>(
+        &self,
         mut inherited: Vec<RawFd>,
         server: &BaseServer<R>,
         request: &R,
@@ -163,7 +164,7 @@ impl<R: Request> Strategy<R> for Children {
         // For this child alone: by the next, these numbers may be somebody else's.
         let inherited = std::mem::take(&mut *lock(&self.inherited));
         match sys::fork(self.choice.despite_threads)? {
-            Side::Child => Self::live(inherited, server, request, client_address),
+            Side::Child => self.live(inherited, server, request, client_address),
             Side::Parent(child) => {
                 let end = sys::watch_child(child).ok().map(Arc::new);
                 let entry = Child { end, _permit: self.gate.enter() };

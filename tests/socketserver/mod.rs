@@ -2,11 +2,13 @@
 
 #![allow(dead_code)] // each test file is a crate of its own, and none of them uses all of this
 
+use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::path::PathBuf;
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -25,6 +27,27 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 
 /// Any free port.
 pub const ANY: &str = "127.0.0.1:0";
+
+/// A path of its own for a socket, removed in the end.
+pub struct SocketPath(pub PathBuf);
+
+impl SocketPath {
+    pub fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        SocketPath(env::temp_dir().join(format!("tripoll-server-{}-{number}", process::id())))
+    }
+
+    pub fn address(&self) -> Address {
+        Address::Unix(self.0.clone())
+    }
+}
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
 
 /// Connects.
 pub fn connect(address: &Address) -> TcpStream {

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use socketserver::*;
 use tripoll::net::{Address, Stream};
+use tripoll::selector::Deadline;
 use tripoll::server::{
     BaseServer, Concurrency, Config, Error, Exchange, Handled, Hooks, InReactor, Inline, Kind,
     Outcome, Pooled, RequestHandler, Server, Takes, Tcp, TcpServer, Threading, ThreadingTcpServer,
 };
-use tripoll::{Backend, Trigger};
+use tripoll::{Backend, Reactor, Trigger};
 
 /// What a server calls in this case.
 fn sequence<C, X, H>(
@@ -348,6 +349,13 @@ fn service_actions_may_end_the_server_and_come_when_nobody_does() {
         }
     }
     hello(Third(AtomicUsize::new(0))).serve_forever(Duration::from_millis(1)).unwrap();
+
+    let mut reactor = Reactor::new().unwrap();
+    let server = hello(Third(AtomicUsize::new(0)));
+    server.serve_in(&mut reactor.context(), Duration::from_millis(1)).unwrap();
+    while !reactor.is_empty() {
+        reactor.turn(Deadline::after(LONG)).unwrap();
+    }
 }
 
 #[test]
@@ -390,6 +398,6 @@ fn a_panic_in_get_request_ends_the_serving_and_says_so() {
     }
     let server = hello(Broken);
     let _client = connect(&server.server_address());
-    let ended = server.serve_forever(Duration::from_secs(60)).unwrap_err();
+    let ended = server.serve_forever(MINUTE).unwrap_err();
     assert!(ended.to_string().contains("socket has failed"), "{ended}");
 }

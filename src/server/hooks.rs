@@ -156,7 +156,8 @@ pub trait Hooks<R: Request>: Send + Sync + 'static {
         server.handle_timeout();
     }
 
-    /// Called by `serve_forever` after every turn of the loop, and at least every `poll_interval`.
+    /// Called by `serve_forever` after every turn of the loop, and at least every `poll_interval`. (In
+    /// [somebody else's loop](super::Server::serve_in): every `poll_interval`.)
     fn service_actions(&self, server: &BaseServer<R>) {
         server.service_actions();
     }

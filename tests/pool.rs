@@ -1,11 +1,11 @@
 //! The pool: what it takes, what it refuses, and how it ends.
 
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use tripoll::pool::{Place, Pool, Refused};
+use tripoll::pool::{Call, Place, Pool, Refused};
 use tripoll::{Context, Reactor};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -81,38 +81,56 @@ fn whoever_can_wait_waits_for_room() {
     is_done.recv_timeout(LONG).unwrap();
 }
 
-/// Who waits for room, and how often they were called.
-fn ask(pool: &Pool) -> (Option<Place>, Receiver<()>) {
+/// Asks for a place, and hears the calls as long as the call is kept.
+fn ask(pool: &Pool) -> (Option<Place>, Call, Receiver<()>) {
     let (call, calls) = mpsc::channel();
-    (pool.reserve(move || call.send(()).unwrap()), calls)
+    let call = Call::new(move || call.send(()).unwrap());
+    (pool.reserve(Some(&call)), call, calls)
 }
 
 #[test]
 fn whoever_pauses_is_called_when_there_is_room() {
     let pool = Pool::new(1, 0).unwrap();
     let held = hold(&pool);
-    let (place, calls) = ask(&pool);
-    assert!(place.is_none());
-    let (_, others) = ask(&pool); // there may be several who share a pool
+    let (place, call, calls) = ask(&pool);
+    assert!(place.is_none() && pool.reserve(Some(&call)).is_none());
+    let (_, _call, others) = ask(&pool); // there may be several who share a pool
+    let (_, gone, silence) = ask(&pool);
+    drop(gone);
+    assert!(silence.recv_timeout(LONG).is_err());
     assert!(calls.try_recv().is_err());
     drop(held);
     calls.recv_timeout(LONG).unwrap();
     others.recv_timeout(LONG).unwrap();
-    assert!(calls.recv_timeout(LONG).is_err(), "it was called twice");
+    pool.drain(LONG).unwrap();
+    assert!(calls.try_recv().is_err(), "it was called twice for one room");
+}
+
+#[test]
+fn a_call_that_panics_harms_nobody() {
+    let pool = Pool::new(1, 0).unwrap();
+    let held = hold(&pool);
+    let panics = Call::new(|| panic!("on the phone"));
+    assert!(pool.reserve(Some(&panics)).is_none());
+    let (_, _call, calls) = ask(&pool);
+    drop(held);
+    calls.recv_timeout(LONG).unwrap();
+    pool.submit_or_wait(|| ()).unwrap();
+    pool.drain(LONG).unwrap();
 }
 
 #[test]
 fn a_place_is_kept_until_it_is_filled_or_given_up() {
     let pool = Pool::new(1, 0).unwrap();
-    let place = ask(&pool).0.unwrap();
+    let place = pool.reserve(None).unwrap();
     assert_eq!(pool.jobs(), 0);
     assert_eq!(pool.submit(|| ()), Err(Refused::Full));
-    let (none, calls) = ask(&pool);
+    let (none, call, calls) = ask(&pool);
     assert!(none.is_none());
     drop(place);
     calls.recv_timeout(LONG).unwrap();
 
-    let place = ask(&pool).0.unwrap();
+    let place = pool.reserve(Some(&call)).unwrap();
     let (done, is_done) = mpsc::channel();
     let (go, wait) = mpsc::channel::<()>();
     let job = move || {
@@ -120,15 +138,33 @@ fn a_place_is_kept_until_it_is_filled_or_given_up() {
         done.send(()).unwrap();
     };
     place.submit(job).unwrap();
-    let (none, calls) = ask(&pool);
-    assert!(none.is_none() && calls.try_recv().is_err()); // it was filled, not given up
+    assert!(pool.reserve(Some(&call)).is_none());
+    assert!(calls.try_recv().is_err()); // it was filled, not given up
     drop(go);
     is_done.recv_timeout(LONG).unwrap();
     calls.recv_timeout(LONG).unwrap();
 
-    let place = ask(&pool).0.unwrap();
+    let place = pool.reserve(None).unwrap();
     pool.drain(LONG).unwrap(); // for nobody
     assert_eq!(place.submit(|| ()), Err(Refused::Closed));
+}
+
+#[test]
+fn two_workers_that_drain_their_pool_do_not_wait_for_each_other() {
+    let pool = Arc::new(Pool::new(2, 0).unwrap());
+    let both = Arc::new(Barrier::new(2));
+    let (done, is_done) = mpsc::channel();
+    for _ in 0..2 {
+        let (own, both, done) = (Arc::clone(&pool), Arc::clone(&both), done.clone());
+        pool.submit(move || {
+            both.wait();
+            done.send(own.drain(LONG)).unwrap();
+        })
+        .unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(is_done.recv_timeout(LONG), Ok(Ok(())));
+    }
 }
 
 #[test]

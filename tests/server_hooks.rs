@@ -389,15 +389,30 @@ fn a_hook_that_panics_costs_its_request_and_nothing_else() {
 }
 
 #[test]
-fn a_panic_in_get_request_ends_the_serving_and_says_so() {
-    struct Broken;
-    impl Hooks<Arc<Stream>> for Broken {
-        fn get_request(&self, _: &Base) -> io::Result<(Arc<Stream>, Address)> {
-            panic!("broken");
+fn a_panic_in_get_request_is_one_request_less() {
+    struct Clumsy(AtomicUsize);
+    impl Hooks<Arc<Stream>> for Clumsy {
+        fn get_request(&self, server: &Base) -> io::Result<(Arc<Stream>, Address)> {
+            let request = server.get_request()?;
+            assert!(self.0.fetch_add(1, Ordering::Relaxed) > 0, "stumbled");
+            Ok(request)
         }
     }
-    let server = hello(Broken);
+    let server = hello(Clumsy(AtomicUsize::new(0)));
+    while_serving(&server, || {
+        assert_eq!(ask(&server.server_address(), b""), b"");
+        assert_eq!(ask(&server.server_address(), b""), b"hello");
+    });
+}
+
+/// As in Python: whoever waits already is seen to.
+#[test]
+fn a_timeout_of_zero_is_a_look() {
+    let server = TcpServer::builder(ANY)
+        .config(Config { timeout: Some(Duration::ZERO), ..Config::default() })
+        .build_fn(say_hello)
+        .unwrap();
+    assert_eq!(server.handle_request().unwrap(), Handled::Timeout);
     let _client = connect(&server.server_address());
-    let ended = server.serve_forever(MINUTE).unwrap_err();
-    assert!(ended.to_string().contains("socket has failed"), "{ended}");
+    assert_eq!(server.handle_request().unwrap(), Handled::Request);
 }

@@ -16,6 +16,7 @@ use std::fs::File;
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::pool::Call;
 use crate::reactor::{Context, Handler, Next, Source};
 use crate::selector::{Interest, Token};
 
@@ -26,8 +27,9 @@ pub(crate) trait Door<F, S> {
     type Guest;
 
     /// Whether one more may come in: asked *before* accepting, so that who is over a limit stays in
-    /// the kernel's queue. Who says no sees to it that the source is armed again.
-    fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool;
+    /// the kernel's queue. Who says no sees to it that `call` is made when there is room: it arms the
+    /// source again.
+    fn has_room(&mut self, call: &Call) -> bool;
 
     /// The next who waits.
     fn accept(&mut self, listener: &F) -> io::Result<Self::Guest>;
@@ -49,6 +51,8 @@ pub(crate) struct Acceptor<D> {
     per_turn: u32,
     reserve: Option<File>,
     shortage: Option<Shortage>,
+    /// Made when it is first needed, for it knows the listener's token.
+    call: Option<Call>,
 }
 
 /// The process is out of something. It ends when nobody waits any more: while one connection after
@@ -66,7 +70,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 impl<D> Acceptor<D> {
     pub(crate) fn new(per_turn: u32, door: D) -> io::Result<Self> {
-        Ok(Acceptor { door, per_turn, reserve: Some(open_reserve()?), shortage: None })
+        Ok(Acceptor { door, per_turn, reserve: Some(open_reserve()?), shortage: None, call: None })
     }
 
     /// Pauses, and in a long shortage turns away who waits.
@@ -102,10 +106,19 @@ impl<D> Acceptor<D> {
                 return Ok(Next::Keep);
             }
         }
-        listener.set_interest(Interest::NONE);
-        cx.set_deadline(listener.token(), Some(now + pause))?;
+        rest(pause, listener, cx)?;
         Ok(Next::Keep)
     }
+}
+
+/// The listener wants nothing for a while.
+fn rest<F, S: 'static>(
+    pause: Duration,
+    listener: &mut Source<'_, F>,
+    cx: &mut Context<'_, S>,
+) -> io::Result<()> {
+    listener.set_interest(Interest::NONE);
+    cx.set_deadline(listener.token(), Some(Instant::now() + pause))
 }
 
 impl<F, S, D> Handler<F, S> for Acceptor<D>
@@ -114,8 +127,14 @@ where
     D: Door<F, S>,
 {
     fn ready(&mut self, listener: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        let arming = || {
+            let (token, handle) = (listener.token(), cx.handle());
+            Call::new(move || drop(handle.arm(token)))
+        };
+        let call = self.call.get_or_insert_with(arming).clone();
+        let mut lost = 0;
         for _ in 0..self.per_turn {
-            if !self.door.has_room(listener.token(), cx) {
+            if !self.door.has_room(&call) {
                 return Ok(Next::Disarm);
             }
             match listener.try_io(Interest::READ, |listener| self.door.accept(listener)) {
@@ -138,6 +157,7 @@ where
                 }
                 Err(error) if concerns_one_client(&error) => {
                     log::debug!(target: "tripoll", "nobody came in: {error}");
+                    lost += 1;
                 }
                 Err(error) if is_shortage(&error) => return self.pause(&error, listener, cx),
                 Err(error) => {
@@ -146,6 +166,10 @@ where
                     return Err(error);
                 }
             }
+        }
+        // A door that turns everybody back may be one that never lets anybody in.
+        if lost == self.per_turn {
+            rest(FIRST_PAUSE, listener, cx)?;
         }
         Ok(Next::Keep)
     }

@@ -500,7 +500,8 @@ where
     }
 }
 
-fn copy_of(error: &io::Error) -> io::Error {
+/// The same error once more, for one who cannot have it.
+pub(crate) fn copy_of(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),
         None => io::Error::new(error.kind(), error.to_string()),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::pool::{Call, Calls};
+
 /// Counts those inside. Whoever is inside holds a [`Permit`], and leaves by dropping it, on
 /// whichever thread that happens.
 #[derive(Debug, Clone)]
@@ -13,8 +15,8 @@ pub(crate) struct Gate {
 struct Inside {
     most: usize,
     count: usize,
-    /// How to call those who were turned back: all of them, for any may not want to come in any more.
-    waiting: Vec<Box<dyn FnOnce() + Send>>,
+    /// Those who were turned back.
+    waiting: Calls,
 }
 
 /// The right to be inside.
@@ -23,15 +25,15 @@ pub struct Permit(Gate);
 
 impl Gate {
     pub(crate) fn new(most: usize) -> Self {
-        Gate { inside: Arc::new(Mutex::new(Inside { most, count: 0, waiting: Vec::new() })) }
+        Gate { inside: Arc::new(Mutex::new(Inside { most, count: 0, waiting: Calls::default() })) }
     }
 
-    /// Whether one more may enter. When it is full, `call` is called when somebody has left.
-    pub(crate) fn has_room(&self, call: impl FnOnce() + Send + 'static) -> bool {
+    /// Whether one more may enter. When it is full, `call` is made when somebody has left.
+    pub(crate) fn has_room(&self, call: Option<&Call>) -> bool {
         let mut inside = self.lock();
         let has_room = inside.count < inside.most;
-        if !has_room {
-            inside.waiting.push(Box::new(call));
+        if let (false, Some(call)) = (has_room, call) {
+            inside.waiting.add(call);
         }
         has_room
     }
@@ -54,7 +56,7 @@ impl Drop for Permit {
         inside.count -= 1;
         let waiting = std::mem::take(&mut inside.waiting);
         drop(inside);
-        waiting.into_iter().for_each(|call| call());
+        waiting.make();
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::acceptor::{Acceptor, Door};
 use super::gate::Gate;
 use super::{Listener, Stream};
-use crate::pool::{Place, Pool, WhenFull};
+use crate::pool::{Call, Place, Pool, WhenFull};
 use crate::reactor::{Context, Next};
 use crate::selector::{Interest, Token};
 
@@ -76,14 +76,12 @@ where
 {
     type Guest = Stream;
 
-    fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool {
-        let handle = cx.handle();
-        let call = move || drop(handle.arm(listener));
-        if self.gate.as_ref().is_some_and(|gate| !gate.has_room(call.clone())) {
+    fn has_room(&mut self, call: &Call) -> bool {
+        if self.gate.as_ref().is_some_and(|gate| !gate.has_room(Some(call))) {
             return false;
         }
         if self.when_full == WhenFull::Pause {
-            self.place = self.pool.reserve(call);
+            self.place = self.pool.reserve(Some(call));
             return self.place.is_some();
         }
         true

@@ -10,6 +10,7 @@ use super::acceptor::{Acceptor, Door};
 use super::binding::{Binding, SocketFile};
 use super::gate::Gate;
 use super::{Address, Stream};
+use crate::pool::Call;
 use crate::reactor::{Context, Next};
 use crate::selector::{Interest, Token};
 use crate::sys;
@@ -173,11 +174,8 @@ where
 {
     type Guest = Stream;
 
-    fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool {
-        let Some(gate) = &self.gate else { return true };
-        // Whoever leaves, on whichever thread, arms the listener again.
-        let handle = cx.handle();
-        gate.has_room(move || drop(handle.arm(listener)))
+    fn has_room(&mut self, call: &Call) -> bool {
+        self.gate.as_ref().is_none_or(|gate| gate.has_room(Some(call)))
     }
 
     fn accept(&mut self, listener: &Listener) -> io::Result<Stream> {

@@ -74,6 +74,7 @@ mod utf8;
 pub(crate) use acceptor::{Acceptor, Door};
 pub use address::Address;
 pub(crate) use binding::Binding;
+pub(crate) use connection::copy_of;
 pub use connection::{Connection, Watermarks};
 pub use datagram::{DatagramSocket, Received};
 pub(crate) use gate::{Gate, Permit};

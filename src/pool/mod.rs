@@ -73,10 +73,13 @@
 //! # io::Result::Ok(())
 //! ```
 
+mod call;
 mod panicked;
 mod queue;
 mod until;
 
+pub use call::Call;
+pub(crate) use call::Calls;
 pub use panicked::Panicked;
 pub(crate) use panicked::guard;
 pub(crate) use until::wait_until;
@@ -185,10 +188,10 @@ impl Pool {
         })
     }
 
-    /// Keeps a place for a job to come. If there is none, `call` is called, once, as soon as there
-    /// may be one: on a worker, so it should do no more than wake somebody, who asks again.
-    pub fn reserve(&self, call: impl FnOnce() + Send + 'static) -> Option<Place> {
-        let is_kept = self.queue.reserve(Box::new(call));
+    /// Keeps a place for a job to come. If there is none, `call` is made as soon as there may be one;
+    /// whoever is called asks again.
+    pub fn reserve(&self, call: Option<&Call>) -> Option<Place> {
+        let is_kept = self.queue.reserve(call);
         is_kept.then(|| Place { queue: Arc::clone(&self.queue) })
     }
 
@@ -196,7 +199,7 @@ impl Pool {
     /// that, jobs that still wait are dropped, and those that are being done are left to end by
     /// themselves.
     ///
-    /// Called on a worker, it does not wait for that one.
+    /// A worker that calls it does not wait for itself.
     ///
     /// # Errors
     ///
@@ -209,12 +212,10 @@ impl Pool {
     pub(crate) fn close(&self, deadline: Option<Instant>) -> Result<(), Undone> {
         let me = thread::current().id();
         let is_worker = self.workers().iter().any(|worker| worker.thread().id() == me);
-        let undone = self.queue.drain(deadline, usize::from(is_worker));
-        if undone.working == 0 {
+        let undone = self.queue.drain(deadline, is_worker);
+        if undone.working == 0 && !is_worker {
             for worker in self.workers().drain(..) {
-                if worker.thread().id() != me {
-                    let _ = worker.join(); // its panics were caught where they happened
-                }
+                let _ = worker.join(); // its panics were caught where they happened
             }
         }
         if undone.dropped + undone.working == 0 { Ok(()) } else { Err(undone) }

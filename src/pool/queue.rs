@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::call::{Call, Calls};
 use super::until::wait_until;
 use super::{Panicked, Refused, Undone, guard};
 
@@ -32,10 +33,12 @@ struct State {
     /// Places that are kept for jobs to come.
     reserved: usize,
     is_closed: bool,
-    /// Whom to call when there is room: everybody who asked, for any of them may not want it any more.
-    calls: Vec<Job>,
+    /// Whom to call when there is room.
+    calls: Calls,
     /// How many threads wait for a change.
     watchers: usize,
+    /// How many of the workers wait for the end of the others.
+    leaving: usize,
     panics: u64,
 }
 
@@ -102,14 +105,14 @@ impl Queue {
         Ok(())
     }
 
-    /// Keeps a place for a job to come, or `call`.
-    pub(super) fn reserve(&self, call: Job) -> bool {
+    /// Keeps a place for a job to come; if there is none, remembers whom to call.
+    pub(super) fn reserve(&self, call: Option<&Call>) -> bool {
         let mut state = self.state();
         let has_room = state.has_room(self.capacity);
         if has_room {
             state.reserved += 1;
-        } else {
-            state.calls.push(call);
+        } else if let Some(call) = call {
+            state.calls.add(call);
         }
         has_room
     }
@@ -135,11 +138,7 @@ impl Queue {
         if is_watched {
             self.changed.notify_all();
         }
-        for call in calls {
-            if let Err(panic) = guard(call) {
-                self.note_panic(&panic);
-            }
-        }
+        calls.make();
     }
 
     /// The life of a worker.
@@ -172,13 +171,16 @@ impl Queue {
         self.state().panics += 1;
     }
 
-    /// Takes no more jobs, and waits until all but `spared` are done.
-    pub(super) fn drain(&self, deadline: Option<Instant>, spared: usize) -> Undone {
+    /// Takes no more jobs, and waits until all are done; a worker does not wait for itself, nor for
+    /// another that waits as it does.
+    pub(super) fn drain(&self, deadline: Option<Instant>, is_worker: bool) -> Undone {
         let mut state = self.state();
         state.is_closed = true;
+        state.leaving += usize::from(is_worker);
         self.has_job.notify_all();
         self.changed.notify_all();
-        while state.jobs() > spared {
+        let spared = |state: &State| if is_worker { state.leaving } else { 0 };
+        while state.jobs() > spared(&state) {
             state.watchers += 1;
             let is_late;
             (state, is_late) = wait_until(&self.changed, state, deadline);
@@ -188,8 +190,9 @@ impl Queue {
             }
         }
         let dropped = std::mem::take(&mut state.waiting);
-        let undone =
-            Undone { dropped: dropped.len(), working: state.working.saturating_sub(spared) };
+        let working = state.working.saturating_sub(spared(&state));
+        let undone = Undone { dropped: dropped.len(), working };
+        state.leaving -= usize::from(is_worker);
         drop(state);
         drop(dropped); // outside the lock: a job may own anything
         undone
@@ -197,6 +200,6 @@ impl Queue {
 
     /// Takes no more jobs, and forgets those that wait.
     pub(super) fn close(&self) {
-        self.drain(Some(Instant::now()), 0);
+        self.drain(Some(Instant::now()), false);
     }
 }

@@ -15,13 +15,14 @@ use super::serving::Serving;
 use super::transport::{Endpoint, Request};
 use super::{Config, Error, Exchange, Exit, Hooks, Outcome};
 use crate::net::{Address, Binding};
+use crate::pool;
 
 /// A server as its [hooks](Hooks) and handlers see it: Python's `BaseServer`.
 ///
 /// Its attributes can be read and its methods called from every thread. The methods that are named
 /// as hooks are the *bodies* of the base class: what `super()` means in Python.
 pub struct BaseServer<R: Request> {
-    me: Weak<Self>,
+    pub(super) me: Weak<Self>,
     config: Config,
     asked: Address,
     bound: OnceLock<Address>,
@@ -29,15 +30,15 @@ pub struct BaseServer<R: Request> {
     pub(super) class: Class<R>,
     pub(super) hooks: Box<dyn Hooks<R>>,
     pub(super) strategy: Box<dyn Strategy<R>>,
-    pub(super) serving: Serving,
+    pub(super) serving: Arc<Serving>,
     pub(super) live: Live<R>,
 }
 
 /// What has become of the server's socket.
 #[derive(Debug)]
 enum Phase<E> {
-    Made(Socket),
-    Bound(Socket),
+    Made(Arc<Socket>),
+    Bound(Arc<Socket>),
     Active(Arc<E>),
     Closed,
 }
@@ -56,7 +57,7 @@ impl<R: Request> BaseServer<R> {
             config,
             asked: address,
             bound: OnceLock::new(),
-            phase: Mutex::new(Phase::Made(socket)),
+            phase: Mutex::new(Phase::Made(Arc::new(socket))),
             class,
             hooks,
             strategy,
@@ -90,13 +91,15 @@ impl<R: Request> BaseServer<R> {
         self.with_socket(|socket| socket.as_raw_fd()).unwrap_or(-1)
     }
 
-    /// Does something with its socket. `None` when it is closed.
+    /// Does something with its socket, which is open until that is done. `None` when it is closed.
     pub fn with_socket<T>(&self, body: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
-        match &*self.phase() {
-            Phase::Made(socket) | Phase::Bound(socket) => Some(body(socket.as_fd())),
-            Phase::Active(endpoint) => Some(body(endpoint.as_fd())),
-            Phase::Closed => None,
-        }
+        // Not under the lock: `body` may ask the server something.
+        let socket: Arc<dyn AsFd> = match &*self.phase() {
+            Phase::Made(socket) | Phase::Bound(socket) => Arc::clone(socket) as _,
+            Phase::Active(endpoint) => Arc::clone(endpoint) as _,
+            Phase::Closed => return None,
+        };
+        Some(body(socket.as_fd()))
     }
 
     pub(super) fn exchange(&self, request: &R, client_address: &Address) -> Exchange<R> {
@@ -122,7 +125,7 @@ impl<R: Request> BaseServer<R> {
     /// Lets go of the socket, which is closed when nobody serves on it any more.
     pub(super) fn let_go(&self) {
         let phase = std::mem::replace(&mut *self.phase(), Phase::Closed);
-        drop(phase);
+        drop(phase); // outside the lock
     }
 
     /// The numbers of its children. There are none but of a [forking](super::Forking) server, which
@@ -176,6 +179,8 @@ impl<R: Request> BaseServer<R> {
         let mut phase = self.phase();
         match std::mem::replace(&mut *phase, Phase::Closed) {
             Phase::Bound(socket) => {
+                // Somebody may be using it just now.
+                let socket = Arc::try_unwrap(socket).or_else(|lent| lent.try_clone())?;
                 let endpoint = R::Endpoint::activate(socket, &self.config)?;
                 *phase = Phase::Active(Arc::new(endpoint));
                 Ok(())
@@ -304,28 +309,45 @@ impl<R: Request> BaseServer<R> {
         if error.is::<Exit>() { Err(Exit) } else { Ok(()) }
     }
 
+    /// What a thread does that was made for a request, whatever the hook does.
+    pub(super) fn work(&self, request: &R, client_address: &Address) {
+        let worked = guard(|| {
+            self.hooks.process_request_thread(self, request, client_address);
+            Ok(())
+        });
+        if let Err(panic) = worked {
+            self.tell(request, client_address, &panic);
+            self.shut_down(request);
+        }
+    }
+
+    /// The next request. A hook that panics has lost one.
+    pub(super) fn next_request(&self) -> io::Result<(R, Address)> {
+        pool::guard(|| self.hooks.get_request(self)).unwrap_or_else(|panic| {
+            log::error!(target: "tripoll", "get_request {panic}");
+            Err(io::Error::other(panic))
+        })
+    }
+
+    /// Calls a hook that has nobody to be told of its panics.
+    pub(super) fn call(&self, name: &str, hook: impl FnOnce(&Self)) {
+        if let Err(panic) = pool::guard(|| hook(self)) {
+            log::error!(target: "tripoll", "{name} {panic}");
+        }
+    }
+
     /// Tells of an error, if it is one.
     pub(super) fn tell(&self, request: &R, client_address: &Address, error: &Error) {
         if error.is::<Exit>() {
             return;
         }
-        let told = guard(|| {
-            self.hooks.handle_error(self, request, client_address, error);
-            Ok(())
+        self.call("handle_error", |server| {
+            server.hooks.handle_error(server, request, client_address, error);
         });
-        if let Err(panic) = told {
-            log::error!(target: "tripoll", "handle_error {panic}");
-        }
     }
 
     pub(super) fn shut_down(&self, request: &R) {
-        let shut = guard(|| {
-            self.hooks.shutdown_request(self, request);
-            Ok(())
-        });
-        if let Err(panic) = shut {
-            log::error!(target: "tripoll", "shutdown_request {panic}");
-        }
+        self.call("shutdown_request", |server| server.hooks.shutdown_request(server, request));
         self.live.leave(request); // whatever the hook has done
     }
 }

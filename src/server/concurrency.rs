@@ -10,6 +10,7 @@ use super::exchange::{Kind, Waits};
 use super::transport::Request;
 use super::{BaseServer, Outcome};
 use crate::net::{Address, Permit};
+use crate::pool::Call;
 
 /// Where and when requests are handled: Python's mix-in classes, and more.
 ///
@@ -29,8 +30,8 @@ pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether one more request may be taken. If not, `call` is called when there is room again.
-    fn has_room(&self, call: Box<dyn FnOnce() + Send>) -> bool {
+    /// Whether one more request may be taken. If not, `call` is made when there is room again.
+    fn has_room(&self, call: Option<&Call>) -> bool {
         let _ = call;
         true
     }
@@ -79,6 +80,9 @@ pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
     fn timeout(&self) -> Option<Duration> {
         None
     }
+
+    /// The loop is to end: whatever it waits for, it is to wait no longer.
+    fn stop(&self) {}
 
     /// Waits for those who still work, until the deadline at most. True if none is left.
     fn join(&self, deadline: Option<Instant>) -> bool {

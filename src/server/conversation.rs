@@ -23,8 +23,11 @@ pub struct LoopExchange {
     pub client_address: Address,
     /// Who is asked.
     pub server: Arc<BaseServer<Arc<Stream>>>,
+    /// All that has come and is not used up, after what was used up since it was last moved.
     input: Vec<u8>,
     used: usize,
+    /// How much was used up that the connection does not know of: it offers that again.
+    untold: usize,
     /// What is to be sent.
     pub(super) output: Vec<u8>,
     cause: Cause,
@@ -46,7 +49,7 @@ pub enum Cause {
 }
 
 impl LoopExchange {
-    /// What has come and is not used up.
+    /// What has come and is not used up, whatever the [cause](Self::cause) of the call.
     pub fn input(&self) -> &[u8] {
         &self.input[self.used..]
     }
@@ -54,7 +57,9 @@ impl LoopExchange {
     /// Uses up the first `count` bytes of the input. What is left is there again in the next call:
     /// at once if anything was used up, and together with what comes if nothing was.
     pub fn consume(&mut self, count: usize) {
-        self.used = (self.used + count).min(self.input.len());
+        let count = count.min(self.input().len());
+        self.used += count;
+        self.untold += count;
     }
 
     /// Uses up at most `size` bytes of the input: Python's `socket.recv`, as far as it can be
@@ -88,6 +93,25 @@ impl LoopExchange {
     }
 }
 
+impl LoopExchange {
+    /// Takes what is new of all that the connection has.
+    fn add(&mut self, data: &[u8]) {
+        let known = self.untold + self.input().len();
+        self.input.extend_from_slice(&data[known..]);
+    }
+
+    /// Moves what is left to the front, but not for a few bytes' sake; an idle exchange owns no
+    /// buffer.
+    fn forget_used(&mut self) {
+        if self.used == self.input.len() {
+            (self.input, self.used) = (Vec::new(), 0);
+        } else if self.used > self.input.len() / 2 {
+            self.input.drain(..self.used);
+            self.used = 0;
+        }
+    }
+}
+
 impl Write for LoopExchange {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         self.sendall(data);
@@ -116,6 +140,7 @@ impl Kind for LoopExchange {
                 server,
                 input: Vec::new(),
                 used: 0,
+                untold: 0,
                 output: Vec::new(),
                 cause: Cause::Input,
                 timeout: None,
@@ -175,6 +200,9 @@ impl<H: RequestHandler<LoopExchange>> Talk<H> {
             let finished = guard(|| self.handler.finish(&mut self.exchange));
             self.phase = Phase::Over(outcome.and(finished).err());
         }
+        if matches!(&self.phase, Phase::Over(Some(error)) if error.is::<Exit>()) {
+            self.exchange.server.exit();
+        }
         self.exchange.is_closing = true;
     }
 }
@@ -191,18 +219,15 @@ impl<H: RequestHandler<LoopExchange>> Conversation for Talk<H> {
     }
 
     fn received(&mut self, data: &[u8]) -> usize {
-        self.exchange.input.extend_from_slice(data);
+        self.exchange.add(data);
         self.call(Cause::Input);
-        // What is not used up, is kept by the connection and offered again: an idle exchange owns
-        // no buffer.
-        let used = self.exchange.used;
-        (self.exchange.input, self.exchange.used) = (Vec::new(), 0);
-        used
+        self.exchange.forget_used();
+        std::mem::take(&mut self.exchange.untold)
     }
 
     fn ended(&mut self, rest: &[u8]) {
-        if !rest.is_empty() {
-            self.exchange.input = rest.to_vec();
+        self.exchange.add(rest);
+        if !self.exchange.input().is_empty() {
             self.call(Cause::Ended);
         }
         self.end(Ok(()));
@@ -222,9 +247,6 @@ impl<H: RequestHandler<LoopExchange>> Conversation for Talk<H> {
         let LoopExchange { server, request, client_address, .. } = &self.exchange;
         if let Phase::Over(Some(error)) = &self.phase {
             server.tell(request, client_address, error);
-            if error.is::<Exit>() {
-                server.serving.exit();
-            }
         }
         server.shut_down(request);
     }

@@ -5,36 +5,34 @@ use std::sync::Arc;
 
 use super::concurrency::Errand;
 use super::exchange::Class;
-use super::serving::ServingGuard;
+use super::serving::{Run, Signals};
 use super::transport::{Endpoint, Request, Watched};
 use super::{BaseServer, in_reactor};
 use crate::net::{Address, Door};
+use crate::pool::Call;
 use crate::reactor::{Context, Next, Source};
 use crate::selector::{Interest, Token};
 
 /// Hands what comes in to the server's hooks.
 pub(super) struct Requests<R: Request> {
     pub(super) server: Arc<BaseServer<R>>,
+    pub(super) signals: Arc<Signals>,
     /// Serving ends with the door, where the loop is not the server's own.
-    pub(super) _serving: Option<ServingGuard<R>>,
+    pub(super) _run: Option<Run>,
 }
 
 impl<R: Request, S: 'static> Door<Watched<R::Endpoint>, S> for Requests<R> {
     type Guest = (R, Address);
 
-    fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool {
+    fn has_room(&mut self, call: &Call) -> bool {
         // Also after a shutdown in the middle of a turn: what is accepted then, nobody would serve.
-        if self.server.serving.is_stopping() {
-            return false;
-        }
-        let handle = cx.handle();
-        self.server.strategy.has_room(Box::new(move || drop(handle.arm(listener))))
+        !self.signals.is_stopping() && self.server.strategy.has_room(Some(call))
     }
 
     fn accept(&mut self, _: &Watched<R::Endpoint>) -> io::Result<(R, Address)> {
-        let request = self.server.hooks.get_request(&self.server);
+        let request = self.server.next_request();
         if !matches!(&request, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-            self.server.serving.take();
+            self.signals.note_request();
         }
         request
     }
@@ -53,7 +51,7 @@ impl<R: Request, S: 'static> Door<Watched<R::Endpoint>, S> for Requests<R> {
         match processed {
             Ok(()) => Next::Keep,
             Err(_) => {
-                self.server.serving.exit();
+                self.server.exit();
                 Next::Disarm
             }
         }

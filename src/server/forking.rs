@@ -12,6 +12,7 @@ use super::handler::guard;
 use super::transport::Request;
 use super::{BaseServer, Outcome};
 use crate::net::{Address, Gate, Permit};
+use crate::pool::Call;
 use crate::sys::{self, DespiteThreads, PollFd, PollFlags, Side};
 
 /// A child process for each request: Python's `ForkingMixIn`.
@@ -143,7 +144,7 @@ impl<R: Request> Strategy<R> for Children {
         }
     }
 
-    fn has_room(&self, call: Box<dyn FnOnce() + Send>) -> bool {
+    fn has_room(&self, call: Option<&Call>) -> bool {
         self.gate.has_room(call)
     }
 

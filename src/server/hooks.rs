@@ -41,10 +41,9 @@ use crate::net::Address;
 /// handled: there, in a thread, or in a child; and `server_bind`, `server_activate` and
 /// `server_close` on the thread that makes and closes the server.
 ///
-/// A panic in `verify_request`, `process_request` or `finish_request` is told to `handle_error` as an
-/// error would be; one in those that are called later goes no further. Either costs one request. One
-/// in `get_request` ends the serving, with an error, and one in a hook that concerns no request goes
-/// to whoever has called the server.
+/// A panic ends nothing but the request: `handle_error` is told of it as of an error, and where there
+/// is no request to tell of (in `get_request`, `service_actions`, `handle_timeout`) or nobody to tell
+/// (in `handle_error`, `shutdown_request`) it is logged.
 pub trait Hooks<R: Request>: Send + Sync + 'static {
     /// Binds the socket: called when the server is made. The socket is there already, so that
     /// options can be set on it ([`BaseServer::with_socket`]).

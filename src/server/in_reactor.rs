@@ -10,7 +10,8 @@ use super::exchange::DatagramExchange;
 use super::mailbox::{Mailbox, Post};
 use super::transport::{Datagram, Request};
 use super::{BaseServer, Exchange, Outcome};
-use crate::net::{Address, Closed, Connection, Gate, Permit, Protocol, Wire};
+use crate::net::{Address, Closed, Connection, Gate, Permit, Protocol, Wire, copy_of};
+use crate::pool::Call;
 use crate::reactor::Context;
 use crate::selector::Interest;
 
@@ -44,7 +45,7 @@ struct Clients<R> {
 }
 
 impl<R: Request> Strategy<R> for Clients<R> {
-    fn has_room(&self, call: Box<dyn FnOnce() + Send>) -> bool {
+    fn has_room(&self, call: Option<&Call>) -> bool {
         self.gate.as_ref().is_none_or(|gate| gate.has_room(call))
     }
 
@@ -171,7 +172,7 @@ impl<S: 'static> Protocol<S> for Spoken {
 
     fn closed(&mut self, why: &Closed, _: &mut Context<'_, S>) {
         let error = match why {
-            Closed::Failed(error) => Some(io::Error::new(error.kind(), error.to_string())),
+            Closed::Failed(error) => Some(copy_of(error)),
             _ => None,
         };
         self.talk.closed(error);

@@ -30,14 +30,23 @@ impl Mailbox {
     }
 
     fn put(&self, data: &[u8]) {
-        self.post().unsent.extend_from_slice(data);
-        self.wake();
+        self.change(|post| post.unsent.extend_from_slice(data));
     }
 
     /// The conversation is to end.
     pub(super) fn finish(&self) {
-        self.post().is_last = true;
-        self.wake();
+        self.change(|post| post.is_last = true);
+    }
+
+    /// Puts something in, and tells the loop if it does not know yet that something is there.
+    fn change(&self, change: impl FnOnce(&mut Post)) {
+        let mut post = self.post();
+        let was_empty = post.unsent.is_empty() && !post.is_last;
+        change(&mut post);
+        drop(post);
+        if let (true, Some(wake)) = (was_empty, self.wake.get()) {
+            wake();
+        }
     }
 
     pub(super) fn take(&self) -> Post {
@@ -46,12 +55,6 @@ impl Mailbox {
 
     fn post(&self) -> MutexGuard<'_, Post> {
         self.post.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wake(&self) {
-        if let Some(wake) = self.wake.get() {
-            wake();
-        }
     }
 }
 

@@ -89,7 +89,7 @@
 //! | `_handle_request_noblock` | [`Server::handle_request_noblock`] | |
 //! | several servers in one `select` | [`Server::serve_in`] | any reactor |
 //! | `shutdown` | [`BaseServer::shutdown`], [`BaseServer::request_shutdown`] | on the thread that serves it is an error instead of a deadlock; before serving it is remembered, instead of waiting for ever; after serving it is nothing, instead of ending the next serving |
-//! | `server_close` | [`Server::server_close`], [`Server::server_close_within`] | ends the serving first: in Python the loop spins on the closed descriptor for ever; with a grace, idle clients are cut off |
+//! | `server_close` | [`Server::server_close`], [`Server::server_close_within`] | ends the serving first: in Python the loop spins on the closed descriptor for ever; with a grace, whoever works longer is cut off, and who cannot be is told of |
 //! | `__enter__`, `__exit__` | the server's scope | dropped, it closes its socket and waits for nobody; no hook is called |
 //! | `get_request` | [`Hooks::get_request`] | an error does not spin: a shortage of descriptors pauses accepting. It is also asked when there is no request, and then says `WouldBlock` |
 //! | `verify_request` | [`Hooks::verify_request`] | a panic refuses the request, where an exception ends Python's server |

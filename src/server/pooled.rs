@@ -1,14 +1,15 @@
 //! A fixed number of threads for all requests.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use super::concurrency::{Concurrency, MayWait, Strategy};
 use super::transport::Request;
 use super::{BaseServer, Outcome};
 use crate::net::Address;
-use crate::pool::{Place, Pool, WhenFull};
+use crate::pool::{Call, Place, Pool, Refused, WhenFull};
 
 /// A fixed number of threads for all requests: the mix-in that Python's users write themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +18,8 @@ pub struct Pooled {
     pub workers: usize,
     /// How many requests may wait for one of them: 64.
     pub queue: usize,
-    /// What is done when as many wait: nobody is accepted until there is room. Whoever is shed is
-    /// told of to `handle_error`.
+    /// What is done when as many wait: nobody is accepted until there is room. Whoever is shed, or
+    /// waits for room when the loop is to end, is told of to `handle_error`.
     pub when_full: WhenFull,
     /// Whether `server_close` waits for the requests: yes.
     pub block_on_close: bool,
@@ -34,8 +35,12 @@ impl MayWait for Pooled {}
 
 impl Concurrency for Pooled {
     fn strategy<R: Request>(self) -> io::Result<Box<dyn Strategy<R>>> {
-        let pool = Pool::new(self.workers, self.queue)?;
-        Ok(Box::new(Workers { pool, choice: self, place: Mutex::default() }))
+        Ok(Box::new(Workers {
+            pool: Pool::new(self.workers, self.queue)?,
+            choice: self,
+            place: Mutex::default(),
+            blocked: Mutex::default(),
+        }))
     }
 }
 
@@ -46,14 +51,40 @@ struct Workers {
     pool: Pool,
     /// Kept for the next request.
     place: Mutex<Option<Place>>,
+    /// How to wake the loop that waits for room.
+    blocked: Mutex<Option<Call>>,
+}
+
+/// Locks; what these hold is whole between any two of our steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Workers {
+    /// Waits for room. `None` if the loop is to end before there is some: a worker may be what asks
+    /// for that, and waits for the loop.
+    fn wait_for_room(&self, is_stopping: impl Fn() -> bool) -> Option<Place> {
+        let loop_thread = thread::current();
+        let call = Call::new(move || loop_thread.unpark());
+        *lock(&self.blocked) = Some(call.clone());
+        loop {
+            if let Some(place) = self.pool.reserve(Some(&call)) {
+                return Some(place);
+            }
+            if is_stopping() {
+                return None;
+            }
+            thread::park();
+        }
+    }
 }
 
 impl<R: Request> Strategy<R> for Workers {
-    fn has_room(&self, call: Box<dyn FnOnce() + Send>) -> bool {
+    fn has_room(&self, call: Option<&Call>) -> bool {
         if self.choice.when_full != WhenFull::Pause {
             return true;
         }
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = lock(&self.place);
         if place.is_none() {
             *place = self.pool.reserve(call);
         }
@@ -66,22 +97,24 @@ impl<R: Request> Strategy<R> for Workers {
         request: &R,
         client_address: &Address,
     ) -> Outcome {
+        let kept = lock(&self.place).take();
+        let place = kept.or_else(|| self.pool.reserve(None)).or_else(|| {
+            let waits = self.choice.when_full == WhenFull::Block;
+            waits.then(|| self.wait_for_room(|| server.serving.is_stopping()))?
+        });
         let (server, request, address) =
             (Arc::clone(server), request.clone(), client_address.clone());
-        let job = move || server.hooks.process_request_thread(&server, &request, &address);
-        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (place, self.choice.when_full) {
-            (Some(place), _) => place.submit(job)?,
-            (None, WhenFull::Block) => self.pool.submit_or_wait(job)?,
-            (None, WhenFull::Pause | WhenFull::Shed) => self.pool.submit(job)?,
-        }
+        place.ok_or(Refused::Full)?.submit(move || server.work(&request, &address))?;
         Ok(())
     }
 
-    fn join(&self, deadline: Option<Instant>) -> bool {
-        if !self.choice.block_on_close {
-            return true;
+    fn stop(&self) {
+        if let Some(call) = lock(&self.blocked).take() {
+            call.make();
         }
-        self.pool.close(deadline).is_ok()
+    }
+
+    fn join(&self, deadline: Option<Instant>) -> bool {
+        !self.choice.block_on_close || self.pool.close(deadline).is_ok()
     }
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use super::door::Requests;
-use super::serving::ServingGuard;
+use super::serving::{Run, Signals};
 use super::transport::{Request, Watched};
-use super::{BaseServer, Exit};
+use super::{BaseServer, Config, Exit};
 use crate::net::Acceptor;
 use crate::reactor::{Context, Reactor};
 use crate::selector::{Deadline, Interest, Token};
@@ -26,44 +26,92 @@ pub enum Handled {
 /// How long a handler may take to notice that its client is gone.
 const REACTION: Duration = Duration::from_millis(500);
 
-impl<R: Request> BaseServer<R> {
-    pub(super) fn serve_forever(&self, poll_interval: Duration) -> io::Result<()> {
-        self.strategy.check()?;
-        let mut reactor = self.reactor()?;
+/// A serving in a loop of the server's own.
+struct Loop {
+    // Goes first: when the serving has ended, nothing of it is left.
+    reactor: Reactor,
+    listener: Token,
+    run: Run,
+}
+
+impl Loop {
+    /// `None` if it is to end at once.
+    fn begin<R: Request>(server: &BaseServer<R>, per_turn: u32) -> io::Result<Option<Self>> {
+        server.strategy.check()?;
+        let Config { backend, trigger, .. } = *server.config();
+        let mut reactor = Reactor::builder().backend(backend).trigger(trigger).build()?;
         let handle = reactor.handle();
         // `stop` would be for good: the clients in the loop are still to be told of the end.
         let wake = move || drop(handle.run(|_| ()));
-        let Some(_serving) = ServingGuard::begin(self.arc(), wake)? else { return Ok(()) };
-        self.watch(&mut reactor.context(), self.config().requests_per_turn, None)?;
-        while !self.serving.is_stopping() {
-            let deadline = Instant::now().checked_add(poll_interval);
-            let taken = self.serving.taken();
-            reactor.turn(deadline.map_or(Deadline::Never, Deadline::At))?;
-            if self.serving.is_stopping() && self.serving.taken() == taken {
-                break;
+        let Some(run) = server.serving.begin(wake)? else { return Ok(None) };
+        let signals = Arc::clone(&run.signals);
+        match server.watch(&mut reactor.context(), per_turn, signals, None) {
+            Ok(listener) => Ok(Some(Loop { reactor, listener, run })),
+            Err(error) => {
+                drop(reactor);
+                Err(error)
             }
-            if reactor.is_empty() {
-                let message = "the server's socket has failed; the log says how";
-                return Err(io::Error::other(message));
-            }
-            self.hooks.service_actions(self);
         }
-        self.wind_down(&mut reactor)?;
-        drop(reactor);
-        self.take_exit()
     }
 
-    /// Tells the clients in the loop of the end, and gives them the grace they were given to take
-    /// what they are owed.
-    fn wind_down(&self, reactor: &mut Reactor) -> io::Result<()> {
-        let grace = self.serving.grace().unwrap_or_default();
-        let end = Deadline::after(grace);
-        reactor.context().wind_down(grace);
-        reactor.turn(Deadline::Now)?;
-        while !reactor.is_empty() && end.remaining() != Some(Duration::ZERO) {
-            reactor.turn(end)?;
+    fn is_stopping(&self) -> bool {
+        self.run.signals.is_stopping()
+    }
+
+    fn tried(&self) -> u64 {
+        self.run.signals.tried()
+    }
+
+    fn turn(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+        self.reactor.turn(deadline.map_or(Deadline::Never, Deadline::At))?;
+        if self.reactor.context().interest(self.listener).is_none() {
+            return Err(io::Error::other("the server's socket has failed; the log says how"));
         }
         Ok(())
+    }
+
+    /// Tells the clients in the loop of the end, and gives them `grace` to take what they are owed.
+    fn wind_down(&mut self, grace: Duration) -> io::Result<()> {
+        let end = Deadline::after(grace);
+        self.reactor.context().wind_down(grace);
+        self.reactor.turn(Deadline::Now)?;
+        while !self.reactor.is_empty() && end.remaining() != Some(Duration::ZERO) {
+            self.reactor.turn(end)?;
+        }
+        Ok(())
+    }
+
+    /// Has the clients in the loop served to their end, and nobody else.
+    fn empty(&mut self) -> io::Result<()> {
+        self.reactor.context().remove(self.listener)?;
+        while !self.reactor.is_empty() && !self.is_stopping() {
+            self.reactor.turn(Deadline::Never)?;
+        }
+        Ok(())
+    }
+
+    fn end(self) -> io::Result<()> {
+        let Loop { reactor, run, .. } = self;
+        drop(reactor); // handlers may say `Exit` even now
+        if run.signals.is_exiting() { Err(io::Error::other(Exit)) } else { Ok(()) }
+    }
+}
+
+impl<R: Request> BaseServer<R> {
+    pub(super) fn serve_forever(&self, poll_interval: Duration) -> io::Result<()> {
+        let Some(mut serving) = Loop::begin(self, self.config().requests_per_turn)? else {
+            return Ok(());
+        };
+        while !serving.is_stopping() {
+            let tried = serving.tried();
+            serving.turn(Instant::now().checked_add(poll_interval))?;
+            if serving.is_stopping() && serving.tried() == tried {
+                break;
+            }
+            self.call("service_actions", |server| server.hooks.service_actions(server));
+        }
+        serving.wind_down(self.serving.grace().unwrap_or_default())?;
+        serving.end()
     }
 
     pub(super) fn serve_in<S: 'static>(
@@ -73,8 +121,7 @@ impl<R: Request> BaseServer<R> {
     ) -> io::Result<Token> {
         self.strategy.check()?;
         let place = Arc::new(OnceLock::new());
-        let (handle, token, server) =
-            (cx.handle(), Arc::clone(&place), Arc::downgrade(&self.arc()));
+        let (handle, token, server) = (cx.handle(), Arc::clone(&place), Weak::clone(&self.me));
         let stop = move || {
             let (token, server) = (Arc::clone(&token), Weak::clone(&server));
             let _ = handle.run(move |cx| {
@@ -84,13 +131,14 @@ impl<R: Request> BaseServer<R> {
                 }
             });
         };
-        let Some(serving) = ServingGuard::begin(self.arc(), stop)? else {
+        let Some(run) = self.serving.begin(stop)? else {
             let message = "the server was shut down before it ever served";
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, message));
         };
-        let token = self.watch(cx, self.config().requests_per_turn, Some(serving))?;
+        let signals = Arc::clone(&run.signals);
+        let token = self.watch(cx, self.config().requests_per_turn, signals, Some(run))?;
         let _ = place.set(token);
-        service(self.arc(), token, poll_interval, cx);
+        service(Weak::clone(&self.me), token, poll_interval, cx);
         Ok(token)
     }
 
@@ -108,36 +156,27 @@ impl<R: Request> BaseServer<R> {
     }
 
     pub(super) fn handle_request(&self) -> io::Result<Handled> {
-        self.strategy.check()?;
-        let mut reactor = self.reactor()?;
-        let handle = reactor.handle();
-        let wake = move || drop(handle.run(|_| ()));
-        let Some(_serving) = ServingGuard::begin(self.arc(), wake)? else {
-            return Ok(Handled::Shutdown);
-        };
-        let listener = self.watch(&mut reactor.context(), 1, None)?;
+        let Some(mut serving) = Loop::begin(self, 1)? else { return Ok(Handled::Shutdown) };
         let timeout = self.config().timeout.or_else(|| self.strategy.timeout());
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let taken = self.serving.taken();
-        while self.serving.taken() == taken {
-            if self.serving.is_stopping() {
+        loop {
+            serving.turn(deadline)?;
+            if serving.tried() > 0 {
+                break;
+            }
+            if serving.is_stopping() {
                 return Ok(Handled::Shutdown);
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                self.hooks.handle_timeout(self);
+                self.call("handle_timeout", |server| server.hooks.handle_timeout(server));
                 return Ok(Handled::Timeout);
             }
-            reactor.turn(deadline.map_or(Deadline::Never, Deadline::At))?;
         }
         // A client that is kept in the loop is handled when it is gone.
         if self.class.is_in_loop() {
-            reactor.context().remove(listener)?;
-            while !reactor.is_empty() && !self.serving.is_stopping() {
-                reactor.turn(Deadline::Never)?;
-            }
-            drop(reactor);
+            serving.empty()?;
         }
-        self.take_exit()?;
+        serving.end()?;
         Ok(Handled::Request)
     }
 
@@ -148,29 +187,22 @@ impl<R: Request> BaseServer<R> {
                 "the clients of this server need a loop to be in: serve_in, serve_forever";
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
-        if !self.strategy.has_room(Box::new(|| ())) {
+        if !self.strategy.has_room(None) {
             return Ok(false);
         }
-        let Ok((request, address)) = self.hooks.get_request(self) else { return Ok(false) };
+        let Ok((request, address)) = self.next_request() else { return Ok(false) };
         self.process(request, &address).map_err(io::Error::other)?;
         Ok(true)
-    }
-
-    fn take_exit(&self) -> io::Result<()> {
-        if self.serving.take_exit() { Err(io::Error::other(Exit)) } else { Ok(()) }
-    }
-
-    fn reactor(&self) -> io::Result<Reactor> {
-        Reactor::builder().backend(self.config().backend).trigger(self.config().trigger).build()
     }
 
     fn watch<S: 'static>(
         &self,
         cx: &mut Context<'_, S>,
         per_turn: u32,
-        serving: Option<ServingGuard<R>>,
+        signals: Arc<Signals>,
+        run: Option<Run>,
     ) -> io::Result<Token> {
-        let door = Requests { server: self.arc(), _serving: serving };
+        let door = Requests { server: self.arc(), signals, _run: run };
         let acceptor = Acceptor::new(per_turn.max(1), door)?;
         let token = cx.add(Watched(self.endpoint()?), Interest::READ, acceptor)?;
         self.strategy.resume();
@@ -185,11 +217,21 @@ impl<R: Request> BaseServer<R> {
     /// at once. When it has served and does so no longer, it is nothing.
     pub fn request_shutdown(&self) {
         self.serving.request_stop();
+        self.strategy.stop();
+    }
+
+    /// A handler has said `Exit`.
+    pub(super) fn exit(&self) {
+        self.serving.exit();
+        self.strategy.stop();
     }
 
     /// Asks `serve_forever` to return, and waits until it has: Python's `shutdown`. The loop is
     /// woken, whatever its `poll_interval`; a handler that it is in the middle of is waited for.
     /// Twice is once. Nothing is closed by this, but for clients that were kept in the loop.
+    ///
+    /// A server in [somebody's loop](super::Server::serve_in) is out of it when the loop has turned:
+    /// who has stopped turning it, would wait for ever.
     ///
     /// # Errors
     ///
@@ -206,21 +248,21 @@ impl<R: Request> BaseServer<R> {
                            use request_shutdown";
             return Err(io::Error::new(io::ErrorKind::Deadlock, message));
         }
-        self.serving.request_stop();
-        self.serving.wait(None);
+        let asked = self.serving.request_stop();
+        self.strategy.stop();
+        self.serving.wait(asked, None);
         Ok(())
     }
 
     /// Ends serving, closes the socket, and waits for those who still work, as the concurrency has
-    /// it: the body of the base class. With a [grace](super::Server::server_close_within), whoever
-    /// works longer is cut off.
+    /// it: the body of the base class, which does not call the [hook](super::Hooks::server_close).
+    /// With a [grace](super::Server::server_close_within), whoever works longer is cut off.
     pub fn server_close(&self) {
         if self.serving.is_child() {
             return; // whoever works, works for the parent
         }
         let grace = self.serving.grace();
         let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
-        self.serving.request_stop();
         if !self.end(deadline) {
             for (request, _) in self.connections() {
                 request.cut();
@@ -230,10 +272,12 @@ impl<R: Request> BaseServer<R> {
         }
     }
 
-    /// Whether nobody serves or works any more. Waits for that until the deadline.
+    /// Whether nobody serves or works any more, nor ever will. Waits for that until the deadline.
     pub(super) fn end(&self, deadline: Option<Instant>) -> bool {
+        let asked = self.serving.close();
+        self.strategy.stop();
         // On the thread that serves, the loop ends when this has returned.
-        let has_served = self.serving.is_here() || self.serving.wait(deadline);
+        let has_served = self.serving.is_here() || self.serving.wait(asked, deadline);
         self.let_go();
         self.strategy.join(deadline) && has_served
     }
@@ -241,16 +285,15 @@ impl<R: Request> BaseServer<R> {
 
 /// Calls `service_actions` every `poll_interval` for as long as the server is in the loop.
 fn service<R: Request, S: 'static>(
-    server: Arc<BaseServer<R>>,
+    server: Weak<BaseServer<R>>,
     token: Token,
     poll_interval: Duration,
     cx: &mut Context<'_, S>,
 ) {
     let Some(next) = Instant::now().checked_add(poll_interval) else { return };
     cx.set_timer(next, move |cx| {
-        if cx.interest(token).is_some() {
-            server.hooks.service_actions(&server);
-            service(server, token, poll_interval, cx);
-        }
+        let Some(this) = server.upgrade().filter(|_| cx.interest(token).is_some()) else { return };
+        this.call("service_actions", |server| server.hooks.service_actions(server));
+        service(server, token, poll_interval, cx);
     });
 }

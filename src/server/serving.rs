@@ -7,8 +7,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use super::BaseServer;
-use super::transport::Request;
 use crate::pool;
 
 /// The state that `serve_forever` and `shutdown` share.
@@ -24,15 +22,11 @@ use crate::pool;
 ///   └─────────┘ ◄───────────────── └─────────────┘
 ///                  serve_forever
 /// ```
+///
+/// From each of them `server_close` leads to CLOSED, where no serving begins any more.
 pub(super) struct Serving {
     state: Mutex<State>,
     ended: Condvar,
-    /// Read by the loop before each request.
-    is_stopping: AtomicBool,
-    /// Whether a handler has said `Exit`.
-    is_exiting: AtomicBool,
-    /// How many requests were tried.
-    taken: AtomicU64,
     /// Whether this is a child's copy: here nobody serves.
     is_child: AtomicBool,
 }
@@ -40,54 +34,97 @@ pub(super) struct Serving {
 #[derive(Default)]
 struct State {
     has_served: bool,
+    is_forestalled: bool,
+    is_closed: bool,
     running: Option<Running>,
-    /// Which serving this is.
+    /// How many servings have begun.
     count: u64,
     /// How long those who still work may take to end, once the server is being closed.
     grace: Option<Duration>,
 }
 
+/// The serving that is under way.
 struct Running {
     thread: ThreadId,
+    signals: Arc<Signals>,
+    /// Wakes the loop.
     stop: Box<dyn Fn() + Send>,
 }
 
+/// What a loop looks at while it serves. It dies with the serving, so that no word to the one is
+/// heard by the next.
+#[derive(Debug, Default)]
+pub(super) struct Signals {
+    is_stopping: AtomicBool,
+    is_exiting: AtomicBool,
+    /// How many requests were tried.
+    tried: AtomicU64,
+}
+
+impl Signals {
+    /// Whether the loop is to take no more requests.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+
+    /// Whether it ends because a handler has said `Exit`.
+    pub(super) fn is_exiting(&self) -> bool {
+        self.is_exiting.load(Ordering::Acquire)
+    }
+
+    /// One more request is taken, or has failed to be.
+    pub(super) fn note_request(&self) {
+        self.tried.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How many that were.
+    pub(super) fn tried(&self) -> u64 {
+        self.tried.load(Ordering::Acquire)
+    }
+}
+
+/// Which serving was asked to stop: whoever waits, waits for that one's end and no other's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticket(u64);
+
 impl Serving {
-    pub(super) fn new() -> Self {
-        Serving {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Serving {
             state: Mutex::default(),
             ended: Condvar::new(),
-            is_stopping: AtomicBool::new(false),
-            is_exiting: AtomicBool::new(false),
-            taken: AtomicU64::new(0),
             is_child: AtomicBool::new(false),
-        }
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the loop is to take no more requests.
-    pub(super) fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Acquire)
-    }
-
-    /// See [`ServingGuard::begin`]. False if it is to end at once.
-    fn begin(&self, stop: impl Fn() + Send + 'static) -> io::Result<bool> {
+    /// Serving begins on this thread; `stop` is how to wake its loop. `None` if it is to end at once.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        stop: impl Fn() + Send + 'static,
+    ) -> io::Result<Option<Run>> {
         let mut state = self.state();
         if state.running.is_some() {
             let message = "the server is serving already";
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, message));
         }
         state.has_served = true;
-        self.is_exiting.store(false, Ordering::Release); // whoever said so, said it to another loop
-        if self.is_stopping.swap(false, Ordering::AcqRel) {
-            return Ok(false); // shut down before it began
+        if std::mem::take(&mut state.is_forestalled) {
+            return Ok(None);
+        }
+        if state.is_closed {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "the server has been closed"));
         }
         state.count += 1;
-        state.running = Some(Running { thread: thread::current().id(), stop: Box::new(stop) });
-        Ok(true)
+        let signals = Arc::<Signals>::default();
+        state.running = Some(Running {
+            thread: thread::current().id(),
+            signals: Arc::clone(&signals),
+            stop: Box::new(stop),
+        });
+        Ok(Some(Run { serving: Arc::clone(self), signals }))
     }
 
     pub(super) fn enter_child(&self) {
@@ -99,50 +136,42 @@ impl Serving {
     }
 
     /// Asks the loop to end. Before the first serving that is remembered, after it is nothing.
-    pub(super) fn request_stop(&self) {
-        if self.is_child() {
-            return; // a child has no loop, and the parent's is out of its reach
-        }
-        let state = self.state();
-        if let Some(running) = &state.running {
-            self.is_stopping.store(true, Ordering::Release);
-            (running.stop)();
-        } else if !state.has_served {
-            self.is_stopping.store(true, Ordering::Release);
-        }
+    pub(super) fn request_stop(&self) -> Ticket {
+        self.stop(|_| ())
+    }
+
+    /// As [`request_stop`](Self::request_stop), and no other serving begins.
+    pub(super) fn close(&self) -> Ticket {
+        self.stop(|state| state.is_closed = true)
     }
 
     /// A handler has said `Exit`: the loop ends with that.
     pub(super) fn exit(&self) {
-        self.is_exiting.store(true, Ordering::Release);
-        self.request_stop();
+        self.stop(|state| {
+            if let Some(running) = &state.running {
+                running.signals.is_exiting.store(true, Ordering::Release);
+            }
+        });
     }
 
-    /// Whether the serving that ends now, ends because of an `Exit`.
-    pub(super) fn take_exit(&self) -> bool {
-        self.is_exiting.swap(false, Ordering::AcqRel)
-    }
-
-    /// One more request is taken, or has failed to be.
-    pub(super) fn take(&self) {
-        self.taken.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// How many that were.
-    pub(super) fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Acquire)
-    }
-
-    /// Whether this thread is the one that serves.
-    pub(super) fn is_here(&self) -> bool {
-        let here = thread::current().id();
-        self.state().running.as_ref().is_some_and(|running| running.thread == here)
-    }
-
-    /// Waits until the serving that is under way has ended. False if it has not by the deadline.
-    pub(super) fn wait(&self, deadline: Option<Instant>) -> bool {
+    fn stop(&self, also: impl FnOnce(&mut State)) -> Ticket {
+        if self.is_child() {
+            return Ticket(0); // a child has no loop, and the parent's is out of its reach
+        }
         let mut state = self.state();
-        let count = state.count;
+        also(&mut state);
+        if let Some(running) = &state.running {
+            running.signals.is_stopping.store(true, Ordering::Release);
+            (running.stop)();
+        } else if !state.has_served {
+            state.is_forestalled = true;
+        }
+        Ticket(state.count)
+    }
+
+    /// Waits until that serving has ended. False if it has not by the deadline.
+    pub(super) fn wait(&self, Ticket(count): Ticket, deadline: Option<Instant>) -> bool {
+        let mut state = self.state();
         while state.running.is_some() && state.count == count {
             let is_late;
             (state, is_late) = pool::wait_until(&self.ended, state, deadline);
@@ -151,6 +180,17 @@ impl Serving {
             }
         }
         true
+    }
+
+    /// Whether this thread is the one that serves.
+    pub(super) fn is_here(&self) -> bool {
+        let here = thread::current().id();
+        self.state().running.as_ref().is_some_and(|running| running.thread == here)
+    }
+
+    /// Whether a serving is under way that is to end.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.state().running.as_ref().is_some_and(|running| running.signals.is_stopping())
     }
 
     pub(super) fn set_grace(&self, grace: Option<Duration>) {
@@ -163,30 +203,23 @@ impl Serving {
     }
 }
 
-/// Serving is under way, and has ended when this is dropped.
-pub(super) struct ServingGuard<R: Request>(Arc<BaseServer<R>>);
-
-impl<R: Request> ServingGuard<R> {
-    /// Serving begins on this thread; `stop` is how to wake its loop. `None` if it is to end at once.
-    pub(super) fn begin(
-        server: Arc<BaseServer<R>>,
-        stop: impl Fn() + Send + 'static,
-    ) -> io::Result<Option<Self>> {
-        Ok(server.serving.begin(stop)?.then(|| ServingGuard(server)))
-    }
+/// A serving, under way until this is dropped.
+#[derive(Debug)]
+pub(super) struct Run {
+    serving: Arc<Serving>,
+    pub(super) signals: Arc<Signals>,
 }
 
-impl<R: Request> Drop for ServingGuard<R> {
+impl Drop for Run {
     fn drop(&mut self) {
-        let serving = &self.0.serving;
-        serving.state().running = None;
-        serving.is_stopping.store(false, Ordering::Release);
-        serving.ended.notify_all();
+        let ended = self.serving.state().running.take();
+        self.serving.ended.notify_all();
+        drop(ended); // outside the lock: it holds a handle to somebody's loop
     }
 }
 
 impl fmt::Debug for Serving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serving").field("is_stopping", &self.is_stopping()).finish_non_exhaustive()
+        f.debug_struct("Serving").field("is_running", &self.state().running.is_some()).finish()
     }
 }

@@ -1,16 +1,18 @@
 //! A thread for each request.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle, ThreadId};
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::concurrency::{Concurrency, MayWait, Strategy};
 use super::transport::Request;
 use super::{BaseServer, Outcome};
 use crate::net::{Address, Gate};
-use crate::pool::wait_until;
+use crate::pool::{Call, wait_until};
 
 /// A thread for each request: Python's `ThreadingMixIn`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,16 +66,18 @@ struct Roll {
     /// By their own numbers. Who has no handle yet is just being made: the lock is not held for so
     /// long, for those who end would wait for it.
     alive: HashMap<u64, Option<JoinHandle<()>>>,
-    last_number: u64,
     last_dead: Option<JoinHandle<()>>,
     /// How many wait for a change.
     watchers: usize,
+    /// How many of the threads themselves wait for the end of the others.
+    leaving: usize,
 }
 
-impl Roll {
-    fn is_alive(&self, id: ThreadId) -> bool {
-        self.alive.values().flatten().any(|thread| thread.thread().id() == id)
-    }
+/// The numbers of the threads of all servers.
+static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static NUMBER: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 impl Alive {
@@ -90,14 +94,12 @@ impl Alive {
     }
 
     fn spawn(self: &Arc<Self>, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let mut roll = self.roll();
-        roll.last_number += 1;
-        let number = roll.last_number;
-        roll.alive.insert(number, None);
-        drop(roll);
+        let number = LAST_NUMBER.fetch_add(1, Ordering::Relaxed);
+        self.roll().alive.insert(number, None);
         let end = End { alive: Arc::clone(self), number };
         // If there can be no thread, `end` is dropped here.
         let thread = thread::Builder::new().name("request".into()).spawn(move || {
+            NUMBER.set(Some(end.number));
             let _end = end;
             body();
         })?;
@@ -109,7 +111,7 @@ impl Alive {
             }
             None => roll.last_dead.replace(thread), // it was quick
         };
-        self.notify(roll);
+        drop(roll);
         bury(dead);
         Ok(())
     }
@@ -138,7 +140,7 @@ fn bury(thread: Option<JoinHandle<()>>) {
 }
 
 impl<R: Request> Strategy<R> for Threads {
-    fn has_room(&self, call: Box<dyn FnOnce() + Send>) -> bool {
+    fn has_room(&self, call: Option<&Call>) -> bool {
         self.gate.as_ref().is_none_or(|gate| gate.has_room(call))
     }
 
@@ -152,7 +154,7 @@ impl<R: Request> Strategy<R> for Threads {
             (Arc::clone(server), request.clone(), client_address.clone());
         let permit = self.gate.as_ref().map(Gate::enter);
         self.alive.spawn(move || {
-            server.hooks.process_request_thread(&server, &request, &address);
+            server.work(&request, &address);
             drop((request, server)); // closed before the next may come in
             drop(permit);
         })?;
@@ -163,17 +165,23 @@ impl<R: Request> Strategy<R> for Threads {
         if self.choice.daemon_threads || !self.choice.block_on_close {
             return true;
         }
-        let me = thread::current().id();
         let mut roll = self.alive.roll();
-        // A handler that closes its own server does not wait for itself.
-        while roll.alive.len() > usize::from(roll.is_alive(me)) {
+        // A handler that closes its own server does not wait for itself, nor for another that does.
+        let is_inside = NUMBER.get().is_some_and(|number| roll.alive.contains_key(&number));
+        if is_inside {
+            roll.leaving += 1;
+            self.alive.changed.notify_all();
+        }
+        let spared = |roll: &Roll| if is_inside { roll.leaving } else { 0 };
+        let mut is_late = false;
+        while roll.alive.len() > spared(&roll) && !is_late {
             roll.watchers += 1;
-            let is_late;
             (roll, is_late) = wait_until(&self.alive.changed, roll, deadline);
             roll.watchers -= 1;
-            if is_late {
-                return false;
-            }
+        }
+        roll.leaving -= usize::from(is_inside);
+        if is_late {
+            return false;
         }
         let dead = roll.last_dead.take();
         drop(roll);

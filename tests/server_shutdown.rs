@@ -251,6 +251,7 @@ impl RequestHandler<StreamExchange> for Closing {
     fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
         exchange.connection.recv(100)?;
         exchange.server.server_close();
+        exchange.server.server_close();
         Ok(write!(exchange.wfile, "{}", exchange.server.fileno())?)
     }
 }
@@ -258,6 +259,7 @@ impl RequestHandler<StreamExchange> for Closing {
 impl RequestHandler<LoopExchange> for Closing {
     fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
         exchange.recv(100);
+        exchange.server.server_close();
         exchange.server.server_close();
         let number = exchange.server.fileno();
         Ok(write!(exchange, "{number}")?)

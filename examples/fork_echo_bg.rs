@@ -18,14 +18,16 @@ use std::thread;
 
 use common::Options;
 use common::echo::MyRequestHandler;
+use signal_hook::consts::SIGTERM;
+use signal_hook::low_level::raise;
 use tripoll::server::{Config, Forking, ForkingTcpServer, POLL_INTERVAL};
 use tripoll::sys::DespiteThreads;
 
 fn main() -> Result<(), common::Failure> {
     let options = Options::read();
     let mut signals = common::signals()?;
-    // SAFETY: there is one other thread, the main one. While this one serves, it waits in `read`, a
-    // bare system call, and holds nothing that a child could want.
+    // SAFETY: there is one other thread, the main one. While this one serves, it waits: in `read`, a
+    // bare system call, and then in `shutdown`, which holds nothing that a child could want.
     #[allow(unsafe_code)]
     let promise = unsafe { DespiteThreads::promise() };
     let server = ForkingTcpServer::builder(&options.listen)
@@ -36,7 +38,10 @@ fn main() -> Result<(), common::Failure> {
     common::announce(&server.server_address());
 
     let background = Arc::clone(&server);
-    let server_thread = thread::spawn(move || background.serve_forever(POLL_INTERVAL));
+    let server_thread = thread::spawn(move || {
+        // If it cannot serve, there is nothing more to wait for.
+        background.serve_forever(POLL_INTERVAL).inspect_err(|_| drop(raise(SIGTERM)))
+    });
     let _one_byte = signals.read(&mut [0])?;
     server.shutdown()?;
     server.server_close_within(common::GRACE)?;

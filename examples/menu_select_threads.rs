@@ -17,6 +17,7 @@ mod common;
 
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
+use std::num::NonZero;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
@@ -34,7 +35,7 @@ struct Arguments {
     options: Options,
     /// Have so many threads for all clients, and a reactor (of which --backend and --trigger speak)
     #[arg(long, value_name = "N")]
-    pool: Option<usize>,
+    pool: Option<NonZero<usize>>,
 }
 
 fn main() -> Result<(), common::Failure> {
@@ -42,7 +43,7 @@ fn main() -> Result<(), common::Failure> {
     options.start_log();
     match pool {
         None => a_thread_each(&options)?,
-        Some(workers) => a_pool(&options, workers)?,
+        Some(workers) => a_pool(&options, workers.get())?,
     }
     Ok(())
 }
@@ -54,6 +55,7 @@ fn a_thread_each(options: &Options) -> io::Result<()> {
     let signals = common::signals()?;
     let inputs = [sk.as_fd().as_raw_fd(), signals.as_raw_fd()];
     let clients = Clients::default();
+    let mut has_complained = false;
     common::announce(sk.local_address());
 
     loop {
@@ -62,18 +64,27 @@ fn a_thread_each(options: &Options) -> io::Result<()> {
         if r_list.contains(&signals.as_raw_fd()) {
             break;
         }
-        if !r_list.is_empty() {
-            match sk.accept().and_then(blocking) {
-                Ok(client) => {
-                    say("get request");
-                    let request = clients.enter(client);
-                    thread::Builder::new().spawn(move || process(&request)).map(drop)?;
+        if r_list.is_empty() {
+            continue;
+        }
+        let client = match sk.accept().and_then(blocking) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue, // it has left again
+            client => client,
+        };
+        let begun = client.and_then(|client| {
+            let request = clients.enter(client);
+            say("get request");
+            thread::Builder::new().spawn(move || process(&request))
+        });
+        match begun {
+            Ok(_) => has_complained = false,
+            // There are no more descriptors, say, or threads. It would fail again at once.
+            Err(error) => {
+                if !has_complained {
+                    log::warn!("cannot serve a client: {error}");
+                    has_complained = true;
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {} // it has left again
-                Err(error) => {
-                    log::warn!("cannot accept: {error}");
-                    thread::sleep(Duration::from_millis(100)); // it would fail again at once
-                }
+                thread::sleep(Duration::from_millis(100));
             }
         }
     }

@@ -9,9 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use server::hostile::Subject;
+use server::hostile::{self, Subject};
 use server::requests::{self, Belongings, each};
-use server::{await_that, pattern, run};
+use server::{await_that, example, limited, on_every_backend, pattern, run, run_command};
 use tripoll::sys::raise_descriptor_limit;
 use tripoll::{Backend, Trigger};
 
@@ -52,6 +52,37 @@ fn a_mebibyte_comes_back_and_then_the_end() {
 #[test]
 fn hostile_clients() {
     requests::hostile_clients(&echoes());
+}
+
+/// (Inline there is only ever one. The one in the background is as the other that forks.)
+#[test]
+fn they_take_all_descriptors() {
+    each("echo", assert_served)[1..].iter().copied().for_each(hostile::they_take_all_descriptors);
+}
+
+/// One thread waits for signals, another one forks.
+#[test]
+fn in_the_background_each_client_has_a_child_too() {
+    on_every_backend(|backend, trigger| {
+        let mut server = IN_BACKGROUND.start(backend, trigger);
+        IN_BACKGROUND.assert_serves(&server);
+        await_that("the first is collected", || server.children() == 0);
+        let mut clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
+        clients.iter_mut().for_each(assert_served);
+        assert_eq!((server.threads(), server.children()), (2, 3));
+        drop(clients);
+        await_that("all are collected", || server.children() == 0);
+        server.stop(Signal::TERM).assert_graceful();
+    });
+}
+
+#[test]
+fn in_the_background_it_says_so_when_it_cannot_serve() {
+    // Enough to listen, and not for a loop.
+    let mut command = limited(example("fork_echo_bg").args(["--listen", "127.0.0.1:0"]), 9);
+    let output = run_command(&mut command);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(str::from_utf8(&output.stderr).unwrap().lines().count(), 1, "{output:?}");
 }
 
 /// Each concurrency is what it says: seen from outside, while three clients are there.

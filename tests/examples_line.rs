@@ -12,7 +12,7 @@ use std::thread;
 
 use rustix::process::Signal;
 use server::requests::{self, CONCURRENCIES, each};
-use server::{LONG, Server, example, pattern, run};
+use server::{LONG, Server, example, on_every_backend, pattern, run};
 
 fn assert_served(client: &mut TcpStream) {
     assert_eq!(ask(client, b"hello world\n"), b"hello world\n");
@@ -158,6 +158,38 @@ fn datagrams_come_back_through_a_unix_socket() {
         requests::assert_in_order(&server.stop(Signal::TERM));
         assert!(!path.exists(), "{concurrency}");
         fs::remove_file(&name).unwrap();
+    }
+}
+
+/// Through a Unix socket it is the receiver that has no room, and the sender that has to wait: for
+/// ever, if it knows no better.
+#[test]
+fn who_does_not_read_its_datagrams_keeps_nobody_waiting() {
+    for concurrency in CONCURRENCIES {
+        on_every_backend(|backend, trigger| {
+            let path = path(&format!("full-{concurrency}-{backend}-{trigger}"));
+            let arguments = server::arguments(path.to_str().unwrap(), backend, trigger);
+            let mut command = example("line_unixgram");
+            command.args(arguments).args(["--concurrency", concurrency]);
+            let mut server = Server::start_with(&mut command);
+
+            let names = [path.with_extension("full"), path.with_extension("client")];
+            let [full, client] = names.each_ref().map(|name| UnixDatagram::bind(name).unwrap());
+            let ask = |asker: &UnixDatagram, times| {
+                for _ in 0..times {
+                    asker.send_to(b"hello\n", &path).unwrap();
+                }
+            };
+            full.set_write_timeout(Some(LONG)).unwrap();
+            ask(&full, 30); // the system keeps some ten answers for it
+            client.set_write_timeout(Some(LONG)).unwrap();
+            ask(&client, 1);
+            client.set_read_timeout(Some(LONG)).unwrap();
+            assert_eq!(client.recv(&mut [0; 64]).unwrap(), 6, "{concurrency}");
+            ask(&full, 10);
+            requests::assert_in_order(&server.stop(Signal::TERM));
+            names.iter().for_each(|name| fs::remove_file(name).unwrap());
+        });
     }
 }
 

@@ -5,8 +5,10 @@ mod server;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Resource, Signal};
 use server::hostile::Subject;
 use server::requests::{self, Belongings};
 use server::{Server, await_that, example};
@@ -107,6 +109,31 @@ fn the_select_loop_says_what_it_does() {
     // When nobody comes it turns once a second.
     assert_eq!(server.next_line(), "looping\n");
     assert_eq!(server.next_line(), "looping\n");
+}
+
+/// Where there are no more threads, or no more descriptors, a client may be lost, and no more.
+#[test]
+fn the_select_loop_outlives_a_shortage() {
+    for short_of in [Resource::As, Resource::Nofile] {
+        let mut server = start(MENUS[2]);
+        server.let_it_talk();
+        let most = match short_of {
+            Resource::As => server.memory_mapped() + (24 << 20), // for some ten threads' stacks
+            _ => 32,
+        };
+        server.limit(short_of, most);
+        let clients: Vec<_> = (0..60).map(|_| server.connect()).collect();
+        await_that("it complains", || !server.log().is_empty());
+        thread::sleep(Duration::from_millis(300)); // so long it has the chance to repeat itself
+        assert_eq!(server.log().len(), 1, "{:?}", server.log());
+        drop(clients);
+        await_that("the threads end", || server.threads() == 1);
+        await_that("somebody is served", || {
+            let mut client = server.connect();
+            client.read_exact(&mut [0; GREETING.len()]).is_ok()
+        });
+        requests::assert_in_order(&server.stop(Signal::TERM));
+    }
 }
 
 #[test]

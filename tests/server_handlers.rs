@@ -257,14 +257,14 @@ fn only_setup<C: Concurrency>(server: &Server<Tcp, C>) {
 }
 
 #[test]
-fn when_handle_and_finish_fail_the_first_cause_is_told() {
+fn when_handle_and_finish_fail_one_error_is_told() {
     struct Twice;
     impl RequestHandler for Twice {
         fn handle(&mut self, _: &mut Exchange) -> Outcome {
-            Err(IMPOLITE.into())
+            Err("I know no answer".into())
         }
         fn finish(&mut self, _: &mut Exchange) -> Outcome {
-            Err("and so I cannot finish".into())
+            Err(IMPOLITE.into()) // the last, as in Python
         }
     }
     let told = Arc::<AtomicUsize>::default();

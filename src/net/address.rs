@@ -64,11 +64,32 @@ impl Address {
     }
 }
 
+impl Address {
+    /// That of a host and a port. A name is looked up.
+    pub(crate) fn of_host(host: &str, port: u16) -> io::Result<Self> {
+        let found = (host, port).to_socket_addrs().map_err(|error| {
+            io::Error::new(error.kind(), format!("{host:?} cannot be resolved: {error}"))
+        })?;
+        let none = || {
+            let message = format!("{host:?} cannot be resolved: it has no address");
+            io::Error::new(io::ErrorKind::AddrNotAvailable, message)
+        };
+        choose(found).map(Address::Inet).ok_or_else(none)
+    }
+}
+
+/// Of a name's addresses the first that is IPv4, if there is one.
+fn choose(found: impl Iterator<Item = SocketAddr>) -> Option<SocketAddr> {
+    let mut found = found.peekable();
+    let first = found.peek().copied();
+    found.find(SocketAddr::is_ipv4).or(first)
+}
+
 impl FromStr for Address {
     type Err = io::Error;
 
     /// `HOST:PORT`, or a path, which is told by its `/`, or `@NAME`, an abstract one. A host name is
-    /// looked up, and its first address taken.
+    /// looked up; if it has several addresses, the first IPv4 one is taken, as Python's servers do.
     fn from_str(text: &str) -> io::Result<Self> {
         if let Some(name) = text.strip_prefix('@') {
             return Ok(Address::Abstract(name.into()));
@@ -76,13 +97,15 @@ impl FromStr for Address {
         if text.contains('/') {
             return Ok(Address::Unix(text.into()));
         }
-        let found = text.to_socket_addrs().ok().and_then(|mut found| found.next());
-        found.map(Address::Inet).ok_or_else(|| {
-            let message = format!(
-                "{text:?} is neither HOST:PORT nor the path of a socket (with a / in it) nor @NAME"
-            );
-            io::Error::new(io::ErrorKind::InvalidInput, message)
-        })
+        if let Some((host, port)) = text.rsplit_once(':')
+            && let (false, Ok(port)) = (host.is_empty(), port.parse())
+        {
+            return text.parse().map(Address::Inet).or_else(|_| Address::of_host(host, port));
+        }
+        let message = format!(
+            "{text:?} is neither HOST:PORT nor the path of a socket (with a / in it) nor @NAME"
+        );
+        Err(io::Error::new(io::ErrorKind::InvalidInput, message))
     }
 }
 
@@ -100,5 +123,19 @@ impl fmt::Display for Address {
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
         Address::Inet(address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_addresses_it_is_the_first_of_ipv4() {
+        let [six, four, other]: [SocketAddr; 3] =
+            ["[::1]:1", "127.0.0.1:1", "127.0.0.2:1"].map(|text| text.parse().unwrap());
+        assert_eq!(choose([six, four, other].into_iter()), Some(four));
+        assert_eq!(choose([six].into_iter()), Some(six));
+        assert_eq!(choose([].into_iter()), None);
     }
 }

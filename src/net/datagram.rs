@@ -2,12 +2,18 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use socket2::{Socket, Type};
 
 use super::Address;
 use super::binding::{Binding, SocketFile};
 use crate::sys::{self, PollFd, PollFlags};
+
+/// How long whoever sends waits for room, if nothing else is said.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A bound datagram socket, UDP or Unix, non-blocking. Dropped, it closes, and removes its file if
 /// it is a Unix socket's and still its own.
@@ -19,6 +25,9 @@ pub struct DatagramSocket {
     socket: Socket,
     address: Address,
     file: Option<SocketFile>,
+    patience: Duration,
+    /// For [`take`](Self::take), as long as its datagrams may be.
+    buffer: Mutex<Vec<u8>>,
 }
 
 /// What is known of a datagram beside its bytes.
@@ -57,7 +66,13 @@ impl DatagramSocket {
     /// A socket that is bound. Its file, if it has one, is removed in the end.
     pub(crate) fn bound(socket: Socket) -> io::Result<Self> {
         let address = Address::of(&socket.local_addr()?);
-        Ok(DatagramSocket { file: SocketFile::of(&address), socket, address })
+        let file = SocketFile::of(&address);
+        Ok(DatagramSocket { socket, address, file, patience: PATIENCE, buffer: Mutex::default() })
+    }
+
+    /// How long [`sendto`](Self::sendto) waits for room.
+    pub(crate) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// Leaves the file of a Unix socket where it is.
@@ -86,6 +101,16 @@ impl DatagramSocket {
         })
     }
 
+    /// As [`recv_from`](Self::recv_from), into a buffer of `most` bytes that is kept for the next.
+    pub(crate) fn take(&self, most: usize) -> io::Result<(Arc<[u8]>, Received)> {
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffer.len() != most {
+            *buffer = vec![0; most];
+        }
+        let received = self.recv_from(&mut buffer)?;
+        Ok((buffer[..received.size].into(), received))
+    }
+
     /// Sends a datagram.
     ///
     /// # Errors
@@ -101,17 +126,43 @@ impl DatagramSocket {
     }
 
     /// Sends a datagram, and waits until there is room for it: Python's `socket.sendto` for a thread
-    /// that may wait.
+    /// that may wait. But not for long, for it may be the receiver of a Unix socket who has no room,
+    /// and reads nothing: a tenth of a second; where everybody waits with it, as in servers without
+    /// threads, less; and in a loop not at all. (In Python it is for ever.)
     ///
     /// # Errors
     ///
-    /// Whatever `sendto(2)` says.
+    /// `TimedOut` when there still is no room, and whatever else `sendto(2)` says.
     pub fn sendto(&self, data: &[u8], to: &Address) -> io::Result<usize> {
+        match self.send_to(data, to) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.send_with_patience(data, to)
+            }
+            sent => sent,
+        }
+    }
+
+    #[cold]
+    fn send_with_patience(&self, data: &[u8], to: &Address) -> io::Result<usize> {
+        let deadline = Instant::now() + self.patience;
+        let mut pause = Duration::from_millis(1);
         loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let message = format!("{to} takes nothing: there is no room for a datagram");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
+            if let Address::Inet(_) = to {
+                let mut fds = [PollFd::new(self.socket.as_raw_fd(), PollFlags::OUT)];
+                sys::poll(&mut fds, Some(left))?;
+            } else {
+                // `poll` would return at once: it is the receiver who has no room, and our socket is
+                // writable all the time.
+                thread::sleep(pause.min(left));
+                pause *= 2;
+            }
             match self.send_to(data, to) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    sys::poll(&mut [PollFd::new(self.socket.as_raw_fd(), PollFlags::OUT)], None)?;
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 sent => return sent,
             }
         }

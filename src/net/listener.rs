@@ -29,6 +29,7 @@ pub struct Listener {
 
 /// How a [`Listener`] is to listen.
 #[derive(Debug, Clone)]
+#[must_use = "it listens nowhere before `bind`"]
 pub struct ListenerBuilder {
     backlog: u32,
     binding: Binding,

@@ -76,6 +76,7 @@ pub use address::Address;
 pub(crate) use binding::Binding;
 pub(crate) use connection::copy_of;
 pub use connection::{Connection, Watermarks};
+pub(crate) use datagram::PATIENCE;
 pub use datagram::{DatagramSocket, Received};
 pub(crate) use gate::{Gate, Permit};
 pub use listener::{Listener, ListenerBuilder};

@@ -267,6 +267,7 @@ impl fmt::Debug for Place {
 
 /// What a loop that accepts does when its [`Pool`] is full.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WhenFull {
     /// Accepts no more until there is room: clients wait in the kernel's queue. The default.
     #[default]

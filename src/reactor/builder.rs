@@ -55,6 +55,7 @@ impl Default for Budget {
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Default)]
+#[must_use = "it makes nothing before `build`"]
 pub struct Builder {
     backend: Backend,
     selector: Option<Box<dyn Selector>>,

@@ -181,7 +181,8 @@ impl<R: Request> BaseServer<R> {
             Phase::Bound(socket) => {
                 // Somebody may be using it just now.
                 let socket = Arc::try_unwrap(socket).or_else(|lent| lent.try_clone())?;
-                let endpoint = R::Endpoint::activate(socket, &self.config)?;
+                let endpoint =
+                    R::Endpoint::activate(socket, &self.config, self.strategy.patience())?;
                 *phase = Phase::Active(Arc::new(endpoint));
                 Ok(())
             }

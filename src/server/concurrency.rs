@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use super::exchange::{Kind, Waits};
 use super::transport::Request;
 use super::{BaseServer, Outcome};
-use crate::net::{Address, Permit};
+use crate::net::{Address, PATIENCE, Permit};
 use crate::pool::Call;
 
 /// Where and when requests are handled: Python's mix-in classes, and more.
 ///
 /// [`Inline`](super::Inline), [`Threading`](super::Threading), [`Forking`](super::Forking),
-/// [`Pooled`](super::Pooled) or [`InReactor`](super::InReactor).
+/// [`Pooled`](super::Pooled) or [`InReactor`](super::InReactor). It cannot be implemented elsewhere.
 pub trait Concurrency: Sized + 'static {
     /// What it is for a server of requests `R`.
     #[doc(hidden)]
@@ -66,6 +66,11 @@ pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
     /// What the loop is to do for it: asked when a loop begins, and after each request.
     fn errands(&self) -> Vec<Errand<R>> {
         Vec::new()
+    }
+
+    /// How long a handler may wait for the receiver of a datagram.
+    fn patience(&self) -> Duration {
+        PATIENCE
     }
 
     /// What is to be done now and then.

@@ -20,12 +20,14 @@ pub struct Config {
     /// which makes clients of a burst wait a second for their second try.)
     pub request_queue_size: u32,
     /// Whether a port may be taken while connections of an earlier server are in TIME_WAIT
-    /// (`SO_REUSEADDR`): yes. (Python: no.) For datagrams it means that two servers may share one
-    /// port and one of them get nothing: there it is always no, as in Python.
+    /// (`SO_REUSEADDR`): yes. (Python: no.) For datagrams it is always no: there it would mean that
+    /// two servers share one port and one of them gets nothing. (Python: no, but a subclass can say
+    /// yes.)
     pub allow_reuse_address: bool,
     /// Whether several servers may share the port (`SO_REUSEPORT`): no.
     pub allow_reuse_port: bool,
-    /// The longest datagram: 8,192 bytes. A longer one is cut.
+    /// The longest datagram: 8,192 bytes. A longer one is cut. (At most 16 MiB: the kernel takes none
+    /// that is longer.)
     pub max_packet_size: usize,
     /// How long `handle_request` waits: for ever; 300 s for a forking server that says nothing else.
     pub timeout: Option<Duration>,
@@ -54,6 +56,9 @@ pub struct Config {
     pub trigger: Trigger,
 }
 
+/// UDP has 64 KiB, and a Unix socket what the kernel can allocate at once.
+const LONGEST_PACKET: usize = 16 << 20;
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -75,7 +80,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What Python has, where it differs.
+    /// What Python has, where it differs: but for [`v6_only`](Self::v6_only), which stays true, where
+    /// Python leaves the system's default as it is.
     pub fn python() -> Self {
         Config {
             request_queue_size: 5,
@@ -89,6 +95,14 @@ impl Config {
 
     /// Refuses what cannot be meant.
     pub(super) fn check(&self) -> io::Result<()> {
+        if self.max_packet_size > LONGEST_PACKET {
+            let message = format!(
+                "a max_packet_size of {} bytes is too much: there is no datagram of more than {} MiB",
+                self.max_packet_size,
+                LONGEST_PACKET >> 20
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         let timeouts = [("read_timeout", self.read_timeout), ("idle_timeout", self.idle_timeout)];
         for (name, timeout) in timeouts {
             if timeout.is_some_and(|timeout| timeout.is_zero()) {

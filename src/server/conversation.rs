@@ -198,7 +198,7 @@ impl<H: RequestHandler<LoopExchange>> Talk<H> {
     fn end(&mut self, outcome: Outcome) {
         if let Phase::Open = self.phase {
             let finished = guard(|| self.handler.finish(&mut self.exchange));
-            self.phase = Phase::Over(outcome.and(finished).err());
+            self.phase = Phase::Over(finished.and(outcome).err());
         }
         if matches!(&self.phase, Phase::Over(Some(error)) if error.is::<Exit>()) {
             self.exchange.server.exit();

@@ -64,7 +64,8 @@ impl Default for StreamOptions {
 
 /// One datagram to read and a reply to write: what Python's `DatagramRequestHandler` has.
 ///
-/// The reply is always sent, also an empty one, when `finish` has returned.
+/// The reply is always sent, also an empty one, when `finish` has returned. A client that has no
+/// room for it is not waited for [for long](DatagramSocket::sendto).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DatagramExchange {
@@ -82,7 +83,7 @@ pub struct DatagramExchange {
     pub server: Arc<BaseServer<Datagram>>,
 }
 
-/// A kind of exchange: one of this module's types.
+/// A kind of exchange: one of this module's types. It cannot be implemented elsewhere.
 pub trait Kind: Sized + 'static {
     /// What is exchanged.
     type Request: Request;
@@ -217,7 +218,8 @@ impl Kind for DatagramExchange {
                 let handled = handler::guard(|| handler.handle(&mut exchange));
                 let finished = handler::guard(|| handler.finish(&mut exchange));
                 let sent = exchange.socket.sendto(&exchange.wfile, &exchange.client_address);
-                handled.and(finished).and(sent.map(drop).map_err(Into::into))
+                // To send is the last thing that Python's `finish` does.
+                finished.and(sent.map(drop).map_err(Into::into)).and(handled)
             })
         }))
     }

@@ -1,8 +1,9 @@
 //! A child process for each request.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +21,11 @@ use crate::sys::{self, DespiteThreads, PollFd, PollFlags, Side};
 /// A child is a copy of the process in which the handler runs; what it changes, changes there. The
 /// server must run in a process that has no other thread, and refuses to serve elsewhere.
 ///
-/// Children are reaped by their own numbers as soon as they end: those of others never.
+/// Children are reaped by their own numbers as soon as they end: those of others never. That is the
+/// loop's work, and [`service_actions`](BaseServer::service_actions)'s where the loop is your own. As in
+/// Python, a server that is dropped waits for nobody: children who still work then go on, and are
+/// zombies afterwards, until this process ends or somebody else waits for them. `server_close` is what
+/// waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forking {
     /// How many children there may be at once: 40. When there are as many, no more is accepted until
@@ -46,8 +51,9 @@ impl Concurrency for Forking {
             gate: Gate::new(self.max_children.max(1)),
             choice: self,
             active: Arc::default(),
-            newest: Mutex::default(),
+            unwatched: Mutex::default(),
             inherited: Mutex::default(),
+            null: File::open("/dev/null")?,
         }))
     }
 }
@@ -57,82 +63,128 @@ impl Concurrency for Forking {
 struct Children {
     choice: Forking,
     gate: Gate,
-    active: Arc<Mutex<HashMap<libc::pid_t, Child>>>,
-    /// Who was born since the loop last asked.
-    newest: Mutex<Vec<libc::pid_t>>,
-    /// What the loop holds, and no child shall.
+    active: Arc<Active>,
+    /// Those of them whose end the loop does not watch for: who was born just now; and where there
+    /// are no descriptors for that (or it is a system before Linux 5.3), who was born before.
+    unwatched: Mutex<Vec<libc::pid_t>>,
+    /// What the loop holds, and the next child shall not.
     inherited: Mutex<Vec<RawFd>>,
+    /// What a child gets instead. It is open already: a child may be born when nothing can be opened.
+    null: File,
 }
 
-/// A child that was not reaped yet.
+/// Those who were not reaped yet. A number is a child's own until it is reaped, and may be anybody's
+/// afterwards: so whoever asks after one, reaps it or signals it, does that under the lock, while it
+/// is in here.
+#[derive(Debug, Default)]
+struct Active(Mutex<HashMap<libc::pid_t, Child>>);
+
 #[derive(Debug)]
 struct Child {
-    /// Readable when it has ended. Systems before Linux 5.3 have none.
+    /// See [`Active::end`].
     end: Option<Arc<OwnedFd>>,
     _permit: Permit,
 }
+
+/// How often a child is asked after of whom nothing tells the end.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Locks; what these hold is whole between any two of our steps.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reaps those of `children` who have ended.
-fn collect(active: &Mutex<HashMap<libc::pid_t, Child>>, children: &[libc::pid_t]) {
-    for &child in children {
-        if sys::has_ended(child, false) {
-            let reaped = lock(active).remove(&child);
-            drop(reaped); // outside the lock: it makes room for the next
+impl Active {
+    fn all(&self) -> Vec<libc::pid_t> {
+        lock(&self.0).keys().copied().collect()
+    }
+
+    fn enter(&self, child: libc::pid_t, permit: Permit) {
+        lock(&self.0).insert(child, Child { end: None, _permit: permit });
+    }
+
+    /// Reaps a child if it has ended. True if it is no more.
+    fn reap(&self, child: libc::pid_t) -> bool {
+        let mut active = lock(&self.0);
+        if !active.contains_key(&child) {
+            return true;
+        }
+        if !sys::has_ended(child) {
+            return false;
+        }
+        let reaped = active.remove(&child);
+        drop(active);
+        drop(reaped); // outside the lock: it makes room for the next
+        true
+    }
+
+    fn reap_all(&self) {
+        for child in self.all() {
+            self.reap(child);
+        }
+    }
+
+    /// What is readable when a child has ended. `None` if it is no more, if there are no descriptors
+    /// left, and on systems before Linux 5.3.
+    fn end(&self, child: libc::pid_t) -> Option<Arc<OwnedFd>> {
+        let mut active = lock(&self.0);
+        let known = active.get_mut(&child)?;
+        if known.end.is_none() {
+            known.end = sys::watch_child(child).ok().map(Arc::new);
+        }
+        known.end.clone()
+    }
+
+    /// Waits until a child is no more. False if it still is at the deadline.
+    fn wait_for(&self, child: libc::pid_t, deadline: Option<Instant>) -> bool {
+        let end = self.end(child);
+        while !self.reap(child) {
+            let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return false;
+            }
+            let watch = |end: &Arc<OwnedFd>| {
+                sys::poll(&mut [PollFd::new(end.as_raw_fd(), PollFlags::IN)], left)
+            };
+            if !matches!(end.as_ref().map(watch), Some(Ok(_))) {
+                thread::sleep(left.map_or(PAUSE, |left| left.min(PAUSE)));
+            }
+        }
+        true
+    }
+
+    fn kill_all(&self) {
+        for (&child, known) in &*lock(&self.0) {
+            sys::kill(child, known.end.as_ref().map(|end| end.as_fd()));
         }
     }
 }
 
 impl Children {
-    fn all(&self) -> Vec<libc::pid_t> {
-        lock(&self.active).keys().copied().collect()
-    }
-
-    /// Waits until a child has ended. False if it has not by the deadline.
-    fn wait_for(&self, child: libc::pid_t, deadline: Instant) -> bool {
-        let end = lock(&self.active).get(&child).and_then(|child| child.end.clone());
-        loop {
-            if sys::has_ended(child, false) {
-                return true;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            match &end {
-                Some(end) => {
-                    let _ =
-                        sys::poll(&mut [PollFd::new(end.as_raw_fd(), PollFlags::IN)], Some(left));
-                }
-                None => thread::sleep(left.min(Duration::from_millis(10))),
-            }
-        }
-    }
-
-    /// The child's whole life. It never returns to the loop that it is a copy of.
-    fn live<R: Request>(
+    /// The child's whole life. It never returns to the loop that it is a copy of, whatever fails: a
+    /// hook, or the logger that is told of that.
+    fn be_the_child<R: Request>(
         &self,
         mut inherited: Vec<RawFd>,
         server: &BaseServer<R>,
         request: &R,
         address: &Address,
     ) -> ! {
-        server.enter_child();
-        // A datagram is answered through the server's own socket.
-        inherited.retain(|&fd| fd != request.descriptor());
-        if let Err(error) = sys::let_go(&inherited) {
-            log::warn!(target: "tripoll", "a child keeps its parent's descriptors: {error}");
-        }
-        let outcome = guard(|| server.hooks.finish_request(server, request, address));
-        if let Err(error) = &outcome {
-            server.tell(request, address, error);
-        }
-        server.shut_down(request);
-        sys::exit_now(outcome.is_err().into())
+        let lived = guard(|| {
+            server.enter_child();
+            // A datagram is answered through the server's own socket.
+            inherited.retain(|&fd| fd != request.descriptor());
+            if let Err(error) = sys::let_go(&inherited, self.null.as_fd()) {
+                log::warn!(target: "tripoll", "a child keeps its parent's descriptors: {error}");
+            }
+            let outcome = guard(|| server.hooks.finish_request(server, request, address));
+            if let Err(error) = &outcome {
+                server.tell(request, address, error);
+            }
+            server.shut_down(request);
+            outcome
+        });
+        sys::exit_now(lived.is_err().into())
     }
 }
 
@@ -145,6 +197,7 @@ impl<R: Request> Strategy<R> for Children {
     }
 
     fn has_room(&self, call: Option<&Call>) -> bool {
+        lock(&self.unwatched).retain(|&child| !self.active.reap(child));
         self.gate.has_room(call)
     }
 
@@ -165,12 +218,10 @@ impl<R: Request> Strategy<R> for Children {
         // For this child alone: by the next, these numbers may be somebody else's.
         let inherited = std::mem::take(&mut *lock(&self.inherited));
         match sys::fork(self.choice.despite_threads)? {
-            Side::Child => self.live(inherited, server, request, client_address),
+            Side::Child => self.be_the_child(inherited, server, request, client_address),
             Side::Parent(child) => {
-                let end = sys::watch_child(child).ok().map(Arc::new);
-                let entry = Child { end, _permit: self.gate.enter() };
-                lock(&self.active).insert(child, entry);
-                lock(&self.newest).push(child);
+                self.active.enter(child, self.gate.enter());
+                lock(&self.unwatched).push(child);
                 server.hooks.close_request(server, request);
                 Ok(())
             }
@@ -178,27 +229,33 @@ impl<R: Request> Strategy<R> for Children {
     }
 
     fn resume(&self) {
-        *lock(&self.newest) = self.all();
+        *lock(&self.unwatched) = self.active.all();
     }
 
-    /// Has the loop reap each child when it ends.
+    /// Has the loop reap each child when it ends. (That takes a descriptor for each: the one that its
+    /// client has just given back.)
     fn errands(&self) -> Vec<Errand<R>> {
-        let newest = std::mem::take(&mut *lock(&self.newest));
-        let watch = |child| {
-            let end = lock(&self.active).get(&child)?.end.clone()?;
+        lock(&self.inherited).clear(); // it was for a request that was refused
+        let mut errands = Vec::new();
+        lock(&self.unwatched).retain(|&child| {
+            let Some(end) = self.active.end(child) else { return true };
             let active = Arc::clone(&self.active);
-            Some(Errand::WhenReadable(end, Box::new(move || collect(&active, &[child]))))
-        };
-        newest.into_iter().filter_map(watch).collect()
+            let reap = move || {
+                active.reap(child);
+            };
+            errands.push(Errand::WhenReadable(end, Box::new(reap)));
+            false
+        });
+        errands
     }
 
     /// Python's `collect_children`.
     fn service_actions(&self) {
-        collect(&self.active, &self.all());
+        self.active.reap_all();
     }
 
     fn active_children(&self) -> Vec<u32> {
-        self.all().into_iter().map(libc::pid_t::cast_unsigned).collect()
+        self.active.all().into_iter().map(libc::pid_t::cast_unsigned).collect()
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -207,33 +264,89 @@ impl<R: Request> Strategy<R> for Children {
 
     fn join(&self, deadline: Option<Instant>) -> bool {
         if !self.choice.block_on_close {
-            collect(&self.active, &self.all());
+            self.active.reap_all();
             return true;
         }
-        for child in self.all() {
-            let has_ended = match deadline {
-                None => sys::has_ended(child, true),
-                Some(deadline) => self.wait_for(child, deadline),
-            };
-            if !has_ended {
-                return false;
-            }
-            let reaped = lock(&self.active).remove(&child);
-            drop(reaped);
-        }
-        true
+        self.active.all().into_iter().all(|child| self.active.wait_for(child, deadline))
     }
 
     /// A child's connection is its own: it is cut off with the child.
     fn cut(&self) {
-        for child in self.all() {
-            sys::kill(child);
-        }
+        self.active.kill_all();
     }
 }
 
 impl Drop for Children {
     fn drop(&mut self) {
-        collect(&self.active, &self.all());
+        self.active.reap_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::process::{self, Command, Stdio};
+
+    use super::*;
+
+    fn number(child: &process::Child) -> libc::pid_t {
+        child.id().cast_signed()
+    }
+
+    /// A process that lives until its standard input ends.
+    fn sleeper() -> process::Child {
+        Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Waits until it has ended, and reaps nobody.
+    fn await_end(child: &mut process::Child) {
+        drop(child.stdin.take());
+        child.stdout.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
+    }
+
+    fn permit() -> Permit {
+        Gate::new(1).enter()
+    }
+
+    #[test]
+    fn a_number_that_is_not_known_any_more_is_somebody_elses() {
+        let mut foreign = sleeper();
+        await_end(&mut foreign);
+        let active = Active::default();
+        assert!(active.reap(number(&foreign)));
+        assert!(foreign.wait().unwrap().success(), "it was there to be waited for");
+    }
+
+    #[test]
+    fn a_number_that_is_somebody_elses_by_now_is_not_killed() {
+        let (mut ours, mut foreign) = (sleeper(), sleeper());
+        let active = Active::default();
+        active.enter(number(&ours), permit());
+        let end = active.end(number(&ours));
+        await_end(&mut ours);
+        ours.wait().unwrap(); // somebody else was quicker, and the number is free
+        let entry = Child { end, _permit: permit() };
+        lock(&active.0).insert(number(&foreign), entry);
+        active.kill_all();
+        await_end(&mut foreign);
+        assert!(foreign.wait().unwrap().success(), "it has ended by itself");
+    }
+
+    #[test]
+    fn who_is_waited_for_is_waited_for_with_and_without_a_descriptor() {
+        for has_descriptor in [true, false] {
+            let active = Active::default();
+            let mut child = sleeper();
+            active.enter(number(&child), permit());
+            if has_descriptor {
+                active.end(number(&child)).expect("a pidfd");
+            }
+            let soon = Instant::now() + Duration::from_millis(20);
+            assert!(!active.wait_for(number(&child), Some(soon)));
+            active.kill_all();
+            assert!(active.wait_for(number(&child), None));
+            assert!(active.all().is_empty());
+            assert!(child.wait().is_err(), "it was reaped");
+        }
     }
 }

@@ -71,7 +71,7 @@ pub trait RequestHandler<X: Kind = Exchange> {
     ///
     /// # Errors
     ///
-    /// As `handle`. If both fail, it is `handle`'s error that is told: the first cause.
+    /// As `handle`. If both fail, this error is the one that is told, as in Python.
     fn finish(&mut self, exchange: &mut X) -> Outcome {
         let _ = exchange;
         Ok(())
@@ -119,5 +119,5 @@ pub(super) fn run<X: Kind>(handler: &mut impl RequestHandler<X>, exchange: &mut 
     guard(|| handler.setup(exchange))?;
     let handled = guard(|| handler.handle(exchange));
     let finished = guard(|| handler.finish(exchange));
-    handled.and(finished)
+    finished.and(handled)
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::clock::{Clock, Due};
 use super::concurrency::{Concurrency, Errand, Strategy, Takes};
@@ -18,8 +19,8 @@ use crate::selector::Interest;
 /// All clients in the loop that accepts them, on one thread, which Python's module lacks.
 ///
 /// The handlers of stream servers are handed a [`LoopExchange`], and must not wait. Datagrams are
-/// handled one after the other, as [`Inline`](super::Inline) handles them: there is nothing to wait
-/// for.
+/// handled one after the other, as [`Inline`](super::Inline) handles them; a reply for which its
+/// receiver has no room fails at once with `TimedOut`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InReactor {
     /// How many connections there may be at once: any number. More are not accepted until one ends.
@@ -60,6 +61,10 @@ impl<R: Request> Strategy<R> for Clients<R> {
             server.hooks.shutdown_request(server, request);
         }
         Ok(())
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn keep(&self, request: &R, client_address: &Address) {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::concurrency::{Concurrency, MayWait, Strategy};
 use super::transport::Request;
@@ -22,6 +23,11 @@ impl Concurrency for Inline {
 }
 
 impl<R: Request> Strategy<R> for Inline {
+    /// Everybody waits with it.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(20)
+    }
+
     fn process_request(
         &self,
         server: &Arc<BaseServer<R>>,

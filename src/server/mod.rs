@@ -109,7 +109,7 @@
 //! | `request`, `client_address`, `server` | the fields of the [`Exchange`] | `server` is the server, not its socket; who has no address is [`Unnamed`](crate::net::Address::Unnamed), where Python has `''` for a stream and `None` for a datagram |
 //! | `connection`, `rfile`, `wfile`; `packet`, `socket` | the fields of the [`StreamExchange`], of the [`DatagramExchange`] | `packet` is the [`Datagram`], its bytes are `packet.data` |
 //! | `rbufsize`, `wbufsize`, `timeout`, `disable_nagle_algorithm` | [`StreamOptions`] | what is in `wfile`'s buffer when `setup` fails goes out too |
-//! | `setup`, `handle`, `finish` | [`RequestHandler`] | what `super().setup()` and `super().finish()` do, is done around them; if `handle` and `finish` fail, `handle`'s error is told |
+//! | `setup`, `handle`, `finish` | [`RequestHandler`] | what `super().setup()` and `super().finish()` do, is done around them |
 //! | `recv`, `sendall`, `settimeout`, `close` of `request` | [`Stream::recv`](crate::net::Stream::recv) and so on | |
 //! | (a list of those connected) | [`BaseServer::connections`], [`BaseServer::sendall`] | |
 

@@ -14,8 +14,9 @@ use crate::selector::{Deadline, Interest, Token};
 
 /// What `handle_request` has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Handled {
-    /// There was a request. (It may have been refused.)
+    /// There was a request. (It may have been refused, or lost before it could be taken.)
     Request,
     /// There was none in time, and `handle_timeout` was called.
     Timeout,
@@ -187,10 +188,12 @@ impl<R: Request> BaseServer<R> {
                 "the clients of this server need a loop to be in: serve_in, serve_forever";
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
+        self.strategy.service_actions(); // nobody else reaps children here
         if !self.strategy.has_room(None) {
             return Ok(false);
         }
         let Ok((request, address)) = self.next_request() else { return Ok(false) };
+        self.strategy.note_descriptors(vec![self.fileno()]);
         self.process(request, &address).map_err(io::Error::other)?;
         Ok(true)
     }

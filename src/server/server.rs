@@ -3,7 +3,9 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -149,7 +151,8 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     }
 
     /// Stops serving, closes the socket, and waits for those who still work, as the concurrency has
-    /// it: for ever if need be, as Python does. Twice is once.
+    /// it: for ever if need be, as Python does. Twice is once. (A datagram server's socket closes when
+    /// nobody has a [`Datagram`](super::Datagram) of it any more.)
     pub fn server_close(&self) {
         self.base.serving.set_grace(None);
         self.base.hooks.server_close(&self.base);
@@ -200,6 +203,7 @@ impl<T: Transport, C: Concurrency> fmt::Debug for Server<T, C> {
 }
 
 /// Makes a [`Server`] of one's own choice.
+#[must_use = "it makes nothing before `build`"]
 pub struct Builder<T: Transport, C: Concurrency> {
     address: io::Result<Address>,
     config: Config,
@@ -294,13 +298,22 @@ impl<T: Transport, C: Concurrency + fmt::Debug> fmt::Debug for Builder<T, C> {
     }
 }
 
-/// What can say where a server is to listen: an [`Address`], or its text.
+/// What can say where a server is to listen.
+///
+/// | Python | here |
+/// |---|---|
+/// | `("localhost", 9999)` | the same, or `"localhost:9999"`, or a [`SocketAddr`] |
+/// | `("", 9999)`: all interfaces, of IPv4 | the same, or `"0.0.0.0:9999"`; with IPv6, `"[::]:9999"` |
+/// | `"/run/echo"` | the same, if there is a `/` in it; any [`Path`] |
+/// | `"\0echo"`: an abstract name | `"@echo"` |
+///
+/// And an [`Address`] is one.
 pub trait ToAddress {
     /// The address.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for what is none.
+    /// `InvalidInput` for what is none, and whatever the system says of a name that it cannot resolve.
     fn to_address(&self) -> io::Result<Address>;
 }
 
@@ -310,13 +323,40 @@ impl ToAddress for str {
     }
 }
 
+impl ToAddress for String {
+    fn to_address(&self) -> io::Result<Address> {
+        self.parse()
+    }
+}
+
+impl<H: AsRef<str>> ToAddress for (H, u16) {
+    fn to_address(&self) -> io::Result<Address> {
+        match (self.0.as_ref(), self.1) {
+            ("", port) => Ok(Address::Inet((Ipv4Addr::UNSPECIFIED, port).into())),
+            (host, port) => Address::of_host(host, port),
+        }
+    }
+}
+
+impl ToAddress for Path {
+    fn to_address(&self) -> io::Result<Address> {
+        Ok(Address::Unix(self.into()))
+    }
+}
+
+impl ToAddress for PathBuf {
+    fn to_address(&self) -> io::Result<Address> {
+        Ok(Address::Unix(self.clone()))
+    }
+}
+
 impl ToAddress for Address {
     fn to_address(&self) -> io::Result<Address> {
         Ok(self.clone())
     }
 }
 
-impl ToAddress for std::net::SocketAddr {
+impl ToAddress for SocketAddr {
     fn to_address(&self) -> io::Result<Address> {
         Ok((*self).into())
     }

@@ -5,14 +5,16 @@ use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use socket2::{Socket, Type};
 
 use super::Config;
 use crate::net::{Address, DatagramSocket, Listener, Stream};
 
-/// What a server listens on: Python's class hierarchy from `TCPServer` to `UnixDatagramServer`.
-pub trait Transport: 'static {
+/// What a server listens on: Python's class hierarchy from `TCPServer` to `UnixDatagramServer`. It
+/// cannot be implemented elsewhere.
+pub trait Transport: Ours + 'static {
     /// What comes in.
     type Request: Request;
 
@@ -24,6 +26,10 @@ pub trait Transport: 'static {
     #[doc(hidden)]
     fn takes(address: &Address) -> bool;
 }
+
+/// What keeps [`Transport`] to this module.
+#[doc(hidden)]
+pub trait Ours {}
 
 /// TCP, over IPv4 or IPv6.
 #[derive(Debug)]
@@ -40,6 +46,11 @@ pub enum UnixStream {}
 /// Unix sockets for datagrams.
 #[derive(Debug)]
 pub enum UnixDatagram {}
+
+impl Ours for Tcp {}
+impl Ours for Udp {}
+impl Ours for UnixStream {}
+impl Ours for UnixDatagram {}
 
 impl Transport for Tcp {
     type Request = Arc<Stream>;
@@ -83,14 +94,15 @@ impl Transport for UnixDatagram {
 pub struct Datagram {
     /// The bytes. There may be none: an empty datagram is a request too.
     pub data: Arc<[u8]>,
-    /// The server's socket.
+    /// The server's socket. It is open, and its port or path taken, for as long as anybody has it: also
+    /// after `server_close`.
     pub socket: Arc<DatagramSocket>,
     /// Whether it was longer than [`max_packet_size`](Config::max_packet_size), and the rest is lost.
     /// (Python does not say.)
     pub truncated: bool,
 }
 
-/// What a server's requests are: `Arc<Stream>`, or [`Datagram`].
+/// What a server's requests are: `Arc<Stream>`, or [`Datagram`]. It cannot be implemented elsewhere.
 pub trait Request: Clone + Send + Sync + fmt::Debug + 'static {
     /// What they come in through.
     #[doc(hidden)]
@@ -174,8 +186,9 @@ pub trait Endpoint: Sized + AsFd + Send + Sync + fmt::Debug + 'static {
     /// What type of socket it is.
     const KIND: Type;
 
-    /// Takes requests from a bound socket from now on.
-    fn activate(socket: Socket, config: &Config) -> io::Result<Self>;
+    /// Takes requests from a bound socket from now on, and waits so long at most for who is answered
+    /// through it.
+    fn activate(socket: Socket, config: &Config, patience: Duration) -> io::Result<Self>;
 
     /// The next request. `waits`: whether its handler will.
     fn next(self: &Arc<Self>, config: &Config, waits: bool)
@@ -189,7 +202,7 @@ impl Endpoint for Listener {
     type Request = Arc<Stream>;
     const KIND: Type = Type::STREAM;
 
-    fn activate(socket: Socket, config: &Config) -> io::Result<Self> {
+    fn activate(socket: Socket, config: &Config, _: Duration) -> io::Result<Self> {
         let mut listener = Listener::listen(socket, config.request_queue_size)?;
         if !config.unlink_on_close {
             listener.keep_file();
@@ -215,8 +228,9 @@ impl Endpoint for DatagramSocket {
     type Request = Datagram;
     const KIND: Type = Type::DGRAM;
 
-    fn activate(socket: Socket, config: &Config) -> io::Result<Self> {
+    fn activate(socket: Socket, config: &Config, patience: Duration) -> io::Result<Self> {
         let mut socket = DatagramSocket::bound(socket)?;
+        socket.set_patience(patience);
         if !config.unlink_on_close {
             socket.keep_file();
         }
@@ -224,11 +238,8 @@ impl Endpoint for DatagramSocket {
     }
 
     fn next(self: &Arc<Self>, config: &Config, _: bool) -> io::Result<(Datagram, Address)> {
-        let mut data = vec![0; config.max_packet_size];
-        let received = self.recv_from(&mut data)?;
-        data.truncate(received.size);
-        let request =
-            Datagram { data: data.into(), socket: Arc::clone(self), truncated: received.truncated };
+        let (data, received) = self.take(config.max_packet_size)?;
+        let request = Datagram { data, socket: Arc::clone(self), truncated: received.truncated };
         Ok((request, received.from))
     }
 

@@ -1,8 +1,9 @@
 //! Processes: making one, waiting for one, and leaving.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt as _;
 
 use super::check;
 
@@ -59,16 +60,16 @@ pub(crate) fn fork(promise: Option<DespiteThreads>) -> io::Result<Side> {
 
 /// Refuses when this process has several threads.
 pub(crate) fn check_alone() -> io::Result<()> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let count = status.lines().find_map(|line| line.strip_prefix("Threads:")).map(str::trim);
-    if count == Some("1") {
+    // A directory for each, and a link from each: to count these takes no descriptor, of which there
+    // may be no more.
+    let count = fs::metadata("/proc/self/task")?.nlink().saturating_sub(2);
+    if count == 1 {
         return Ok(());
     }
     let message = format!(
-        "this process has {} threads, and forking is safe in a process with one alone: what the \
-         others hold locked would stay so in the child for ever. Serve before the first thread is \
-         made, or see DespiteThreads",
-        count.unwrap_or("?")
+        "this process has {count} threads, and forking is safe in a process with one alone: what \
+         the others hold locked would stay so in the child for ever. Serve before the first thread \
+         is made, or see DespiteThreads"
     );
     Err(io::Error::new(io::ErrorKind::Unsupported, message))
 }
@@ -81,12 +82,11 @@ pub(crate) fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Whether a child has ended, which then is reaped. Waits for that if `is_patient`. A process that
-/// is no child of ours (any more) has ended.
-pub(crate) fn has_ended(child: libc::pid_t, is_patient: bool) -> bool {
-    let flags = if is_patient { 0 } else { libc::WNOHANG };
+/// Whether a child has ended, which then is reaped. A process that is no child of ours (any more) has
+/// ended.
+pub(crate) fn has_ended(child: libc::pid_t) -> bool {
     // SAFETY: the status is not asked for; a child is named, by its number.
-    let wait = || check(unsafe { libc::waitpid(child, std::ptr::null_mut(), flags) });
+    let wait = || check(unsafe { libc::waitpid(child, std::ptr::null_mut(), libc::WNOHANG) });
     super::retry(wait).map_or(true, |ended| ended == child)
 }
 
@@ -99,19 +99,25 @@ pub(crate) fn watch_child(child: libc::pid_t) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Kills a child that was not reaped yet, so that the number is still its own.
-pub(crate) fn kill(child: libc::pid_t) {
-    // SAFETY: takes two numbers.
-    let _ = unsafe { libc::kill(child, libc::SIGKILL) };
+/// Kills a child: with its [descriptor](watch_child), that one and no other (`pidfd_send_signal(2)`).
+/// Without, whoever has its number, so that nobody may have reaped it.
+pub(crate) fn kill(child: libc::pid_t, watch: Option<BorrowedFd<'_>>) {
+    let details = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: both take numbers; that there are no details is allowed.
+    let _ = unsafe {
+        match watch.map(|fd| fd.as_raw_fd()) {
+            Some(fd) => libc::syscall(libc::SYS_pidfd_send_signal, fd, libc::SIGKILL, details, 0),
+            None => libc::kill(child, libc::SIGKILL).into(),
+        }
+    };
 }
 
-/// Lets go of what these descriptors stand for, and leaves the null device in their places: in a
-/// child, whose copies of their owners still hold the numbers.
-pub(crate) fn let_go(fds: &[RawFd]) -> io::Result<()> {
-    let null = File::open("/dev/null")?;
+/// Lets go of what these descriptors stand for, and leaves `instead` in their places: in a child,
+/// whose copies of their owners still hold the numbers.
+pub(crate) fn let_go(fds: &[RawFd], instead: BorrowedFd<'_>) -> io::Result<()> {
     for &fd in fds {
         // SAFETY: takes numbers. The descriptor stays open, as its owner believes it to be.
-        check(unsafe { libc::dup3(null.as_fd().as_raw_fd(), fd, libc::O_CLOEXEC) })?;
+        check(unsafe { libc::dup3(instead.as_raw_fd(), fd, libc::O_CLOEXEC) })?;
     }
     Ok(())
 }

@@ -17,7 +17,10 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process, kill_process_group, pidfd_open,
+    prlimit,
+};
 use tripoll::sys::{PollFd, PollFlags, poll};
 use tripoll::{Backend, Trigger};
 
@@ -67,12 +70,12 @@ pub fn arguments(address: &str, backend: Backend, trigger: Trigger) -> Vec<Strin
 
 /// Runs an example that is expected to end by itself.
 pub fn run(name: &str, arguments: &[&str]) -> Output {
-    let mut child = example(name)
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    run_command(example(name).args(arguments))
+}
+
+/// Runs a command that is expected to end by itself.
+pub fn run_command(command: &mut Command) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     if !ends_within(&child, LONG) {
         let _ = child.kill();
     }
@@ -181,6 +184,12 @@ impl Server {
         kill_process(self.pid(), signal).unwrap();
     }
 
+    /// What Ctrl-C in a terminal does: the signal goes to the server and to its children.
+    pub fn interrupt_all(&mut self) -> Stopped {
+        kill_process_group(self.pid(), Signal::INT).unwrap();
+        self.end()
+    }
+
     /// How many descriptors it has open.
     pub fn fds(&self) -> usize {
         fs::read_dir(self.proc("fd")).unwrap().count()
@@ -193,13 +202,12 @@ impl Server {
 
     /// How many children it has, the dead that nobody has collected among them.
     pub fn children(&self) -> usize {
-        let is_child = |entry: io::Result<fs::DirEntry>| {
-            // Most of what is there is no process, and a process may end meanwhile.
-            let stat = fs::read_to_string(entry.unwrap().path().join("stat")).unwrap_or_default();
-            let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
-            parent == Some(&self.child.id().to_string())
+        let of_thread = |thread: io::Result<fs::DirEntry>| {
+            // It may end meanwhile.
+            let path = thread.unwrap().path().join("children");
+            fs::read_to_string(path).unwrap_or_default().split_whitespace().count()
         };
-        fs::read_dir("/proc").unwrap().map(is_child).filter(|&is_one| is_one).count()
+        fs::read_dir(self.proc("task")).unwrap().map(of_thread).sum()
     }
 
     /// The processor time that it has used, in hundredths of a second.
@@ -214,6 +222,17 @@ impl Server {
     /// The memory that it has, in KiB.
     pub fn memory(&self) -> u64 {
         self.status("VmRSS:")
+    }
+
+    /// The addresses that it uses, in bytes.
+    pub fn memory_mapped(&self) -> u64 {
+        self.status("VmSize:") << 10
+    }
+
+    /// From now on it has so much of something, and no more.
+    pub fn limit(&self, resource: Resource, most: u64) {
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
+        prlimit(Some(self.pid()), resource, limit).unwrap();
     }
 
     /// How often it has gone to sleep.
@@ -289,7 +308,7 @@ pub fn await_that(what: &str, is_so: impl Fn() -> bool) {
     let give_up = Instant::now() + LONG;
     while !is_so() {
         assert!(Instant::now() < give_up, "this never came about: {what}");
-        thread::yield_now();
+        thread::sleep(Duration::from_millis(1)); // many wait at once: who spins keeps them waiting
     }
 }
 

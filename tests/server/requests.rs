@@ -3,13 +3,13 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tripoll::{Backend, Trigger};
 
 use super::hostile::{Subject, assert_ends, assert_idle, fill};
-use super::{Server, Stopped, await_that, pattern, reset};
+use super::{LONG, Server, Stopped, await_that, pattern, reset};
 
 /// What goes with `--concurrency`.
 pub const CONCURRENCIES: [&str; 5] = ["inline", "threading", "forking", "pooled", "reactor"];
@@ -28,30 +28,36 @@ pub fn each(name: &'static str, assert_served: fn(&mut TcpStream)) -> [Subject; 
 
 /// Every hostile client there is, for each of these servers.
 pub fn hostile_clients(subjects: &[Subject]) {
-    on_each(subjects, who_finishes_is_never_flooded);
-    on_each(subjects, who_resets_harms_nobody);
-    on_each(subjects, who_idles_does_not_stop_the_shutdown);
+    on_each(subjects, |subject, mut server| {
+        let start = Belongings::when_idle(&server, subject);
+        who_finishes_is_never_flooded(&server);
+        start.await_in(&server);
+        who_resets_harms_nobody(subject, &server);
+        start.await_in(&server);
+        assert_idle(&server);
+        subject.assert_serves(&server);
+        assert_in_order(&server.stop(Signal::TERM));
+    });
+    on_each(subjects, |_, server| who_idles_does_not_stop_the_shutdown(server));
 }
 
-/// Runs `body` with each server, each backend once and each trigger, all at the same time.
-pub fn on_each(subjects: &[Subject], body: fn(Subject, Server)) {
-    const WAYS: [(Backend, Trigger); 4] = [
-        (Backend::Select, Trigger::Level),
-        (Backend::Poll, Trigger::OneShot),
-        (Backend::Epoll, Trigger::Edge),
-        (Backend::Mio, Trigger::Level),
-    ];
+/// Runs `body` with each server on every backend and trigger, all at the same time.
+pub fn on_each(subjects: &[Subject], body: impl Fn(Subject, Server) + Sync) {
+    let body = &body;
     thread::scope(|scope| {
         for &subject in subjects {
-            for (backend, trigger) in WAYS {
-                thread::Builder::new()
-                    .name(format!("{} {:?}, {backend}, {trigger}", subject.name, subject.arguments))
-                    .spawn_scoped(scope, move || {
-                        let mut server = subject.start(backend, trigger);
-                        server.let_it_talk();
-                        body(subject, server);
-                    })
-                    .unwrap();
+            for &backend in Backend::ALL {
+                for &trigger in Trigger::ALL {
+                    let Subject { name, arguments, .. } = subject;
+                    thread::Builder::new()
+                        .name(format!("{name} {arguments:?}, {backend}, {trigger}"))
+                        .spawn_scoped(scope, move || {
+                            let mut server = subject.start(backend, trigger);
+                            server.let_it_talk();
+                            body(subject, server);
+                        })
+                        .unwrap();
+                }
             }
         }
     });
@@ -86,7 +92,19 @@ impl Belongings {
     /// It has no thread, no child, dead or alive, and no descriptor more than then.
     #[track_caller]
     pub fn await_in(self, server: &Server) {
-        await_that("all is as before", || Belongings::of(server) == self);
+        let give_up = Instant::now() + LONG;
+        loop {
+            let now = Belongings::of(server);
+            // Less than then is as good. (Then somebody may still have been on the way out, and the
+            // machine too busy for anything to change in the meantime.)
+            let is_more =
+                now.fds > self.fds || now.threads > self.threads || now.children > self.children;
+            if !is_more {
+                return;
+            }
+            assert!(Instant::now() < give_up, "{now:?} is left, and should be {self:?}");
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -99,8 +117,7 @@ pub fn assert_in_order(stopped: &Stopped) {
 }
 
 /// The end is the end: what is owed comes, and that is not much, and then the other end.
-fn who_finishes_is_never_flooded(subject: Subject, mut server: Server) {
-    let start = Belongings::when_idle(&server, subject);
+fn who_finishes_is_never_flooded(server: &Server) {
     for sent in [&b""[..], b"hello", pattern(1_000)] {
         let mut client = server.connect();
         // If it says all it has to say at once, and leaves, the client is told when it writes.
@@ -111,25 +128,18 @@ fn who_finishes_is_never_flooded(subject: Subject, mut server: Server) {
         client.take(most as u64 + 1).read_to_end(&mut received).unwrap();
         assert!(received.len() <= most, "flooded");
     }
-    start.await_in(&server);
-    assert_idle(&server);
-    subject.assert_serves(&server);
-    server.stop(Signal::TERM).assert_graceful();
 }
 
-fn who_resets_harms_nobody(subject: Subject, mut server: Server) {
-    let start = Belongings::when_idle(&server, subject);
-    for _ in 0..3 {
-        drop(server.connect());
-        reset(server.connect());
-        let mut client = server.connect();
-        client.write_all(b"farewell").unwrap();
-        reset(client);
-        let mut client = server.connect(); // in the middle of it all
-        fill(&mut client);
-        reset(client);
-        subject.assert_serves(&server);
-    }
+fn who_resets_harms_nobody(subject: Subject, server: &Server) {
+    drop(server.connect());
+    reset(server.connect());
+    let mut client = server.connect();
+    client.write_all(b"farewell").unwrap();
+    reset(client);
+    let mut client = server.connect(); // in the middle of it all
+    fill(&mut client);
+    reset(client);
+    subject.assert_serves(server);
     // They left before they were accepted.
     server.signal(Signal::STOP);
     for _ in 0..20 {
@@ -140,20 +150,17 @@ fn who_resets_harms_nobody(subject: Subject, mut server: Server) {
         drop(server.connect());
     }
     server.signal(Signal::CONT);
-    subject.assert_serves(&server);
-    start.await_in(&server);
-    assert_idle(&server);
-    assert_in_order(&server.stop(Signal::TERM));
+    subject.assert_serves(server);
 }
 
-fn who_idles_does_not_stop_the_shutdown(_: Subject, mut server: Server) {
+fn who_idles_does_not_stop_the_shutdown(mut server: Server) {
     let fds = server.fds();
     let silent: Vec<_> = (0..3).map(|_| server.connect()).collect();
     let mut busy = server.connect();
     fill(&mut busy);
     // One at a time is served inline, and fewer than all may be elsewhere.
     await_that("somebody is served", || server.fds() > fds || server.children() > 0);
-    assert_in_order(&server.stop(Signal::TERM));
+    assert_in_order(&server.interrupt_all());
     silent.into_iter().for_each(assert_ends);
     TcpStream::connect(&server.address).unwrap_err();
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // each test file is a crate of its own, and none of them uses all of this
 
+pub mod program;
+
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};

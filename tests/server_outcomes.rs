@@ -1,0 +1,90 @@
+//! What is told of a handler that fails twice.
+
+mod socketserver;
+
+use std::io::Write;
+use std::net::UdpSocket;
+use std::sync::{Mutex, mpsc};
+
+use socketserver::*;
+use tripoll::net::Address;
+use tripoll::server::{
+    BaseServer, Concurrency, Config, DatagramExchange, Error, Exchange, Hooks, InReactor, Inline,
+    Kind, LoopExchange, Outcome, Request, RequestHandler, Server, StreamExchange, Takes, Tcp,
+    Transport, Udp,
+};
+use tripoll::{Backend, Trigger};
+
+struct FailsTwice;
+
+impl<X: Kind> RequestHandler<X> for FailsTwice {
+    fn handle(&mut self, _: &mut X) -> Outcome {
+        Err("handle fails".into())
+    }
+
+    fn finish(&mut self, _: &mut X) -> Outcome {
+        panic!("finish fails")
+    }
+}
+
+struct Tell(Mutex<mpsc::Sender<String>>);
+
+impl<R: Request> Hooks<R> for Tell {
+    fn handle_error(&self, _: &BaseServer<R>, _: &R, _: &Address, error: &Error) {
+        self.0.lock().unwrap().send(error.to_string()).unwrap();
+    }
+}
+
+/// As of Python's exceptions the last is told.
+fn the_last_error_is_told<T, C, X>(knock: fn(&Address))
+where
+    T: Transport,
+    C: Concurrency + Default + Takes<X>,
+    X: Kind<Request = T::Request>,
+{
+    for &backend in Backend::ALL {
+        for &trigger in Trigger::ALL {
+            let (tell, told) = mpsc::channel();
+            let server = Server::<T, C>::builder(ANY)
+                .config(Config { backend, trigger, ..Config::default() })
+                .hooks(Tell(Mutex::new(tell)))
+                .build(|| kind::<X, _>(FailsTwice))
+                .unwrap();
+            while_serving(&server, || {
+                knock(&server.server_address());
+                let error = told.recv_timeout(LONG).unwrap();
+                assert_eq!(error, "panicked: finish fails", "{backend}, {trigger}");
+            });
+            assert!(told.try_recv().is_err(), "once");
+        }
+    }
+}
+
+fn connect_and_speak(address: &Address) {
+    let mut client = connect(address);
+    client.write_all(b"hello").unwrap();
+    await_end(&client);
+}
+
+#[test]
+fn of_a_bare_request() {
+    the_last_error_is_told::<Tcp, Inline, Exchange>(connect_and_speak);
+}
+
+#[test]
+fn of_a_stream() {
+    the_last_error_is_told::<Tcp, Inline, StreamExchange>(connect_and_speak);
+}
+
+#[test]
+fn in_the_loop() {
+    the_last_error_is_told::<Tcp, InReactor, LoopExchange>(connect_and_speak);
+}
+
+#[test]
+fn of_a_datagram() {
+    the_last_error_is_told::<Udp, Inline, DatagramExchange>(|address| {
+        let Address::Inet(address) = address else { unreachable!() };
+        UdpSocket::bind(ANY).unwrap().send_to(b"hello", address).unwrap();
+    });
+}

@@ -41,6 +41,8 @@ const ROLES: &[(&str, fn())] = &[
     ("with threads", serve_with_threads),
     ("attributes", serve_attributes),
     ("one request", serve_one_request),
+    ("without a loop", serve_without_a_loop),
+    ("ends", serve_again_and_again),
 ];
 
 const TESTS: &[(&str, fn())] = &[
@@ -62,6 +64,11 @@ const TESTS: &[(&str, fn())] = &[
     ),
     ("a_child_holds_nothing_of_the_loops", a_child_holds_nothing_of_the_loops),
     ("handle_request_forks_too", handle_request_forks_too),
+    (
+        "a_child_holds_what_has_nothing_to_do_with_the_loop",
+        a_child_holds_what_has_nothing_to_do_with_the_loop,
+    ),
+    ("every_end_is_defined", every_end_is_defined),
     ("a_close_within_a_grace_ends_idle_children", a_close_within_a_grace_ends_idle_children),
 ];
 
@@ -489,5 +496,75 @@ fn handle_request_forks_too() {
         assert!(answer.starts_with(b"hello\n"));
         assert_children(&server, &[String::from_utf8(answer[6..].to_vec()).unwrap()]);
         server.end();
+    });
+}
+
+/// The numbers that a loop had are somebody else's when it is gone.
+fn serve_without_a_loop() {
+    fn count_files(exchange: &mut Exchange) -> Outcome {
+        let open = fs::read_dir("/proc/self/fd")?.filter_map(Result::ok);
+        let links = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+        let this = env::current_exe()?;
+        let count = links.filter(|target| *target == this).count();
+        Ok(exchange.request.sendall(count.to_string().as_bytes())?)
+    }
+    let server = ForkingTcpServer::builder(ANY).config(config()).build_fn(count_files).unwrap();
+    println!("listening on {}", server.server_address());
+    assert_eq!(server.handle_request().unwrap(), Handled::Request);
+    let this = env::current_exe().unwrap();
+    let files: Vec<_> = (0..10).map(|_| fs::File::open(&this).unwrap()).collect();
+    println!("{} files", files.len());
+    tripoll::sys::select(&[server.fileno()], &[], &[], Some(LONG)).unwrap();
+    assert!(server.handle_request_noblock().unwrap());
+    assert!(!server.active_children().is_empty());
+    server.server_close();
+    assert!(server.active_children().is_empty());
+    println!("ended");
+}
+
+fn a_child_holds_what_has_nothing_to_do_with_the_loop() {
+    on_every_backend("without a loop", |mut server| {
+        let address = server.address();
+        assert_eq!(ask(&address, b""), b"0");
+        assert_eq!(server.line(), "10 files");
+        assert_eq!(ask(&address, b""), b"10");
+        assert_eq!(server.end(), "");
+    });
+}
+
+/// Before serving, while it serves, after, twice.
+fn serve_again_and_again() {
+    /// Ends the serving after its first turn.
+    struct Once;
+    impl<R: tripoll::server::Request> tripoll::server::Hooks<R> for Once {
+        fn service_actions(&self, server: &tripoll::server::BaseServer<R>) {
+            let here = server.shutdown().unwrap_err();
+            assert_eq!(here.kind(), io::ErrorKind::Deadlock);
+            server.request_shutdown();
+            println!("served");
+        }
+    }
+    let server =
+        ForkingTcpServer::builder(ANY).config(config()).hooks(Once).build_fn(listen).unwrap();
+    server.shutdown().unwrap();
+    server.shutdown().unwrap();
+    server.serve_forever(LOOK).unwrap();
+    println!("forestalled");
+    server.serve_forever(LOOK).unwrap();
+    server.shutdown().unwrap();
+    server.serve_forever(LOOK).unwrap();
+    server.server_close();
+    server.server_close();
+    assert_eq!(server.fileno(), -1);
+    server.shutdown().unwrap();
+    let closed = server.serve_forever(LOOK).unwrap_err();
+    assert_eq!(closed.kind(), io::ErrorKind::NotConnected);
+    println!("ended");
+}
+
+fn every_end_is_defined() {
+    on_every_backend("ends", |mut server| {
+        assert_eq!([(); 3].map(|()| server.line()), ["forestalled", "served", "served"]);
+        assert_eq!(server.end(), "");
     });
 }

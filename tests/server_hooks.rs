@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use socketserver::*;
 use tripoll::net::{Address, Stream};
+use tripoll::selector::Deadline;
 use tripoll::server::{
     BaseServer, Concurrency, Config, Error, Exchange, Handled, Hooks, InReactor, Inline, Kind,
     Outcome, Pooled, RequestHandler, Server, Takes, Tcp, TcpServer, Threading, ThreadingTcpServer,
 };
-use tripoll::{Backend, Trigger};
+use tripoll::{Backend, Reactor, Trigger};
 
 /// What a server calls in this case.
 fn sequence<C, X, H>(
@@ -82,11 +83,6 @@ fn the_order_is_pythons_whatever_the_kernel_is_asked() {
     }
 }
 
-/// In the loop, turns come between the steps of one request.
-fn without_service(lines: Vec<String>) -> Vec<String> {
-    lines.into_iter().map(|line| line.replace(" service_actions", "")).collect()
-}
-
 type Base = BaseServer<Arc<Stream>>;
 
 /// A server with these hooks, which says hello.
@@ -135,6 +131,42 @@ fn server_activate_may_refuse() {
     }
     let refused = TcpServer::builder(ANY).hooks(Never).build_fn(say_hello).unwrap_err();
     assert_eq!(refused.to_string(), "not now");
+}
+
+/// As in Python, where the constructor does so.
+#[test]
+fn a_server_that_cannot_be_made_is_closed() {
+    struct Fails(&'static str, Arc<Mutex<Vec<&'static str>>>);
+    impl Fails {
+        fn call(&self, name: &'static str) -> io::Result<()> {
+            self.1.lock().unwrap().push(name);
+            if self.0 == name { Err(io::Error::other(name)) } else { Ok(()) }
+        }
+    }
+    impl Hooks<Arc<Stream>> for Fails {
+        fn server_bind(&self, server: &Base) -> io::Result<()> {
+            self.call("server_bind")?;
+            server.server_bind()
+        }
+        fn server_activate(&self, server: &Base) -> io::Result<()> {
+            self.call("server_activate")?;
+            server.server_activate()
+        }
+        fn server_close(&self, server: &Base) {
+            self.call("server_close").unwrap();
+            server.server_close();
+        }
+    }
+    for (fails, expected) in [
+        ("server_bind", &["server_bind", "server_close"][..]),
+        ("server_activate", &["server_bind", "server_activate", "server_close"]),
+    ] {
+        let calls = Arc::default();
+        let hooks = Fails(fails, Arc::clone(&calls));
+        let refused = TcpServer::builder(ANY).hooks(hooks).build_fn(say_hello).unwrap_err();
+        assert_eq!(refused.to_string(), fails);
+        assert_eq!(*calls.lock().unwrap(), expected);
+    }
 }
 
 #[test]
@@ -317,6 +349,13 @@ fn service_actions_may_end_the_server_and_come_when_nobody_does() {
         }
     }
     hello(Third(AtomicUsize::new(0))).serve_forever(Duration::from_millis(1)).unwrap();
+
+    let mut reactor = Reactor::new().unwrap();
+    let server = hello(Third(AtomicUsize::new(0)));
+    server.serve_in(&mut reactor.context(), Duration::from_millis(1)).unwrap();
+    while !reactor.is_empty() {
+        reactor.turn(Deadline::after(LONG)).unwrap();
+    }
 }
 
 #[test]
@@ -347,4 +386,33 @@ fn a_hook_that_panics_costs_its_request_and_nothing_else() {
         let told: Vec<_> = (0..3).map(|_| ask(&server.server_address(), b"")).collect();
         assert_eq!(told, [&b""[..], b"", b"hello"]);
     });
+}
+
+#[test]
+fn a_panic_in_get_request_is_one_request_less() {
+    struct Clumsy(AtomicUsize);
+    impl Hooks<Arc<Stream>> for Clumsy {
+        fn get_request(&self, server: &Base) -> io::Result<(Arc<Stream>, Address)> {
+            let request = server.get_request()?;
+            assert!(self.0.fetch_add(1, Ordering::Relaxed) > 0, "stumbled");
+            Ok(request)
+        }
+    }
+    let server = hello(Clumsy(AtomicUsize::new(0)));
+    while_serving(&server, || {
+        assert_eq!(ask(&server.server_address(), b""), b"");
+        assert_eq!(ask(&server.server_address(), b""), b"hello");
+    });
+}
+
+/// As in Python: whoever waits already is seen to.
+#[test]
+fn a_timeout_of_zero_is_a_look() {
+    let server = TcpServer::builder(ANY)
+        .config(Config { timeout: Some(Duration::ZERO), ..Config::default() })
+        .build_fn(say_hello)
+        .unwrap();
+    assert_eq!(server.handle_request().unwrap(), Handled::Timeout);
+    let _client = connect(&server.server_address());
+    assert_eq!(server.handle_request().unwrap(), Handled::Request);
 }

@@ -3,13 +3,9 @@
 mod socketserver;
 
 use std::collections::HashSet;
-use std::env;
 use std::io::{self, BufRead, Read, Write};
 use std::net::{Ipv6Addr, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixDatagram as StdUnixDatagram, UnixStream as StdUnixStream};
-use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -20,30 +16,9 @@ use tripoll::server::{
     Cause, Concurrency, Config, Datagram, DatagramExchange, Exchange, InReactor, Inline, Kind,
     LoopExchange, Outcome, Pooled, ReactorTcpServer, RequestHandler, Server, StreamExchange,
     StreamOptions, Takes, Tcp, TcpServer, Threading, ThreadingTcpServer, Transport, Udp, UdpServer,
-    UnixDatagram, UnixDatagramServer, UnixStream, UnixStreamServer,
+    UnixDatagram, UnixDatagramServer, UnixStream,
 };
 use tripoll::{Backend, Trigger};
-
-/// A path of its own for a socket, removed in the end.
-struct SocketPath(PathBuf);
-
-impl SocketPath {
-    fn new() -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        SocketPath(env::temp_dir().join(format!("tripoll-kinds-{}-{number}", process::id())))
-    }
-
-    fn address(&self) -> Address {
-        Address::Unix(self.0.clone())
-    }
-}
-
-impl Drop for SocketPath {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
 
 /// A client of each transport that sends and receives.
 trait Talk: Transport {
@@ -468,55 +443,31 @@ fn ipv6_is_its_own_unless_it_is_said_not_to_be() {
         let over_ipv4 = TcpStream::connect(("127.0.0.1", address.port()));
         assert_eq!(over_ipv4.is_ok(), !v6_only);
     }
-}
 
-#[test]
-fn an_address_of_another_kind_is_refused_in_words() {
-    let refused = UnixStreamServer::from_fn(ANY, say_hello).unwrap_err();
-    assert_eq!(refused.to_string(), "127.0.0.1:0 is no address of a Unix stream server");
-    let refused = TcpServer::from_fn("/tmp/x", say_hello).unwrap_err();
-    assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
-}
-
-#[test]
-fn a_unix_socket_file_is_replaced_on_request_and_removed_if_it_is_ones_own() {
-    let path = SocketPath::new();
-    drop(std::os::unix::net::UnixListener::bind(&path.0).unwrap()); // a crash leaves its file
-    let refused = UnixStreamServer::from_fn(path.address(), say_hello).unwrap_err();
-    assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
-    let replacing = Config { replace_stale: true, ..Config::default() };
-    let bind = |config: &Config| {
-        UnixStreamServer::builder(path.address()).config(config.clone()).build_fn(say_hello)
-    };
-    let server = bind(&replacing).unwrap();
-    assert_eq!(bind(&replacing).unwrap_err().kind(), io::ErrorKind::AddrInUse); // it lives
-    server.server_close();
-    assert!(!path.0.exists());
-
-    let leaving = Config { unlink_on_close: false, ..Config::default() };
-    bind(&leaving).unwrap().server_close();
-    assert!(path.0.exists());
-
-    let server = bind(&replacing).unwrap();
-    std::fs::remove_file(&path.0).unwrap();
-    std::fs::write(&path.0, "somebody else's").unwrap();
-    server.server_close();
-    assert!(Path::exists(&path.0));
-}
-
-#[test]
-fn an_abstract_name_is_an_address() {
-    let name = format!("@tripoll-kinds-{}", process::id());
-    let server = UnixStreamServer::from_fn(name.as_str(), say_hello).unwrap();
-    assert_eq!(server.server_address().to_string(), name);
-    while_serving(&server, || {
-        use std::os::linux::net::SocketAddrExt;
-        let there = std::os::unix::net::SocketAddr::from_abstract_name(&name[1..]).unwrap();
-        let mut client = StdUnixStream::connect_addr(&there).unwrap();
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).unwrap();
-        assert_eq!(answer, "hello");
-    });
+    for v6_only in [true, false] {
+        let config = Config { v6_only, ..Config::default() };
+        let server = UdpServer::builder("[::]:0")
+            .config(config)
+            .build_fn(|exchange: &mut DatagramExchange| {
+                io::copy(&mut exchange.rfile, &mut exchange.wfile)?;
+                Ok(())
+            })
+            .unwrap();
+        let Address::Inet(address) = server.server_address() else { panic!() };
+        let client = UdpSocket::bind("[::1]:0").unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        client.connect((Ipv6Addr::LOCALHOST, address.port())).unwrap();
+        while_serving(&server, || {
+            client.send(b"hello").unwrap();
+            assert_eq!(client.recv(&mut [0; 10]).unwrap(), 5);
+            // Who has no place there is refused by the kernel.
+            let client = UdpSocket::bind(ANY).unwrap();
+            client.set_read_timeout(Some(LONG)).unwrap();
+            client.connect(("127.0.0.1", address.port())).unwrap();
+            client.send(b"hello").unwrap();
+            assert_eq!(client.recv(&mut [0; 10]).is_ok(), !v6_only);
+        });
+    }
 }
 
 #[test]
@@ -537,6 +488,10 @@ fn the_defaults_are_pythons_but_for_those_that_hurt() {
     let (ours, python) = (Config::default(), Config::python());
     assert_eq!((python.request_queue_size, python.allow_reuse_address), (5, false));
     assert_eq!((ours.request_queue_size, ours.allow_reuse_address), (1_024, true));
+    assert_eq!((ours.requests_per_turn, python.requests_per_turn), (32, 1));
+    assert!(ours.unlink_on_close && !python.unlink_on_close);
+    // A `PollSelector`, by level as all of Python's.
+    assert_eq!((python.backend, python.trigger), (Backend::Poll, Trigger::Level));
     for config in [ours, python] {
         assert_eq!(config.max_packet_size, 8_192);
         assert_eq!((config.timeout, config.allow_reuse_port), (None, false));

@@ -5,6 +5,7 @@
 mod socketserver;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,16 +22,29 @@ use tripoll::server::{
 };
 use tripoll::{Backend, Trigger};
 
-/// A thousand requests, and what was left of them.
+/// A thousand requests, and what was left of them, whatever the kernel is asked.
 fn burst<C, X>(concurrency: C)
+where
+    C: Clone + fmt::Debug + Default + Takes<X>,
+    X: Kind<Request = Arc<Stream>>,
+    Line: RequestHandler<X>,
+{
+    for &backend in Backend::ALL {
+        println!("{concurrency:?} on {backend}"); // shown if it fails
+        burst_on::<C, X>(backend, concurrency.clone());
+    }
+}
+
+fn burst_on<C, X>(backend: Backend, concurrency: C)
 where
     C: Default + Takes<X>,
     X: Kind<Request = Arc<Stream>>,
     Line: RequestHandler<X>,
 {
     let before = (threads(), descriptors());
+    let config = Config { backend, ..Config::default() };
     let server: Server<Tcp, C> =
-        Server::builder(ANY).concurrency(concurrency).build(|| Line).unwrap();
+        Server::builder(ANY).config(config).concurrency(concurrency).build(|| Line).unwrap();
     let address = server.server_address();
     while_serving(&server, || {
         thread::scope(|scope| {

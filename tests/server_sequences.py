@@ -2,6 +2,8 @@
 
     python3 tests/server_sequences.py > tests/server_sequences.txt
 
+The tests read that file and need no Python. It was written by CPython 3.11.
+
 What happens in the serving thread or process is the line `loop`; what happens in a thread or a
 child that was made for a request is the line `worker`. service_actions is called in idle turns
 too: where it is called several times in a row, one is written.

@@ -2,17 +2,19 @@
 
 mod socketserver;
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use socketserver::*;
+use tripoll::net::{Address, Stream};
+use tripoll::selector::Deadline;
 use tripoll::server::{
-    Builder, Concurrency, Config, Exchange, Exit, Handled, LoopExchange, Outcome, Pooled,
-    PooledTcpServer, ReactorTcpServer, Server, Takes, Tcp, TcpServer, Threading,
-    ThreadingTcpServer,
+    BaseServer, Builder, Concurrency, Config, Exchange, Exit, Handled, InReactor, Inline, Kind,
+    LoopExchange, Outcome, Pooled, PooledTcpServer, ReactorTcpServer, RequestHandler, Server,
+    StreamExchange, Takes, Tcp, TcpServer, Threading, ThreadingTcpServer,
 };
 use tripoll::{Backend, Reactor, Trigger};
 
@@ -39,27 +41,115 @@ fn connect_and_wait<T: tripoll::server::Transport, C: Concurrency>(
     client
 }
 
-#[test]
-fn a_shutdown_is_prompt_whatever_the_poll_interval_and_the_kernel_is_asked() {
+/// A server of lines, whatever its concurrency.
+trait Any: Sync {
+    fn base(&self) -> &BaseServer<Arc<Stream>>;
+    /// With a poll interval that nobody may wait for.
+    fn serve_forever(&self) -> io::Result<()>;
+    fn handle_request(&self) -> io::Result<Handled>;
+    fn serve_in(&self, reactor: &mut Reactor) -> io::Result<()>;
+    fn server_close(&self);
+
+    fn assert_serves(&self) {
+        assert_eq!(ask(&self.base().server_address(), b"hello\n"), b"hello\n");
+    }
+
+    /// Serves while `body` runs, and ends.
+    fn while_serving(&self, body: &dyn Fn()) {
+        thread::scope(|scope| {
+            let serving = scope.spawn(|| self.serve_forever());
+            let _guard = RequestShutdown(self.base());
+            body();
+            self.base().shutdown().unwrap();
+            serving.join().unwrap().unwrap();
+        });
+    }
+}
+
+impl<C: Concurrency> Any for Server<Tcp, C> {
+    fn base(&self) -> &BaseServer<Arc<Stream>> {
+        self
+    }
+    fn serve_forever(&self) -> io::Result<()> {
+        Server::serve_forever(self, MINUTE)
+    }
+    fn handle_request(&self) -> io::Result<Handled> {
+        Server::handle_request(self)
+    }
+    fn serve_in(&self, reactor: &mut Reactor) -> io::Result<()> {
+        Server::serve_in(self, &mut reactor.context(), MINUTE).map(drop)
+    }
+    fn server_close(&self) {
+        Server::server_close(self);
+    }
+}
+
+/// Ends the serving also when the test has failed, so that it fails and does not hang.
+struct RequestShutdown<'a>(&'a BaseServer<Arc<Stream>>);
+
+impl Drop for RequestShutdown<'_> {
+    fn drop(&mut self) {
+        self.0.request_shutdown();
+    }
+}
+
+/// A server of each concurrency, with handlers of type `H`. (One that forks must be a program of its
+/// own: `server_forking`.)
+fn each<H>(config: &Config, factory: fn() -> H) -> Vec<Box<dyn Any>>
+where
+    H: RequestHandler<StreamExchange> + RequestHandler<LoopExchange> + 'static,
+{
+    fn one<C, X, H>(config: &Config, factory: fn() -> H) -> Box<dyn Any>
+    where
+        C: Concurrency + Default + Takes<X>,
+        X: Kind<Request = Arc<Stream>>,
+        H: RequestHandler<X> + 'static,
+    {
+        Box::new(Server::<Tcp, C>::builder(ANY).config(config.clone()).build(factory).unwrap())
+    }
+    vec![
+        one::<Inline, StreamExchange, H>(config, factory),
+        one::<Threading, StreamExchange, H>(config, factory),
+        one::<Pooled, StreamExchange, H>(config, factory),
+        one::<InReactor, LoopExchange, H>(config, factory),
+    ]
+}
+
+/// Runs `body` with a server of each concurrency, whatever the kernel is asked.
+fn on_each<H>(factory: fn() -> H, body: impl Fn(&dyn Any))
+where
+    H: RequestHandler<StreamExchange> + RequestHandler<LoopExchange> + 'static,
+{
     for &backend in Backend::ALL {
         for &trigger in Trigger::ALL {
-            let server = TcpServer::builder(ANY)
-                .config(Config { backend, trigger, ..Config::default() })
-                .build_fn(say_hello)
-                .unwrap();
-            // Once in three tries, on a machine that may be busy with other things.
-            let took: Vec<_> = (0..3).map(|_| shutdown_takes(&server)).collect();
-            assert!(took.iter().any(|took| *took < PROMPT), "{took:?} on {backend}, {trigger}");
+            let config = Config { backend, trigger, ..Config::default() };
+            for server in each(&config, factory) {
+                println!("{backend}, {trigger}, {:?}", server.base()); // shown if it fails
+                body(&*server);
+            }
         }
     }
 }
 
-fn shutdown_takes(server: &TcpServer) -> Duration {
+#[test]
+fn a_shutdown_is_prompt_whatever_the_poll_interval_and_the_kernel_is_asked() {
+    on_each(
+        || Line,
+        |server| {
+            // Once in three tries, on a machine that may be busy with other things.
+            let took: Vec<_> = (0..3).map(|_| shutdown_takes(server)).collect();
+            assert!(took.iter().any(|took| *took < PROMPT), "{took:?}");
+        },
+    );
+}
+
+fn shutdown_takes(server: &dyn Any) -> Duration {
     thread::scope(|scope| {
-        let serving = scope.spawn(|| server.serve_forever(MINUTE));
-        assert_eq!(ask(&server.server_address(), b""), b"hello");
+        let serving = scope.spawn(|| server.serve_forever());
+        let _guard = RequestShutdown(server.base());
+        server.assert_serves();
         let begin = Instant::now();
-        server.shutdown().unwrap();
+        server.base().shutdown().unwrap();
         let took = begin.elapsed();
         serving.join().unwrap().unwrap();
         took
@@ -78,7 +168,7 @@ fn idle_clients_do_not_stop_a_shutdown() {
 
 struct Listening;
 
-impl tripoll::server::RequestHandler<LoopExchange> for Listening {
+impl RequestHandler<LoopExchange> for Listening {
     fn setup(&mut self, exchange: &mut LoopExchange) -> Outcome {
         exchange.sendall(b"I listen");
         Ok(())
@@ -103,20 +193,92 @@ fn idle_client<C: Concurrency>(server: &Server<Tcp, C>) {
     });
 }
 
+/// Ends its server from inside, and says what came of it.
+struct Ending;
+
+impl Ending {
+    fn end(server: &BaseServer<Arc<Stream>>) -> String {
+        let answer = match server.shutdown() {
+            Ok(()) => "it has ended".into(),
+            Err(error) => error.kind().to_string(),
+        };
+        server.request_shutdown();
+        answer
+    }
+}
+
+impl RequestHandler<StreamExchange> for Ending {
+    fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
+        exchange.connection.recv(100)?;
+        Ok(exchange.wfile.write_all(Ending::end(&exchange.server).as_bytes())?)
+    }
+}
+
+impl RequestHandler<LoopExchange> for Ending {
+    fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        exchange.recv(100);
+        let answer = Ending::end(&exchange.server);
+        exchange.sendall(answer.as_bytes());
+        Ok(())
+    }
+}
+
 #[test]
 fn from_inside_it_is_an_error_and_requesting_it_is_not() {
-    let (told, hear) = mpsc::channel();
-    let server = TcpServer::from_fn(ANY, move |exchange: &mut Exchange| {
-        told.send(exchange.server.shutdown().unwrap_err().kind()).unwrap();
-        exchange.server.request_shutdown();
-        Ok(())
-    })
-    .unwrap();
-    thread::scope(|scope| {
-        scope.spawn(|| ask(&server.server_address(), b""));
-        server.serve_forever(MINUTE).unwrap();
-    });
-    assert_eq!(hear.recv().unwrap(), std::io::ErrorKind::Deadlock);
+    let deadlock = io::ErrorKind::Deadlock.to_string();
+    on_each(
+        || Ending,
+        |server| {
+            let answer = thread::scope(|scope| {
+                let client = scope.spawn(|| ask(&server.base().server_address(), b"x"));
+                server.serve_forever().unwrap(); // or this test never ends
+                server.server_close();
+                String::from_utf8(client.join().unwrap()).unwrap()
+            });
+            // A thread that does not serve may wait for the one that does.
+            let is_elsewhere = ["Threads", "Workers"]
+                .iter()
+                .any(|elsewhere| format!("{:?}", server.base()).contains(elsewhere));
+            assert_eq!(answer, if is_elsewhere { "it has ended" } else { &deadlock });
+        },
+    );
+}
+
+/// Closes its server from inside.
+struct Closing;
+
+impl RequestHandler<StreamExchange> for Closing {
+    fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
+        exchange.connection.recv(100)?;
+        exchange.server.server_close();
+        exchange.server.server_close();
+        Ok(write!(exchange.wfile, "{}", exchange.server.fileno())?)
+    }
+}
+
+impl RequestHandler<LoopExchange> for Closing {
+    fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        exchange.recv(100);
+        exchange.server.server_close();
+        exchange.server.server_close();
+        let number = exchange.server.fileno();
+        Ok(write!(exchange, "{number}")?)
+    }
+}
+
+#[test]
+fn a_handler_may_close_its_server() {
+    on_each(
+        || Closing,
+        |server| {
+            thread::scope(|scope| {
+                let client = scope.spawn(|| ask(&server.base().server_address(), b"x"));
+                server.serve_forever().unwrap();
+                assert_eq!(client.join().unwrap(), b"-1");
+            });
+            server.server_close();
+        },
+    );
 }
 
 #[test]
@@ -137,81 +299,105 @@ fn a_handler_in_a_thread_may_shut_the_server_down_and_close_it() {
 
 #[test]
 fn before_serving_it_is_remembered_once() {
-    let server = TcpServer::from_fn(ANY, say_hello).unwrap();
-    server.shutdown().unwrap();
-    server.shutdown().unwrap();
-    server.serve_forever(MINUTE).unwrap();
-    while_serving(&server, || assert_eq!(ask(&server.server_address(), b""), b"hello"));
+    on_each(
+        || Line,
+        |server| {
+            server.base().shutdown().unwrap();
+            server.base().shutdown().unwrap();
+            server.serve_forever().unwrap();
+            server.while_serving(&|| server.assert_serves());
+        },
+    );
 }
 
 #[test]
 fn after_serving_it_is_nothing_and_the_server_serves_again() {
-    let server = TcpServer::from_fn(ANY, say_hello).unwrap();
-    thread::scope(|scope| {
-        let serving = scope.spawn(|| server.serve_forever(MINUTE));
-        assert_eq!(ask(&server.server_address(), b""), b"hello");
-        // From two threads at once.
-        scope.spawn(|| server.shutdown().unwrap());
-        server.shutdown().unwrap();
-        serving.join().unwrap().unwrap();
-    });
-    server.shutdown().unwrap();
-    while_serving(&server, || assert_eq!(ask(&server.server_address(), b""), b"hello"));
-    server.shutdown().unwrap();
-    let closed = server.serve_forever(MINUTE).unwrap_err();
-    assert_eq!(closed.kind(), std::io::ErrorKind::NotConnected);
+    on_each(
+        || Line,
+        |server| {
+            thread::scope(|scope| {
+                let serving = scope.spawn(|| server.serve_forever());
+                let _guard = RequestShutdown(server.base());
+                server.assert_serves();
+                // From two threads at once.
+                scope.spawn(|| server.base().shutdown().unwrap());
+                server.base().shutdown().unwrap();
+                serving.join().unwrap().unwrap();
+            });
+            server.base().shutdown().unwrap();
+            server.while_serving(&|| server.assert_serves());
+            server.server_close();
+            server.base().shutdown().unwrap();
+            let closed = server.serve_forever().unwrap_err();
+            assert_eq!(closed.kind(), io::ErrorKind::NotConnected);
+        },
+    );
 }
 
 #[test]
 fn handling_one_request_is_serving_too() {
-    let server = TcpServer::from_fn(ANY, say_hello).unwrap();
-    thread::scope(|scope| {
-        let serving = scope.spawn(|| server.handle_request());
-        server.server_close();
-        assert_eq!(serving.join().unwrap().unwrap(), Handled::Shutdown);
-    });
-    assert_eq!(server.fileno(), -1);
+    on_each(
+        || Line,
+        |server| {
+            thread::scope(|scope| {
+                let serving = scope.spawn(|| server.handle_request());
+                server.assert_serves();
+                assert_eq!(serving.join().unwrap().unwrap(), Handled::Request);
+
+                let serving = scope.spawn(|| server.handle_request());
+                server.server_close();
+                // If it has not even begun, there is nothing to serve any more.
+                match serving.join().unwrap() {
+                    Ok(handled) => assert_eq!(handled, Handled::Shutdown),
+                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::NotConnected),
+                }
+            });
+            assert_eq!(server.base().fileno(), -1);
+        },
+    );
 }
 
 #[test]
 fn right_after_the_start_it_ends_the_serving() {
-    for _ in 0..20 {
-        let server = TcpServer::from_fn(ANY, say_hello).unwrap();
-        thread::scope(|scope| {
-            let serving = scope.spawn(|| server.serve_forever(MINUTE));
-            server.shutdown().unwrap();
-            serving.join().unwrap().unwrap();
-        });
+    for _ in 0..5 {
+        for server in each(&Config::default(), || Line) {
+            server.while_serving(&|| ());
+        }
     }
 }
 
 #[test]
 fn serving_twice_at_once_is_an_error() {
-    let server = TcpServer::from_fn(ANY, say_hello).unwrap();
-    while_serving(&server, || {
-        assert_eq!(ask(&server.server_address(), b""), b"hello");
-        let busy = server.serve_forever(MINUTE).unwrap_err();
-        assert_eq!(busy.kind(), std::io::ErrorKind::ResourceBusy);
-        assert_eq!(ask(&server.server_address(), b""), b"hello");
-    });
+    for server in each(&Config::default(), || Line) {
+        server.while_serving(&|| {
+            server.assert_serves();
+            let busy = server.serve_forever().unwrap_err();
+            assert_eq!(busy.kind(), io::ErrorKind::ResourceBusy);
+            server.assert_serves();
+        });
+    }
 }
 
 #[test]
 fn a_close_ends_the_serving_and_may_come_twice() {
-    let server = TcpServer::from_fn(ANY, say_hello).unwrap();
-    thread::scope(|scope| {
-        let serving = scope.spawn(|| server.serve_forever(MINUTE));
-        assert_eq!(ask(&server.server_address(), b""), b"hello");
-        server.server_close();
-        serving.join().unwrap().unwrap();
-        assert_eq!(server.fileno(), -1);
-        server.server_close();
-    });
-    let address = server.server_address();
-    let tripoll::net::Address::Inet(address) = address else { unreachable!() };
-    assert!(std::net::TcpStream::connect(address).is_err());
-
-    TcpServer::from_fn(ANY, say_hello).unwrap().server_close(); // right after the construction
+    on_each(
+        || Line,
+        |server| {
+            thread::scope(|scope| {
+                let serving = scope.spawn(|| server.serve_forever());
+                let _guard = RequestShutdown(server.base());
+                server.assert_serves();
+                server.server_close();
+                serving.join().unwrap().unwrap();
+                assert_eq!(server.base().fileno(), -1);
+                server.server_close();
+            });
+            let Address::Inet(address) = server.base().server_address() else { unreachable!() };
+            assert!(std::net::TcpStream::connect(address).is_err());
+        },
+    );
+    // Right after the construction.
+    each(&Config::default(), || Line).iter().for_each(|server| server.server_close());
 }
 
 #[test]
@@ -291,29 +477,59 @@ fn an_exit_ends_the_loop_where_handlers_run_in_it_and_is_told_nobody() {
     });
 }
 
+/// The loop goes on without the server, and the server may serve again.
+#[test]
+fn an_exit_in_a_loop_that_is_shared_ends_that_serving_alone() {
+    let mut reactor = Reactor::new().unwrap();
+    let server =
+        TcpServer::from_fn(ANY, |exchange: &mut Exchange| match &exchange.request.recv(100)?[..] {
+            b"exit" => Err(Exit.into()),
+            said => Ok(exchange.request.sendall(said)?),
+        })
+        .unwrap();
+    server.serve_in(&mut reactor.context(), MINUTE).unwrap();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| ask(&server.server_address(), b"exit"));
+        while !reactor.is_empty() {
+            reactor.turn(Deadline::after(LONG)).unwrap();
+        }
+        assert_eq!(client.join().unwrap(), b"");
+    });
+    while_serving(&server, || assert_eq!(ask(&server.server_address(), b"hello"), b"hello"));
+}
+
+/// And two more: one of every concurrency in one loop, each of which comes and goes by itself.
 #[test]
 fn two_servers_in_one_loop() {
-    let mut reactor = Reactor::new().unwrap();
-    let hello = TcpServer::from_fn(ANY, say_hello).unwrap();
-    let lines = ReactorTcpServer::new(ANY, || kind::<LoopExchange, _>(Line)).unwrap();
-    hello.serve_in(&mut reactor.context(), MINUTE).unwrap();
-    lines.serve_in(&mut reactor.context(), MINUTE).unwrap();
-    let busy = hello.serve_in(&mut reactor.context(), MINUTE).unwrap_err();
-    assert_eq!(busy.kind(), std::io::ErrorKind::ResourceBusy);
-
-    let (handle, bases) = (reactor.handle(), (hello.base().clone(), lines.base().clone()));
-    let clients = thread::spawn(move || {
-        let _end = Stop(handle);
-        assert_eq!(ask(&bases.0.server_address(), b""), b"hello");
-        assert_eq!(ask(&bases.1.server_address(), b"one\n"), b"one\n");
-        bases.0.shutdown().unwrap(); // the one alone
-        assert_eq!(ask(&bases.1.server_address(), b"two\n"), b"two\n");
-        bases.1.server_close();
-        assert_eq!(bases.1.fileno(), -1);
-    });
-    reactor.run().unwrap();
-    clients.join().unwrap();
-    assert!(reactor.is_empty());
+    for &backend in Backend::ALL {
+        for &trigger in Trigger::ALL {
+            let mut reactor = Reactor::builder().backend(backend).trigger(trigger).build().unwrap();
+            let servers = each(&Config::default(), || Line);
+            for server in &servers {
+                server.serve_in(&mut reactor).unwrap();
+                let busy = server.serve_in(&mut reactor).unwrap_err();
+                assert_eq!(busy.kind(), io::ErrorKind::ResourceBusy);
+            }
+            let handle = reactor.handle();
+            thread::scope(|scope| {
+                let servers = &servers;
+                scope.spawn(|| {
+                    let _end = Stop(handle);
+                    for (number, server) in servers.iter().enumerate() {
+                        servers[number..].iter().for_each(|server| server.assert_serves());
+                        if number % 2 == 0 {
+                            server.base().shutdown().unwrap(); // the one alone
+                        } else {
+                            server.server_close();
+                            assert_eq!(server.base().fileno(), -1);
+                        }
+                    }
+                });
+                reactor.run().unwrap();
+            });
+            assert!(reactor.is_empty(), "{backend}, {trigger}");
+        }
+    }
 }
 
 /// Stops the loop also when the test has failed.

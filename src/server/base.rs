@@ -128,6 +128,12 @@ impl<R: Request> BaseServer<R> {
         drop(phase); // outside the lock
     }
 
+    /// The numbers of its children. There are none but of a [forking](super::Forking) server, which
+    /// forgets each when it has ended, and while it does not serve, when it is closed.
+    pub fn active_children(&self) -> Vec<u32> {
+        self.strategy.active_children()
+    }
+
     /// The connections that are being handled now, those in children excepted: to [tell them
     /// all](Self::sendall) something, say.
     pub fn connections(&self) -> Vec<(R, Address)> {

@@ -76,6 +76,11 @@ pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
     /// What is to be done now and then.
     fn service_actions(&self) {}
 
+    /// The children that work, by their numbers.
+    fn active_children(&self) -> Vec<u32> {
+        Vec::new()
+    }
+
     /// The timeout of `handle_request`, if the configuration says nothing.
     fn timeout(&self) -> Option<Duration> {
         None

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, BufWriter, Cursor, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -248,6 +249,13 @@ impl Write for Shared {
 #[derive(Debug)]
 pub struct Reader(BufReader<Shared>);
 
+/// Its descriptor is the client's: Python's `rfile.fileno()`.
+impl AsFd for Reader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_ref().0.as_fd()
+    }
+}
+
 impl Read for Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
@@ -267,6 +275,13 @@ impl BufRead for Reader {
 /// The `wfile` of a [`StreamExchange`]: a [`Write`].
 #[derive(Debug)]
 pub struct Writer(BufWriter<Shared>);
+
+/// Its descriptor is the client's: Python's `wfile.fileno()`.
+impl AsFd for Writer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_ref().0.as_fd()
+    }
+}
 
 impl Write for Writer {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {

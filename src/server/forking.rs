@@ -254,6 +254,10 @@ impl<R: Request> Strategy<R> for Children {
         self.active.reap_all();
     }
 
+    fn active_children(&self) -> Vec<u32> {
+        self.active.all().into_iter().map(libc::pid_t::cast_unsigned).collect()
+    }
+
     fn timeout(&self) -> Option<Duration> {
         Some(Duration::from_secs(300))
     }

@@ -86,7 +86,7 @@ impl<X: Kind, F: FnMut(&mut X) -> Outcome> RequestHandler<X> for F {
 
 /// The error that is none: Python's `SystemExit`. It is not told to `handle_error`. In a thread or a
 /// child it ends that; where handlers run in the loop it ends the loop, and `serve_forever` returns
-/// it.
+/// it. (A loop that the server [only shares](super::Server::serve_in) goes on without it.)
 ///
 /// ```
 /// # use tripoll::server::{Exchange, Exit, Outcome};

@@ -38,17 +38,19 @@ use crate::net::Address;
 ///
 /// They are called on the thread that serves, but for `process_request_thread`, `finish_request`,
 /// `handle_error`, `shutdown_request` and `close_request`, which are called where the request is
-/// handled: there, in a thread, or in a child. A panic ends nothing but the request: `handle_error`
-/// is told of it as of an error, and where there is no request to tell of (in `get_request`,
-/// `service_actions`, `handle_timeout`) or nobody to tell (in `handle_error`, `shutdown_request`) it is
-/// logged.
+/// handled: there, in a thread, or in a child; and `server_bind`, `server_activate` and
+/// `server_close` on the thread that makes and closes the server.
+///
+/// A panic ends nothing but the request: `handle_error` is told of it as of an error, and where there
+/// is no request to tell of (in `get_request`, `service_actions`, `handle_timeout`) or nobody to tell
+/// (in `handle_error`, `shutdown_request`) it is logged.
 pub trait Hooks<R: Request>: Send + Sync + 'static {
     /// Binds the socket: called when the server is made. The socket is there already, so that
     /// options can be set on it ([`BaseServer::with_socket`]).
     ///
     /// # Errors
     ///
-    /// Whatever `bind(2)` says: the server is then not made, and its socket is closed.
+    /// Whatever `bind(2)` says: the server is then not made, after a `server_close`.
     fn server_bind(&self, server: &BaseServer<R>) -> io::Result<()> {
         server.server_bind()
     }
@@ -57,7 +59,7 @@ pub trait Hooks<R: Request>: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever `listen(2)` says: the server is then not made, and its socket is closed.
+    /// Whatever `listen(2)` says: the server is then not made, after a `server_close`.
     fn server_activate(&self, server: &BaseServer<R>) -> io::Result<()> {
         server.server_activate()
     }
@@ -153,7 +155,8 @@ pub trait Hooks<R: Request>: Send + Sync + 'static {
         server.handle_timeout();
     }
 
-    /// Called by `serve_forever` after every turn of the loop, and at least every `poll_interval`.
+    /// Called by `serve_forever` after every turn of the loop, and at least every `poll_interval`. (In
+    /// [somebody else's loop](super::Server::serve_in): every `poll_interval`.)
     fn service_actions(&self, server: &BaseServer<R>) {
         server.service_actions();
     }

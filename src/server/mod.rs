@@ -66,20 +66,21 @@
 //!
 //! | Python | here | what differs, and why |
 //! |---|---|---|
-//! | `BaseServer` | [`BaseServer`] | what hooks and handlers see; [`Server`] dereferences to it |
-//! | `TCPServer` … `ForkingUnixDatagramServer` | the table above | `Server<transport, concurrency>`: three orthogonal choices where Python has inheritance |
+//! | `BaseServer` | [`BaseServer`] | what hooks and handlers see; [`Server`] dereferences to it. Its methods with the names of hooks are the base class's own: there is no inheritance here that could lead to others |
+//! | `TCPServer` … `ForkingUnixDatagramServer` (the forking Unix ones since 3.12) | the table above | `Server<transport, concurrency>`: three orthogonal choices where Python has inheritance |
 //! | `ThreadingMixIn`, `ForkingMixIn` | [`Threading`], [`Forking`] | their class attributes are fields |
 //! | `__init__(server_address, RequestHandlerClass, bind_and_activate)` | [`Server::new`], [`Server::from_fn`], [`Server::builder`] | a factory for handlers in place of a class: it can be given whatever the handlers need |
-//! | `server_address` | [`BaseServer::server_address`] | |
+//! | `server_address` | [`BaseServer::server_address`] | a text such as `localhost:80`, or an [`Address`](crate::net::Address) |
 //! | `socket` | [`BaseServer::with_socket`] | lent, so that nobody uses it after it was closed |
 //! | `fileno` | [`BaseServer::fileno`] | |
 //! | `address_family`, `socket_type` | the transport; IPv4 or IPv6 by the address | |
+//! | (whether IPv6 takes IPv4 clients: as the system has it, on Linux yes) | [`Config::v6_only`] = true | said, so that it is the same everywhere |
 //! | `RequestHandlerClass` | the factory | |
 //! | `request_queue_size` = 5 | [`Config::request_queue_size`] = 1,024 | with 5, clients of a burst wait a second for their second try |
-//! | `allow_reuse_address` = False | [`Config::allow_reuse_address`] = true | a restart must not fail for a minute; all of `Config` is said before the bind, where Python's is easily said too late |
+//! | `allow_reuse_address` = False | [`Config::allow_reuse_address`] = true | a restart must not fail for a minute; all of `Config` is said before the bind, where Python's is easily said too late. Of datagrams it is never true, where in Python it can be made so |
 //! | `allow_reuse_port` | [`Config::allow_reuse_port`] | |
 //! | `max_packet_size` | [`Config::max_packet_size`] | a cut datagram says so: [`Datagram::truncated`] |
-//! | `timeout` | [`Config::timeout`] | |
+//! | `timeout` | [`Config::timeout`] | the socket's own timeout, which Python asks too, is none: the socket never waits |
 //! | `server_bind`, `server_activate` | [`Hooks::server_bind`], [`Hooks::server_activate`] | the file of a dead Unix server is replaced if that is [asked for](Config::replace_stale), and one's own is [removed](Config::unlink_on_close) in the end |
 //! | `serve_forever(poll_interval=0.5)` | [`Server::serve_forever`], [`POLL_INTERVAL`] | the interval paces `service_actions`, and delays no shutdown; up to [32 requests a turn](Config::requests_per_turn) |
 //! | `service_actions` | [`Hooks::service_actions`] | |
@@ -89,25 +90,25 @@
 //! | several servers in one `select` | [`Server::serve_in`] | any reactor |
 //! | `shutdown` | [`BaseServer::shutdown`], [`BaseServer::request_shutdown`] | on the thread that serves it is an error instead of a deadlock; before serving it is remembered, instead of waiting for ever; after serving it is nothing, instead of ending the next serving |
 //! | `server_close` | [`Server::server_close`], [`Server::server_close_within`] | ends the serving first: in Python the loop spins on the closed descriptor for ever; with a grace, whoever works longer is cut off, and who cannot be is told of |
-//! | `__enter__`, `__exit__` | the server's scope | dropped, it closes its socket and waits for nobody |
+//! | `__enter__`, `__exit__` | the server's scope | dropped, it closes its socket and waits for nobody; no hook is called |
 //! | `get_request` | [`Hooks::get_request`] | an error does not spin: a shortage of descriptors pauses accepting. It is also asked when there is no request, and then says `WouldBlock` |
 //! | `verify_request` | [`Hooks::verify_request`] | a panic refuses the request, where an exception ends Python's server |
 //! | `process_request`, `process_request_thread`, `finish_request` | [`Hooks::process_request`], [`Hooks::process_request_thread`], [`Hooks::finish_request`] | |
-//! | `shutdown_request`, `close_request` | [`Hooks::shutdown_request`], [`Hooks::close_request`] | called also if `handle_error` fails; a descriptor is closed when its last holder lets go, never twice |
+//! | `shutdown_request`, `close_request` | [`Hooks::shutdown_request`], [`Hooks::close_request`] | called also if `handle_error` fails; a descriptor is closed when its last holder lets go, never twice. For a client in the loop ([`InReactor`]) they and `handle_error` are called when it has gone: there is nobody left to say anything to |
 //! | `handle_error` | [`Hooks::handle_error`] | is handed the error; panics are told too |
 //! | `SystemExit` in a handler | [`Exit`] | |
 //! | `daemon_threads`, `block_on_close` | [`Threading`], [`Pooled`], [`Forking`] | no thread keeps a Rust process alive, so `daemon_threads` says only that nobody waits for it |
 //! | `max_children` | [`Forking::max_children`] | pauses accepting instead of stopping the loop |
-//! | `active_children`, `collect_children` | [`Forking`] | reaped by their own numbers as soon as they end; Python's `waitpid(-1)` takes other people's |
+//! | `active_children`, `collect_children` | [`BaseServer::active_children`], [`BaseServer::service_actions`] | reaped by their own numbers as soon as they end; Python's `waitpid(-1)`, called when there are `max_children`, takes other people's |
 //! | `os.fork` with other threads | refused; [`Forking::despite_threads`] | in the child, what they held locked stays locked |
 //! | (no timeouts of the server's) | [`Config::read_timeout`], [`Config::idle_timeout`] | a client that connects and says nothing does not keep a thread for ever |
 //! | (no bound on threads) | [`Threading::max_threads`], [`Pooled`] | |
 //! | `BaseRequestHandler` | [`RequestHandler`] of an [`Exchange`] | `self.request` is `exchange.request` |
 //! | `StreamRequestHandler` | [`RequestHandler`] of a [`StreamExchange`] | |
 //! | `DatagramRequestHandler` | [`RequestHandler`] of a [`DatagramExchange`] | |
-//! | `request`, `client_address`, `server` | the fields of the [`Exchange`] | `server` is the server, not its socket |
-//! | `connection`, `rfile`, `wfile`; `packet`, `socket` | the fields of the [`StreamExchange`], of the [`DatagramExchange`] | |
-//! | `rbufsize`, `wbufsize`, `timeout`, `disable_nagle_algorithm` | [`StreamOptions`] | |
+//! | `request`, `client_address`, `server` | the fields of the [`Exchange`] | `server` is the server, not its socket; who has no address is [`Unnamed`](crate::net::Address::Unnamed), where Python has `''` for a stream and `None` for a datagram |
+//! | `connection`, `rfile`, `wfile`; `packet`, `socket` | the fields of the [`StreamExchange`], of the [`DatagramExchange`] | `packet` is the [`Datagram`], its bytes are `packet.data` |
+//! | `rbufsize`, `wbufsize`, `timeout`, `disable_nagle_algorithm` | [`StreamOptions`] | what is in `wfile`'s buffer when `setup` fails goes out too |
 //! | `setup`, `handle`, `finish` | [`RequestHandler`] | what `super().setup()` and `super().finish()` do, is done around them |
 //! | `recv`, `sendall`, `settimeout`, `close` of `request` | [`Stream::recv`](crate::net::Stream::recv) and so on | |
 //! | (a list of those connected) | [`BaseServer::connections`], [`BaseServer::sendall`] | |
@@ -181,9 +182,9 @@ pub type PooledUnixDatagramServer = Server<UnixDatagram, Pooled>;
 pub type ForkingTcpServer = Server<Tcp, Forking>;
 /// Python's `ForkingUDPServer`.
 pub type ForkingUdpServer = Server<Udp, Forking>;
-/// Python's `ForkingUnixStreamServer`.
+/// Python's `ForkingUnixStreamServer`, since 3.12.
 pub type ForkingUnixStreamServer = Server<UnixStream, Forking>;
-/// Python's `ForkingUnixDatagramServer`.
+/// Python's `ForkingUnixDatagramServer`, since 3.12.
 pub type ForkingUnixDatagramServer = Server<UnixDatagram, Forking>;
 /// A `TCPServer` that keeps its clients in the loop, which Python's module lacks.
 pub type ReactorTcpServer = Server<Tcp, InReactor>;

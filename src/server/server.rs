@@ -279,11 +279,10 @@ impl<T: Transport, C: Concurrency> Builder<T, C> {
         self.config.check()?;
         let base =
             BaseServer::new(self.config, address, class, self.hooks, self.concurrency.strategy()?)?;
-        // What fails from here on closes the socket, for the server is dropped.
         let server = Server { base, concurrency: PhantomData };
         if self.bind_and_activate {
-            server.server_bind()?;
-            server.server_activate()?;
+            let bound = server.server_bind().and_then(|()| server.server_activate());
+            bound.inspect_err(|_| server.server_close())?;
         }
         Ok(server)
     }

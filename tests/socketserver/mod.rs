@@ -4,11 +4,13 @@
 
 pub mod program;
 
+use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::path::PathBuf;
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -27,6 +29,27 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 
 /// Any free port.
 pub const ANY: &str = "127.0.0.1:0";
+
+/// A path of its own for a socket, removed in the end.
+pub struct SocketPath(pub PathBuf);
+
+impl SocketPath {
+    pub fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        SocketPath(env::temp_dir().join(format!("tripoll-server-{}-{number}", process::id())))
+    }
+
+    pub fn address(&self) -> Address {
+        Address::Unix(self.0.clone())
+    }
+}
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
 
 /// Connects.
 pub fn connect(address: &Address) -> TcpStream {
@@ -102,7 +125,7 @@ where
 }
 
 /// Ends the serving also when the test has failed, so that it fails and does not hang.
-struct ShutDown<'a, T: Transport, C: Concurrency>(&'a Server<T, C>);
+pub struct ShutDown<'a, T: Transport, C: Concurrency>(pub &'a Server<T, C>);
 
 impl<T: Transport, C: Concurrency> Drop for ShutDown<'_, T, C> {
     fn drop(&mut self) {
@@ -216,6 +239,11 @@ pub fn python(case: Case, mixin: &str) -> Vec<String> {
     lines
 }
 
+/// In the loop, turns come between the steps of one request.
+pub fn without_service(lines: Vec<String>) -> Vec<String> {
+    lines.into_iter().map(|line| line.replace(" service_actions", "")).collect()
+}
+
 /// Hooks that write down that they are called, and fail as the case has it.
 pub struct Noting {
     log: Arc<Log>,
@@ -313,6 +341,7 @@ impl Hooks<Arc<Stream>> for Noting {
 }
 
 /// A handler that writes down that it is called, and fails as the case has it.
+#[derive(Clone)]
 pub struct NotingHandler {
     pub log: Arc<Log>,
     pub case: Case,

@@ -15,7 +15,8 @@ use tripoll::net::{Address, Stream};
 use tripoll::selector::Deadline;
 use tripoll::server::{
     BaseServer, Concurrency, Config, Error, Exchange, Handled, Hooks, InReactor, Inline, Kind,
-    Outcome, Pooled, RequestHandler, Server, Takes, Tcp, TcpServer, Threading, ThreadingTcpServer,
+    LoopExchange, Outcome, Pooled, ReactorTcpServer, RequestHandler, Server, Takes, Tcp, TcpServer,
+    Threading, ThreadingTcpServer,
 };
 use tripoll::{Backend, Reactor, Trigger};
 
@@ -297,21 +298,26 @@ fn shutdown_request_and_close_request_may_have_the_last_word() {
 fn handle_error_is_told_errors_and_panics_and_may_answer() {
     struct Apologise;
     impl Hooks<Arc<Stream>> for Apologise {
-        fn handle_error(&self, _: &Base, request: &Arc<Stream>, _: &Address, error: &Error) {
-            request.sendall(error.to_string().as_bytes()).unwrap();
+        fn handle_error(&self, server: &Base, request: &Arc<Stream>, _: &Address, error: &Error) {
+            server.sendall(request, error.to_string().as_bytes()).unwrap();
         }
     }
-    fn fail(exchange: &mut Exchange) -> Outcome {
-        match &exchange.request.recv(100)?[..] {
+    fn fail(data: &[u8]) -> Outcome {
+        match data {
             b"panic" => panic!("at the disco"),
             other => Err(String::from_utf8_lossy(other).into()),
         }
     }
-    let server = TcpServer::builder(ANY).hooks(Apologise).build_fn(fail).unwrap();
-    while_serving(&server, || {
-        assert_eq!(ask(&server.server_address(), b"panic"), b"panicked: at the disco");
-        assert_eq!(ask(&server.server_address(), b"no luck"), b"no luck");
-    });
+    fn is_told<C: Concurrency>(server: Server<Tcp, C>) {
+        while_serving(&server, || {
+            assert_eq!(ask(&server.server_address(), b"panic"), b"panicked: at the disco");
+            assert_eq!(ask(&server.server_address(), b"no luck"), b"no luck");
+        });
+    }
+    let waiting = |exchange: &mut Exchange| fail(&exchange.request.recv(100)?);
+    is_told(TcpServer::builder(ANY).hooks(Apologise).build_fn(waiting).unwrap());
+    let in_loop = |exchange: &mut LoopExchange| fail(&exchange.recv(100));
+    is_told(ReactorTcpServer::builder(ANY).hooks(Apologise).build_fn(in_loop).unwrap());
 }
 
 #[test]

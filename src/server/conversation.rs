@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::exchange::{Class, Kind};
 use super::handler::guard;
-use super::{BaseServer, Error, Exchange, Exit, Outcome, RequestHandler};
+use super::{BaseServer, Exchange, Exit, Outcome, RequestHandler};
 use crate::net::{Address, Stream};
 
 /// One client of a server that keeps its clients in the loop ([`InReactor`](super::InReactor)).
@@ -174,17 +174,17 @@ struct Talk<H: RequestHandler<LoopExchange>> {
     is_closed: bool,
 }
 
+#[derive(PartialEq, Eq)]
 enum Phase {
     New,
     /// Set up, not finished.
     Open,
-    /// With what has failed, if anything has.
-    Over(Option<Error>),
+    Over,
 }
 
 impl<H: RequestHandler<LoopExchange>> Talk<H> {
     fn call(&mut self, cause: Cause) {
-        if !matches!(self.phase, Phase::Open) {
+        if self.phase != Phase::Open {
             return;
         }
         self.exchange.cause = cause;
@@ -196,14 +196,21 @@ impl<H: RequestHandler<LoopExchange>> Talk<H> {
 
     /// `finish`, and nothing after it.
     fn end(&mut self, outcome: Outcome) {
-        if let Phase::Open = self.phase {
+        if self.phase == Phase::Open {
             let finished = guard(|| self.handler.finish(&mut self.exchange));
-            self.phase = Phase::Over(finished.and(outcome).err());
-        }
-        if matches!(&self.phase, Phase::Over(Some(error)) if error.is::<Exit>()) {
-            self.exchange.server.exit();
+            self.is_over(finished.and(outcome));
         }
         self.exchange.is_closing = true;
+    }
+
+    fn is_over(&mut self, outcome: Outcome) {
+        self.phase = Phase::Over;
+        let Err(error) = outcome else { return };
+        let LoopExchange { server, request, client_address, .. } = &self.exchange;
+        server.tell(request, client_address, &error);
+        if error.is::<Exit>() {
+            server.exit();
+        }
     }
 }
 
@@ -211,9 +218,9 @@ impl<H: RequestHandler<LoopExchange>> Conversation for Talk<H> {
     fn opened(&mut self) {
         match guard(|| self.handler.setup(&mut self.exchange)) {
             Ok(()) => self.phase = Phase::Open,
-            Err(error) => self.phase = Phase::Over(Some(error)),
+            Err(error) => self.is_over(Err(error)),
         }
-        if matches!(self.phase, Phase::Over(_)) || self.exchange.is_closing {
+        if self.phase == Phase::Over || self.exchange.is_closing {
             self.end(Ok(()));
         }
     }
@@ -244,11 +251,7 @@ impl<H: RequestHandler<LoopExchange>> Conversation for Talk<H> {
     fn closed(&mut self, error: Option<io::Error>) {
         self.is_closed = true;
         self.end(error.map_or(Ok(()), |error| Err(error.into())));
-        let LoopExchange { server, request, client_address, .. } = &self.exchange;
-        if let Phase::Over(Some(error)) = &self.phase {
-            server.tell(request, client_address, error);
-        }
-        server.shut_down(request);
+        self.exchange.server.shut_down(&self.exchange.request);
     }
 
     fn exchange(&mut self) -> &mut LoopExchange {

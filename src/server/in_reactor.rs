@@ -98,6 +98,9 @@ impl Spoken {
         cx: &mut Context<'_, S>,
     ) -> io::Result<()> {
         let exchange = self.talk.exchange();
+        if exchange.is_closing {
+            exchange.output.extend(self.mailbox.take().unsent); // `handle_error`'s last word, say
+        }
         let output = std::mem::take(&mut exchange.output);
         if !output.is_empty() {
             wire.write(&output);

@@ -94,7 +94,7 @@
 //! | `get_request` | [`Hooks::get_request`] | an error does not spin: a shortage of descriptors pauses accepting. It is also asked when there is no request, and then says `WouldBlock` |
 //! | `verify_request` | [`Hooks::verify_request`] | a panic refuses the request, where an exception ends Python's server |
 //! | `process_request`, `process_request_thread`, `finish_request` | [`Hooks::process_request`], [`Hooks::process_request_thread`], [`Hooks::finish_request`] | |
-//! | `shutdown_request`, `close_request` | [`Hooks::shutdown_request`], [`Hooks::close_request`] | called also if `handle_error` fails; a descriptor is closed when its last holder lets go, never twice. For a client in the loop ([`InReactor`]) they and `handle_error` are called when it has gone: there is nobody left to say anything to |
+//! | `shutdown_request`, `close_request` | [`Hooks::shutdown_request`], [`Hooks::close_request`] | called also if `handle_error` fails; a descriptor is closed when its last holder lets go, never twice. For a client in the loop ([`InReactor`]) they are called when it has gone: what it is owed goes out first, and nobody waits for that |
 //! | `handle_error` | [`Hooks::handle_error`] | is handed the error; panics are told too |
 //! | `SystemExit` in a handler | [`Exit`] | |
 //! | `daemon_threads`, `block_on_close` | [`Threading`], [`Pooled`], [`Forking`] | no thread keeps a Rust process alive, so `daemon_threads` says only that nobody waits for it |

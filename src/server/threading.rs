@@ -1,7 +1,7 @@
 //! A thread for each request.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -53,8 +53,8 @@ struct Threads {
     alive: Arc<Alive>,
 }
 
-/// Who lives. A thread that ends buries the one that ended before it, so that at most one dead
-/// thread is ever kept.
+/// Who lives. A thread that ends buries one that ended some time before it, so that only a few dead
+/// threads are ever kept.
 #[derive(Debug, Default)]
 struct Alive {
     roll: Mutex<Roll>,
@@ -66,7 +66,9 @@ struct Roll {
     /// By their own numbers. Who has no handle yet is just being made: the lock is not held for so
     /// long, for those who end would wait for it.
     alive: HashMap<u64, Option<JoinHandle<()>>>,
-    last_dead: Option<JoinHandle<()>>,
+    /// In the order of their ends. Whoever has only just ended is still busy with that, and would have
+    /// to be waited for.
+    dead: VecDeque<JoinHandle<()>>,
     /// How many wait for a change.
     watchers: usize,
     /// How many of the threads themselves wait for the end of the others.
@@ -78,6 +80,17 @@ static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static NUMBER: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// How many dead threads are kept.
+const MOST_DEAD: usize = 8;
+
+impl Roll {
+    /// A thread ends, or has ended. Returns who is to be buried for that.
+    fn enter_dead(&mut self, thread: JoinHandle<()>) -> Option<JoinHandle<()>> {
+        self.dead.push_back(thread);
+        if self.dead.len() > MOST_DEAD { self.dead.pop_front() } else { None }
+    }
 }
 
 impl Alive {
@@ -109,7 +122,7 @@ impl Alive {
                 *handle = Some(thread);
                 None
             }
-            None => roll.last_dead.replace(thread), // it was quick
+            None => roll.enter_dead(thread), // it was quick
         };
         drop(roll);
         bury(dead);
@@ -127,14 +140,14 @@ impl Drop for End {
     fn drop(&mut self) {
         let mut roll = self.alive.roll();
         let me = roll.alive.remove(&self.number).flatten();
-        let dead = me.and_then(|me| roll.last_dead.replace(me));
+        let dead = me.and_then(|me| roll.enter_dead(me));
         self.alive.notify(roll);
         bury(dead);
     }
 }
 
-fn bury(thread: Option<JoinHandle<()>>) {
-    if let Some(thread) = thread {
+fn bury(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    for thread in threads {
         let _ = thread.join(); // its panics were told where they happened
     }
 }
@@ -183,7 +196,7 @@ impl<R: Request> Strategy<R> for Threads {
         if is_late {
             return false;
         }
-        let dead = roll.last_dead.take();
+        let dead = std::mem::take(&mut roll.dead);
         drop(roll);
         bury(dead);
         true

@@ -15,7 +15,6 @@ use tripoll::server::{
     BaseServer, Builder, Config, Exchange, Hooks, LoopExchange, Outcome, PooledTcpServer,
     ReactorTcpServer, RequestHandler, Takes, Tcp, TcpServer, ThreadingTcpServer,
 };
-use tripoll::{Backend, Handle, Reactor, Trigger};
 
 /// Shorter than any client's patience here.
 const SOON: Duration = Duration::from_millis(10);
@@ -29,7 +28,7 @@ fn listen(exchange: &mut Exchange) -> Outcome {
 #[test]
 fn a_handler_that_waits_for_its_client_in_the_loop_is_cut_off() {
     on_every_pair(|config| {
-        let server = TcpServer::builder(ANY).config(config).build_fn(listen).unwrap();
+        let server = TcpServer::builder(ANY).config(config.clone()).build_fn(listen).unwrap();
         thread::scope(|scope| {
             let serving = scope.spawn(|| server.serve_forever(MINUTE));
             let client = connect(&server.server_address());
@@ -121,13 +120,12 @@ impl RequestHandler<LoopExchange> for Greeting {
 
 /// A server in somebody else's loop: what becomes of a client when `end` has been called.
 fn in_another_loop(
-    config: Config,
+    config: &Config,
     greeting: &'static [u8],
     client: impl Fn(&TcpStream) + Sync,
     end: impl Fn(&ReactorTcpServer) + Sync,
 ) {
-    let mut reactor =
-        Reactor::builder().backend(config.backend).trigger(config.trigger).build().unwrap();
+    let mut reactor = reactor(config);
     let server = ReactorTcpServer::new(ANY, move || Greeting(greeting)).unwrap();
     server.serve_in(&mut reactor.context(), MINUTE).unwrap();
     let handle = reactor.handle();
@@ -146,15 +144,6 @@ fn in_another_loop(
     assert!(reactor.is_empty());
 }
 
-/// Stops the loop also when the test has failed.
-struct Stop<'a>(&'a Handle);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.stop();
-    }
-}
-
 #[test]
 fn clients_in_somebody_elses_loop_are_told_of_the_end() {
     let hears_the_end = |mut client: &TcpStream| {
@@ -163,7 +152,7 @@ fn clients_in_somebody_elses_loop_are_told_of_the_end() {
         assert_eq!(rest, "farewell");
     };
     on_every_pair(|config| {
-        in_another_loop(config.clone(), b"hello", hears_the_end, |server| {
+        in_another_loop(config, b"hello", hears_the_end, |server| {
             server.shutdown().unwrap();
         });
         in_another_loop(config, b"hello", hears_the_end, |server| server.server_close());
@@ -179,12 +168,4 @@ fn clients_in_somebody_elses_loop_are_cut_off_after_the_grace() {
             server.server_close_within(SOON).unwrap();
         });
     });
-}
-
-fn on_every_pair(body: impl Fn(Config)) {
-    for &backend in Backend::ALL {
-        for &trigger in Trigger::ALL {
-            body(Config { backend, trigger, ..Config::default() });
-        }
-    }
 }

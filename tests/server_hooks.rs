@@ -61,27 +61,20 @@ where
 
 #[test]
 fn the_order_is_pythons_whatever_the_kernel_is_asked() {
-    for &backend in Backend::ALL {
-        for &trigger in Trigger::ALL {
-            for case in Case::ALL {
-                let config = Config { backend, trigger, ..Config::default() };
-                let context = format!("{case:?} on {backend}, {trigger}");
-                let inline = sequence::<Inline, _, _>(case, config.clone(), |handler| handler);
-                assert_eq!(inline, python(case, "none"), "{context}");
-                let threading =
-                    sequence::<Threading, _, _>(case, config.clone(), |handler| handler);
-                assert_eq!(threading, python(case, "ThreadingMixIn"), "{context}");
-                let pooled = sequence::<Pooled, _, _>(case, config.clone(), |handler| handler);
-                assert_eq!(pooled, python(case, "ThreadingMixIn"), "{context}");
-                let in_loop = sequence::<InReactor, _, _>(case, config, NotingInLoop);
-                assert_eq!(
-                    without_service(in_loop),
-                    without_service(python(case, "none")),
-                    "{context}"
-                );
-            }
+    on_every_pair(|config| {
+        for case in Case::ALL {
+            let config = || config.clone();
+            let inline = sequence::<Inline, _, _>(case, config(), |handler| handler);
+            assert_eq!(inline, python(case, "none"), "{case:?}");
+            let threading = sequence::<Threading, _, _>(case, config(), |handler| handler);
+            assert_eq!(threading, python(case, "ThreadingMixIn"), "{case:?}");
+            let pooled = sequence::<Pooled, _, _>(case, config(), |handler| handler);
+            assert_eq!(pooled, python(case, "ThreadingMixIn"), "{case:?}");
+            let in_loop =
+                without_service(sequence::<InReactor, _, _>(case, config(), NotingInLoop));
+            assert_eq!(in_loop, without_service(python(case, "none")), "{case:?}");
         }
-    }
+    });
 }
 
 type Base = BaseServer<Arc<Stream>>;

@@ -90,11 +90,7 @@ fn a_burst_of_a_thousand_and_a_process_short_of_everything() {
     a_failing_bind_leaves_nothing();
     bounded_threads();
     a_full_pool_sheds();
-    for &backend in Backend::ALL {
-        for &trigger in Trigger::ALL {
-            out_of_descriptors(backend, trigger);
-        }
-    }
+    on_every_pair(|config| out_of_descriptors(config.backend, config.trigger));
     out_of_threads();
 }
 

@@ -13,17 +13,8 @@ use std::time::Duration;
 use socketserver::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    BaseServer, Cause, Config, Exchange, Hooks, LoopExchange, Outcome, ReactorTcpServer, TcpServer,
+    BaseServer, Cause, Exchange, Hooks, LoopExchange, Outcome, ReactorTcpServer, TcpServer,
 };
-use tripoll::{Backend, Trigger};
-
-fn on_every_pair(body: impl Fn(Config)) {
-    for &backend in Backend::ALL {
-        for &trigger in Trigger::ALL {
-            body(Config { backend, trigger, ..Config::default() });
-        }
-    }
-}
 
 #[test]
 fn what_is_not_used_up_is_there_whatever_the_cause() {
@@ -51,7 +42,8 @@ fn what_is_not_used_up_is_there_whatever_the_cause() {
             }
             Ok(())
         };
-        let server = ReactorTcpServer::builder(ANY).config(config).build_fn(handle).unwrap();
+        let server =
+            ReactorTcpServer::builder(ANY).config(config.clone()).build_fn(handle).unwrap();
         while_serving(&server, || {
             let mut client = connect(&server.server_address());
             client.write_all(b"ab").unwrap();
@@ -81,7 +73,8 @@ fn a_long_line_comes_whole_however_it_was_cut() {
             }
             Ok(())
         };
-        let server = ReactorTcpServer::builder(ANY).config(config).build_fn(handle).unwrap();
+        let server =
+            ReactorTcpServer::builder(ANY).config(config.clone()).build_fn(handle).unwrap();
         while_serving(&server, || {
             let mut client = connect(&server.server_address());
             let line = [vec![b'x'; LENGTH - 1], b"\n".to_vec()].concat();
@@ -103,7 +96,8 @@ fn a_broken_listener_ends_the_loop_though_clients_are_in_it() {
             exchange.sendall(&data);
             Ok(())
         };
-        let server = ReactorTcpServer::builder(ANY).config(config).build_fn(handle).unwrap();
+        let server =
+            ReactorTcpServer::builder(ANY).config(config.clone()).build_fn(handle).unwrap();
         thread::scope(|scope| {
             let serving = scope.spawn(|| server.serve_forever(MINUTE));
             let mut client = connect(&server.server_address());
@@ -134,7 +128,7 @@ fn a_door_that_never_opens_does_not_spin() {
     on_every_pair(|config| {
         let tries = Arc::new(AtomicUsize::new(0));
         let server = TcpServer::builder(ANY)
-            .config(config)
+            .config(config.clone())
             .hooks(NeverOpens(Arc::clone(&tries)))
             .build_fn(|_: &mut Exchange| Outcome::Ok(()))
             .unwrap();

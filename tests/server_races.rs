@@ -9,13 +9,13 @@ use std::thread;
 use std::time::Duration;
 
 use socketserver::*;
+use tripoll::Reactor;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
     BaseServer, Builder, Exchange, Exit, Handled, Hooks, LoopExchange, Outcome, Pooled,
     PooledTcpServer, ReactorTcpServer, Takes, Tcp, TcpServer, Threading, ThreadingTcpServer,
     UnixStreamServer, WhenFull,
 };
-use tripoll::{Handle, Reactor};
 
 fn say_hello(exchange: &mut Exchange) -> Outcome {
     Ok(exchange.request.sendall(b"hello")?)
@@ -274,13 +274,4 @@ fn an_exit_in_somebody_elses_loop_ends_the_server_alone() {
     });
     // What was said then is not said of another serving.
     while_serving(&server, || assert_eq!(ask(&server.server_address(), b""), b""));
-}
-
-/// Stops the loop also when the test has failed.
-struct Stop<'a>(&'a Handle);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.stop();
-    }
 }

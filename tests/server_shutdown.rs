@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use socketserver::*;
+use tripoll::Reactor;
 use tripoll::net::{Address, Stream};
 use tripoll::selector::Deadline;
 use tripoll::server::{
@@ -16,7 +17,6 @@ use tripoll::server::{
     LoopExchange, Outcome, Pooled, PooledTcpServer, ReactorTcpServer, RequestHandler, Server,
     StreamExchange, Takes, Tcp, TcpServer, Threading, ThreadingTcpServer,
 };
-use tripoll::{Backend, Reactor, Trigger};
 
 /// What `shutdown` may take, whatever the poll interval.
 const PROMPT: Duration = Duration::from_millis(50);
@@ -120,15 +120,12 @@ fn on_each<H>(factory: fn() -> H, body: impl Fn(&dyn Any))
 where
     H: RequestHandler<StreamExchange> + RequestHandler<LoopExchange> + 'static,
 {
-    for &backend in Backend::ALL {
-        for &trigger in Trigger::ALL {
-            let config = Config { backend, trigger, ..Config::default() };
-            for server in each(&config, factory) {
-                println!("{backend}, {trigger}, {:?}", server.base()); // shown if it fails
-                body(&*server);
-            }
+    on_every_pair(|config| {
+        for server in each(config, factory) {
+            println!("{:?}", server.base()); // shown if it fails
+            body(&*server);
         }
-    }
+    });
 }
 
 #[test]
@@ -501,44 +498,33 @@ fn an_exit_in_a_loop_that_is_shared_ends_that_serving_alone() {
 /// And two more: one of every concurrency in one loop, each of which comes and goes by itself.
 #[test]
 fn two_servers_in_one_loop() {
-    for &backend in Backend::ALL {
-        for &trigger in Trigger::ALL {
-            let mut reactor = Reactor::builder().backend(backend).trigger(trigger).build().unwrap();
-            let servers = each(&Config::default(), || Line);
-            for server in &servers {
-                server.serve_in(&mut reactor).unwrap();
-                let busy = server.serve_in(&mut reactor).unwrap_err();
-                assert_eq!(busy.kind(), io::ErrorKind::ResourceBusy);
-            }
-            let handle = reactor.handle();
-            thread::scope(|scope| {
-                let servers = &servers;
-                scope.spawn(|| {
-                    let _end = Stop(handle);
-                    for (number, server) in servers.iter().enumerate() {
-                        servers[number..].iter().for_each(|server| server.assert_serves());
-                        if number % 2 == 0 {
-                            server.base().shutdown().unwrap(); // the one alone
-                        } else {
-                            server.server_close();
-                            assert_eq!(server.base().fileno(), -1);
-                        }
-                    }
-                });
-                reactor.run().unwrap();
-            });
-            assert!(reactor.is_empty(), "{backend}, {trigger}");
+    on_every_pair(|config| {
+        let mut reactor = reactor(config);
+        let servers = each(&Config::default(), || Line);
+        for server in &servers {
+            server.serve_in(&mut reactor).unwrap();
+            let busy = server.serve_in(&mut reactor).unwrap_err();
+            assert_eq!(busy.kind(), io::ErrorKind::ResourceBusy);
         }
-    }
-}
-
-/// Stops the loop also when the test has failed.
-struct Stop(tripoll::Handle);
-
-impl Drop for Stop {
-    fn drop(&mut self) {
-        self.0.stop();
-    }
+        let handle = reactor.handle();
+        thread::scope(|scope| {
+            let servers = &servers;
+            scope.spawn(|| {
+                let _end = Stop(&handle);
+                for (number, server) in servers.iter().enumerate() {
+                    servers[number..].iter().for_each(|server| server.assert_serves());
+                    if number % 2 == 0 {
+                        server.base().shutdown().unwrap(); // the one alone
+                    } else {
+                        server.server_close();
+                        assert_eq!(server.base().fileno(), -1);
+                    }
+                }
+            });
+            reactor.run().unwrap();
+        });
+        assert!(reactor.is_empty());
+    });
 }
 
 #[test]

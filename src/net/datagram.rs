@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use socket2::{Socket, Type};
 
 use super::Address;
 use super::binding::{Binding, SocketFile};
+use crate::pool::lock;
 use crate::sys::{self, PollFd, PollFlags};
 
 /// How long whoever sends waits for room, if nothing else is said.
@@ -103,7 +104,7 @@ impl DatagramSocket {
 
     /// As [`recv_from`](Self::recv_from), into a buffer of `most` bytes that is kept for the next.
     pub(crate) fn take(&self, most: usize) -> io::Result<(Arc<[u8]>, Received)> {
-        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = lock(&self.buffer);
         if buffer.len() != most {
             *buffer = vec![0; most];
         }

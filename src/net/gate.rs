@@ -1,9 +1,9 @@
 //! How many may be inside, and who waits at the door.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::pool::{Call, Calls};
+use crate::pool::{Call, Calls, lock};
 
 /// Counts those inside. Whoever is inside holds a [`Permit`], and leaves by dropping it, on
 /// whichever thread that happens.
@@ -46,7 +46,7 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inside)
     }
 }
 

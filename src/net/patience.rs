@@ -1,10 +1,12 @@
 //! How long a blocking stream waits for its peer.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
+
+use crate::pool::lock;
 
 /// The limits of a stream over which something must pass, in one direction or the other, every now
 /// and then.
@@ -47,7 +49,7 @@ impl Patience {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Something has passed.

@@ -74,19 +74,19 @@
 //! ```
 
 mod call;
+mod locks;
 mod panicked;
 mod queue;
-mod until;
 
 pub use call::Call;
 pub(crate) use call::Calls;
+pub(crate) use locks::{lock, wait_until};
 pub use panicked::Panicked;
 pub(crate) use panicked::guard;
-pub(crate) use until::wait_until;
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -124,7 +124,7 @@ impl Pool {
     }
 
     fn workers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.workers)
     }
 
     /// How many jobs it can have at once, working and waiting.

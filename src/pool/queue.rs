@@ -6,12 +6,11 @@
 //! is harmless, one that is missing would not be.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::call::{Call, Calls};
-use super::until::wait_until;
-use super::{Panicked, Refused, Undone, guard};
+use super::{Panicked, Refused, Undone, guard, lock, wait_until};
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
@@ -63,7 +62,7 @@ impl Queue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -159,7 +158,7 @@ impl Queue {
                 return;
             } else {
                 state.sleeping += 1;
-                state = self.has_job.wait(state).unwrap_or_else(PoisonError::into_inner);
+                (state, _) = wait_until(&self.has_job, state, None);
                 state.sleeping -= 1;
                 state.woken = state.woken.saturating_sub(1);
             }

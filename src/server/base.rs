@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use socket2::Socket;
 
@@ -15,7 +15,7 @@ use super::serving::Serving;
 use super::transport::{Endpoint, Request};
 use super::{Config, Error, Exchange, Exit, Hooks, Outcome};
 use crate::net::{Address, Binding};
-use crate::pool;
+use crate::pool::{self, lock};
 
 /// A server as its [hooks](Hooks) and handlers see it: Python's `BaseServer`.
 ///
@@ -72,7 +72,7 @@ impl<R: Request> BaseServer<R> {
     }
 
     fn phase(&self) -> MutexGuard<'_, Phase<R::Endpoint>> {
-        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.phase)
     }
 
     /// What it was made with.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use super::handler::guard;
 use super::transport::Request;
 use super::{BaseServer, Outcome};
 use crate::net::{Address, Gate, Permit};
-use crate::pool::Call;
+use crate::pool::{Call, lock};
 use crate::sys::{self, DespiteThreads, PollFd, PollFlags, Side};
 
 /// A child process for each request: Python's `ForkingMixIn`.
@@ -88,11 +88,6 @@ struct Child {
 
 /// How often a child is asked after of whom nothing tells the end.
 const PAUSE: Duration = Duration::from_millis(10);
-
-/// Locks; what these hold is whole between any two of our steps.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Active {
     fn all(&self) -> Vec<libc::pid_t> {

@@ -1,7 +1,7 @@
 //! All clients in the loop that accepts them.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::clock::{Clock, Due};
@@ -12,7 +12,7 @@ use super::mailbox::{Mailbox, Post};
 use super::transport::{Datagram, Request};
 use super::{BaseServer, Exchange, Outcome};
 use crate::net::{Address, Closed, Connection, Gate, Permit, Protocol, Wire, copy_of};
-use crate::pool::Call;
+use crate::pool::{Call, lock};
 use crate::reactor::Context;
 use crate::selector::Interest;
 
@@ -68,13 +68,12 @@ impl<R: Request> Strategy<R> for Clients<R> {
     }
 
     fn keep(&self, request: &R, client_address: &Address) {
-        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = lock(&self.newest);
         newest.push((request.clone(), client_address.clone()));
     }
 
     fn errands(&self) -> Vec<Errand<R>> {
-        let newest =
-            std::mem::take(&mut *self.newest.lock().unwrap_or_else(PoisonError::into_inner));
+        let newest = std::mem::take(&mut *lock(&self.newest));
         let keep = |(request, address)| {
             Errand::Keep(request, address, self.gate.as_ref().map(Gate::enter))
         };

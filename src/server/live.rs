@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::mailbox::Mailbox;
 use super::transport::Request;
 use crate::net::Address;
+use crate::pool::lock;
 
 /// The connections that are being handled. They are known here, and not held: a request that is
 /// dropped is closed, whatever a hook has or has not done.
@@ -39,7 +40,7 @@ impl<R: Request> Live<R> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Connections<R>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.connections)
     }
 
     fn is_child(&self) -> bool {

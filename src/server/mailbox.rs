@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use super::BaseServer;
 use crate::net::Stream;
+use crate::pool::lock;
 
 /// What others have for a client in the loop. Only the loop writes to its socket: whoever else did
 /// would write into the middle of what waits for room.
@@ -54,7 +55,7 @@ impl Mailbox {
     }
 
     fn post(&self) -> MutexGuard<'_, Post> {
-        self.post.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.post)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A fixed number of threads for all requests.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use super::concurrency::{Concurrency, MayWait, Strategy};
 use super::transport::Request;
 use super::{BaseServer, Outcome};
 use crate::net::Address;
-use crate::pool::{Call, Place, Pool, Refused, WhenFull};
+use crate::pool::{Call, Place, Pool, Refused, WhenFull, lock};
 
 /// A fixed number of threads for all requests: the mix-in that Python's users write themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +53,6 @@ struct Workers {
     place: Mutex<Option<Place>>,
     /// How to wake the loop that waits for room.
     blocked: Mutex<Option<Call>>,
-}
-
-/// Locks; what these hold is whole between any two of our steps.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Workers {

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use crate::pool;
+use crate::pool::{lock, wait_until};
 
 /// The state that `serve_forever` and `shutdown` share.
 ///
@@ -97,7 +97,7 @@ impl Serving {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Serving begins on this thread; `stop` is how to wake its loop. `None` if it is to end at once.
@@ -174,7 +174,7 @@ impl Serving {
         let mut state = self.state();
         while state.running.is_some() && state.count == count {
             let is_late;
-            (state, is_late) = pool::wait_until(&self.ended, state, deadline);
+            (state, is_late) = wait_until(&self.ended, state, deadline);
             if is_late {
                 return false;
             }

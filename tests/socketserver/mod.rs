@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    BaseServer, Concurrency, Error, Exchange, Hooks, Kind, LoopExchange, Outcome, RequestHandler,
-    Server, Transport,
+    BaseServer, Concurrency, Config, Error, Exchange, Hooks, Kind, LoopExchange, Outcome,
+    RequestHandler, Server, Transport,
 };
+use tripoll::{Backend, Handle, Reactor, Trigger};
 
 /// Longer than anything takes, so that what never comes is a failure and not a hang.
 pub const LONG: Duration = Duration::from_secs(30);
@@ -122,6 +123,41 @@ where
         server.server_close();
         result
     })
+}
+
+/// Runs `body` for every backend and trigger. A panic says for which.
+pub fn on_every_pair(body: impl Fn(&Config)) {
+    for &backend in Backend::ALL {
+        for &trigger in Trigger::ALL {
+            let _place = Place(backend, trigger);
+            body(&Config { backend, trigger, ..Config::default() });
+        }
+    }
+}
+
+/// The reactor that such a configuration is for.
+pub fn reactor(config: &Config) -> Reactor {
+    Reactor::builder().backend(config.backend).trigger(config.trigger).build().unwrap()
+}
+
+/// Says where a panic happened, beside what the panic itself says.
+struct Place(Backend, Trigger);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("this happened on {}, {}-triggered", self.0, self.1);
+        }
+    }
+}
+
+/// Stops the loop also when the test has failed.
+pub struct Stop<'a>(pub &'a Handle);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
 
 /// Ends the serving also when the test has failed, so that it fails and does not hang.

@@ -1,7 +1,14 @@
-//! Waiting for a change, until a deadline or for as long as it takes.
+//! Locks, and waiting for what they guard to change.
+//!
+//! Whoever panics with a lock of ours in hand has changed nothing by halves, so a poisoned lock is as
+//! good as any.
 
-use std::sync::{Condvar, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Waits for a change, and says whether the deadline has come instead. It may return for no reason:
 /// whoever waits looks for himself.

@@ -9,11 +9,10 @@ use std::sync::{Mutex, mpsc};
 use socketserver::*;
 use tripoll::net::Address;
 use tripoll::server::{
-    BaseServer, Concurrency, Config, DatagramExchange, Error, Exchange, Hooks, InReactor, Inline,
-    Kind, LoopExchange, Outcome, Request, RequestHandler, Server, StreamExchange, Takes, Tcp,
-    Transport, Udp,
+    BaseServer, Concurrency, DatagramExchange, Error, Exchange, Hooks, InReactor, Inline, Kind,
+    LoopExchange, Outcome, Request, RequestHandler, Server, StreamExchange, Takes, Tcp, Transport,
+    Udp,
 };
-use tripoll::{Backend, Trigger};
 
 struct FailsTwice;
 

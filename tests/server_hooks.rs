@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use socketserver::*;
+use tripoll::Reactor;
 use tripoll::net::{Address, Stream};
 use tripoll::selector::Deadline;
 use tripoll::server::{
@@ -18,7 +19,6 @@ use tripoll::server::{
     LoopExchange, Outcome, Pooled, ReactorTcpServer, RequestHandler, Server, Takes, Tcp, TcpServer,
     Threading, ThreadingTcpServer,
 };
-use tripoll::{Backend, Reactor, Trigger};
 
 /// What a server calls in this case.
 fn sequence<C, X, H>(

@@ -62,6 +62,78 @@
 //! `handle` fails, `finish` is. Errors and panics are told to `handle_error`, and the server goes
 //! on.
 //!
+//! # Ending well
+//!
+//! To ask, to wait until the loop has ended, and to wait until the work has ended are three things:
+//! [`request_shutdown`](BaseServer::request_shutdown), [`shutdown`](BaseServer::shutdown) and
+//! [`server_close`](Server::server_close). Whoever wants an end in any case says by when:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tripoll::server::{Config, Exchange, POLL_INTERVAL, ThreadingTcpServer};
+//!
+//! let config = Config { idle_timeout: Some(Duration::from_secs(60)), ..Config::default() };
+//! let server = ThreadingTcpServer::builder("127.0.0.1:0").config(config).build_fn(
+//!     |exchange: &mut Exchange| {
+//!         while !exchange.request.recv(1024)?.is_empty() {} // until the client has finished, or idles
+//!         Ok(())
+//!     },
+//! )?;
+//! std::thread::scope(|scope| {
+//!     let serving = scope.spawn(|| server.serve_forever(POLL_INTERVAL));
+//!     // … here a signal is waited for, say …
+//!     server.server_close_within(Duration::from_secs(1))?; // who is not done by then is cut off
+//!     serving.join().expect("no panic")
+//! })?;
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! # Telling everybody
+//!
+//! A server knows who is connected. What is sent through it reaches also those who are kept in the
+//! loop; there nobody waits, elsewhere whoever does not read keeps the sender waiting:
+//!
+//! ```
+//! use std::io::BufRead;
+//! use tripoll::server::{Outcome, StreamExchange, ThreadingTcpServer};
+//!
+//! /// What one says, all are told.
+//! fn chat(exchange: &mut StreamExchange) -> Outcome {
+//!     let mut line = Vec::new();
+//!     while exchange.rfile.read_until(b'\n', &mut line)? > 0 {
+//!         for (client, _) in exchange.server.connections() {
+//!             let _ = exchange.server.sendall(&client, &line); // it may be gone
+//!         }
+//!         line.clear();
+//!     }
+//!     Ok(())
+//! }
+//!
+//! let server = ThreadingTcpServer::from_fn("127.0.0.1:0", chat)?;
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! # Several in one loop
+//!
+//! A server is something that a reactor can watch, beside others and beside whatever else is in it:
+//!
+//! ```
+//! # use tripoll::server::{Exchange, LoopExchange, Outcome};
+//! use tripoll::Reactor;
+//! use tripoll::server::{POLL_INTERVAL, ReactorTcpServer, ThreadingTcpServer};
+//! # fn talk(_: &mut Exchange) -> Outcome { Ok(()) }
+//! # fn status(_: &mut LoopExchange) -> Outcome { Ok(()) }
+//!
+//! let talking = ThreadingTcpServer::from_fn("127.0.0.1:0", talk)?;
+//! let telling = ReactorTcpServer::from_fn("127.0.0.1:0", status)?;
+//! let mut reactor = Reactor::new()?;
+//! talking.serve_in(&mut reactor.context(), POLL_INTERVAL)?;
+//! telling.serve_in(&mut reactor.context(), POLL_INTERVAL)?;
+//! # reactor.handle().stop();
+//! reactor.run()?;
+//! # std::io::Result::Ok(())
+//! ```
+//!
 //! # Every name of Python's
 //!
 //! | Python | here | what differs, and why |

@@ -305,10 +305,15 @@ impl<P> Connection<P> {
             if self.link.outbox.is_empty() {
                 // The peer may be gone; then there is nobody to tell.
                 let _ = stream.get_ref().shutdown(Shutdown::Write);
+                if unsent.is_some() {
+                    stream.get_ref().deliver_on_close();
+                }
                 self.link.phase = Phase::Lingering;
                 cx.set_deadline(stream.token(), Some(Instant::now() + self.link.linger))?;
             } else if unsent.is_none() {
                 *unsent = Some(self.link.outbox.len());
+                // Should the reactor go away meanwhile: a plain close would look as if this were all.
+                stream.get_ref().reset_on_close();
                 cx.set_deadline(stream.token(), Some(Instant::now() + self.link.close_within))?;
             }
         }

@@ -13,7 +13,8 @@ use crate::pool::lock;
 ///
 /// The kernel knows only how long *this* read may wait (`SO_RCVTIMEO`), so the stream looks for
 /// itself when that is over: whether anything has passed meanwhile, and whether it was the read's
-/// own time that is over.
+/// own time that is over. What counts is how long reads have waited since something last passed, be
+/// it in one piece or in many: while a handler is busy with something else nobody is idle.
 #[derive(Debug)]
 pub(super) struct Patience {
     idle: Duration,
@@ -23,16 +24,34 @@ pub(super) struct Patience {
 #[derive(Debug)]
 struct State {
     /// When something last passed.
-    last: Instant,
+    passed: Instant,
+    /// How long reads have waited since then, as far as it was counted.
+    waited: Duration,
+    /// How many are sending just now: of a long send only the end is seen.
+    senders: usize,
     /// How long a read may wait, if it was said.
     read: Option<Duration>,
     /// Whether it is blocking, and reads wait at all.
     waits: bool,
 }
 
+impl State {
+    fn note(&mut self) {
+        self.passed = Instant::now();
+        self.waited = Duration::ZERO;
+    }
+}
+
+/// A read that waits.
+pub(super) struct Wait {
+    begin: Instant,
+    /// Since when it has waited that was not counted yet.
+    since: Instant,
+}
+
 /// What a wait that is over means.
 pub(super) enum Over {
-    /// Nothing: something has passed meanwhile.
+    /// Nothing: something has passed meanwhile, or the kernel was early.
     GoOn,
     /// This read has waited for long enough.
     Read,
@@ -42,10 +61,14 @@ pub(super) enum Over {
 
 impl Patience {
     pub(super) fn new(idle: Duration) -> Self {
-        Patience {
-            idle,
-            state: Mutex::new(State { last: Instant::now(), read: None, waits: true }),
-        }
+        let state = State {
+            passed: Instant::now(),
+            waited: Duration::ZERO,
+            senders: 0,
+            read: None,
+            waits: true,
+        };
+        Patience { idle, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -54,7 +77,22 @@ impl Patience {
 
     /// Something has passed.
     pub(super) fn note(&self) {
-        self.state().last = Instant::now();
+        self.state().note();
+    }
+
+    /// Sends, and notes it.
+    pub(super) fn while_sending(
+        &self,
+        send: impl FnOnce() -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.state().senders += 1;
+        let sent = send();
+        let mut state = self.state();
+        state.senders -= 1;
+        if sent.is_ok() {
+            state.note();
+        }
+        sent
     }
 
     pub(super) fn set_waits(&self, yes: bool) {
@@ -83,13 +121,29 @@ impl Patience {
         timeout.map_or(self.idle, |timeout| timeout.min(self.idle))
     }
 
-    /// A read that has begun at `begin` was told by the kernel that its time is over.
-    pub(super) fn look(&self, begin: Instant) -> Over {
-        let (now, state) = (Instant::now(), self.state());
-        if !state.waits || state.read.is_some_and(|read| now.duration_since(begin) >= read) {
-            Over::Read
-        } else if now.duration_since(state.last) >= self.idle {
+    /// A read begins.
+    pub(super) fn wait(&self) -> Wait {
+        let now = Instant::now();
+        Wait { begin: now, since: now }
+    }
+
+    /// The kernel says that a read's time is over.
+    pub(super) fn look(&self, wait: &mut Wait) -> Over {
+        let now = Instant::now();
+        let mut state = self.state();
+        if !state.waits {
+            return Over::Read;
+        }
+        if state.senders > 0 {
+            state.note();
+        }
+        let since = wait.since.max(state.passed);
+        state.waited += now.saturating_duration_since(since);
+        wait.since = now;
+        if state.waited >= self.idle {
             Over::Idle
+        } else if state.read.is_some_and(|read| now.duration_since(wait.begin) >= read) {
+            Over::Read
         } else {
             Over::GoOn
         }

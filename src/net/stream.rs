@@ -3,13 +3,15 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::sync::Mutex;
+use std::time::Duration;
 
 use socket2::{SockAddr, Socket};
 
 use super::Address;
 use super::gate::Permit;
 use super::patience::{Over, Patience};
+use crate::pool::lock;
 use crate::sys;
 
 /// A connected socket, TCP or Unix, as a [`Listener`](super::Listener) accepts it: non-blocking, and
@@ -22,6 +24,8 @@ pub struct Stream {
     peer: Address,
     permit: Option<Permit>,
     patience: Option<Patience>,
+    /// Held for the length of a [`sendall`](Self::sendall).
+    sending: Mutex<()>,
 }
 
 impl Stream {
@@ -36,7 +40,8 @@ impl Stream {
     }
 
     pub(super) fn plain(socket: Socket, peer: &SockAddr) -> Self {
-        Stream { socket, peer: Address::of(peer), permit: None, patience: None }
+        let peer = Address::of(peer);
+        Stream { socket, peer, permit: None, patience: None, sending: Mutex::default() }
     }
 
     pub(super) fn hold(&mut self, permit: Permit) {
@@ -90,6 +95,7 @@ impl Stream {
     ///
     /// `InvalidInput` for a timeout of zero.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = representable(timeout)?;
         match &self.patience {
             None => self.socket.set_read_timeout(timeout),
             Some(patience) => patience.set_read_timeout(&self.socket, timeout),
@@ -97,6 +103,7 @@ impl Stream {
     }
 
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = representable(timeout)?;
         match &self.patience {
             None => self.socket.set_write_timeout(timeout),
             Some(patience) => patience.set_write_timeout(&self.socket, timeout),
@@ -123,6 +130,7 @@ impl Stream {
     ///
     /// As [`recv`](Self::recv). How much was sent is then unknown.
     pub fn sendall(&self, data: &[u8]) -> io::Result<()> {
+        let _whole = lock(&self.sending); // others may be sending too, and not in between
         (&*self).write_all(data).map_err(timed_out)
     }
 
@@ -153,6 +161,11 @@ impl Stream {
         self.socket.set_tcp_nodelay(yes)
     }
 
+    /// Takes [`reset_on_close`](Self::reset_on_close) back.
+    pub(super) fn deliver_on_close(&self) {
+        let _ = self.socket.set_linger(None);
+    }
+
     /// Makes the close that follows a reset: what is owed to the peer is thrown away.
     pub(super) fn reset_on_close(&self) {
         let _ = self.socket.set_linger(Some(Duration::ZERO));
@@ -167,13 +180,26 @@ pub(crate) fn timed_out(error: io::Error) -> io::Error {
     }
 }
 
+/// For the kernel a timeout of zero is none, and what is shorter than a microsecond is zero.
+fn representable(timeout: Option<Duration>) -> io::Result<Option<Duration>> {
+    if timeout == Some(Duration::ZERO) {
+        let message = "a timeout of zero: see set_nonblocking, and None for as long as it takes";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    Ok(timeout.map(|timeout| timeout.max(Duration::from_micros(1))))
+}
+
 impl Stream {
     fn read_patiently(&self, patience: &Patience, buffer: &mut [u8]) -> io::Result<usize> {
-        let begin = Instant::now();
+        let mut wait = patience.wait();
         loop {
             match (&self.socket).read(buffer) {
+                Ok(count) => {
+                    patience.note();
+                    return Ok(count);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    match patience.look(begin) {
+                    match patience.look(&mut wait) {
                         Over::GoOn => {}
                         Over::Read => return Err(error),
                         Over::Idle => {
@@ -182,19 +208,16 @@ impl Stream {
                         }
                     }
                 }
-                result => {
-                    patience.note();
-                    return result;
-                }
+                Err(error) => return Err(error),
             }
         }
     }
 
-    fn noting(&self, sent: io::Result<usize>) -> io::Result<usize> {
-        if let (Some(patience), Ok(_)) = (&self.patience, &sent) {
-            patience.note();
+    fn send(&self, send: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+        match &self.patience {
+            None => send(),
+            Some(patience) => patience.while_sending(send),
         }
-        sent
     }
 }
 
@@ -210,11 +233,11 @@ impl Read for &Stream {
 impl Write for &Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         // Not `write`: a peer that is gone must be an error, and never a SIGPIPE.
-        self.noting(self.socket.send_with_flags(buffer, libc::MSG_NOSIGNAL))
+        self.send(|| self.socket.send_with_flags(buffer, libc::MSG_NOSIGNAL))
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.noting(self.socket.send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL))
+        self.send(|| self.socket.send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -259,6 +282,7 @@ impl From<TcpStream> for Stream {
     /// A connected socket from elsewhere, as it is.
     fn from(stream: TcpStream) -> Self {
         let peer = stream.peer_addr().map_or(Address::Unnamed, Address::Inet);
-        Stream { socket: stream.into(), peer, permit: None, patience: None }
+        let (socket, sending) = (stream.into(), Mutex::default());
+        Stream { socket, peer, permit: None, patience: None, sending }
     }
 }

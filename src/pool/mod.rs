@@ -189,7 +189,8 @@ impl Pool {
     }
 
     /// Keeps a place for a job to come. If there is none, `call` is made as soon as there may be one;
-    /// whoever is called asks again.
+    /// whoever is called asks again. (A pool that is being drained has places, where every job is
+    /// refused: nobody is to wait for one.)
     pub fn reserve(&self, call: Option<&Call>) -> Option<Place> {
         let is_kept = self.queue.reserve(call);
         is_kept.then(|| Place { queue: Arc::clone(&self.queue) })
@@ -199,7 +200,7 @@ impl Pool {
     /// that, jobs that still wait are dropped, and those that are being done are left to end by
     /// themselves.
     ///
-    /// A worker that calls it does not wait for itself.
+    /// A worker that calls it does not wait for itself; when every worker does, what waits is dropped.
     ///
     /// # Errors
     ///

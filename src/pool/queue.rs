@@ -20,6 +20,7 @@ pub(super) struct Queue {
     has_job: Condvar,
     /// For those who wait for room, or for the end.
     changed: Condvar,
+    workers: usize,
     capacity: usize,
 }
 
@@ -57,6 +58,7 @@ impl Queue {
             state: Mutex::default(),
             has_job: Condvar::new(),
             changed: Condvar::new(),
+            workers,
             capacity: workers.saturating_add(length),
         }
     }
@@ -171,7 +173,7 @@ impl Queue {
     }
 
     /// Takes no more jobs, and waits until all are done; a worker does not wait for itself, nor for
-    /// another that waits as it does.
+    /// another that waits as it does. When all of them do, nobody is left to do what waits.
     pub(super) fn drain(&self, deadline: Option<Instant>, is_worker: bool) -> Undone {
         let mut state = self.state();
         state.is_closed = true;
@@ -179,7 +181,7 @@ impl Queue {
         self.has_job.notify_all();
         self.changed.notify_all();
         let spared = |state: &State| if is_worker { state.leaving } else { 0 };
-        while state.jobs() > spared(&state) {
+        while state.jobs() > spared(&state) && state.leaving < self.workers {
             state.watchers += 1;
             let is_late;
             (state, is_late) = wait_until(&self.changed, state, deadline);

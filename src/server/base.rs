@@ -110,6 +110,15 @@ impl<R: Request> BaseServer<R> {
         }
     }
 
+    /// Refuses to serve on a socket that was not made ready. (One that was closed is another matter:
+    /// [`Serving`] knows who was first.)
+    pub(super) fn check_active(&self) -> io::Result<()> {
+        match self.endpoint() {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// The socket that requests come in through.
     pub(super) fn endpoint(&self) -> io::Result<Arc<R::Endpoint>> {
         match &*self.phase() {

@@ -63,8 +63,10 @@ pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
     /// Another loop has begun, which knows nothing of the errands of those before.
     fn resume(&self) {}
 
-    /// What the loop is to do for it: asked when a loop begins, and after each request.
-    fn errands(&self) -> Vec<Errand<R>> {
+    /// What the loop is to do for it: asked when a loop begins, after each request, and `again` when
+    /// it has asked for that.
+    fn errands(&self, again: bool) -> Vec<Errand<R>> {
+        let _ = again;
         Vec::new()
     }
 
@@ -102,6 +104,8 @@ pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
 /// What the loop is to do for a concurrency.
 #[doc(hidden)]
 pub enum Errand<R> {
+    /// Ask for errands again in a moment: there is something of which no descriptor tells.
+    AskAgain,
     /// Call this once, when that is readable.
     WhenReadable(Arc<OwnedFd>, Box<dyn FnOnce()>),
     /// Keep this client in the loop.
@@ -111,6 +115,7 @@ pub enum Errand<R> {
 impl<R> fmt::Debug for Errand<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Errand::AskAgain => "AskAgain",
             Errand::WhenReadable(..) => "WhenReadable",
             Errand::Keep(..) => "Keep",
         })

@@ -158,6 +158,10 @@ pub trait Conversation {
     fn received(&mut self, data: &[u8]) -> usize;
     fn ended(&mut self, rest: &[u8]);
     fn timed_out(&mut self);
+    /// As if the client had finished.
+    fn hear_no_more(&mut self);
+    /// It has failed.
+    fn fail(&mut self, error: io::Error);
     /// Nothing more is to be said.
     fn finish(&mut self);
     /// The connection is gone.
@@ -234,10 +238,18 @@ impl<H: RequestHandler<LoopExchange>> Conversation for Talk<H> {
 
     fn ended(&mut self, rest: &[u8]) {
         self.exchange.add(rest);
+        self.hear_no_more();
+    }
+
+    fn hear_no_more(&mut self) {
         if !self.exchange.input().is_empty() {
             self.call(Cause::Ended);
         }
         self.end(Ok(()));
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        self.end(Err(error.into()));
     }
 
     fn timed_out(&mut self) {

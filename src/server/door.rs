@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::concurrency::Errand;
 use super::exchange::Class;
@@ -66,10 +67,17 @@ impl<R: Request, S: 'static> Door<Watched<R::Endpoint>, S> for Requests<R> {
     }
 }
 
+/// How soon a loop asks again for errands.
+const MOMENT: Duration = Duration::from_millis(10);
+
 impl<R: Request> BaseServer<R> {
     /// Does in the loop what the concurrency asks for.
     pub(super) fn run_errands<S: 'static>(&self, cx: &mut Context<'_, S>) {
-        for errand in self.strategy.errands() {
+        self.run_all(self.strategy.errands(false), cx);
+    }
+
+    fn run_all<S: 'static>(&self, errands: Vec<Errand<R>>, cx: &mut Context<'_, S>) {
+        for errand in errands {
             if let Err(error) = self.run(errand, cx) {
                 log::warn!(target: "tripoll", "the loop cannot watch what it is to watch: {error}");
             }
@@ -78,6 +86,14 @@ impl<R: Request> BaseServer<R> {
 
     fn run<S: 'static>(&self, errand: Errand<R>, cx: &mut Context<'_, S>) -> io::Result<()> {
         match errand {
+            Errand::AskAgain => {
+                let server = self.me.clone();
+                cx.set_timer(Instant::now() + MOMENT, move |cx| {
+                    if let Some(server) = server.upgrade() {
+                        server.run_all(server.strategy.errands(true), cx);
+                    }
+                });
+            }
             Errand::WhenReadable(fd, body) => {
                 let mut body = Some(body);
                 cx.add(

@@ -236,8 +236,10 @@ impl Read for Shared {
 }
 
 impl Write for Shared {
+    /// Whole, as Python's: what another thread sends comes before or after it.
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(buffer).map_err(timed_out)
+        self.0.sendall(buffer)?;
+        Ok(buffer.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,6 +53,7 @@ impl Concurrency for Forking {
             choice: self,
             active: Arc::default(),
             unwatched: Mutex::default(),
+            is_asking: AtomicBool::new(false),
             inherited: Mutex::default(),
             null: File::open("/dev/null")?,
         }))
@@ -67,6 +69,8 @@ struct Children {
     /// Those of them whose end the loop does not watch for: who was born just now; and where there
     /// are no descriptors for that (or it is a system before Linux 5.3), who was born before.
     unwatched: Mutex<Vec<libc::pid_t>>,
+    /// Whether the loop will ask after them in a moment.
+    is_asking: AtomicBool,
     /// What the loop holds, and the next child shall not.
     inherited: Mutex<Vec<RawFd>>,
     /// What a child gets instead. It is open already: a child may be born when nothing can be opened.
@@ -217,7 +221,7 @@ impl<R: Request> Strategy<R> for Children {
             Side::Parent(child) => {
                 self.active.enter(child, self.gate.enter());
                 lock(&self.unwatched).push(child);
-                server.hooks.close_request(server, request);
+                server.call("close_request", |server| server.hooks.close_request(server, request));
                 Ok(())
             }
         }
@@ -225,12 +229,17 @@ impl<R: Request> Strategy<R> for Children {
 
     fn resume(&self) {
         *lock(&self.unwatched) = self.active.all();
+        self.is_asking.store(false, Ordering::Relaxed);
     }
 
     /// Has the loop reap each child when it ends. (That takes a descriptor for each: the one that its
     /// client has just given back.)
-    fn errands(&self) -> Vec<Errand<R>> {
+    fn errands(&self, again: bool) -> Vec<Errand<R>> {
         lock(&self.inherited).clear(); // it was for a request that was refused
+        if again {
+            self.is_asking.store(false, Ordering::Relaxed);
+            lock(&self.unwatched).retain(|&child| !self.active.reap(child));
+        }
         let mut errands = Vec::new();
         lock(&self.unwatched).retain(|&child| {
             let Some(end) = self.active.end(child) else { return true };
@@ -241,6 +250,10 @@ impl<R: Request> Strategy<R> for Children {
             errands.push(Errand::WhenReadable(end, Box::new(reap)));
             false
         });
+        // Each of the others is to be asked after: once a moment, however many there are.
+        if !lock(&self.unwatched).is_empty() && !self.is_asking.swap(true, Ordering::Relaxed) {
+            errands.push(Errand::AskAgain);
+        }
         errands
     }
 

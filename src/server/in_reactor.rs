@@ -8,6 +8,7 @@ use super::clock::{Clock, Due};
 use super::concurrency::{Concurrency, Errand, Strategy, Takes};
 use super::conversation::{Conversation, LoopExchange};
 use super::exchange::DatagramExchange;
+use super::live::Debt;
 use super::mailbox::{Mailbox, Post};
 use super::transport::{Datagram, Request};
 use super::{BaseServer, Exchange, Outcome};
@@ -72,7 +73,7 @@ impl<R: Request> Strategy<R> for Clients<R> {
         newest.push((request.clone(), client_address.clone()));
     }
 
-    fn errands(&self) -> Vec<Errand<R>> {
+    fn errands(&self, _: bool) -> Vec<Errand<R>> {
         let newest = std::mem::take(&mut *lock(&self.newest));
         let keep = |(request, address)| {
             Errand::Keep(request, address, self.gate.as_ref().map(Gate::enter))
@@ -86,6 +87,8 @@ struct Spoken {
     talk: Box<dyn Conversation>,
     mailbox: Arc<Mailbox>,
     clock: Clock,
+    /// While the client is owed something, and nothing more is to come.
+    debt: Option<Debt>,
     _permit: Option<Permit>,
 }
 
@@ -98,7 +101,7 @@ impl Spoken {
     ) -> io::Result<()> {
         let exchange = self.talk.exchange();
         if exchange.is_closing {
-            exchange.output.extend(self.mailbox.take().unsent); // `handle_error`'s last word, say
+            exchange.output.extend(self.mailbox.close().unsent); // `handle_error`'s last word, say
         }
         let output = std::mem::take(&mut exchange.output);
         if !output.is_empty() {
@@ -110,6 +113,9 @@ impl Spoken {
         }
         if exchange.is_closing {
             wire.close(); // which has a deadline of its own
+            if wire.unsent() > 0 && self.debt.is_none() {
+                self.debt = Some(exchange.server.live.owe());
+            }
             return Ok(());
         }
         cx.set_deadline(wire.token(), self.clock.next())
@@ -152,19 +158,19 @@ impl<S: 'static> Protocol<S> for Spoken {
         match self.clock.look(wire.unsent()) {
             Due::Nobody => {}
             Due::Handler => self.talk.timed_out(),
-            Due::Read => return Err(io::ErrorKind::TimedOut.into()),
+            Due::Read => self.talk.fail(io::ErrorKind::TimedOut.into()),
             // It takes nothing of what it is owed.
             Due::Idle if wire.unsent() > 0 => {
                 wire.abort();
                 return Ok(());
             }
-            Due::Idle => self.talk.finish(),
+            Due::Idle => self.talk.hear_no_more(),
         }
         self.follow(wire, cx)
     }
 
     fn notified(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        let Post { unsent, is_last } = self.mailbox.take();
+        let Post { unsent, is_last, .. } = self.mailbox.take();
         self.talk.exchange().output.extend(unsent);
         if is_last {
             self.talk.finish();
@@ -196,7 +202,7 @@ pub(super) fn keep<S: 'static>(
     let (stream, server) = (Arc::clone(request), Arc::clone(server));
     let mailbox = Arc::<Mailbox>::default();
     let clock = Clock::new(server.config());
-    let spoken = Spoken { talk, mailbox: Arc::clone(&mailbox), clock, _permit: permit };
+    let spoken = Spoken { talk, mailbox: Arc::clone(&mailbox), clock, debt: None, _permit: permit };
     let token = cx.add(Arc::clone(&stream), Interest::READ, Connection::new(spoken))?;
     let handle = cx.handle();
     mailbox.open(move || drop(handle.notify(token)));

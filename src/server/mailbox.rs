@@ -22,6 +22,8 @@ pub(super) struct Post {
     pub(super) unsent: Vec<u8>,
     /// Whether the conversation is to end after that.
     pub(super) is_last: bool,
+    /// Whether it has ended: nobody will look again, and nothing is kept.
+    is_closed: bool,
 }
 
 impl Mailbox {
@@ -42,6 +44,9 @@ impl Mailbox {
     /// Puts something in, and tells the loop if it does not know yet that something is there.
     fn change(&self, change: impl FnOnce(&mut Post)) {
         let mut post = self.post();
+        if post.is_closed {
+            return;
+        }
         let was_empty = post.unsent.is_empty() && !post.is_last;
         change(&mut post);
         drop(post);
@@ -50,8 +55,16 @@ impl Mailbox {
         }
     }
 
+    /// Takes what is there, and takes nothing in any more.
+    pub(super) fn close(&self) -> Post {
+        let closed = Post { is_closed: true, ..Post::default() };
+        std::mem::replace(&mut *self.post(), closed)
+    }
+
     pub(super) fn take(&self) -> Post {
-        std::mem::take(&mut self.post())
+        let mut post = self.post();
+        let empty = Post { is_closed: post.is_closed, ..Post::default() };
+        std::mem::replace(&mut *post, empty)
     }
 
     fn post(&self) -> MutexGuard<'_, Post> {

@@ -74,6 +74,30 @@ impl Workers {
     }
 }
 
+/// A request that waits for a worker.
+struct Work<R: Request> {
+    server: Arc<BaseServer<R>>,
+    request: R,
+    address: Address,
+    is_done: bool,
+}
+
+impl<R: Request> Work<R> {
+    fn run(mut self) {
+        self.is_done = true;
+        self.server.work(&self.request, &self.address);
+    }
+}
+
+/// The server may be closed before a worker comes.
+impl<R: Request> Drop for Work<R> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.server.shut_down(&self.request);
+        }
+    }
+}
+
 impl<R: Request> Strategy<R> for Workers {
     fn has_room(&self, call: Option<&Call>) -> bool {
         if self.choice.when_full != WhenFull::Pause {
@@ -99,7 +123,9 @@ impl<R: Request> Strategy<R> for Workers {
         });
         let (server, request, address) =
             (Arc::clone(server), request.clone(), client_address.clone());
-        place.ok_or(Refused::Full)?.submit(move || server.work(&request, &address))?;
+        let place = place.ok_or(Refused::Full)?;
+        let work = Work { server, request, address, is_done: false };
+        let _ = place.submit(move || work.run()); // if not, the work sees to its end
         Ok(())
     }
 

@@ -39,6 +39,7 @@ impl Loop {
     /// `None` if it is to end at once.
     fn begin<R: Request>(server: &BaseServer<R>, per_turn: u32) -> io::Result<Option<Self>> {
         server.strategy.check()?;
+        server.check_active()?;
         let Config { backend, trigger, .. } = *server.config();
         let mut reactor = Reactor::builder().backend(backend).trigger(trigger).build()?;
         let handle = reactor.handle();
@@ -71,21 +72,27 @@ impl Loop {
         Ok(())
     }
 
-    /// Tells the clients in the loop of the end, and gives them `grace` to take what they are owed.
-    fn wind_down(&mut self, grace: Duration) -> io::Result<()> {
-        let end = Deadline::after(grace);
-        self.reactor.context().wind_down(grace);
+    /// Tells the clients in the loop of the end, and waits for those who are owed something.
+    fn wind_down<R: Request>(&mut self, server: &BaseServer<R>) -> io::Result<()> {
+        self.reactor.context().wind_down(Duration::MAX);
         self.reactor.turn(Deadline::Now)?;
-        while !self.reactor.is_empty() && end.remaining() != Some(Duration::ZERO) {
-            self.reactor.turn(end)?;
+        while server.live.has_debts() {
+            let until = server.serving.until(); // somebody may say otherwise meanwhile
+            if until.remaining() == Some(Duration::ZERO) {
+                break;
+            }
+            self.reactor.turn(until)?;
         }
         Ok(())
     }
 
     /// Has the clients in the loop served to their end, and nobody else.
-    fn empty(&mut self) -> io::Result<()> {
+    fn empty<R: Request>(&mut self, server: &BaseServer<R>) -> io::Result<()> {
         self.reactor.context().remove(self.listener)?;
-        while !self.reactor.is_empty() && !self.is_stopping() {
+        while !self.reactor.is_empty() {
+            if self.is_stopping() {
+                return self.wind_down(server);
+            }
             self.reactor.turn(Deadline::Never)?;
         }
         Ok(())
@@ -111,7 +118,7 @@ impl<R: Request> BaseServer<R> {
             }
             self.call("service_actions", |server| server.hooks.service_actions(server));
         }
-        serving.wind_down(self.serving.grace().unwrap_or_default())?;
+        serving.wind_down(self)?;
         serving.end()
     }
 
@@ -121,6 +128,7 @@ impl<R: Request> BaseServer<R> {
         poll_interval: Duration,
     ) -> io::Result<Token> {
         self.strategy.check()?;
+        self.check_active()?;
         let place = Arc::new(OnceLock::new());
         let (handle, token, server) = (cx.handle(), Arc::clone(&place), Weak::clone(&self.me));
         let stop = move || {
@@ -175,7 +183,7 @@ impl<R: Request> BaseServer<R> {
         }
         // A client that is kept in the loop is handled when it is gone.
         if self.class.is_in_loop() {
-            serving.empty()?;
+            serving.empty(self)?;
         }
         serving.end()?;
         Ok(Handled::Request)
@@ -231,7 +239,10 @@ impl<R: Request> BaseServer<R> {
 
     /// Asks `serve_forever` to return, and waits until it has: Python's `shutdown`. The loop is
     /// woken, whatever its `poll_interval`; a handler that it is in the middle of is waited for.
-    /// Twice is once. Nothing is closed by this, but for clients that were kept in the loop.
+    /// Twice is once. Nothing is closed by this, but for clients that were kept in the loop: who is
+    /// owed something has a second to take it, and is reset if it does not. (To give them more, or for
+    /// ever, is the business of [`server_close_within`](super::Server::server_close_within) and
+    /// `server_close`.)
     ///
     /// A server in [somebody's loop](super::Server::serve_in) is out of it when the loop has turned:
     /// who has stopped turning it, would wait for ever.
@@ -266,6 +277,7 @@ impl<R: Request> BaseServer<R> {
         }
         let grace = self.serving.grace();
         let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
+        self.serving.close_by(deadline.map_or(Deadline::Never, Deadline::At));
         if !self.end(deadline) {
             for (request, _) in self.connections() {
                 request.cut();

@@ -82,7 +82,8 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     ///
     /// # Errors
     ///
-    /// `NotConnected` when the server is closed, `ResourceBusy` when it is serving already,
+    /// `NotConnected` when the server is closed (if it was closed before it ever served, the first
+    /// call returns at once instead, as after a shutdown), `ResourceBusy` when it is serving already,
     /// [`Exit`](super::Exit) (as the error's inner one) when a handler in the loop said so, and
     /// what the kernel says when there can be no loop.
     pub fn serve_forever(&self, poll_interval: Duration) -> io::Result<()> {
@@ -166,6 +167,9 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     /// `TimedOut` when somebody works even so, half a second later: a handler that waits for something
     /// else than its client. It is left to end by itself.
     pub fn server_close_within(&self, grace: Duration) -> io::Result<()> {
+        if self.base.serving.is_child() {
+            return Ok(()); // whoever works, works for the parent
+        }
         self.base.serving.set_grace(Some(grace));
         self.base.hooks.server_close(&self.base);
         if self.base.end(Some(Instant::now())) {

@@ -8,6 +8,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use crate::pool::{lock, wait_until};
+use crate::selector::Deadline;
 
 /// The state that `serve_forever` and `shutdown` share.
 ///
@@ -49,7 +50,12 @@ struct Running {
     signals: Arc<Signals>,
     /// Wakes the loop.
     stop: Box<dyn Fn() + Send>,
+    /// By when clients in the loop must have taken what they are owed, once it is to stop.
+    until: Option<Deadline>,
 }
+
+/// How long they have if nobody says otherwise.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a loop looks at while it serves. It dies with the serving, so that no word to the one is
 /// heard by the next.
@@ -123,6 +129,7 @@ impl Serving {
             thread: thread::current().id(),
             signals: Arc::clone(&signals),
             stop: Box::new(stop),
+            until: None,
         });
         Ok(Some(Run { serving: Arc::clone(self), signals }))
     }
@@ -145,6 +152,22 @@ impl Serving {
         self.stop(|state| state.is_closed = true)
     }
 
+    /// As [`close`](Self::close), and clients in the loop have until then.
+    pub(super) fn close_by(&self, until: Deadline) {
+        self.stop(|state| {
+            state.is_closed = true;
+            if let Some(running) = &mut state.running {
+                running.until = Some(until);
+            }
+        });
+    }
+
+    /// By when clients in the loop must have taken what they are owed.
+    pub(super) fn until(&self) -> Deadline {
+        let state = self.state();
+        state.running.as_ref().and_then(|running| running.until).unwrap_or(Deadline::Now)
+    }
+
     /// A handler has said `Exit`: the loop ends with that.
     pub(super) fn exit(&self) {
         self.stop(|state| {
@@ -160,7 +183,8 @@ impl Serving {
         }
         let mut state = self.state();
         also(&mut state);
-        if let Some(running) = &state.running {
+        if let Some(running) = &mut state.running {
+            running.until.get_or_insert_with(|| Deadline::after(PATIENCE));
             running.signals.is_stopping.store(true, Ordering::Release);
             (running.stop)();
         } else if !state.has_served {

@@ -2,7 +2,7 @@
 
 mod socketserver;
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -12,7 +12,7 @@ use std::time::Duration;
 use socketserver::*;
 use tripoll::net::Stream;
 use tripoll::server::{
-    BaseServer, Builder, Config, Exchange, Hooks, LoopExchange, Outcome, PooledTcpServer,
+    BaseServer, Builder, Config, Exchange, Hooks, LoopExchange, Outcome, Pooled, PooledTcpServer,
     ReactorTcpServer, RequestHandler, Takes, Tcp, TcpServer, ThreadingTcpServer,
 };
 
@@ -54,7 +54,7 @@ fn deaf<C: Takes<Exchange>>(builder: Builder<Tcp, C>) {
         let client = connect(&server.server_address());
         await_that("the client is served", || !server.connections().is_empty());
         let late = server.server_close_within(SOON).unwrap_err();
-        assert_eq!(late.kind(), std::io::ErrorKind::TimedOut);
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
         await_end(&client); // cut off all the same
         drop(go);
         server.server_close(); // waits for as long as it takes
@@ -161,11 +161,124 @@ fn clients_in_somebody_elses_loop_are_told_of_the_end() {
 
 #[test]
 fn clients_in_somebody_elses_loop_are_cut_off_after_the_grace() {
-    const LONG_GREETING: &[u8] = &[b'x'; 15 << 20];
     on_every_pair(|config| {
         let takes_nothing = |_: &TcpStream| ();
         in_another_loop(config, LONG_GREETING, takes_nothing, |server| {
             server.server_close_within(SOON).unwrap();
         });
     });
+}
+
+/// A greeting that no client takes at once.
+const LONG_GREETING: &[u8] = &[b'x'; 12 << 20];
+
+/// What a client of a server that greets for long reads in all, when `end` has been called.
+fn reads_of_a_long_greeting(
+    config: &Config,
+    serve: impl Fn(&ReactorTcpServer) + Sync,
+    end: impl Fn(&ReactorTcpServer),
+) -> (usize, io::Result<()>) {
+    let server = ReactorTcpServer::builder(ANY)
+        .config(config.clone())
+        .build(|| Greeting(LONG_GREETING))
+        .unwrap();
+    thread::scope(|scope| {
+        let serving = scope.spawn(|| serve(&server));
+        let mut client = connect(&server.server_address());
+        client.read_exact(&mut [0]).unwrap();
+        let reading = thread::spawn(move || {
+            let mut data = Vec::new();
+            let read = client.read_to_end(&mut data);
+            (1 + data.len(), read.map(drop))
+        });
+        end(&server);
+        serving.join().unwrap();
+        reading.join().unwrap()
+    })
+}
+
+#[test]
+fn what_clients_in_the_loop_are_owed_is_delivered_before_the_end() {
+    const LATE: Duration = Duration::from_secs(20);
+    let whole = LONG_GREETING.len() + b"farewell".len();
+    on_every_pair(|config| {
+        let serve = |server: &ReactorTcpServer| server.serve_forever(MINUTE).unwrap();
+        let ends: [fn(&ReactorTcpServer); 4] = [
+            |server| server.server_close(),
+            |server| server.server_close_within(LATE).unwrap(),
+            |server| server.shutdown().unwrap(),
+            |server| {
+                server.request_shutdown();
+                server.server_close_within(LATE).unwrap();
+            },
+        ];
+        for end in ends {
+            let (read, outcome) = reads_of_a_long_greeting(config, serve, end);
+            outcome.unwrap();
+            assert_eq!(read, whole);
+        }
+        let once = |server: &ReactorTcpServer| {
+            server.handle_request().unwrap();
+        };
+        let (read, outcome) = reads_of_a_long_greeting(config, once, |server| {
+            server.server_close_within(LATE).unwrap();
+        });
+        outcome.unwrap();
+        assert_eq!(read, whole);
+    });
+}
+
+#[test]
+fn a_client_that_takes_nothing_of_what_it_is_owed_is_reset_in_the_end() {
+    on_every_pair(|config| {
+        let server = ReactorTcpServer::builder(ANY)
+            .config(config.clone())
+            .build(|| Greeting(LONG_GREETING))
+            .unwrap();
+        thread::scope(|scope| {
+            let serving = scope.spawn(|| server.serve_forever(MINUTE));
+            let mut client = connect(&server.server_address());
+            client.read_exact(&mut [0]).unwrap();
+            server.server_close_within(SOON).unwrap();
+            serving.join().unwrap().unwrap();
+            // An end would look as if it were all.
+            let error = client.read_to_end(&mut Vec::new()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        });
+    });
+}
+
+/// Counts those who were seen off.
+struct SeenOff(Arc<AtomicUsize>);
+
+impl Hooks<Arc<Stream>> for SeenOff {
+    fn shutdown_request(&self, server: &BaseServer<Arc<Stream>>, request: &Arc<Stream>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        server.shutdown_request(request);
+    }
+}
+
+#[test]
+fn whoever_waits_for_a_worker_is_seen_off_when_none_comes() {
+    let seen_off = Arc::<AtomicUsize>::default();
+    let one = Pooled { workers: 1, queue: 4, ..Pooled::default() };
+    let closes_itself = |exchange: &mut Exchange| {
+        let server = &exchange.server;
+        await_that("all are here", || server.connections().len() == 4);
+        server.server_close(); // those who wait, wait for this worker
+        Ok(())
+    };
+    let server = PooledTcpServer::builder(ANY)
+        .concurrency(one)
+        .hooks(SeenOff(Arc::clone(&seen_off)))
+        .build_fn(closes_itself)
+        .unwrap();
+    thread::scope(|scope| {
+        let clients = [(); 4].map(|()| connect(&server.server_address()));
+        let serving = scope.spawn(|| server.serve_forever(MINUTE));
+        clients.iter().for_each(await_end);
+        serving.join().unwrap().unwrap();
+    });
+    server.server_close();
+    assert_eq!(seen_off.load(Ordering::Relaxed), 4);
 }

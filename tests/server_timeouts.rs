@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use socketserver::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    BaseServer, Concurrency, Config, Error, Exchange, Hooks, InReactor, Inline, Kind, LoopExchange,
-    Outcome, Pooled, RequestHandler, Server, StreamExchange, Takes, Tcp, TcpServer, Threading,
+    BaseServer, Cause, Concurrency, Config, Error, Exchange, Hooks, InReactor, Inline, Kind,
+    LoopExchange, Outcome, Pooled, ReactorTcpServer, RequestHandler, Server, StreamExchange, Takes,
+    Tcp, TcpServer, Threading, ThreadingTcpServer,
 };
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -199,6 +200,165 @@ fn a_client_that_takes_nothing_is_idle_too() {
         let config = Config { idle_timeout: Some(SHORT), ..pair.clone() };
         assert_eq!(steps::<InReactor, LoopExchange>(&config, takes_nothing), ["finish"]);
     });
+}
+
+#[test]
+fn a_handler_that_tries_again_and_again_does_not_hide_an_idle_client() {
+    let config = Config { idle_timeout: Some(8 * SHORT), ..Config::default() };
+    let tries = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&tries);
+    let handle = move |exchange: &mut Exchange| {
+        exchange.request.settimeout(Some(SHORT))?;
+        loop {
+            match exchange.request.recv(1) {
+                Ok(data) => return if data.is_empty() { Ok(()) } else { Err("data".into()) },
+                Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut),
+            }
+            *count.lock().unwrap() += 1;
+        }
+    };
+    let server: TcpServer = Server::builder(ANY).config(config).build_fn(handle).unwrap();
+    while_serving(&server, || await_end(&connect(&server.server_address())));
+    let tries = *tries.lock().unwrap();
+    assert!((1..=8).contains(&tries), "{tries} tries");
+}
+
+#[test]
+fn a_client_that_takes_a_long_answer_slowly_is_not_idle() {
+    const ANSWER: usize = 64 << 20;
+    let config = Config { idle_timeout: Some(5 * SHORT), ..Config::default() };
+    // One thread sends, in one piece; another waits for the client's next word.
+    let handle = |exchange: &mut Exchange| {
+        let request = Arc::clone(&exchange.request);
+        let sending = thread::spawn(move || request.sendall(&vec![b'x'; ANSWER]));
+        let heard = exchange.request.recv(1)?;
+        sending.join().unwrap()?;
+        assert_eq!(heard, b"!");
+        exchange.request.sendall(b"heard")?;
+        Ok(())
+    };
+    let server = ThreadingTcpServer::builder(ANY).config(config).build_fn(handle).unwrap();
+    while_serving(&server, || {
+        let mut client = connect(&server.server_address());
+        let mut rest = vec![0; ANSWER];
+        let (begin, whole) = (Instant::now(), 20 * SHORT); // four times the limit
+        for (number, piece) in rest.chunks_mut(ANSWER / 64).enumerate() {
+            client.read_exact(piece).unwrap();
+            let due = whole * u32::try_from(number).unwrap() / 64;
+            thread::sleep(due.saturating_sub(begin.elapsed())); // slow is what is to be shown
+        }
+        client.write_all(b"!").unwrap();
+        let mut last = String::new();
+        client.read_to_string(&mut last).unwrap();
+        assert_eq!(last, "heard");
+    });
+}
+
+#[test]
+fn in_the_loop_the_last_words_are_heard_whatever_is_over() {
+    struct Last;
+    impl RequestHandler<LoopExchange> for Last {
+        fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+            if exchange.cause() == Cause::Ended {
+                let rest = exchange.recv(100);
+                exchange.sendall(&rest);
+            }
+            Ok(())
+        }
+        fn finish(&mut self, exchange: &mut LoopExchange) -> Outcome {
+            exchange.sendall(b"bye");
+            Ok(())
+        }
+    }
+    let over = |config: Config| {
+        let server = ReactorTcpServer::builder(ANY)
+            .config(config)
+            .hooks(Steps::default())
+            .build(|| Last)
+            .unwrap();
+        while_serving(&server, || {
+            let mut client = connect(&server.server_address());
+            client.write_all(b"rest").unwrap();
+            let mut said = String::new();
+            client.read_to_string(&mut said).unwrap();
+            said
+        })
+    };
+    on_every_pair(|pair| {
+        assert_eq!(over(Config { read_timeout: Some(SHORT), ..pair.clone() }), "bye");
+        assert_eq!(over(Config { idle_timeout: Some(SHORT), ..pair.clone() }), "restbye");
+    });
+}
+
+#[test]
+fn a_stream_takes_no_timeout_of_zero_and_rounds_up_what_is_too_short() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    let handle = move |exchange: &mut Exchange| {
+        let zero = exchange.request.settimeout(Some(Duration::ZERO)).unwrap_err();
+        exchange.request.settimeout(Some(Duration::from_nanos(1)))?;
+        let late = exchange.request.recv(1).unwrap_err();
+        tell.lock().unwrap().extend([zero.kind(), late.kind()]);
+        Ok(())
+    };
+    let server = TcpServer::from_fn(ANY, handle).unwrap();
+    while_serving(&server, || await_end(&connect(&server.server_address())));
+    assert_eq!(*told.lock().unwrap(), [ErrorKind::InvalidInput, ErrorKind::TimedOut]);
+}
+
+#[test]
+fn what_is_sent_whole_arrives_whole_whoever_else_sends() {
+    const PIECE: usize = 1 << 20;
+    let handle = |exchange: &mut StreamExchange| {
+        let others: Vec<_> = (b'a'..=b'c')
+            .map(|letter| {
+                let (server, client) =
+                    (Arc::clone(&exchange.server), Arc::clone(&exchange.connection));
+                thread::spawn(move || server.sendall(&client, &vec![letter; PIECE]))
+            })
+            .collect();
+        exchange.wfile.write_all(&vec![b'd'; PIECE])?;
+        others.into_iter().try_for_each(|other| other.join().unwrap())?;
+        Ok(())
+    };
+    let server = ThreadingTcpServer::from_fn(ANY, handle).unwrap();
+    while_serving(&server, || {
+        let all = ask(&server.server_address(), b"");
+        assert_eq!(all.len(), 4 * PIECE);
+        let changes = all.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert_eq!(changes, 3);
+    });
+}
+
+#[test]
+fn a_client_that_is_being_closed_collects_nothing() {
+    // Far more than may be kept for it, and it reads none of it.
+    const WORD: &[u8] = &[b'x'; 1 << 20];
+    let handle = |exchange: &mut LoopExchange| {
+        exchange.sendall(&[b'x'; 8 << 20]);
+        exchange.close();
+        Ok(())
+    };
+    let server = ReactorTcpServer::from_fn(ANY, handle).unwrap();
+    while_serving(&server, || {
+        let mut client = connect(&server.server_address());
+        client.write_all(b"!").unwrap();
+        client.read_exact(&mut [0]).unwrap();
+        let before = resident();
+        for _ in 0..600 {
+            for (request, _) in server.connections() {
+                server.sendall(&request, WORD).unwrap();
+            }
+        }
+        let grown = resident().saturating_sub(before);
+        assert!(grown < 400 << 20, "{grown} bytes more"); // other tests need some too
+    });
+}
+
+/// How much memory this process has, in bytes.
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
 }
 
 #[test]

@@ -347,3 +347,23 @@ fn rfile_and_wfile_are_the_clients_socket_and_time_out_as_such() {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
     }
 }
+
+#[test]
+fn write_is_one_write_however_many_parts_it_has() {
+    let (seen, told) = std::sync::mpsc::channel();
+    let handle = move |exchange: &mut StreamExchange| {
+        exchange.connection.set_nodelay(true)?;
+        writeln!(exchange.wfile, "{} of {}", 1, 2)?;
+        seen.send(())?; // so all that was written has been sent
+        exchange.rfile.read_until(b'\n', &mut Vec::new())?;
+        Ok(())
+    };
+    let server = TcpServer::from_fn(ANY, handle).unwrap();
+    while_serving(&server, || {
+        let mut client = connect(&server.server_address());
+        let mut first = [0; 100];
+        let count = client.read(&mut first).unwrap();
+        assert_eq!(&first[..count], b"1 of 2\n");
+        told.recv_timeout(LONG).unwrap();
+    });
+}

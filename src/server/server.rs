@@ -117,7 +117,8 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     /// once: several servers in one loop, or a server beside other things. `service_actions` is
     /// called every `poll_interval`. [`shutdown`](BaseServer::shutdown) takes it out of the loop
     /// again. Clients that are kept in the loop are told of the end by that, and end there: nobody
-    /// waits for them, for only the loop's owner can have it turn.
+    /// waits for them, for only the loop's owner can have it turn. (To remove the token that is
+    /// returned ends the serving as well, and leaves those clients as they are.)
     ///
     /// # Errors
     ///
@@ -160,7 +161,8 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     }
 
     /// As [`server_close`](Self::server_close), but whoever still works after `grace` is cut off: its
-    /// connection is shut, so that a read that waits returns; a child is killed.
+    /// connection is shut, so that a read that waits returns; a child is killed. (In [somebody else's
+    /// loop](Self::serve_in) it is that loop which cuts off its clients, when it turns.)
     ///
     /// # Errors
     ///

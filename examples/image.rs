@@ -38,7 +38,10 @@ use tripoll::net::{Connection, Listener, Protocol, Wire};
 const MOST: u64 = 256 << 20;
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read();
+    let options = Options::read(
+        "Takes in pictures: each upload becomes new.jpg in the working directory",
+        common::ANYWHERE,
+    )?;
     let mut reactor = options.reactor().build()?;
 
     let sk = Listener::bind(&options.listen)?;

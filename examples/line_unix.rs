@@ -16,8 +16,9 @@ use tripoll::server::{
 };
 
 fn main() -> Result<(), common::Failure> {
-    let ServerOptions { options, concurrency } = common::read();
-    options.start_log();
+    let ServerOptions { options, concurrency } =
+        common::read("Sends one line back, through a Unix socket", common::UNIX);
+    options.begin()?;
     let at = &options.listen;
     match concurrency {
         Concurrency::Inline => serve_inline(&options, UnixStreamServer::from_fn(at, line)?),

@@ -17,8 +17,11 @@ use tripoll::server::{
 };
 
 fn main() -> Result<(), common::Failure> {
-    let ServerOptions { options, concurrency } = common::read();
-    options.start_log();
+    let ServerOptions { options, concurrency } = common::read(
+        "Sends the first line of each datagram back, through a Unix socket",
+        common::UNIX,
+    );
+    options.begin()?;
     let at = &options.listen;
     match concurrency {
         Concurrency::Inline => {

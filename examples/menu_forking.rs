@@ -19,8 +19,7 @@ use common::menu::MyServer;
 use tripoll::server;
 
 fn main() -> Result<(), common::Failure> {
-    let options =
-        Options::read("The telephone menu, with a somebody for each client", common::TCP)?;
+    let options = Options::read("The telephone menu, with somebody for each client", common::TCP)?;
     let server = server::ForkingTcpServer::new(&options.listen, || MyServer)?;
     common::serve(&options, server)
 }

@@ -23,6 +23,7 @@ pub const ANYWHERE: &str = "HOST:PORT (port 0 is any that is free), or the path 
 /// What every example server can be told.
 #[derive(Debug, Parser)]
 pub struct Options {
+    // Its help is the program's own: see `read`.
     #[arg(long, value_name = "ADDR")]
     pub listen: Address,
     /// Which kernel call is asked: select, poll, epoll or mio

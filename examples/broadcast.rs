@@ -20,7 +20,7 @@ use tripoll::{Context, Token};
 type Room = HashMap<Token, Vec<u8>>;
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read();
+    let options = Options::read("What one client says, all the others hear", common::ANYWHERE)?;
     let mut reactor = options.reactor().build_with(Room::new())?;
     let listener = Listener::bind(&options.listen)?;
     let address = listener.local_address().clone();

@@ -4,7 +4,7 @@
 //!
 //! ```sh
 //! cargo run --example client -- timestamp --connect 127.0.0.1:21567
-//! cargo run --example client -- image 06.jpg --connect 127.0.0.1:9999
+//! cargo run --example client -- image PICTURE.jpg --connect 127.0.0.1:9999
 //! cargo run --example client -- chat --connect 127.0.0.1:8001
 //! cargo run --example client -- once --connect 127.0.0.1:8090
 //! cargo run --example client -- upper --connect 127.0.0.1:9999
@@ -14,25 +14,33 @@
 //! ```
 //!
 //! `chat` is for all the others: it sends what is typed and prints what comes, both at once, until
-//! the server has finished. All of them can be fed from a pipe.
+//! the server has finished. All of them can be fed from a pipe, and all can connect to a path or a
+//! name in place of a port: `chat --connect /tmp/line`.
 
 mod common;
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
-use std::net::{Shutdown, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process;
 use std::thread;
 use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::{Args, CommandFactory as _, Parser};
+use socket2::Socket;
+use tripoll::net::Address;
 
+/// Talks with the other examples as their clients do
 #[derive(Parser)]
 enum Client {
     /// Sends line by line, and prints each with its time; an empty line ends it
     Timestamp(Server),
-    /// Uploads a picture
+    /// Uploads a picture: any file will do
     Image {
+        /// The picture
         file: PathBuf,
         #[command(flatten)]
         server: Server,
@@ -59,35 +67,71 @@ enum Client {
 
 #[derive(Args)]
 struct Server {
-    /// Where the server listens: HOST:PORT
+    /// Where the server listens: HOST:PORT, or the path of a Unix socket, with a `/` in it, or @NAME
     #[arg(long, value_name = "ADDR")]
-    connect: String,
+    connect: Address,
 }
 
 impl Server {
-    fn connect(&self) -> io::Result<TcpStream> {
-        let about =
-            |error| io::Error::other(format!("cannot connect to {}: {error}", self.connect));
-        TcpStream::connect(&self.connect).map_err(about)
+    fn connect(&self) -> io::Result<Socket> {
+        let connected = match &self.connect {
+            Address::Inet(address) => TcpStream::connect(address).map(Socket::from),
+            local => unix(local).and_then(|it| UnixStream::connect_addr(&it)).map(Socket::from),
+        };
+        connected.map_err(|error| self.about("cannot connect to ", error))
+    }
+
+    /// A socket for datagrams to the server, and from there.
+    fn datagrams(&self) -> io::Result<Socket> {
+        let connected = match self.connect {
+            Address::Inet(to) => {
+                let any = match to {
+                    SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+                    SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+                };
+                let client = UdpSocket::bind(any)?;
+                client.connect(to).map(|()| client.into())
+            }
+            ref local => unix(local).and_then(|to| {
+                // Who has no name cannot be answered.
+                let name = format!("tripoll-client-{}", process::id());
+                let client = UnixDatagram::bind_addr(&UnixAddr::from_abstract_name(name)?)?;
+                client.connect_addr(&to)?;
+                Ok(client.into())
+            }),
+        };
+        connected.map_err(|error| self.about("", error))
+    }
+
+    fn about(&self, what: &str, error: io::Error) -> io::Error {
+        io::Error::other(format!("{what}{}: {error}", self.connect))
+    }
+}
+
+/// The address of a Unix socket as the standard library has it.
+fn unix(address: &Address) -> io::Result<UnixAddr> {
+    match address {
+        Address::Abstract(name) => UnixAddr::from_abstract_name(name),
+        other => UnixAddr::from_pathname(other.to_string()),
     }
 }
 
 fn main() -> Result<(), common::Failure> {
-    match common::read() {
+    match common::parse(Client::command()) {
         Client::Timestamp(server) => timestamp(server.connect()?),
         Client::Image { file, server } => image(server.connect()?, &file),
         Client::Chat(server) => chat(server.connect()?),
         Client::Once(server) => once(server.connect()?),
         Client::Upper { forever: false, server } => upper(server.connect()?),
         Client::Upper { forever: true, server } => upper_forever(server.connect()?),
-        Client::Udp(server) => udp(&server.connect),
+        Client::Udp(server) => udp(&server),
         Client::Login(server) => login(server.connect()?),
         Client::Menu(server) => menu(server.connect()?),
     }?;
     Ok(())
 }
 
-fn timestamp(mut tcp_cli_sock: TcpStream) -> io::Result<()> {
+fn timestamp(mut tcp_cli_sock: Socket) -> io::Result<()> {
     const STAMP: usize = "[Sat Nov 21 07:28:12 2026] ".len();
     let mut stdin = io::stdin().lock();
     loop {
@@ -106,7 +150,7 @@ fn timestamp(mut tcp_cli_sock: TcpStream) -> io::Result<()> {
     }
 }
 
-fn image(mut obj: TcpStream, file: &Path) -> io::Result<()> {
+fn image(mut obj: Socket, file: &Path) -> io::Result<()> {
     let about = |error: io::Error| io::Error::other(format!("{}: {error}", file.display()));
     let mut f = File::open(file).map_err(about)?;
     let size = f.metadata().map_err(about)?.len();
@@ -118,14 +162,15 @@ fn image(mut obj: TcpStream, file: &Path) -> io::Result<()> {
     // Without this the size and the picture might arrive as one.
     let refused = |_| io::Error::other(format!("the server does not want {size} bytes"));
     obj.read_exact(&mut [0; "ko".len()]).map_err(refused)?;
-    io::copy(&mut f, &mut obj)?;
+    let sent = io::copy(&mut f, &mut obj)?;
     // The server finishes when it has all of it.
     obj.shutdown(Shutdown::Write)?;
     io::copy(&mut obj, &mut io::sink())?;
+    eprintln!("{sent} bytes sent"); // beside what the tutorial prints
     Ok(())
 }
 
-fn chat(server: TcpStream) -> io::Result<()> {
+fn chat(server: Socket) -> io::Result<()> {
     let mut speaker = server.try_clone()?;
     thread::spawn(move || {
         // When the server does not listen any more, what it says last is still of interest.
@@ -143,7 +188,7 @@ fn chat(server: TcpStream) -> io::Result<()> {
     }
 }
 
-fn send_as_typed(server: &mut TcpStream) -> io::Result<()> {
+fn send_as_typed(server: &mut Socket) -> io::Result<()> {
     let mut stdin = io::stdin().lock();
     loop {
         let typed = stdin.fill_buf()?;
@@ -156,13 +201,13 @@ fn send_as_typed(server: &mut TcpStream) -> io::Result<()> {
     }
 }
 
-fn once(mut client: TcpStream) -> io::Result<()> {
+fn once(mut client: Socket) -> io::Result<()> {
     client.write_all(b"Hello")?;
     println!("{}", recv(&mut client)?);
     Ok(())
 }
 
-fn upper(mut sock: TcpStream) -> io::Result<()> {
+fn upper(mut sock: Socket) -> io::Result<()> {
     let data = "hello";
     sock.write_all(format!("{data}\n").as_bytes())?;
     println!("Sent: {data}\nReceived: {}", recv(&mut sock)?);
@@ -170,7 +215,7 @@ fn upper(mut sock: TcpStream) -> io::Result<()> {
 }
 
 /// Until the server has had enough, or Ctrl-C.
-fn upper_forever(mut client: TcpStream) -> io::Result<()> {
+fn upper_forever(mut client: Socket) -> io::Result<()> {
     loop {
         client.write_all("你好".as_bytes())?;
         let reply = recv(&mut client)?;
@@ -181,27 +226,24 @@ fn upper_forever(mut client: TcpStream) -> io::Result<()> {
     }
 }
 
-fn udp(server: &str) -> io::Result<()> {
+fn udp(server: &Server) -> io::Result<()> {
     const PATIENCE: Duration = Duration::from_secs(1);
-    let about = |error| io::Error::other(format!("{server}: {error}"));
-    let any = if server.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" };
-    let client = UdpSocket::bind(any)?;
-    client.connect(server).map_err(about)?;
+    let mut client = server.datagrams()?;
     client.set_read_timeout(Some(PATIENCE))?;
-    client.send(b"123123").map_err(about)?;
     let mut buffer = [0; 1024];
     // A datagram may be lost, or its answer, or there is none: to wait for ever is to wait in vain.
-    let count = client.recv(&mut buffer).map_err(|error| match error.kind() {
+    let answered = client.write(b"123123").and_then(|_| client.read(&mut buffer));
+    let count = answered.map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => {
-            io::Error::other(format!("{server} has not answered within {PATIENCE:?}"))
+            io::Error::other(format!("{} has not answered within {PATIENCE:?}", server.connect))
         }
-        _ => about(error),
+        _ => server.about("", error),
     })?;
     println!("{}", String::from_utf8_lossy(&buffer[..count]));
     Ok(())
 }
 
-fn login(mut sock: TcpStream) -> io::Result<()> {
+fn login(mut sock: Socket) -> io::Result<()> {
     sock.write_all(b"Now client connect to Server")?;
     println!("{}", recv(&mut sock)?);
     for what in ["username", "userpasswd"] {
@@ -224,7 +266,7 @@ fn login(mut sock: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-fn menu(mut client: TcpStream) -> io::Result<()> {
+fn menu(mut client: Socket) -> io::Result<()> {
     client.set_read_timeout(Some(Duration::from_secs(5)))?;
     loop {
         let data = recv(&mut client)?;
@@ -247,7 +289,7 @@ fn menu(mut client: TcpStream) -> io::Result<()> {
 }
 
 /// What one `recv(1024)` brings; empty when the server has finished.
-fn recv(server: &mut TcpStream) -> io::Result<String> {
+fn recv(server: &mut Socket) -> io::Result<String> {
     let mut buffer = [0; 1024];
     let count = server.read(&mut buffer)?;
     Ok(String::from_utf8_lossy(&buffer[..count]).into())

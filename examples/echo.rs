@@ -24,14 +24,15 @@ use tripoll::{Context, Handler, Interest, Next, Source};
 struct Arguments {
     #[command(flatten)]
     options: Options,
-    /// Serve over `tripoll::server`: inline, threading, forking, pooled or reactor
+    /// Serve over `tripoll::server`, at HOST:PORT alone: inline, threading, forking, pooled or reactor
     #[arg(long, hide_possible_values = true)]
     concurrency: Option<Concurrency>,
 }
 
 fn main() -> Result<(), common::Failure> {
-    let Arguments { options, concurrency } = common::read();
-    options.start_log();
+    let Arguments { options, concurrency } =
+        common::read("Sends back what it is sent", common::ANYWHERE);
+    options.begin()?;
     if let Some(concurrency) = concurrency {
         return common::echo::serve_with(concurrency, &options);
     }

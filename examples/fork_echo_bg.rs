@@ -12,21 +12,22 @@
 
 mod common;
 
-use std::io::Read as _;
 use std::sync::Arc;
 use std::thread;
 
 use common::Options;
 use common::echo::MyRequestHandler;
-use signal_hook::consts::SIGTERM;
-use signal_hook::low_level::raise;
+use rustix::process::{Signal, getpid, kill_process};
 use tripoll::server::{Config, Forking, ForkingTcpServer, POLL_INTERVAL};
 use tripoll::sys::DespiteThreads;
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read();
-    let mut signals = common::signals()?;
-    // SAFETY: there is one other thread, the main one. While this one serves, it waits: in `read`, a
+    let options = Options::read(
+        "Sends back what it is sent: a process for each client, from a background thread",
+        common::TCP,
+    )?;
+    let signals = common::signals()?;
+    // SAFETY: there is one other thread, the main one. While this one serves, it waits: in `poll`, a
     // bare system call, and then in `shutdown`, which holds nothing that a child could want.
     #[allow(unsafe_code)]
     let promise = unsafe { DespiteThreads::promise() };
@@ -40,9 +41,11 @@ fn main() -> Result<(), common::Failure> {
     let background = Arc::clone(&server);
     let server_thread = thread::spawn(move || {
         // If it cannot serve, there is nothing more to wait for.
-        background.serve_forever(POLL_INTERVAL).inspect_err(|_| drop(raise(SIGTERM)))
+        background.serve_forever(POLL_INTERVAL).inspect_err(|_| {
+            let _ = kill_process(getpid(), Signal::TERM); // (a `raise` would be for this thread)
+        })
     });
-    let _one_byte = signals.read(&mut [0])?;
+    common::wait_for(&signals)?;
     server.shutdown()?;
     if let Err(error) = server.server_close_within(common::GRACE) {
         log::warn!("{error}");

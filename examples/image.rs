@@ -1,7 +1,8 @@
 //! A server that takes in pictures: each upload becomes `new.jpg` in the working directory.
 //!
 //! Run: `cargo run --example image -- --listen 127.0.0.1:9999`, then
-//! `cargo run --example client -- image 06.jpg --connect 127.0.0.1:9999`.
+//! `cargo run --example client -- image PICTURE.jpg --connect 127.0.0.1:9999` with any picture (or any
+//! other file: nobody looks).
 //!
 //! ```text
 //! server                          client
@@ -38,7 +39,10 @@ use tripoll::net::{Connection, Listener, Protocol, Wire};
 const MOST: u64 = 256 << 20;
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read();
+    let options = Options::read(
+        "Takes in pictures: each upload becomes new.jpg in the working directory",
+        common::ANYWHERE,
+    )?;
     let mut reactor = options.reactor().build()?;
 
     let sk = Listener::bind(&options.listen)?;

@@ -15,8 +15,9 @@ use tripoll::server::{
 };
 
 fn main() -> Result<(), common::Failure> {
-    let ServerOptions { options, concurrency } = common::read();
-    options.start_log();
+    let ServerOptions { options, concurrency } =
+        common::read("Sends one line back, over TCP", common::TCP);
+    options.begin()?;
     let at = &options.listen;
     match concurrency {
         Concurrency::Inline => serve_inline(&options, TcpServer::from_fn(at, line)?),

@@ -1,6 +1,7 @@
 //! A line comes in through a Unix socket, and goes back.
 //!
-//! Run: `cargo run --example line_unix -- --listen /tmp/line`, then `nc -U /tmp/line`.
+//! Run: `cargo run --example line_unix -- --listen /tmp/line`, then
+//! `cargo run --example client -- chat --connect /tmp/line`.
 //!
 //! CPython tests its `socketserver` with this program. All that a server needs beside its handler is
 //! two words, *what it listens on* and *where requests are handled*: they make its name. The four
@@ -16,8 +17,9 @@ use tripoll::server::{
 };
 
 fn main() -> Result<(), common::Failure> {
-    let ServerOptions { options, concurrency } = common::read();
-    options.start_log();
+    let ServerOptions { options, concurrency } =
+        common::read("Sends one line back, through a Unix socket", common::UNIX);
+    options.begin()?;
     let at = &options.listen;
     match concurrency {
         Concurrency::Inline => serve_inline(&options, UnixStreamServer::from_fn(at, line)?),

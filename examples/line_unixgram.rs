@@ -1,7 +1,8 @@
 //! A line comes in as a datagram through a Unix socket, and goes back as one: to a client that has a
 //! name itself.
 //!
-//! Run: `cargo run --example line_unixgram -- --listen /tmp/line`, then `nc -uU /tmp/line` (which takes a name for itself).
+//! Run: `cargo run --example line_unixgram -- --listen /tmp/line`, then
+//! `cargo run --example client -- udp --connect /tmp/line` (which takes a name for itself).
 //!
 //! CPython tests its `socketserver` with this program. All that a server needs beside its handler is
 //! two words, *what it listens on* and *where requests are handled*: they make its name. The four
@@ -17,8 +18,11 @@ use tripoll::server::{
 };
 
 fn main() -> Result<(), common::Failure> {
-    let ServerOptions { options, concurrency } = common::read();
-    options.start_log();
+    let ServerOptions { options, concurrency } = common::read(
+        "Sends the first line of each datagram back, through a Unix socket",
+        common::UNIX,
+    );
+    options.begin()?;
     let at = &options.listen;
     match concurrency {
         Concurrency::Inline => {

@@ -3,6 +3,8 @@
 //! Run: `cargo run --example menu_select_threads -- --listen 127.0.0.1:8002`, then
 //! `cargo run --example client -- menu --connect 127.0.0.1:8002`.
 //!
+//! Type `0` for a human being, or `exit`; `common/menu.rs` says what the Chinese lines mean.
+//!
 //! [`a_thread_each`] is the tutorial's program, and what a `ThreadingTcpServer` is inside. The loop
 //! only accepts; it says `looping` each time that `select` returns, and that is at least once a
 //! second. [`a_pool`] is what becomes of it when threads are dear: `--pool 8` is a reactor and eight
@@ -17,13 +19,12 @@ mod common;
 
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
-use std::num::NonZero;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{Parser, value_parser};
 use common::{GRACE, Options, say};
 use tripoll::net::{Listener, Stream};
 use tripoll::pool::{Pool, WhenFull};
@@ -33,17 +34,21 @@ use tripoll::sys::select;
 struct Arguments {
     #[command(flatten)]
     options: Options,
-    /// Have so many threads for all clients, and a reactor (of which --backend and --trigger speak)
-    #[arg(long, value_name = "N")]
-    pool: Option<NonZero<usize>>,
+    /// Have so many threads for all clients, 1 to 1024, and a reactor. --backend, --trigger and
+    /// --trace are about that: without --pool they are accepted, and it is select all the same
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
+    pool: Option<u16>,
 }
 
 fn main() -> Result<(), common::Failure> {
-    let Arguments { options, pool } = common::read();
-    options.start_log();
+    let Arguments { options, pool } = common::read(
+        "The telephone menu by hand: select, and a thread for each client",
+        common::ANYWHERE,
+    );
+    options.begin()?;
     match pool {
         None => a_thread_each(&options)?,
-        Some(workers) => a_pool(&options, workers.get())?,
+        Some(workers) => a_pool(&options, workers.into())?,
     }
     Ok(())
 }

@@ -42,7 +42,10 @@ const BUFSIZ: usize = 1024;
 const MOST_OWED: usize = 64;
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read();
+    let options = Options::read(
+        "Sends each message back with 好 behind it: reading and writing apart",
+        common::ANYWHERE,
+    )?;
     let mut reactor = options.reactor().build_with(Server::default())?;
 
     let sk1 = Listener::bind(&options.listen)?;

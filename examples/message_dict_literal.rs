@@ -15,8 +15,8 @@ mod common;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
+use std::process::exit;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -27,13 +27,17 @@ use tripoll::sys::select;
 
 #[derive(Parser)]
 struct Arguments {
-    /// Where to listen: HOST:PORT
     #[arg(long, value_name = "ADDR")]
-    listen: SocketAddr,
+    listen: Address,
 }
 
 fn main() -> Result<(), common::Failure> {
-    let Arguments { listen } = common::read();
+    let Arguments { listen } =
+        common::read("Sends each message back with 好 behind it, until a bug ends it", common::TCP);
+    let Address::Inet(listen) = listen else {
+        eprintln!("--listen {listen}: it listens at HOST:PORT alone");
+        exit(2);
+    };
     let sk1 = Sock(Rc::new(Socket::new(Domain::for_address(listen), Type::STREAM, None)?));
     sk1.0.bind(&listen.into())?;
     sk1.0.listen(128)?;

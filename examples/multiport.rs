@@ -20,7 +20,7 @@ use tripoll::Context;
 use tripoll::net::{Address, Connection, Listener, Protocol, Wire};
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read();
+    let options = Options::read("Listens at PORT, PORT+1 and PORT+2, and says hello", common::TCP)?;
     let Some(ports) = three_ports(&options.listen) else {
         eprintln!(
             "--listen {}: three ports are needed, HOST:PORT up to PORT 65533",

@@ -16,7 +16,10 @@ use common::Options;
 use tripoll::server::{Exchange, Outcome, RequestHandler, ThreadingTcpServer};
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read();
+    let options = Options::read(
+        "Asks each client, whatever it says, whether it has understood",
+        common::TCP,
+    )?;
     let server = ThreadingTcpServer::new(&options.listen, || MyServer)?;
     common::serve(&options, server)
 }

@@ -18,7 +18,8 @@ use common::{Options, say};
 use tripoll::server::{Exchange, Outcome, RequestHandler, Threading, ThreadingTcpServer};
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read();
+    let options =
+        Options::read("Shows what clients ask; whoever runs it types the answers", common::TCP)?;
     let (ask, questions) = channel();
     thread::spawn(move || operate(questions));
     let server = ThreadingTcpServer::builder(&options.listen)

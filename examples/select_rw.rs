@@ -25,7 +25,10 @@ use tripoll::net::{Connection, Listener, Protocol, Utf8Decoder, Wire};
 const BUFSIZ: usize = 1024;
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read();
+    let options = Options::read(
+        "Sends each message back with 好 behind it: written where it is read",
+        common::ANYWHERE,
+    )?;
     let mut reactor = options.reactor().build()?;
 
     let sk1 = Listener::bind(&options.listen)?;

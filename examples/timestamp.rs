@@ -19,7 +19,8 @@ mod common;
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -39,14 +40,16 @@ const GRACE: Duration = Duration::from_secs(1);
 struct Arguments {
     #[command(flatten)]
     options: Options,
-    /// Serve all clients at once, over a reactor
+    /// Serve all clients at once, over a reactor. --backend, --trigger and --trace are about that:
+    /// without --concurrent they are accepted, and mean nothing
     #[arg(long)]
     concurrent: bool,
 }
 
 fn main() -> Result<(), common::Failure> {
-    let Arguments { options, concurrent } = common::read();
-    options.start_log();
+    let Arguments { options, concurrent } =
+        common::read("Sends each message back with the time before it", common::ANYWHERE);
+    options.begin()?;
     let listener = Listener::bind(&options.listen)?;
     if concurrent {
         all_at_once(listener, options.reactor().build()?)?;
@@ -66,7 +69,7 @@ fn stamp(recv_data: &str) -> String {
 fn one_at_a_time(tcp_ser_sock: Listener) -> io::Result<()> {
     tcp_ser_sock.set_nonblocking(false)?;
     let address = tcp_ser_sock.local_address().clone();
-    let server = Arc::new(Blocking { tcp_ser_sock, now: Mutex::default() });
+    let server = Blocking { tcp_ser_sock, now: Arc::default() };
     server.stop_on_signal()?;
     common::announce(&address);
 
@@ -101,7 +104,7 @@ fn converse(mut tcp_cli_sock: &Stream) -> io::Result<()> {
 /// can be stopped.
 struct Blocking {
     tcp_ser_sock: Listener,
-    now: Mutex<Now>,
+    now: Arc<Mutex<Now>>,
 }
 
 #[derive(Default)]
@@ -116,7 +119,7 @@ impl Blocking {
         let mut has_complained = false;
         loop {
             let accepted = self.tcp_ser_sock.accept();
-            let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut now = lock(&self.now);
             if now.is_stopping {
                 return None;
             }
@@ -140,32 +143,41 @@ impl Blocking {
 
     /// Lets go of a client: it is told now, and not when the next one comes.
     fn close(&self, client: Arc<Stream>) {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).serving = None;
+        lock(&self.now).serving = None;
         drop(client);
     }
 
     /// On SIGINT or SIGTERM nobody new is accepted, and the client that is being served can say no
     /// more. If it does not take its answers either, it is cut off after a moment of grace.
-    fn stop_on_signal(self: &Arc<Self>) -> io::Result<()> {
-        let (server, mut signals) = (Arc::clone(self), common::signals()?);
+    ///
+    /// (The thread has the listening socket, but not the [`Listener`]: that is dropped when the server
+    /// ends, and takes the file of a Unix socket with it.)
+    fn stop_on_signal(&self) -> io::Result<()> {
+        let (now, signals) = (Arc::clone(&self.now), common::signals()?);
+        let listening = self.tcp_ser_sock.as_fd().try_clone_to_owned()?;
         thread::spawn(move || {
-            let _ = signals.read(&mut [0]);
-            server.shut_down(Shutdown::Read);
+            let _ = common::wait_for(&signals);
+            lock(&now).shut_down(&listening, Shutdown::Read);
             thread::sleep(GRACE);
-            server.shut_down(Shutdown::Both);
+            lock(&now).shut_down(&listening, Shutdown::Both);
         });
         Ok(())
     }
+}
 
-    fn shut_down(&self, how: Shutdown) {
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        now.is_stopping = true;
+impl Now {
+    fn shut_down(&mut self, listening: &OwnedFd, how: Shutdown) {
+        self.is_stopping = true;
         // What fails to be shut down is gone already.
-        let _ = rustix::net::shutdown(&self.tcp_ser_sock, Finish::Both);
-        if let Some(client) = &now.serving {
+        let _ = rustix::net::shutdown(listening, Finish::Both);
+        if let Some(client) = &self.serving {
             let _ = client.shutdown(how);
         }
     }
+}
+
+fn lock(now: &Mutex<Now>) -> MutexGuard<'_, Now> {
+    now.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // The server over a reactor.

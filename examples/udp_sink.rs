@@ -27,8 +27,8 @@ struct Arguments {
 }
 
 fn main() -> Result<(), common::Failure> {
-    let Arguments { options, reply } = common::read();
-    options.start_log();
+    let Arguments { options, reply } = common::read("Shows the datagrams that come", common::TCP);
+    options.begin()?;
     let server = ThreadingUdpServer::builder(&options.listen)
         .concurrency(Threading { max_threads: Some(64), ..Threading::default() })
         .build(move || MyServer { reply })?;

@@ -16,7 +16,10 @@ use common::{Options, say};
 use tripoll::server::{Exchange, Outcome, RequestHandler, ThreadingTcpServer};
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read();
+    let options = Options::read(
+        "Sends each message back in capitals, until the client has finished",
+        common::TCP,
+    )?;
     let server = ThreadingTcpServer::new(&options.listen, || MyServer)?;
     common::serve(&options, server)
 }

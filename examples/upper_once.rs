@@ -15,7 +15,7 @@ use common::{Options, host, say};
 use tripoll::server::{Exchange, Outcome, RequestHandler, ThreadingTcpServer};
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read();
+    let options = Options::read("Sends one message back in capitals", common::TCP)?;
     // (The tutorial says `allow_reuse_address = True` first. Here that is the default.)
     let server = ThreadingTcpServer::new(&options.listen, || MyTcpHandler)?;
     common::serve(&options, server)

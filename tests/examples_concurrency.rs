@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 use server::hostile::{self, Subject};
 use server::requests::{self, Belongings, each};
 use server::{await_that, example, limited, on_every_backend, pattern, run, run_command};
@@ -79,10 +79,38 @@ fn in_the_background_each_client_has_a_child_too() {
 #[test]
 fn in_the_background_it_says_so_when_it_cannot_serve() {
     // Enough to listen, and not for a loop.
-    let mut command = limited(example("fork_echo_bg").args(["--listen", "127.0.0.1:0"]), 9);
+    let mut command = limited(example("fork_echo_bg").args(["--listen", "127.0.0.1:0"]), 7);
     let output = run_command(&mut command);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(str::from_utf8(&output.stderr).unwrap().lines().count(), 1, "{output:?}");
+}
+
+/// Of a signal to a child its parent hears nothing, and the child goes on.
+#[test]
+fn a_signal_to_one_child_is_its_own() {
+    let menu = Subject { name: "menu_forking", arguments: &[], assert_served: assert_greeted };
+    requests::on_each(
+        &[each("echo", assert_served)[2], IN_BACKGROUND, menu],
+        |subject, mut server| {
+            let mut first = server.connect();
+            (subject.assert_served)(&mut first);
+            let [child] = server.child_ids()[..] else { panic!("there is one client") };
+            kill_process(child, Signal::TERM).unwrap();
+            kill_process(child, Signal::INT).unwrap();
+            for _ in 0..3 {
+                subject.assert_serves(&server);
+            }
+            assert!(server.child_ids().contains(&child));
+            first.shutdown(Shutdown::Write).unwrap();
+            first.read_to_end(&mut Vec::new()).unwrap(); // from the child itself: nobody has killed it
+            await_that("all are collected", || server.children() == 0);
+            server.stop(Signal::TERM).assert_graceful();
+        },
+    );
+}
+
+fn assert_greeted(client: &mut TcpStream) {
+    client.read_exact(&mut [0; "欢迎致电 10086,请输入1xxx,0转人工服务.".len()]).unwrap();
 }
 
 /// Each concurrency is what it says: seen from outside, while three clients are there.

@@ -213,6 +213,7 @@ fn the_client_of_the_tutorial_uploads() {
     fs::remove_file(&file).unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(output.stdout, b"welcome to conair\n");
+    assert_eq!(output.stderr, b"1048576 bytes sent\n");
     gallery.assert_shows(pattern(1 << 20));
     assert_eq!(run(&file).status.code(), Some(1));
 }

@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::thread;
 
 use rustix::process::Signal;
@@ -159,6 +160,34 @@ fn datagrams_come_back_through_a_unix_socket() {
         assert!(!path.exists(), "{concurrency}");
         fs::remove_file(&name).unwrap();
     }
+}
+
+#[test]
+fn the_client_connects_to_paths_and_names() {
+    let path = path("client");
+    let path = path.to_str().unwrap();
+    let name = format!("@tripoll-line-{}", std::process::id());
+    for address in [path, &name] {
+        let server = start("line_unix", address, "inline");
+        let mut client = example("client");
+        client.args(["chat", "--connect", &server.address]);
+        let mut child = client.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"hello world\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(str::from_utf8(&output.stdout), Ok("hello world\n"));
+        drop(server);
+        let _ = fs::remove_file(path); // it was killed
+
+        let _server = start("line_unixgram", address, "inline");
+        let output = run("client", &["udp", "--connect", address]);
+        assert_eq!(str::from_utf8(&output.stdout), Ok("123123\n"), "{output:?}");
+        let _ = fs::remove_file(path);
+    }
+    let output = run("client", &["chat", "--connect", path]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(path) && said.lines().count() == 1, "{said}");
 }
 
 /// Through a Unix socket it is the receiver that has no room, and the sender that has to wait: for

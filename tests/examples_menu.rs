@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Signal};
 use server::hostile::Subject;
 use server::requests::{self, Belongings};
-use server::{Server, await_that, example};
+use server::{Server, await_that, example, run};
 
 const MENUS: [Subject; 4] = [
     Subject { name: "menu_threading", arguments: &[], assert_served },
@@ -156,6 +156,16 @@ fn who_finds_no_worker_waits_and_is_served_then() {
     assert_eq!(server.threads(), threads);
     await_that("the server closes", || server.fds() == server.fds_at_start);
     server.stop(Signal::TERM).assert_graceful();
+}
+
+#[test]
+fn a_pool_is_of_one_to_1024() {
+    for threads in ["0", "1025", "1000000", "-1", "some"] {
+        let pool = format!("--pool={threads}");
+        let output = run("menu_select_threads", &["--listen", "127.0.0.1:0", &pool]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert_eq!(str::from_utf8(&output.stderr).unwrap().lines().count(), 1, "{output:?}");
+    }
 }
 
 #[test]

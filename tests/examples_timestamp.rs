@@ -4,6 +4,7 @@ mod server;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use chrono::{Local, NaiveDateTime};
@@ -177,6 +178,21 @@ fn a_signal_ends_it_whatever_it_waits_for() {
         let mut client = server.connect();
         fill(&mut client);
         server.stop(signal).assert_graceful();
+    }
+}
+
+#[test]
+fn a_path_is_free_again_afterwards() {
+    let path = std::env::temp_dir().join(format!("tripoll-timestamp-{}", std::process::id()));
+    for arguments in [&[][..], &["--concurrent"]] {
+        for with_client in [false, true, false] {
+            let mut command = example("timestamp");
+            command.arg("--listen").arg(&path).args(arguments);
+            let mut server = Server::start_with(&mut command);
+            let _client = with_client.then(|| UnixStream::connect(&path).unwrap());
+            server.stop(Signal::INT).assert_graceful();
+            assert!(!path.exists(), "{arguments:?}");
+        }
     }
 }
 

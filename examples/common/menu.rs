@@ -1,4 +1,11 @@
 //! The tutorials' telephone menu: what the three programs have in common.
+//!
+//! | you type | you hear | which means |
+//! |---|---|---|
+//! | (nothing yet) | 欢迎致电 10086,请输入1xxx,0转人工服务. | Welcome to 10086. Enter 1xxx, or 0 for a human being. |
+//! | `0` | 通过可能会被录音.balabala一大推 | This call may be recorded, blah blah, and so on. |
+//! | `exit` | (nothing: it is the end) | |
+//! | anything else, `1xxx` too | 请重新输入. | Please enter it again. |
 
 use std::io;
 

@@ -21,9 +21,9 @@ use std::error::Error;
 use std::fmt;
 use std::io::Write as _;
 
-pub use options::{Options, read};
+pub use options::{ANYWHERE, Options, TCP, UNIX, parse, read};
 pub use serve::{Concurrency, ServerOptions, finish, serve, serve_inline};
-pub use stop::{GRACE, signals, wind_down_on_signals};
+pub use stop::{GRACE, hold_back_signals, signals, wait_for, wind_down_on_signals};
 use tripoll::net::Address;
 
 /// Tells whoever has started the server that it accepts, and where.

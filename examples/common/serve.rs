@@ -1,6 +1,6 @@
 //! How the examples run a server of `tripoll::server`.
 
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::thread;
@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use tripoll::net::Stream;
 use tripoll::server::{Datagram, Inline, Request, Server, Transport};
 
-use super::{Failure, GRACE, Options, announce, signals, wind_down_on_signals};
+use super::{Failure, GRACE, Options, announce, signals, wait_for, wind_down_on_signals};
 
 /// Where requests are handled: one word on the command line, as it is one word in a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -62,9 +62,9 @@ pub fn serve_inline<T>(options: &Options, server: Server<T, Inline>) -> Result<(
 where
     T: Transport<Request: Client>,
 {
-    let (base, mut signals) = (Arc::clone(server.base()), signals()?);
+    let (base, signals) = (Arc::clone(server.base()), signals()?);
     thread::spawn(move || {
-        let _ = signals.read(&mut [0]);
+        let _ = wait_for(&signals);
         base.request_shutdown();
         let patience = Instant::now() + GRACE;
         loop {

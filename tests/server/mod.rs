@@ -11,7 +11,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::{self, JoinHandle};
@@ -48,9 +48,23 @@ pub fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let program = test.ancestors().nth(2).unwrap().join("examples").join(name);
     assert!(program.exists(), "{program:?} is missing; `cargo build --examples` builds it");
+    assert_up_to_date(&program);
     let mut command = Command::new(program);
     command.env_remove("RUST_LOG").stdin(Stdio::null());
     command
+}
+
+/// `cargo test --test NAME` builds no examples. One that was built before its sources were changed
+/// would be tested for what it was.
+fn assert_up_to_date(program: &Path) {
+    // `program: source source …`, where a space in a name has a backslash before it.
+    let rule = fs::read_to_string(program.with_extension("d")).unwrap().replace("\\ ", "\0");
+    let changed = |file: &Path| fs::metadata(file).and_then(|file| file.modified());
+    let built = changed(program).unwrap();
+    for source in rule.split_whitespace().skip(1).map(|source| source.replace('\0', " ")) {
+        let is_older = changed(source.as_ref()).is_ok_and(|changed| changed <= built);
+        assert!(is_older, "{program:?} is older than {source}; `cargo build --examples` builds it");
+    }
 }
 
 /// The same command with so many descriptors and no more.
@@ -202,12 +216,21 @@ impl Server {
 
     /// How many children it has, the dead that nobody has collected among them.
     pub fn children(&self) -> usize {
-        let of_thread = |thread: io::Result<fs::DirEntry>| {
+        self.child_ids().len()
+    }
+
+    /// Its children, the dead that nobody has collected among them.
+    pub fn child_ids(&self) -> Vec<Pid> {
+        let mut ids = Vec::new();
+        for thread in fs::read_dir(self.proc("task")).unwrap() {
             // It may end meanwhile.
             let path = thread.unwrap().path().join("children");
-            fs::read_to_string(path).unwrap_or_default().split_whitespace().count()
-        };
-        fs::read_dir(self.proc("task")).unwrap().map(of_thread).sum()
+            let text = fs::read_to_string(path).unwrap_or_default();
+            ids.extend(
+                text.split_whitespace().map(|id| Pid::from_raw(id.parse().unwrap()).unwrap()),
+            );
+        }
+        ids
     }
 
     /// The processor time that it has used, in hundredths of a second.

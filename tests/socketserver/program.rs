@@ -4,7 +4,8 @@
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::panic;
+use std::process::{self, Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -25,11 +26,23 @@ pub fn main(roles: &[(&str, fn())], tests: &[(&str, fn())]) {
         return;
     }
     let filters: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    for (name, test) in tests {
-        if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {
-            test();
-            println!("test {name} ... ok");
-        }
+    let is_asked_for = |name: &str| {
+        filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+    };
+    let (mut passed, mut failed) = (0, 0);
+    for (name, test) in tests.iter().filter(|(name, _)| is_asked_for(name)) {
+        let has_passed = panic::catch_unwind(test).is_ok();
+        println!("test {name} ... {}", if has_passed { "ok" } else { "FAILED" });
+        *if has_passed { &mut passed } else { &mut failed } += 1;
+    }
+    // A filter that nothing here matches may be meant for another file: `cargo test NAME` asks all.
+    let left_out = tests.len() - passed - failed;
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    println!(
+        "\ntest result: {verdict}. {passed} passed; {failed} failed; {left_out} filtered out\n"
+    );
+    if failed > 0 {
+        process::exit(101);
     }
 }
 

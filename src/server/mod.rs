@@ -105,7 +105,8 @@
 //! let mut reactor = Reactor::new()?;
 //! server.serve_in(&mut reactor.context(), POLL_INTERVAL)?;
 //! // A handler of SIGTERM writes a byte into `theirs`; `low_level::pipe::register` of the crate
-//! // signal-hook makes one. (A forked child inherits it, and tells its parent of its own signals.)
+//! // signal-hook makes one. (A child would inherit it, and tell its parent of signals of its own:
+//! // where the server forks, hold the signal back, and watch a `signalfd(2)` instead.)
 //! let (ours, theirs) = UnixStream::pair()?;
 //! # drop(theirs);
 //! let signalled = move |_: &mut Source<UnixStream>, cx: &mut Context| {

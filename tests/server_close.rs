@@ -15,6 +15,7 @@ use tripoll::server::{
     BaseServer, Builder, Config, Exchange, Hooks, LoopExchange, Outcome, Pooled, PooledTcpServer,
     ReactorTcpServer, RequestHandler, Takes, Tcp, TcpServer, ThreadingTcpServer,
 };
+use tripoll::{Deadline, Reactor};
 
 /// Shorter than any client's patience here.
 const SOON: Duration = Duration::from_millis(10);
@@ -245,6 +246,31 @@ fn a_client_that_takes_nothing_of_what_it_is_owed_is_reset_in_the_end() {
             let error = client.read_to_end(&mut Vec::new()).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
         });
+    });
+}
+
+#[test]
+fn a_close_does_not_wait_for_what_is_owed_in_a_loop_that_stands_still() {
+    let server = ReactorTcpServer::new(ANY, || Greeting(LONG_GREETING)).unwrap();
+    let mut reactor = Reactor::new().unwrap();
+    server.serve_in(&mut reactor.context(), MINUTE).unwrap();
+    let mut client = connect(&server.server_address());
+    while server.connections().is_empty() {
+        reactor.turn(Deadline::Never).unwrap();
+    }
+    client.read_exact(&mut [0]).unwrap();
+    server.request_shutdown();
+    while reactor.len() > 1 {
+        reactor.turn(Deadline::Now).unwrap(); // the listener goes, the client is owed something
+    }
+    reactor.turn(Deadline::Now).unwrap();
+    thread::scope(|scope| {
+        let serving = scope.spawn(|| server.serve_forever(MINUTE));
+        let mut other = connect(&server.server_address());
+        other.read_exact(&mut [0]).unwrap();
+        drop(other);
+        server.server_close();
+        serving.join().unwrap().unwrap();
     });
 }
 

@@ -12,8 +12,8 @@ use socketserver::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
     BaseServer, Cause, Concurrency, Config, Error, Exchange, Hooks, InReactor, Inline, Kind,
-    LoopExchange, Outcome, Pooled, ReactorTcpServer, RequestHandler, Server, StreamExchange, Takes,
-    Tcp, TcpServer, Threading, ThreadingTcpServer,
+    LoopExchange, Outcome, Pooled, ReactorTcpServer, RequestHandler, Server, StreamExchange,
+    StreamOptions, Takes, Tcp, TcpServer, Threading, ThreadingTcpServer,
 };
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -256,6 +256,60 @@ fn a_client_that_takes_a_long_answer_slowly_is_not_idle() {
     };
     // A machine that stands still for so long may try again.
     while_serving(&server, || assert!((0..3).any(|_| takes_it_slowly().is_ok_and(|x| x == "!"))));
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_idle_however_often_it_is_sent_something() {
+    let config = Config { idle_timeout: Some(5 * SHORT), ..Config::default() };
+    let hears = |exchange: &mut Exchange| {
+        while !exchange.request.recv(100)?.is_empty() {}
+        Ok(())
+    };
+    let server = ThreadingTcpServer::builder(ANY).config(config).build_fn(hears).unwrap();
+    while_serving(&server, || {
+        let _takes_nothing = connect(&server.server_address());
+        await_that("it is served", || !server.connections().is_empty());
+        let word = vec![b'x'; 1 << 20];
+        let give_up = Instant::now() + LONG;
+        while !server.connections().is_empty() {
+            assert!(Instant::now() < give_up, "it is kept");
+            for (request, _) in server.connections() {
+                let _ = server.sendall(&request, &word);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_buffered_write_that_times_out_repeats_nothing() {
+    const NUMBERS: u32 = 2_000_000;
+    struct Counting;
+    impl RequestHandler<StreamExchange> for Counting {
+        fn options(&self) -> StreamOptions {
+            let timeout = Some(5 * SHORT);
+            StreamOptions { wbufsize: 4 * NUMBERS as isize, timeout, ..StreamOptions::default() }
+        }
+
+        fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
+            for number in 0..NUMBERS {
+                exchange.wfile.write_all(&number.to_be_bytes())?;
+            }
+            let late = exchange.wfile.flush().unwrap_err();
+            assert_eq!(late.kind(), ErrorKind::TimedOut);
+            exchange.connection.settimeout(None)?; // what is left is sent in the end
+            Ok(())
+        }
+    }
+    let server = ThreadingTcpServer::new(ANY, || Counting).unwrap();
+    while_serving(&server, || {
+        let mut client = connect(&server.server_address());
+        thread::sleep(15 * SHORT); // so long it takes nothing
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).unwrap();
+        let numbers: Vec<_> =
+            all.chunks_exact(4).map(|x| u32::from_be_bytes(x.try_into().unwrap())).collect();
+        assert!(numbers.iter().copied().eq(0..NUMBERS), "{} numbers", numbers.len());
+    });
 }
 
 #[test]

@@ -29,6 +29,8 @@ struct State {
     waited: Duration,
     /// How many are sending just now: of a long send only the end is seen.
     senders: usize,
+    /// Whether the last of them has waited in vain: then the next is no sign of life.
+    is_stuck: bool,
     /// How long a read may wait, if it was said.
     read: Option<Duration>,
     /// Whether it is blocking, and reads wait at all.
@@ -39,6 +41,7 @@ impl State {
     fn note(&mut self) {
         self.passed = Instant::now();
         self.waited = Duration::ZERO;
+        self.is_stuck = false;
     }
 }
 
@@ -65,6 +68,7 @@ impl Patience {
             passed: Instant::now(),
             waited: Duration::ZERO,
             senders: 0,
+            is_stuck: false,
             read: None,
             waits: true,
         };
@@ -89,8 +93,9 @@ impl Patience {
         let sent = send();
         let mut state = self.state();
         state.senders -= 1;
-        if sent.is_ok() {
-            state.note();
+        match &sent {
+            Ok(_) => state.note(),
+            Err(error) => state.is_stuck |= error.kind() == io::ErrorKind::WouldBlock,
         }
         sent
     }
@@ -134,12 +139,13 @@ impl Patience {
         if !state.waits {
             return Over::Read;
         }
-        if state.senders > 0 {
+        if state.senders > 0 && !state.is_stuck {
             state.note();
         }
         let since = wait.since.max(state.passed);
         state.waited += now.saturating_duration_since(since);
-        wait.since = now;
+        // Counted once, however many read.
+        (wait.since, state.passed) = (now, now.max(state.passed));
         if state.waited >= self.idle {
             Over::Idle
         } else if state.read.is_some_and(|read| now.duration_since(wait.begin) >= read) {

@@ -130,8 +130,21 @@ impl Stream {
     ///
     /// As [`recv`](Self::recv). How much was sent is then unknown.
     pub fn sendall(&self, data: &[u8]) -> io::Result<()> {
+        self.send_whole(data).1
+    }
+
+    /// As [`sendall`](Self::sendall), and says how much was sent.
+    pub(crate) fn send_whole(&self, data: &[u8]) -> (usize, io::Result<()>) {
         let _whole = lock(&self.sending); // others may be sending too, and not in between
-        (&*self).write_all(data).map_err(timed_out)
+        let mut sent = 0;
+        while sent < data.len() {
+            match sys::retry(|| (&*self).write(&data[sent..])) {
+                Ok(0) => return (sent, Err(io::ErrorKind::WriteZero.into())),
+                Ok(count) => sent += count,
+                Err(error) => return (sent, Err(timed_out(error))),
+            }
+        }
+        (sent, Ok(()))
     }
 
     /// Python's `socket.settimeout`: how long each read and each write may wait; `None` for as long

@@ -238,8 +238,10 @@ impl Read for Shared {
 impl Write for Shared {
     /// Whole, as Python's: what another thread sends comes before or after it.
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.0.sendall(buffer)?;
-        Ok(buffer.len())
+        match self.0.send_whole(buffer) {
+            (0, Err(error)) => Err(error),
+            (sent, _) => Ok(sent), // whoever has more, asks again, and is told then
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

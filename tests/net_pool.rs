@@ -94,6 +94,19 @@ fn assert_served(mut client: &TcpStream) {
     assert_eq!(&answer, b"hello");
 }
 
+/// They all speak before any of them listens: who is served first is the server's business.
+fn assert_all_are_served(clients: &[TcpStream]) {
+    for mut client in clients {
+        client.write_all(b"hello").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+    }
+    for mut client in clients {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "hello");
+    }
+}
+
 /// The server has let the client go.
 fn assert_closed(mut client: &TcpStream) {
     match client.read(&mut [0]) {
@@ -109,16 +122,7 @@ fn all_are_served_by_the_workers_however_few_there_are() {
         on_every_pair(|pair| {
             let server = Server::new(pair, 1, Pool::new(2, 1).unwrap(), when_full);
             let clients: Vec<_> = (0..20).map(|_| server.client(0)).collect();
-            // All speak at once; who is served first is the server's business.
-            for mut client in &clients {
-                client.write_all(b"hello").unwrap();
-                client.shutdown(Shutdown::Write).unwrap();
-            }
-            for mut client in clients {
-                let mut answer = String::new();
-                client.read_to_string(&mut answer).unwrap();
-                assert_eq!(answer, "hello");
-            }
+            assert_all_are_served(&clients);
             let (runner, talkers) = server.end();
             assert!(!talkers.contains(&runner) && talkers.len() <= 2, "{talkers:?}");
         });
@@ -172,15 +176,7 @@ fn several_listeners_share_a_pool_and_none_is_forgotten() {
         for _ in 0..5 {
             // All wait for one place, so whoever gets it, has the others waiting.
             let clients: Vec<_> = (0..3).map(|listener| server.client(listener)).collect();
-            for mut client in &clients {
-                client.write_all(b"hello").unwrap();
-                client.shutdown(Shutdown::Write).unwrap();
-            }
-            for mut client in clients {
-                let mut answer = String::new();
-                client.read_to_string(&mut answer).unwrap();
-                assert_eq!(answer, "hello");
-            }
+            assert_all_are_served(&clients);
         }
     });
 }

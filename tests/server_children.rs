@@ -10,12 +10,13 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::process;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use socketserver::program::{self, *};
 use socketserver::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    BaseServer, Error, Exchange, Forking, ForkingTcpServer, Handled, Hooks, Outcome,
+    BaseServer, Config, Error, Exchange, Forking, ForkingTcpServer, Handled, Hooks, Outcome,
 };
 use tripoll::sys::select;
 
@@ -24,12 +25,14 @@ const ROLES: &[(&str, fn())] = &[
     ("own files", serve_beside_files),
     ("own loop", serve_in_a_loop_of_ones_own),
     ("bad logger", serve_with_a_logger_that_panics),
+    ("impatient", serve_without_patience),
 ];
 
 const TESTS: &[(&str, fn())] = &[
     ("a_child_keeps_the_users_own_files", a_child_keeps_the_users_own_files),
     ("a_loop_of_ones_own_reaps", a_loop_of_ones_own_reaps),
     ("a_child_never_comes_back", a_child_never_comes_back),
+    ("a_child_does_not_wait_for_ever", a_child_does_not_wait_for_ever),
 ];
 
 fn main() {
@@ -118,6 +121,37 @@ fn a_loop_of_ones_own_reaps() {
         for _ in 0..6 {
             assert_eq!(ask(&address, b""), b"hello");
         }
+        assert_eq!(server.end(), "");
+    });
+}
+
+/// A read may wait for a moment, and a connection be idle for many.
+fn serve_without_patience() {
+    let moment = Duration::from_millis(20);
+    let config = Config { read_timeout: Some(moment), idle_timeout: Some(25 * moment), ..config() };
+    let handle = |exchange: &mut Exchange| {
+        let late = exchange.request.recv(1).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        exchange.request.sendall(b"late")?; // which passes
+        exchange.request.settimeout(None)?;
+        assert_eq!(exchange.request.recv(1)?, b"", "idle"); // as if the client had finished
+        Ok(())
+    };
+    let builder = ForkingTcpServer::builder(ANY).config(config).hooks(UntilStdinEnds);
+    let server = builder.build_fn(handle).unwrap();
+    println!("listening on {}", server.server_address());
+    server.serve_forever(LOOK).unwrap();
+    server.server_close();
+    println!("ended");
+}
+
+fn a_child_does_not_wait_for_ever() {
+    on_every_backend("impatient", |mut server| {
+        let mut client = connect(&server.address());
+        let mut said = String::new();
+        client.read_to_string(&mut said).unwrap(); // and says nothing
+        assert_eq!(said, "late");
+        await_that("the child is gone", || server.children().is_empty());
         assert_eq!(server.end(), "");
     });
 }

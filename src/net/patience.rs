@@ -52,6 +52,13 @@ pub(super) struct Wait {
     since: Instant,
 }
 
+impl Wait {
+    pub(super) fn begin() -> Self {
+        let now = Instant::now();
+        Wait { begin: now, since: now }
+    }
+}
+
 /// What a wait that is over means.
 pub(super) enum Over {
     /// Nothing: something has passed meanwhile, or the kernel was early.
@@ -124,12 +131,6 @@ impl Patience {
 
     fn at_most(&self, timeout: Option<Duration>) -> Duration {
         timeout.map_or(self.idle, |timeout| timeout.min(self.idle))
-    }
-
-    /// A read begins.
-    pub(super) fn wait(&self) -> Wait {
-        let now = Instant::now();
-        Wait { begin: now, since: now }
     }
 
     /// The kernel says that a read's time is over.

@@ -10,7 +10,7 @@ use socket2::{SockAddr, Socket};
 
 use super::Address;
 use super::gate::Permit;
-use super::patience::{Over, Patience};
+use super::patience::{Over, Patience, Wait};
 use crate::pool::lock;
 use crate::sys;
 
@@ -23,7 +23,8 @@ pub struct Stream {
     socket: Socket,
     peer: Address,
     permit: Option<Permit>,
-    patience: Option<Patience>,
+    /// Few streams have one: in its box it costs the others a word.
+    patience: Option<Box<Patience>>,
     /// Held for the length of a [`sendall`](Self::sendall).
     sending: Mutex<()>,
 }
@@ -55,9 +56,11 @@ impl Stream {
         read: Option<Duration>,
         idle: Option<Duration>,
     ) -> io::Result<()> {
-        self.patience = idle.map(Patience::new);
+        self.patience = idle.map(|idle| Box::new(Patience::new(idle)));
         if read.or(idle).is_some() {
             self.set_read_timeout(read)?;
+        }
+        if idle.is_some() {
             self.set_write_timeout(None)?;
         }
         Ok(())
@@ -204,7 +207,7 @@ fn representable(timeout: Option<Duration>) -> io::Result<Option<Duration>> {
 
 impl Stream {
     fn read_patiently(&self, patience: &Patience, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut wait = patience.wait();
+        let mut wait = Wait::begin();
         loop {
             match (&self.socket).read(buffer) {
                 Ok(count) => {

@@ -36,14 +36,9 @@ pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
         true
     }
 
-    /// Whether it is to be told what the loop holds.
-    fn forks(&self) -> bool {
-        false
-    }
-
-    /// What the loop holds, before a request is processed.
-    fn note_descriptors(&self, fds: Vec<RawFd>) {
-        let _ = fds;
+    /// Can ask what the loop holds, before a request is processed.
+    fn note_descriptors(&self, held: &dyn Fn() -> Vec<RawFd>) {
+        let _ = held;
     }
 
     /// Has a request handled and shut down.

@@ -41,9 +41,7 @@ impl<R: Request, S: 'static> Door<Watched<R::Endpoint>, S> for Requests<R> {
         _: Token,
         cx: &mut Context<'_, S>,
     ) -> Next {
-        if self.server.strategy.forks() {
-            self.server.strategy.note_descriptors(cx.descriptors());
-        }
+        self.server.strategy.note_descriptors(&|| cx.descriptors());
         let processed = self.server.process(request, &address);
         self.server.run_errands(cx);
         match processed {

@@ -200,12 +200,8 @@ impl<R: Request> Strategy<R> for Children {
         self.gate.has_room(call)
     }
 
-    fn forks(&self) -> bool {
-        true
-    }
-
-    fn note_descriptors(&self, fds: Vec<RawFd>) {
-        *lock(&self.inherited) = fds;
+    fn note_descriptors(&self, held: &dyn Fn() -> Vec<RawFd>) {
+        *lock(&self.inherited) = held();
     }
 
     fn process_request(

@@ -8,8 +8,8 @@ use super::clock::{Clock, Due};
 use super::concurrency::{Concurrency, Errand, Strategy, Takes};
 use super::conversation::{Conversation, LoopExchange};
 use super::exchange::DatagramExchange;
-use super::live::Debt;
 use super::mailbox::{Mailbox, Post};
+use super::serving::{Debt, Signals};
 use super::transport::{Datagram, Request};
 use super::{BaseServer, Exchange, Outcome};
 use crate::net::{Address, Closed, Connection, Gate, Permit, Protocol, Wire, copy_of};
@@ -87,6 +87,8 @@ struct Spoken {
     talk: Box<dyn Conversation>,
     mailbox: Arc<Mailbox>,
     clock: Clock,
+    /// Of the serving that has let it in.
+    signals: Arc<Signals>,
     /// While the client is owed something, and nothing more is to come.
     debt: Option<Debt>,
     _permit: Option<Permit>,
@@ -108,17 +110,21 @@ impl Spoken {
             wire.write(&output);
         }
         self.clock.note_owed(wire.unsent(), output.len());
-        if let Some(timeout) = exchange.timeout.take() {
+        let timeout = exchange.timeout.take();
+        if let Some(timeout) = timeout {
             self.clock.set_own(timeout);
         }
         if exchange.is_closing {
             wire.close(); // which has a deadline of its own
             if wire.unsent() > 0 && self.debt.is_none() {
-                self.debt = Some(exchange.server.live.owe());
+                self.debt = Some(self.signals.owe());
             }
             return Ok(());
         }
-        cx.set_deadline(wire.token(), self.clock.next())
+        match self.clock.next() {
+            None if timeout.is_none() => Ok(()), // as it was: most clients have no time limit
+            next => cx.set_deadline(wire.token(), next),
+        }
     }
 }
 
@@ -202,7 +208,9 @@ pub(super) fn keep<S: 'static>(
     let (stream, server) = (Arc::clone(request), Arc::clone(server));
     let mailbox = Arc::<Mailbox>::default();
     let clock = Clock::new(server.config());
-    let spoken = Spoken { talk, mailbox: Arc::clone(&mailbox), clock, debt: None, _permit: permit };
+    let signals = server.serving.signals().unwrap_or_default();
+    let its = Arc::clone(&mailbox);
+    let spoken = Spoken { talk, mailbox: its, clock, signals, debt: None, _permit: permit };
     let token = cx.add(Arc::clone(&stream), Interest::READ, Connection::new(spoken))?;
     let handle = cx.handle();
     mailbox.open(move || drop(handle.notify(token)));

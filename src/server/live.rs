@@ -1,7 +1,7 @@
 //! Who is connected now.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::mailbox::Mailbox;
@@ -14,8 +14,6 @@ use crate::pool::lock;
 #[derive(Debug)]
 pub(super) struct Live<R: Request> {
     connections: Mutex<Connections<R>>,
-    /// How many of those who are kept in the loop are owed something, and say no more.
-    debts: Arc<AtomicUsize>,
     /// A child has no list, and must not wait for a lock that another thread held when it was made.
     is_child: AtomicBool,
 }
@@ -35,24 +33,10 @@ struct Known<R: Request> {
     mailbox: Option<Arc<Mailbox>>,
 }
 
-/// Something that is owed to a client.
-#[derive(Debug)]
-pub(super) struct Debt(Arc<AtomicUsize>);
-
-impl Drop for Debt {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl<R: Request> Live<R> {
     pub(super) fn new() -> Self {
         let connections = Connections { known: HashMap::new(), prune_at: 64 };
-        Live {
-            connections: Mutex::new(connections),
-            debts: Arc::default(),
-            is_child: AtomicBool::new(false),
-        }
+        Live { connections: Mutex::new(connections), is_child: AtomicBool::new(false) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Connections<R>> {
@@ -91,16 +75,6 @@ impl<R: Request> Live<R> {
         }
         let (key, _) = request.downgrade()?;
         self.lock().known.get(&key)?.mailbox.clone()
-    }
-
-    /// One more is owed something, until that is dropped.
-    pub(super) fn owe(&self) -> Debt {
-        self.debts.fetch_add(1, Ordering::Relaxed);
-        Debt(Arc::clone(&self.debts))
-    }
-
-    pub(super) fn has_debts(&self) -> bool {
-        self.debts.load(Ordering::Relaxed) > 0
     }
 
     /// The mailboxes of those who are kept in the loop.

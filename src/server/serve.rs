@@ -76,8 +76,7 @@ impl Loop {
     fn wind_down<R: Request>(&mut self, server: &BaseServer<R>) -> io::Result<()> {
         self.reactor.context().wind_down(Duration::MAX);
         self.reactor.turn(Deadline::Now)?;
-        // There may be debts in a loop that is somebody else's.
-        while server.live.has_debts() && !self.reactor.is_empty() {
+        while self.run.signals.has_debts() {
             let until = server.serving.until(); // somebody may say otherwise meanwhile
             if until.remaining() == Some(Duration::ZERO) {
                 break;
@@ -202,7 +201,7 @@ impl<R: Request> BaseServer<R> {
             return Ok(false);
         }
         let Ok((request, address)) = self.next_request() else { return Ok(false) };
-        self.strategy.note_descriptors(vec![self.fileno()]);
+        self.strategy.note_descriptors(&|| vec![self.fileno()]);
         self.process(request, &address).map_err(io::Error::other)?;
         Ok(true)
     }

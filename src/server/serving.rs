@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -55,7 +55,7 @@ struct Running {
 }
 
 /// How long they have if nobody says otherwise.
-const PATIENCE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What a loop looks at while it serves. It dies with the serving, so that no word to the one is
 /// heard by the next.
@@ -65,9 +65,31 @@ pub(super) struct Signals {
     is_exiting: AtomicBool,
     /// How many requests were tried.
     tried: AtomicU64,
+    /// How many clients in the loop are owed something, and say no more.
+    debts: AtomicUsize,
+}
+
+/// Something that is owed to a client.
+#[derive(Debug)]
+pub(super) struct Debt(Arc<Signals>);
+
+impl Drop for Debt {
+    fn drop(&mut self) {
+        self.0.debts.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Signals {
+    /// One more is owed something, until that is dropped.
+    pub(super) fn owe(self: &Arc<Self>) -> Debt {
+        self.debts.fetch_add(1, Ordering::Relaxed);
+        Debt(Arc::clone(self))
+    }
+
+    pub(super) fn has_debts(&self) -> bool {
+        self.debts.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether the loop is to take no more requests.
     pub(super) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Acquire)
@@ -184,7 +206,7 @@ impl Serving {
         let mut state = self.state();
         also(&mut state);
         if let Some(running) = &mut state.running {
-            running.until.get_or_insert_with(|| Deadline::after(PATIENCE));
+            running.until.get_or_insert_with(|| Deadline::after(GRACE));
             running.signals.is_stopping.store(true, Ordering::Release);
             (running.stop)();
         } else if !state.has_served {
@@ -212,9 +234,14 @@ impl Serving {
         self.state().running.as_ref().is_some_and(|running| running.thread == here)
     }
 
+    /// What the loop looks at that serves now.
+    pub(super) fn signals(&self) -> Option<Arc<Signals>> {
+        self.state().running.as_ref().map(|running| Arc::clone(&running.signals))
+    }
+
     /// Whether a serving is under way that is to end.
     pub(super) fn is_stopping(&self) -> bool {
-        self.state().running.as_ref().is_some_and(|running| running.signals.is_stopping())
+        self.signals().is_some_and(|signals| signals.is_stopping())
     }
 
     pub(super) fn set_grace(&self, grace: Option<Duration>) {

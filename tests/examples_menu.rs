@@ -85,15 +85,23 @@ fn start(subject: Subject) -> Server {
 /// Going from threads to processes is one word: in the whole files.
 #[test]
 fn two_of_them_differ_in_one_word() {
-    let [threading, forking] = [
+    let programs = [
         include_str!("../examples/menu_threading.rs"),
         include_str!("../examples/menu_forking.rs"),
-    ]
-    .map(|text| text.split_inclusive(|c: char| !c.is_alphanumeric()).collect::<Vec<_>>());
+    ];
+    let [threading, forking] = programs
+        .map(|text| text.split_inclusive(|c: char| !c.is_alphanumeric()).collect::<Vec<_>>());
     assert_eq!(threading.len(), forking.len());
     let differences: Vec<_> =
         threading.into_iter().zip(forking).filter(|(one, other)| one != other).collect();
     assert_eq!(differences, [("ThreadingTcpServer:", "ForkingTcpServer:")]);
+
+    // The course shows what `diff` says of it.
+    let [threading, forking] = programs.map(str::lines);
+    let lines = (1..).zip(threading.zip(forking));
+    let (number, (one, other)) = lines.clone().find(|(_, (one, other))| one != other).unwrap();
+    let shown = format!("{number}c{number}\n< {one}\n---\n> {other}\n");
+    assert!(include_str!("../NOTES.md").contains(&shown), "{shown}");
 }
 
 #[test]

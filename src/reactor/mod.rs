@@ -101,6 +101,7 @@
 mod add_error;
 mod agenda;
 mod alarm;
+mod budget;
 mod builder;
 mod context;
 mod counters;
@@ -117,7 +118,8 @@ mod timers;
 mod turn;
 
 pub use add_error::AddError;
-pub use builder::{Budget, Builder};
+pub use budget::Budget;
+pub use builder::Builder;
 pub use context::Context;
 pub use counters::Counters;
 pub use handle::Handle;

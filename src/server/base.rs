@@ -14,7 +14,7 @@ use super::live::Live;
 use super::serving::Serving;
 use super::transport::{Endpoint, Request};
 use super::{Config, Error, Exchange, Exit, Hooks, Outcome};
-use crate::net::{Address, Binding};
+use crate::net::{Address, Binding, Stream};
 use crate::pool::{self, lock};
 
 /// A server as its [hooks](Hooks) and handlers see it: Python's `BaseServer`.
@@ -286,6 +286,29 @@ impl<R: Request> BaseServer<R> {
     /// What the concurrency has to do: a forking server collects its children.
     pub fn service_actions(&self) {
         self.strategy.service_actions();
+    }
+}
+
+impl BaseServer<Arc<Stream>> {
+    /// Sends all of `data` to one of those who are [connected](Self::connections), from anywhere:
+    /// another handler, another thread.
+    ///
+    /// To a client that is kept in the loop it goes by way of the loop, and nobody waits. To others
+    /// it is written here and now, before or after what others send whole ([`Stream::sendall`],
+    /// `wfile`): whoever does not read keeps the caller waiting, until a
+    /// [timeout](super::Config::idle_timeout) of his is over.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the write says, where it is made here.
+    pub fn sendall(&self, request: &Arc<Stream>, data: &[u8]) -> io::Result<()> {
+        match self.live.mailbox(request) {
+            Some(mailbox) => {
+                mailbox.put(data);
+                Ok(())
+            }
+            None => request.sendall(data),
+        }
     }
 }
 

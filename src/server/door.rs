@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::BaseServer;
 use super::serving::{Run, Signals};
-use super::transport::{Endpoint, Request, Watched};
+use super::transport::{Endpoint, Request};
 use crate::net::{Address, Door};
 use crate::pool::Call;
 use crate::reactor::{Context, Next};
@@ -19,7 +19,7 @@ pub(super) struct Requests<R: Request> {
     pub(super) _run: Option<Run>,
 }
 
-impl<R: Request, S: 'static> Door<Watched<R::Endpoint>, S> for Requests<R> {
+impl<R: Request, S: 'static> Door<Arc<R::Endpoint>, S> for Requests<R> {
     type Guest = (R, Address);
 
     fn has_room(&mut self, call: &Call) -> bool {
@@ -27,7 +27,7 @@ impl<R: Request, S: 'static> Door<Watched<R::Endpoint>, S> for Requests<R> {
         !self.signals.is_stopping() && self.server.strategy.has_room(Some(call))
     }
 
-    fn accept(&mut self, _: &Watched<R::Endpoint>) -> io::Result<(R, Address)> {
+    fn accept(&mut self, _: &Arc<R::Endpoint>) -> io::Result<(R, Address)> {
         let request = self.server.next_request();
         if !matches!(&request, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
             self.signals.note_request();
@@ -53,11 +53,11 @@ impl<R: Request, S: 'static> Door<Watched<R::Endpoint>, S> for Requests<R> {
         }
     }
 
-    fn turn_away(&mut self, listener: &Watched<R::Endpoint>) -> bool {
-        listener.0.turn_away()
+    fn turn_away(&mut self, listener: &Arc<R::Endpoint>) -> bool {
+        listener.turn_away()
     }
 
-    fn name(&self, _: &Watched<R::Endpoint>) -> String {
+    fn name(&self, _: &Arc<R::Endpoint>) -> String {
         self.server.server_address().to_string()
     }
 }

@@ -1,11 +1,8 @@
 //! How others reach a client that is kept in the loop.
 
 use std::fmt;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
-use super::BaseServer;
-use crate::net::Stream;
 use crate::pool::lock;
 
 /// What others have for a client in the loop. Only the loop writes to its socket: whoever else did
@@ -32,7 +29,7 @@ impl Mailbox {
         let _ = self.wake.set(Box::new(wake));
     }
 
-    fn put(&self, data: &[u8]) {
+    pub(super) fn put(&self, data: &[u8]) {
         self.change(|post| post.unsent.extend_from_slice(data));
     }
 
@@ -75,28 +72,5 @@ impl Mailbox {
 impl fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Mailbox")
-    }
-}
-
-impl BaseServer<Arc<Stream>> {
-    /// Sends all of `data` to one of those who are [connected](Self::connections), from anywhere:
-    /// another handler, another thread.
-    ///
-    /// To a client that is kept in the loop it goes by way of the loop, and nobody waits. To others
-    /// it is written here and now, before or after what others send whole ([`Stream::sendall`],
-    /// `wfile`): whoever does not read keeps the caller waiting, until a
-    /// [timeout](super::Config::idle_timeout) of his is over.
-    ///
-    /// # Errors
-    ///
-    /// Whatever the write says, where it is made here.
-    pub fn sendall(&self, request: &Arc<Stream>, data: &[u8]) -> io::Result<()> {
-        match self.live.mailbox(request) {
-            Some(mailbox) => {
-                mailbox.put(data);
-                Ok(())
-            }
-            None => request.sendall(data),
-        }
     }
 }

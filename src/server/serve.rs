@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::door::Requests;
 use super::serving::{Run, Signals};
-use super::transport::{Request, Watched};
+use super::transport::Request;
 use super::{BaseServer, Config, Exit};
 use crate::net::Acceptor;
 use crate::reactor::{Context, Reactor};
@@ -215,7 +215,7 @@ impl<R: Request> BaseServer<R> {
     ) -> io::Result<Token> {
         let door = Requests { server: self.arc(), signals, _run: run };
         let acceptor = Acceptor::new(per_turn.max(1), door)?;
-        let token = cx.add(Watched(self.endpoint()?), Interest::READ, acceptor)?;
+        let token = cx.add(self.endpoint()?, Interest::READ, acceptor)?;
         self.strategy.resume();
         self.run_errands(cx);
         Ok(token)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -246,15 +246,5 @@ impl Endpoint for DatagramSocket {
     /// A datagram waits for nobody.
     fn turn_away(&self) -> bool {
         false
-    }
-}
-
-/// What the reactor watches on a server's behalf. The server keeps its socket when the loop ends.
-#[derive(Debug)]
-pub(super) struct Watched<E>(pub(super) Arc<E>);
-
-impl<E: AsFd> AsFd for Watched<E> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
     }
 }

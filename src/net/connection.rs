@@ -18,38 +18,11 @@ use std::io::{self, Read};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use super::loan::Loan;
-use super::outbox::{self, Outbox};
-use super::{Closed, Protocol, Stream, Wire};
+use super::outbox::Outbox;
+use super::wire::{Link, Loan, MOST_DISCARDED, Phase};
+use super::{Closed, Protocol, Stream, Watermarks, Wire};
 use crate::reactor::{Context, Handler, Next, Source};
 use crate::selector::{Interest, Token};
-
-/// How much may be kept for a peer that does not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Watermarks {
-    /// Above this many unsent bytes nothing more is read from the peer. 64 KiB by default.
-    pub high: usize,
-    /// At or below this many it is read from again. 16 KiB by default.
-    pub low: usize,
-    /// Above this many the connection is closed. 16 MiB by default.
-    pub limit: usize,
-}
-
-impl Watermarks {
-    /// Marks in this order: `low` < `high` ≤ `limit`. What is out of order is moved up.
-    pub const fn new(low: usize, high: usize, limit: usize) -> Self {
-        let high = if high <= low { low.saturating_add(1) } else { high };
-        let limit = if limit < high { high } else { limit };
-        Watermarks { high, low, limit }
-    }
-}
-
-impl Default for Watermarks {
-    fn default() -> Self {
-        Watermarks::new(16 << 10, 64 << 10, 16 << 20)
-    }
-}
 
 /// A handler that drives a [`Protocol`] on a [`Stream`].
 #[derive(Debug)]
@@ -64,39 +37,6 @@ pub struct Connection<P> {
     /// Why it is to be removed, once that is so.
     end: Option<Closed>,
 }
-
-/// The state that a protocol can move.
-#[derive(Debug)]
-pub(super) struct Link {
-    phase: Phase,
-    outbox: Outbox,
-    marks: Watermarks,
-    is_paused: bool,
-    /// Between the high mark and the low one.
-    is_choked: bool,
-    has_peer_ended: bool,
-    /// Whether something had to be kept since the protocol was last told that all is sent.
-    is_owing: bool,
-    /// How much was thrown away since the connection was closed.
-    discarded: usize,
-    close_within: Duration,
-    linger: Duration,
-}
-
-#[derive(Debug)]
-enum Phase {
-    Open,
-    /// `unsent`: how much was kept when its deadline was set.
-    Closing {
-        unsent: Option<usize>,
-    },
-    Lingering,
-    Aborted,
-    Failed(io::Error),
-}
-
-/// How much a closed connection throws away.
-const MOST_DISCARDED: usize = 1 << 20;
 
 impl<P> Connection<P> {
     /// A connection that speaks `protocol`.
@@ -346,90 +286,6 @@ impl<P> Connection<P> {
     fn finish(&mut self, why: Closed) -> Next {
         self.end = Some(why);
         Next::Remove
-    }
-}
-
-impl Link {
-    fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Open)
-    }
-
-    fn wants_to_read(&self) -> bool {
-        !self.has_peer_ended
-            && match self.phase {
-                Phase::Open => !self.is_paused && !self.is_choked,
-                Phase::Closing { .. } | Phase::Lingering => self.discarded <= MOST_DISCARDED,
-                Phase::Aborted | Phase::Failed(_) => false,
-            }
-    }
-
-    pub(super) fn unsent(&self) -> usize {
-        self.outbox.len()
-    }
-
-    pub(super) fn set_paused(&mut self, paused: bool) {
-        self.is_paused = paused;
-    }
-
-    pub(super) fn write(&mut self, stream: &mut Loan<'_>, data: &[u8]) {
-        if !self.is_open() {
-            return;
-        }
-        let mut data = data;
-        if self.outbox.is_empty() {
-            data = self.write_now(stream, data);
-        }
-        if !data.is_empty() && self.is_open() {
-            self.is_owing = true;
-            if self.outbox.len() + data.len() > self.marks.limit {
-                let message = "the peer does not read what it asked for";
-                self.fail(io::Error::new(io::ErrorKind::OutOfMemory, message));
-                return;
-            }
-            self.outbox.push(data);
-            self.is_choked |= self.outbox.len() > self.marks.high;
-        }
-    }
-
-    /// Writes until the kernel takes no more. Returns what is left.
-    fn write_now<'d>(&mut self, stream: &mut Loan<'_>, data: &'d [u8]) -> &'d [u8] {
-        let (count, result) = outbox::write(stream, data);
-        if let Err(error) = result {
-            self.fail(error);
-        }
-        &data[count..]
-    }
-
-    fn flush(&mut self, stream: &mut Loan<'_>) {
-        if let Err(error) = self.outbox.flush(stream) {
-            self.fail(error);
-        }
-        self.is_choked &= self.outbox.len() > self.marks.low;
-    }
-
-    pub(super) fn close(&mut self) {
-        if self.is_open() {
-            self.phase = Phase::Closing { unsent: None };
-        }
-    }
-
-    pub(super) fn abort(&mut self) {
-        if !matches!(self.phase, Phase::Failed(_)) {
-            self.outbox.clear();
-            self.phase = Phase::Aborted;
-        }
-    }
-
-    fn fail(&mut self, error: io::Error) {
-        match self.phase {
-            Phase::Failed(_) | Phase::Aborted => {}
-            // All that was owed is delivered. That the peer takes no leave is no failure any more.
-            Phase::Lingering => self.has_peer_ended = true,
-            Phase::Open | Phase::Closing { .. } => {
-                self.outbox.clear();
-                self.phase = Phase::Failed(error);
-            }
-        }
     }
 }
 

@@ -1,13 +1,9 @@
 //! What a connection's owner writes: callbacks, and what they can do.
 
-use std::fmt;
 use std::io;
 
-use super::Address;
-use super::connection::Link;
-use super::loan::Loan;
+use super::wire::Wire;
 use crate::reactor::Context;
-use crate::selector::Token;
 
 /// What is to be said on a connection, in a reactor with state `S`.
 ///
@@ -119,70 +115,4 @@ pub enum Closed {
     Removed,
     /// By an error of the connection's, or one that a callback returned.
     Failed(io::Error),
-}
-
-/// A connection in its protocol's hands.
-pub struct Wire<'a> {
-    pub(super) stream: Loan<'a>,
-    pub(super) link: &'a mut Link,
-}
-
-impl Wire<'_> {
-    /// Sends `data`: what the kernel takes at once is written, the rest is kept and written when
-    /// there is room. Never blocks, never loses a part.
-    ///
-    /// While more than the [high watermark](super::Watermarks::high) is kept, nothing is received
-    /// from this peer. Above the [limit](super::Watermarks::limit) the connection is closed, with an
-    /// error of kind `OutOfMemory`. After [`close`](Self::close), or when the connection is failing
-    /// already, data is dropped.
-    pub fn write(&mut self, data: &[u8]) {
-        self.link.write(&mut self.stream, data);
-    }
-
-    /// How many bytes are kept.
-    pub fn unsent(&self) -> usize {
-        self.link.unsent()
-    }
-
-    /// Closes in good order: nothing more is received; what is kept is sent; then our side is
-    /// finished. What the peer still sends, up to a megabyte, is thrown away until it finishes too,
-    /// or for a [time](super::Connection::linger), so that it can read the end of what we sent. (A
-    /// close with unread data is a reset, and a reset overtakes.)
-    ///
-    /// A peer that reads nothing of what it is owed for [so long](super::Connection::close_within)
-    /// is reset.
-    pub fn close(&mut self) {
-        self.link.close();
-    }
-
-    /// Closes at once with a reset, and throws away what is kept.
-    pub fn abort(&mut self) {
-        self.link.abort();
-    }
-
-    /// Receives nothing until [`resume`](Self::resume): what has come already is kept.
-    pub fn pause(&mut self) {
-        self.link.set_paused(true);
-    }
-
-    /// Receives again after [`pause`](Self::pause).
-    pub fn resume(&mut self) {
-        self.link.set_paused(false);
-    }
-
-    /// Who is at the other end.
-    pub fn peer(&self) -> &Address {
-        self.stream.get_ref().peer()
-    }
-
-    /// The connection's name in the reactor.
-    pub fn token(&self) -> Token {
-        self.stream.token()
-    }
-}
-
-impl fmt::Debug for Wire<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire").field("token", &self.token()).field("link", &self.link).finish()
-    }
 }

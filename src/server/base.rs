@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use socket2::Socket;
 
 use super::concurrency::Strategy;
-use super::exchange::Class;
+use super::handler::Class;
 use super::handler::guard;
 use super::live::Live;
 use super::serving::Serving;

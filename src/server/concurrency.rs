@@ -6,7 +6,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::exchange::{Kind, Waits};
+use super::handler::{Kind, Waits};
 use super::transport::Request;
 use super::{BaseServer, Outcome};
 use crate::net::{Address, PATIENCE, Permit};

@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::exchange::{Class, Kind};
-use super::handler::guard;
-use super::{BaseServer, Exchange, Exit, Outcome, RequestHandler};
+use super::BaseServer;
+use super::handler::{
+    Class, Conversation, Exchange, Exit, Kind, Left, Outcome, RequestHandler, guard,
+};
 use crate::net::{Address, Stream};
 
 /// One client of a server that keeps its clients in the loop ([`InReactor`](super::InReactor)).
@@ -28,12 +29,8 @@ pub struct LoopExchange {
     used: usize,
     /// How much was used up that the connection does not know of: it offers that again.
     untold: usize,
-    /// What is to be sent.
-    pub(super) output: Vec<u8>,
     cause: Cause,
-    /// `Some` when the handler has said something about it.
-    pub(super) timeout: Option<Option<Duration>>,
-    pub(super) is_closing: bool,
+    left: Left,
 }
 
 /// Why a handler in the loop is called.
@@ -73,12 +70,12 @@ impl LoopExchange {
     /// Sends all of `data`: at once as far as there is room, the rest later. Python's
     /// `socket.sendall`, without waiting.
     pub fn sendall(&mut self, data: &[u8]) {
-        self.output.extend_from_slice(data);
+        self.left.output.extend_from_slice(data);
     }
 
     /// Ends the conversation when this call has returned: all that was sent goes out first.
     pub fn close(&mut self) {
-        self.is_closing = true;
+        self.left.is_closing = true;
     }
 
     /// Why the handler is called.
@@ -89,7 +86,7 @@ impl LoopExchange {
     /// Has the handler called when so much time has passed, with [`Cause::Timeout`]; in place of
     /// the timeout that was set before, if it was. `None` takes that away.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.timeout = Some(timeout);
+        self.left.timeout = Some(timeout);
     }
 }
 
@@ -141,33 +138,12 @@ impl Kind for LoopExchange {
                 input: Vec::new(),
                 used: 0,
                 untold: 0,
-                output: Vec::new(),
                 cause: Cause::Input,
-                timeout: None,
-                is_closing: false,
+                left: Left::default(),
             };
             Box::new(Talk { exchange, handler: factory(), phase: Phase::New, is_closed: false })
         }))
     }
-}
-
-/// A client's conversation, whatever its handler.
-#[doc(hidden)]
-pub trait Conversation {
-    fn opened(&mut self);
-    fn received(&mut self, data: &[u8]) -> usize;
-    fn ended(&mut self, rest: &[u8]);
-    fn timed_out(&mut self);
-    /// As if the client had finished.
-    fn hear_no_more(&mut self);
-    /// It has failed.
-    fn fail(&mut self, error: io::Error);
-    /// Nothing more is to be said.
-    fn finish(&mut self);
-    /// The connection is gone.
-    fn closed(&mut self, error: Option<io::Error>);
-    /// What the last call has left to do.
-    fn exchange(&mut self) -> &mut LoopExchange;
 }
 
 /// A conversation of a handler's.
@@ -193,7 +169,7 @@ impl<H: RequestHandler<LoopExchange>> Talk<H> {
         }
         self.exchange.cause = cause;
         let outcome = guard(|| self.handler.handle(&mut self.exchange));
-        if outcome.is_err() || self.exchange.is_closing {
+        if outcome.is_err() || self.exchange.left.is_closing {
             self.end(outcome);
         }
     }
@@ -204,7 +180,7 @@ impl<H: RequestHandler<LoopExchange>> Talk<H> {
             let finished = guard(|| self.handler.finish(&mut self.exchange));
             self.is_over(finished.and(outcome));
         }
-        self.exchange.is_closing = true;
+        self.exchange.left.is_closing = true;
     }
 
     fn is_over(&mut self, outcome: Outcome) {
@@ -224,7 +200,7 @@ impl<H: RequestHandler<LoopExchange>> Conversation for Talk<H> {
             Ok(()) => self.phase = Phase::Open,
             Err(error) => self.is_over(Err(error)),
         }
-        if self.phase == Phase::Over || self.exchange.is_closing {
+        if self.phase == Phase::Over || self.exchange.left.is_closing {
             self.end(Ok(()));
         }
     }
@@ -266,8 +242,12 @@ impl<H: RequestHandler<LoopExchange>> Conversation for Talk<H> {
         self.exchange.server.shut_down(&self.exchange.request);
     }
 
-    fn exchange(&mut self) -> &mut LoopExchange {
-        &mut self.exchange
+    fn client(&self) -> (Arc<Stream>, Arc<BaseServer<Arc<Stream>>>) {
+        (Arc::clone(&self.exchange.request), Arc::clone(&self.exchange.server))
+    }
+
+    fn left(&mut self) -> &mut Left {
+        &mut self.exchange.left
     }
 }
 

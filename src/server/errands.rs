@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::concurrency::Errand;
-use super::exchange::Class;
+use super::handler::Class;
 use super::transport::Request;
 use super::{BaseServer, in_reactor};
 use crate::reactor::{Context, Next, Source};

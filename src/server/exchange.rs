@@ -6,25 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::conversation::Conversation;
-use super::handler::{self, Outcome};
-use super::transport::{Datagram, Request};
+use super::handler::{self, Class, Exchange, Kind, Waits};
+use super::transport::Datagram;
 use super::{BaseServer, RequestHandler};
 use crate::net::{Address, DatagramSocket, Stream, timed_out};
-
-/// One request, bare: what Python's `BaseRequestHandler` has.
-///
-/// `R` is `Arc<Stream>` for the stream servers and [`Datagram`] for the others.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Exchange<R: Request = Arc<Stream>> {
-    /// The client's socket, blocking; or the datagram, with the socket to answer through.
-    pub request: R,
-    /// Who asks.
-    pub client_address: Address,
-    /// Who is asked. (It is the server, not its socket.)
-    pub server: Arc<BaseServer<R>>,
-}
 
 /// One request with a reader and a writer: what Python's `StreamRequestHandler` has.
 #[derive(Debug)]
@@ -83,63 +68,8 @@ pub struct DatagramExchange {
     pub server: Arc<BaseServer<Datagram>>,
 }
 
-/// A kind of exchange: one of this module's types. It cannot be implemented elsewhere.
-pub trait Kind: Sized + 'static {
-    /// What is exchanged.
-    type Request: Request;
-    /// What can be said about it in advance.
-    type Options: Default;
-
-    /// The request handler class: makes a handler for each request, and has it do its work.
-    #[doc(hidden)]
-    fn class<H, F>(factory: F) -> Class<Self::Request>
-    where
-        H: RequestHandler<Self> + 'static,
-        F: Fn() -> H + Send + Sync + 'static;
-}
-
-/// A kind whose handlers may wait.
-pub trait Waits: Kind {}
-
-impl<R: Request> Waits for Exchange<R> {}
 impl Waits for StreamExchange {}
 impl Waits for DatagramExchange {}
-
-/// A request handler class, whatever its type.
-#[doc(hidden)]
-pub enum Class<R: Request> {
-    /// Does all the work in one call.
-    AtOnce(Box<dyn Fn(Exchange<R>) -> Outcome + Send + Sync>),
-    /// Is called by the loop whenever there is something to do.
-    InLoop(Box<dyn Fn(Exchange<R>) -> Box<dyn Conversation> + Send + Sync>),
-}
-
-impl<R: Request> Class<R> {
-    pub(super) fn is_in_loop(&self) -> bool {
-        matches!(self, Class::InLoop(_))
-    }
-}
-
-impl<R: Request> fmt::Debug for Class<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Class")
-    }
-}
-
-impl<R: Request> Kind for Exchange<R> {
-    type Request = R;
-    type Options = ();
-
-    fn class<H, F>(factory: F) -> Class<R>
-    where
-        H: RequestHandler<Self> + 'static,
-        F: Fn() -> H + Send + Sync + 'static,
-    {
-        Class::AtOnce(Box::new(move |mut exchange| {
-            handler::guard(|| handler::run(&mut factory(), &mut exchange))
-        }))
-    }
-}
 
 impl Kind for StreamExchange {
     type Request = Arc<Stream>;

@@ -1,9 +1,13 @@
 //! What is done for one client.
 
 use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::Exchange;
-use super::exchange::Kind;
+use super::BaseServer;
+use super::transport::Request;
+use crate::net::{Address, Stream};
 use crate::pool;
 
 /// Whatever can go wrong in a handler: `?` makes one of any error.
@@ -120,4 +124,104 @@ pub(super) fn run<X: Kind>(handler: &mut impl RequestHandler<X>, exchange: &mut 
     let handled = guard(|| handler.handle(exchange));
     let finished = guard(|| handler.finish(exchange));
     finished.and(handled)
+}
+
+/// One request, bare: what Python's `BaseRequestHandler` has.
+///
+/// `R` is `Arc<Stream>` for the stream servers and [`Datagram`] for the others.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Exchange<R: Request = Arc<Stream>> {
+    /// The client's socket, blocking; or the datagram, with the socket to answer through.
+    pub request: R,
+    /// Who asks.
+    pub client_address: Address,
+    /// Who is asked. (It is the server, not its socket.)
+    pub server: Arc<BaseServer<R>>,
+}
+
+/// A kind of exchange: one of this module's types. It cannot be implemented elsewhere.
+pub trait Kind: Sized + 'static {
+    /// What is exchanged.
+    type Request: Request;
+    /// What can be said about it in advance.
+    type Options: Default;
+
+    /// The request handler class: makes a handler for each request, and has it do its work.
+    #[doc(hidden)]
+    fn class<H, F>(factory: F) -> Class<Self::Request>
+    where
+        H: RequestHandler<Self> + 'static,
+        F: Fn() -> H + Send + Sync + 'static;
+}
+
+/// A kind whose handlers may wait.
+pub trait Waits: Kind {}
+
+impl<R: Request> Waits for Exchange<R> {}
+
+/// A request handler class, whatever its type.
+#[doc(hidden)]
+pub enum Class<R: Request> {
+    /// Does all the work in one call.
+    AtOnce(Box<dyn Fn(Exchange<R>) -> Outcome + Send + Sync>),
+    /// Is called by the loop whenever there is something to do.
+    InLoop(Box<dyn Fn(Exchange<R>) -> Box<dyn Conversation> + Send + Sync>),
+}
+
+impl<R: Request> Class<R> {
+    pub(super) fn is_in_loop(&self) -> bool {
+        matches!(self, Class::InLoop(_))
+    }
+}
+
+impl<R: Request> fmt::Debug for Class<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Class")
+    }
+}
+
+impl<R: Request> Kind for Exchange<R> {
+    type Request = R;
+    type Options = ();
+
+    fn class<H, F>(factory: F) -> Class<R>
+    where
+        H: RequestHandler<Self> + 'static,
+        F: Fn() -> H + Send + Sync + 'static,
+    {
+        Class::AtOnce(Box::new(move |mut exchange| guard(|| run(&mut factory(), &mut exchange))))
+    }
+}
+
+/// A client's conversation, whatever its handler.
+#[doc(hidden)]
+pub trait Conversation {
+    fn opened(&mut self);
+    fn received(&mut self, data: &[u8]) -> usize;
+    fn ended(&mut self, rest: &[u8]);
+    fn timed_out(&mut self);
+    /// As if the client had finished.
+    fn hear_no_more(&mut self);
+    /// It has failed.
+    fn fail(&mut self, error: io::Error);
+    /// Nothing more is to be said.
+    fn finish(&mut self);
+    /// The connection is gone.
+    fn closed(&mut self, error: Option<io::Error>);
+    /// Whose it is.
+    fn client(&self) -> (Arc<Stream>, Arc<BaseServer<Arc<Stream>>>);
+    /// What the last call has left to do.
+    fn left(&mut self) -> &mut Left;
+}
+
+/// What a handler in the loop has left to do.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Left {
+    /// What is to be sent.
+    pub(super) output: Vec<u8>,
+    /// `Some` when the handler has said something about it.
+    pub(super) timeout: Option<Option<Duration>>,
+    pub(super) is_closing: bool,
 }

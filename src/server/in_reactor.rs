@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::clock::{Clock, Due};
 use super::concurrency::{Concurrency, Errand, Strategy, Takes};
-use super::conversation::{Conversation, LoopExchange};
+use super::conversation::LoopExchange;
 use super::exchange::DatagramExchange;
+use super::handler::Conversation;
 use super::mailbox::{Mailbox, Post};
 use super::serving::{Debt, Signals};
 use super::transport::{Datagram, Request};
@@ -101,20 +102,20 @@ impl Spoken {
         wire: &mut Wire<'_>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<()> {
-        let exchange = self.talk.exchange();
-        if exchange.is_closing {
-            exchange.output.extend(self.mailbox.close().unsent); // `handle_error`'s last word, say
+        let left = self.talk.left();
+        if left.is_closing {
+            left.output.extend(self.mailbox.close().unsent); // `handle_error`'s last word, say
         }
-        let output = std::mem::take(&mut exchange.output);
+        let output = std::mem::take(&mut left.output);
         if !output.is_empty() {
             wire.write(&output);
         }
         self.clock.note_owed(wire.unsent(), output.len());
-        let timeout = exchange.timeout.take();
+        let timeout = left.timeout.take();
         if let Some(timeout) = timeout {
             self.clock.set_own(timeout);
         }
-        if exchange.is_closing {
+        if left.is_closing {
             wire.close(); // which has a deadline of its own
             if wire.unsent() > 0 && self.debt.is_none() {
                 self.debt = Some(self.signals.owe());
@@ -177,7 +178,7 @@ impl<S: 'static> Protocol<S> for Spoken {
 
     fn notified(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         let Post { unsent, is_last, .. } = self.mailbox.take();
-        self.talk.exchange().output.extend(unsent);
+        self.talk.left().output.extend(unsent);
         if is_last {
             self.talk.finish();
         }
@@ -200,12 +201,11 @@ impl<S: 'static> Protocol<S> for Spoken {
 
 /// Takes a client into the loop.
 pub(super) fn keep<S: 'static>(
-    mut talk: Box<dyn Conversation>,
+    talk: Box<dyn Conversation>,
     permit: Option<Permit>,
     cx: &mut Context<'_, S>,
 ) -> io::Result<()> {
-    let LoopExchange { request, server, .. } = talk.exchange();
-    let (stream, server) = (Arc::clone(request), Arc::clone(server));
+    let (stream, server) = talk.client();
     let mailbox = Arc::<Mailbox>::default();
     let clock = Clock::new(server.config());
     let signals = server.serving.signals().unwrap_or_default();

@@ -244,11 +244,9 @@ pub use base::BaseServer;
 pub use concurrency::{Concurrency, MayWait, Takes};
 pub use config::Config;
 pub use conversation::{Cause, LoopExchange};
-pub use exchange::{
-    DatagramExchange, Exchange, Kind, Reader, StreamExchange, StreamOptions, Waits, Writer,
-};
+pub use exchange::{DatagramExchange, Reader, StreamExchange, StreamOptions, Writer};
 pub use forking::Forking;
-pub use handler::{Error, Exit, Outcome, RequestHandler};
+pub use handler::{Error, Exchange, Exit, Kind, Outcome, RequestHandler, Waits};
 pub use hooks::{Hooks, NoHooks};
 pub use in_reactor::InReactor;
 pub use inline::Inline;

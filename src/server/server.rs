@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::concurrency::{Concurrency, Takes};
-use super::exchange::{Class, Kind};
+use super::handler::{Class, Kind};
 use super::serve::Handled;
 use super::transport::Transport;
 use super::{BaseServer, Config, Hooks, NoHooks, RequestHandler};

@@ -7,15 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use socket2::Socket;
 
-use super::concurrency::Strategy;
-use super::handler::Class;
-use super::handler::guard;
-use super::live::Live;
-use super::serving::Serving;
-use super::transport::{Endpoint, Request};
-use super::{Config, Error, Exchange, Exit, Hooks, Outcome};
 use crate::net::{Address, Binding, Stream};
 use crate::pool::{self, lock};
+use crate::server::concurrency::Strategy;
+use crate::server::connections::Live;
+use crate::server::handler::{Class, guard};
+use crate::server::lifecycle::Serving;
+use crate::server::transport::{Endpoint, Request};
+use crate::server::{Config, Error, Exchange, Exit, Hooks, Outcome};
 
 /// A server as its [hooks](Hooks) and handlers see it: Python's `BaseServer`.
 ///

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::transport::Request;
-use super::{BaseServer, Error, Outcome};
 use crate::net::Address;
+use crate::server::transport::Request;
+use crate::server::{BaseServer, Error, Outcome};
 
 /// The methods of a server that can be overridden: Python's, under Python's names, called in
 /// Python's order. Each has the body that the base class has; `server.the_same_name(…)` is that

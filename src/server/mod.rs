@@ -217,44 +217,30 @@
 //! | (a list of those connected) | [`BaseServer::connections`], [`BaseServer::sendall`] | |
 
 mod base;
-mod clock;
 mod concurrency;
 mod config;
-mod conversation;
-mod door;
-mod errands;
-mod exchange;
-mod forking;
+mod connections;
+mod event_loop;
 mod handler;
 mod hooks;
-mod in_reactor;
-mod inline;
-mod live;
-mod mailbox;
-mod pooled;
-mod serve;
+mod lifecycle;
 #[allow(clippy::module_inception)]
 mod server;
-mod serving;
-mod threading;
 mod transport;
 
-pub use crate::pool::{Panicked, WhenFull};
 pub use base::BaseServer;
-pub use concurrency::{Concurrency, MayWait, Takes};
+pub use concurrency::{Concurrency, Forking, InReactor, Inline, MayWait, Pooled, Takes, Threading};
 pub use config::Config;
-pub use conversation::{Cause, LoopExchange};
-pub use exchange::{DatagramExchange, Reader, StreamExchange, StreamOptions, Writer};
-pub use forking::Forking;
-pub use handler::{Error, Exchange, Exit, Kind, Outcome, RequestHandler, Waits};
+pub use event_loop::Handled;
+pub use handler::{
+    Cause, DatagramExchange, Error, Exchange, Exit, Kind, LoopExchange, Outcome, Reader,
+    RequestHandler, StreamExchange, StreamOptions, Waits, Writer,
+};
 pub use hooks::{Hooks, NoHooks};
-pub use in_reactor::InReactor;
-pub use inline::Inline;
-pub use pooled::Pooled;
-pub use serve::Handled;
 pub use server::{Builder, POLL_INTERVAL, Server, ToAddress};
-pub use threading::Threading;
 pub use transport::{Datagram, Request, Tcp, Transport, Udp, UnixDatagram, UnixStream};
+
+pub use crate::pool::{Panicked, WhenFull};
 
 /// Python's `TCPServer`.
 pub type TcpServer = Server<Tcp, Inline>;

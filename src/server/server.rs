@@ -1,22 +1,21 @@
 //! The server as its owner sees it.
 
-use std::fmt;
-use std::io;
 use std::marker::PhantomData;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
-use super::concurrency::{Concurrency, Takes};
-use super::handler::{Class, Kind};
-use super::serve::Handled;
-use super::transport::Transport;
-use super::{BaseServer, Config, Hooks, NoHooks, RequestHandler};
 use crate::net::Address;
 use crate::reactor::Context;
 use crate::selector::Token;
+use crate::server::concurrency::{Concurrency, Takes};
+use crate::server::event_loop::Handled;
+use crate::server::handler::{Class, Kind};
+use crate::server::transport::Transport;
+use crate::server::{BaseServer, Config, Hooks, NoHooks, RequestHandler};
 
 /// A server: what it listens on × where requests are handled.
 ///

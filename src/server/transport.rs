@@ -1,16 +1,15 @@
 //! What a server listens on, and what a request is there.
 
-use std::fmt;
-use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use std::{fmt, io};
 
 use socket2::{Socket, Type};
 
-use super::Config;
 use crate::net::{Address, DatagramSocket, Listener, Stream};
+use crate::server::Config;
 
 /// What a server listens on: Python's class hierarchy from `TCPServer` to `UnixDatagramServer`. It
 /// cannot be implemented elsewhere.

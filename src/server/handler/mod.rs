@@ -1,14 +1,19 @@
 //! What is done for one client.
 
-use std::fmt;
-use std::io;
+mod exchange;
+mod in_loop;
+
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
-use super::BaseServer;
-use super::transport::Request;
+pub use exchange::{DatagramExchange, Reader, StreamExchange, StreamOptions, Writer};
+pub use in_loop::{Cause, LoopExchange};
+
 use crate::net::{Address, Stream};
 use crate::pool;
+use crate::server::BaseServer;
+use crate::server::transport::Request;
 
 /// Whatever can go wrong in a handler: `?` makes one of any error.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -25,11 +30,11 @@ pub type Outcome = Result<(), Error>;
 /// | Python | `X` | |
 /// |---|---|---|
 /// | `BaseRequestHandler` | [`Exchange`] (the default), [`Exchange<Datagram>`](Exchange) | the bare request |
-/// | `StreamRequestHandler` | [`StreamExchange`](super::StreamExchange) | with `rfile` and `wfile` |
-/// | `DatagramRequestHandler` | [`DatagramExchange`](super::DatagramExchange) | with a packet to read and a reply to write |
-/// | (none) | [`LoopExchange`](super::LoopExchange) | for the servers that keep their clients in the loop |
+/// | `StreamRequestHandler` | [`StreamExchange`](crate::server::StreamExchange) | with `rfile` and `wfile` |
+/// | `DatagramRequestHandler` | [`DatagramExchange`](crate::server::DatagramExchange) | with a packet to read and a reply to write |
+/// | (none) | [`LoopExchange`](crate::server::LoopExchange) | for the servers that keep their clients in the loop |
 ///
-/// A closure that takes `&mut X` is a handler: [`Server::from_fn`](super::Server::from_fn).
+/// A closure that takes `&mut X` is a handler: [`Server::from_fn`](crate::server::Server::from_fn).
 ///
 /// ```
 /// use tripoll::server::{Exchange, Outcome, RequestHandler};
@@ -57,7 +62,7 @@ pub trait RequestHandler<X: Kind = Exchange> {
     /// # Errors
     ///
     /// With any error neither `handle` nor `finish` is called. Whatever fails is told to the
-    /// server's [`handle_error`](super::Hooks::handle_error), and the request shut down.
+    /// server's [`handle_error`](crate::server::Hooks::handle_error), and the request shut down.
     fn setup(&mut self, exchange: &mut X) -> Outcome {
         let _ = exchange;
         Ok(())
@@ -90,7 +95,7 @@ impl<X: Kind, F: FnMut(&mut X) -> Outcome> RequestHandler<X> for F {
 
 /// The error that is none: Python's `SystemExit`. It is not told to `handle_error`. In a thread or a
 /// child it ends that; where handlers run in the loop it ends the loop, and `serve_forever` returns
-/// it. (A loop that the server [only shares](super::Server::serve_in) goes on without it.)
+/// it. (A loop that the server [only shares](crate::server::Server::serve_in) goes on without it.)
 ///
 /// ```
 /// # use tripoll::server::{Exchange, Exit, Outcome};
@@ -114,12 +119,15 @@ impl std::error::Error for Exit {}
 
 /// Calls a method of a handler's or a hook, and makes an error of its panic. What that leaves half
 /// done is its own.
-pub(super) fn guard<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub(in crate::server) fn guard<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     pool::guard(body)?
 }
 
 /// `setup`, `handle`, `finish`, as Python's `BaseRequestHandler.__init__` calls them.
-pub(super) fn run<X: Kind>(handler: &mut impl RequestHandler<X>, exchange: &mut X) -> Outcome {
+pub(in crate::server) fn run<X: Kind>(
+    handler: &mut impl RequestHandler<X>,
+    exchange: &mut X,
+) -> Outcome {
     guard(|| handler.setup(exchange))?;
     let handled = guard(|| handler.handle(exchange));
     let finished = guard(|| handler.finish(exchange));
@@ -128,7 +136,7 @@ pub(super) fn run<X: Kind>(handler: &mut impl RequestHandler<X>, exchange: &mut 
 
 /// One request, bare: what Python's `BaseRequestHandler` has.
 ///
-/// `R` is `Arc<Stream>` for the stream servers and [`Datagram`] for the others.
+/// `R` is `Arc<Stream>` for the stream servers and [`Datagram`](crate::server::Datagram) for the others.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Exchange<R: Request = Arc<Stream>> {
@@ -170,7 +178,7 @@ pub enum Class<R: Request> {
 }
 
 impl<R: Request> Class<R> {
-    pub(super) fn is_in_loop(&self) -> bool {
+    pub(in crate::server) fn is_in_loop(&self) -> bool {
         matches!(self, Class::InLoop(_))
     }
 }
@@ -220,8 +228,8 @@ pub trait Conversation {
 #[derive(Debug, Default)]
 pub struct Left {
     /// What is to be sent.
-    pub(super) output: Vec<u8>,
+    pub(in crate::server) output: Vec<u8>,
     /// `Some` when the handler has said something about it.
-    pub(super) timeout: Option<Option<Duration>>,
-    pub(super) is_closing: bool,
+    pub(in crate::server) timeout: Option<Option<Duration>>,
+    pub(in crate::server) is_closing: bool,
 }

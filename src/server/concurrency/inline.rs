@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::concurrency::{Concurrency, MayWait, Strategy};
-use super::transport::Request;
-use super::{BaseServer, Outcome};
 use crate::net::Address;
+use crate::server::concurrency::{Concurrency, MayWait, Strategy};
+use crate::server::transport::Request;
+use crate::server::{BaseServer, Outcome};
 
 /// One request after the other: Python's servers without a mix-in. A handler that waits, waits for
 /// everybody.

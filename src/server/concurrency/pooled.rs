@@ -1,15 +1,14 @@
 //! A fixed number of threads for all requests.
 
-use std::io;
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Instant;
+use std::{io, thread};
 
-use super::concurrency::{Concurrency, MayWait, Strategy};
-use super::transport::Request;
-use super::{BaseServer, Outcome};
 use crate::net::Address;
 use crate::pool::{Call, Place, Pool, Refused, WhenFull, lock};
+use crate::server::concurrency::{Concurrency, MayWait, Strategy};
+use crate::server::transport::Request;
+use crate::server::{BaseServer, Outcome};
 
 /// A fixed number of threads for all requests: the mix-in that Python's users write themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]

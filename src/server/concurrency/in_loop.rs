@@ -2,26 +2,23 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::clock::{Clock, Due};
-use super::concurrency::{Concurrency, Errand, Strategy, Takes};
-use super::conversation::LoopExchange;
-use super::exchange::DatagramExchange;
-use super::handler::Conversation;
-use super::mailbox::{Mailbox, Post};
-use super::serving::{Debt, Signals};
-use super::transport::{Datagram, Request};
-use super::{BaseServer, Exchange, Outcome};
 use crate::net::{Address, Closed, Connection, Gate, Permit, Protocol, Wire, copy_of};
 use crate::pool::{Call, lock};
 use crate::reactor::Context;
 use crate::selector::Interest;
+use crate::server::concurrency::{Concurrency, Errand, Strategy, Takes};
+use crate::server::connections::{Mailbox, Post};
+use crate::server::handler::{Conversation, DatagramExchange, LoopExchange};
+use crate::server::lifecycle::{Debt, Signals};
+use crate::server::transport::{Datagram, Request};
+use crate::server::{BaseServer, Config, Exchange, Outcome};
 
 /// All clients in the loop that accepts them, on one thread, which Python's module lacks.
 ///
 /// The handlers of stream servers are handed a [`LoopExchange`], and must not wait. Datagrams are
-/// handled one after the other, as [`Inline`](super::Inline) handles them; a reply for which its
+/// handled one after the other, as [`Inline`](crate::server::Inline) handles them; a reply for which its
 /// receiver has no room fails at once with `TimedOut`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InReactor {
@@ -200,7 +197,7 @@ impl<S: 'static> Protocol<S> for Spoken {
 }
 
 /// Takes a client into the loop.
-pub(super) fn keep<S: 'static>(
+pub(in crate::server) fn keep<S: 'static>(
     talk: Box<dyn Conversation>,
     permit: Option<Permit>,
     cx: &mut Context<'_, S>,
@@ -216,4 +213,89 @@ pub(super) fn keep<S: 'static>(
     mailbox.open(move || drop(handle.notify(token)));
     server.live.set_mailbox(&stream, mailbox);
     Ok(())
+}
+
+// How long a client in the loop may be silent.
+
+/// What a client's one deadline in the loop stands for: the handler's own timeout, and the server's
+/// two.
+#[derive(Debug)]
+pub(in crate::server) struct Clock {
+    /// When the handler wants to be called.
+    own: Option<Instant>,
+    read: Option<Duration>,
+    idle: Option<Duration>,
+    /// When something last came.
+    heard: Instant,
+    /// When something last passed, in one direction or the other.
+    passed: Instant,
+    /// How much was owed to the client when that was last looked at.
+    owed: usize,
+}
+
+/// Whose time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum Due {
+    Nobody,
+    Handler,
+    Read,
+    Idle,
+}
+
+impl Clock {
+    pub(in crate::server) fn new(config: &Config) -> Self {
+        let now = Instant::now();
+        let Config { read_timeout: read, idle_timeout: idle, .. } = *config;
+        Clock { own: None, read, idle, heard: now, passed: now, owed: 0 }
+    }
+
+    fn is_limited(&self) -> bool {
+        self.read.or(self.idle).is_some()
+    }
+
+    pub(in crate::server) fn set_own(&mut self, timeout: Option<Duration>) {
+        self.own = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    }
+
+    /// Something has come.
+    pub(in crate::server) fn note_heard(&mut self) {
+        if self.is_limited() {
+            self.heard = Instant::now();
+            self.passed = self.heard;
+        }
+    }
+
+    /// So much is owed now, after `new` bytes more were.
+    pub(in crate::server) fn note_owed(&mut self, owed: usize, new: usize) {
+        if self.is_limited() && owed < self.owed + new {
+            self.passed = Instant::now();
+        }
+        self.owed = owed;
+    }
+
+    /// When to look next.
+    pub(in crate::server) fn next(&self) -> Option<Instant> {
+        let read = self.read.and_then(|read| self.heard.checked_add(read));
+        let idle = self.idle.and_then(|idle| self.passed.checked_add(idle));
+        [self.own, read, idle].into_iter().flatten().min()
+    }
+
+    /// The deadline has come: whose?
+    pub(in crate::server) fn look(&mut self, owed: usize) -> Due {
+        self.note_owed(owed, 0);
+        let now = Instant::now();
+        let is_over = |since: Instant, limit: Option<Duration>| {
+            limit.is_some_and(|limit| now.duration_since(since) >= limit)
+        };
+        if self.own.is_some_and(|own| own <= now) {
+            self.own = None;
+            Due::Handler
+        } else if is_over(self.heard, self.read) {
+            Due::Read
+        } else if is_over(self.passed, self.idle) {
+            Due::Idle
+        } else {
+            Due::Nobody
+        }
+    }
 }

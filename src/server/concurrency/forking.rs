@@ -2,19 +2,18 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
-use super::concurrency::{Concurrency, Errand, MayWait, Strategy};
-use super::handler::guard;
-use super::transport::Request;
-use super::{BaseServer, Outcome};
 use crate::net::{Address, Gate, Permit};
 use crate::pool::{Call, lock};
+use crate::server::concurrency::{Concurrency, Errand, MayWait, Strategy};
+use crate::server::handler::guard;
+use crate::server::transport::Request;
+use crate::server::{BaseServer, Outcome};
 use crate::sys::{self, DespiteThreads, PollFd, PollFlags, Side};
 
 /// A child process for each request: Python's `ForkingMixIn`.

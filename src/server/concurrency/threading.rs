@@ -8,11 +8,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use super::concurrency::{Concurrency, MayWait, Strategy};
-use super::transport::Request;
-use super::{BaseServer, Outcome};
 use crate::net::{Address, Gate};
 use crate::pool::{Call, lock, wait_until};
+use crate::server::concurrency::{Concurrency, MayWait, Strategy};
+use crate::server::transport::Request;
+use crate::server::{BaseServer, Outcome};
 
 /// A thread for each request: Python's `ThreadingMixIn`.
 #[derive(Debug, Clone, PartialEq, Eq)]

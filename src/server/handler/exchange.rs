@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::handler::{self, Class, Exchange, Kind, Waits};
-use super::transport::Datagram;
-use super::{BaseServer, RequestHandler};
 use crate::net::{Address, DatagramSocket, Stream, timed_out};
+use crate::server::handler::{Class, Exchange, Kind, Waits};
+use crate::server::transport::Datagram;
+use crate::server::{BaseServer, RequestHandler, handler};
 
 /// One request with a reader and a writer: what Python's `StreamRequestHandler` has.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub struct StreamOptions {
     /// The size of `wfile`'s buffer; 0, the default, is none; −1 is 8,192.
     pub wbufsize: isize,
     /// How long a read or a write may wait; then it fails with `TimedOut`. `None`, the default, is
-    /// what the [server](super::Config::read_timeout) has.
+    /// what the [server](crate::server::Config::read_timeout) has.
     pub timeout: Option<Duration>,
     /// Whether small writes are sent at once (`TCP_NODELAY`). No by default, as in Python.
     pub disable_nagle_algorithm: bool,

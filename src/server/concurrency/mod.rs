@@ -1,21 +1,32 @@
 //! Where and when requests are handled.
 
-use std::fmt;
-use std::io;
+mod forking;
+pub(in crate::server) mod in_loop;
+mod inline;
+mod pooled;
+mod threading;
+
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
-use super::handler::{Kind, Waits};
-use super::transport::Request;
-use super::{BaseServer, Outcome};
+pub use forking::Forking;
+pub use in_loop::InReactor;
+pub use inline::Inline;
+pub use pooled::Pooled;
+pub use threading::Threading;
+
 use crate::net::{Address, PATIENCE, Permit};
 use crate::pool::Call;
+use crate::server::handler::{Kind, Waits};
+use crate::server::transport::Request;
+use crate::server::{BaseServer, Outcome};
 
 /// Where and when requests are handled: Python's mix-in classes, and more.
 ///
-/// [`Inline`](super::Inline), [`Threading`](super::Threading), [`Forking`](super::Forking),
-/// [`Pooled`](super::Pooled) or [`InReactor`](super::InReactor). It cannot be implemented elsewhere.
+/// [`Inline`](crate::server::Inline), [`Threading`](crate::server::Threading), [`Forking`](crate::server::Forking),
+/// [`Pooled`](crate::server::Pooled) or [`InReactor`](crate::server::InReactor). It cannot be implemented elsewhere.
 pub trait Concurrency: Sized + 'static {
     /// What it is for a server of requests `R`.
     #[doc(hidden)]

@@ -4,13 +4,15 @@ use std::io;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use super::door::Requests;
-use super::serving::{Run, Signals};
-use super::transport::Request;
-use super::{BaseServer, Config, Exit};
-use crate::net::Acceptor;
-use crate::reactor::{Context, Reactor};
+use crate::net::{Acceptor, Address, Door};
+use crate::pool::Call;
+use crate::reactor::{Context, Next, Reactor, Source};
 use crate::selector::{Deadline, Interest, Token};
+use crate::server::concurrency::{Errand, in_loop as in_reactor};
+use crate::server::handler::Class;
+use crate::server::lifecycle::{Run, Signals};
+use crate::server::transport::{Endpoint, Request};
+use crate::server::{BaseServer, Config, Exit};
 
 /// What `handle_request` has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,4 +313,109 @@ fn service<R: Request, S: 'static>(
         this.call("service_actions", |server| server.hooks.service_actions(server));
         service(server, token, poll_interval, cx);
     });
+}
+
+// The server's side of the accept loop.
+
+/// Hands what comes in to the server's hooks.
+pub(super) struct Requests<R: Request> {
+    pub(super) server: Arc<BaseServer<R>>,
+    pub(super) signals: Arc<Signals>,
+    /// Serving ends with the door, where the loop is not the server's own.
+    pub(super) _run: Option<Run>,
+}
+
+impl<R: Request, S: 'static> Door<Arc<R::Endpoint>, S> for Requests<R> {
+    type Guest = (R, Address);
+
+    fn has_room(&mut self, call: &Call) -> bool {
+        // Also after a shutdown in the middle of a turn: what is accepted then, nobody would serve.
+        !self.signals.is_stopping() && self.server.strategy.has_room(Some(call))
+    }
+
+    fn accept(&mut self, _: &Arc<R::Endpoint>) -> io::Result<(R, Address)> {
+        let request = self.server.next_request();
+        if !matches!(&request, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            self.signals.note_request();
+        }
+        request
+    }
+
+    fn let_in(
+        &mut self,
+        (request, address): (R, Address),
+        _: Token,
+        cx: &mut Context<'_, S>,
+    ) -> Next {
+        self.server.strategy.note_descriptors(&|| cx.descriptors());
+        let processed = self.server.process(request, &address);
+        self.server.run_errands(cx);
+        match processed {
+            Ok(()) => Next::Keep,
+            Err(_) => {
+                self.server.exit();
+                Next::Disarm
+            }
+        }
+    }
+
+    fn turn_away(&mut self, listener: &Arc<R::Endpoint>) -> bool {
+        listener.turn_away()
+    }
+
+    fn name(&self, _: &Arc<R::Endpoint>) -> String {
+        self.server.server_address().to_string()
+    }
+}
+
+// What the loop does for a concurrency.
+
+/// How soon a loop asks again for errands.
+const MOMENT: Duration = Duration::from_millis(10);
+
+impl<R: Request> BaseServer<R> {
+    /// Does in the loop what the concurrency asks for.
+    pub(super) fn run_errands<S: 'static>(&self, cx: &mut Context<'_, S>) {
+        self.run_all(self.strategy.errands(false), cx);
+    }
+
+    fn run_all<S: 'static>(&self, errands: Vec<Errand<R>>, cx: &mut Context<'_, S>) {
+        for errand in errands {
+            if let Err(error) = self.run(errand, cx) {
+                log::warn!(target: "tripoll", "the loop cannot watch what it is to watch: {error}");
+            }
+        }
+    }
+
+    fn run<S: 'static>(&self, errand: Errand<R>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        match errand {
+            Errand::AskAgain => {
+                let server = self.me.clone();
+                cx.set_timer(Instant::now() + MOMENT, move |cx| {
+                    if let Some(server) = server.upgrade() {
+                        server.run_all(server.strategy.errands(true), cx);
+                    }
+                });
+            }
+            Errand::WhenReadable(fd, body) => {
+                let mut body = Some(body);
+                cx.add(
+                    fd,
+                    Interest::READ,
+                    move |_: &mut Source<'_, _>, _: &mut Context<'_, S>| {
+                        if let Some(body) = body.take() {
+                            body();
+                        }
+                        Ok(Next::Remove)
+                    },
+                )?;
+            }
+            Errand::Keep(request, address, permit) => {
+                if let Class::InLoop(class) = &self.class {
+                    in_reactor::keep(class(self.exchange(&request, &address)), permit, cx)?;
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::BaseServer;
-use super::handler::{
+use crate::net::{Address, Stream};
+use crate::server::BaseServer;
+use crate::server::handler::{
     Class, Conversation, Exchange, Exit, Kind, Left, Outcome, RequestHandler, guard,
 };
-use crate::net::{Address, Stream};
 
-/// One client of a server that keeps its clients in the loop ([`InReactor`](super::InReactor)).
+/// One client of a server that keeps its clients in the loop ([`InReactor`](crate::server::InReactor)).
 ///
 /// There is no `recv` that waits: [`handle`](RequestHandler::handle) is called when something has
 /// come, which is [`input`](Self::input), as often as that happens. What is [sent](Self::sendall)

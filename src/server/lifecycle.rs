@@ -1,11 +1,10 @@
 //! Whether the server serves, and how it is asked to stop.
 
-use std::fmt;
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 use crate::pool::{lock, wait_until};
 use crate::selector::Deadline;

@@ -27,6 +27,7 @@ pub mod pool;
 pub mod reactor;
 pub mod selector;
 pub mod server;
+mod sync;
 pub mod sys;
 
 pub use reactor::{Context, Handle, Handler, Next, Reactor, Source};

@@ -16,9 +16,9 @@ use std::fs::File;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::pool::Call;
 use crate::reactor::{Context, Handler, Next, Source};
 use crate::selector::{Interest, Token};
+use crate::sync::Call;
 
 /// Who comes in through a source of type `F`, and what becomes of them. The accept loop is the same
 /// for all doors.

@@ -10,7 +10,7 @@ use socket2::{Socket, Type};
 
 use super::Address;
 use super::binding::{Binding, SocketFile};
-use crate::pool::lock;
+use crate::sync::lock;
 use crate::sys::{self, PollFd, PollFlags};
 
 /// How long whoever sends waits for room, if nothing else is said.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::pool::{Call, Calls, lock};
+use crate::sync::{Call, Calls, lock};
 
 /// Counts those inside. Whoever is inside holds a [`Permit`], and leaves by dropping it, on
 /// whichever thread that happens.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::acceptor::{Acceptor, Door};
 use super::gate::Gate;
 use super::{Listener, Stream};
-use crate::pool::{Call, Place, Pool, WhenFull};
+use crate::pool::{Place, Pool, WhenFull};
 use crate::reactor::{Context, Next};
 use crate::selector::{Interest, Token};
+use crate::sync::Call;
 
 impl Listener {
     /// Accepts in a reactor from now on, and has each connection, made blocking, talked with by a

@@ -10,9 +10,9 @@ use super::acceptor::{Acceptor, Door};
 use super::binding::{Binding, SocketFile};
 use super::gate::Gate;
 use super::{Address, Stream};
-use crate::pool::Call;
 use crate::reactor::{Context, Next};
 use crate::selector::{Interest, Token};
+use crate::sync::Call;
 use crate::sys;
 
 /// A socket that listens, TCP or Unix. Dropped, it closes, and removes its file if it is a Unix

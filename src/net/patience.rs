@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
-use crate::pool::lock;
+use crate::sync::lock;
 
 /// The limits of a stream over which something must pass, in one direction or the other, every now
 /// and then.

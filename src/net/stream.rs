@@ -11,7 +11,7 @@ use socket2::{SockAddr, Socket};
 use super::Address;
 use super::gate::Permit;
 use super::patience::{Over, Patience, Wait};
-use crate::pool::lock;
+use crate::sync::lock;
 use crate::sys;
 
 /// A connected socket, TCP or Unix, as a [`Listener`](super::Listener) accepts it: non-blocking, and

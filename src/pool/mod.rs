@@ -73,16 +73,9 @@
 //! # io::Result::Ok(())
 //! ```
 
-mod call;
-mod locks;
-mod panicked;
 mod queue;
 
-pub use call::Call;
-pub(crate) use call::Calls;
-pub(crate) use locks::{lock, wait_until};
-pub use panicked::Panicked;
-pub(crate) use panicked::guard;
+pub use crate::sync::{Call, Panicked};
 
 use std::fmt;
 use std::io;
@@ -91,6 +84,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::reactor::{Context, Handle};
+use crate::sync::{guard, lock};
 use queue::Queue;
 
 /// A fixed number of worker threads with a queue of fixed length.

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
-use super::call::{Call, Calls};
-use super::{Panicked, Refused, Undone, guard, lock, wait_until};
+use super::{Refused, Undone};
+use crate::sync::{Call, Calls, Panicked, guard, lock, wait_until};
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 

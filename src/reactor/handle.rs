@@ -3,11 +3,12 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::Context;
 use crate::selector::Token;
+use crate::sync::lock;
 use crate::sys::EventFd;
 
 /// Work for the loop.
@@ -160,7 +161,7 @@ impl<S> Shared<S> {
     }
 
     fn jobs(&self) -> MutexGuard<'_, Option<Vec<Job<S>>>> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.jobs)
     }
 
     /// Gives notice to the loop.

@@ -15,6 +15,7 @@ use super::reactor::Hook;
 use super::registry::Told;
 use super::{Context, Reactor};
 use crate::selector::{Deadline, Event, Token};
+use crate::sync::Panicked;
 
 impl<S: 'static> Reactor<S> {
     /// One round: waits until somebody is ready or the deadline has come, and calls the handlers of
@@ -381,15 +382,10 @@ impl<S: 'static> Reactor<S> {
     #[cold]
     fn note_panic(&mut self, panic: &(dyn Any + Send)) {
         self.core.counters.panics += 1;
-        let said = panic
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-            .unwrap_or("no message");
-        let message = format!("panicked: {said}");
-        log::error!(target: "tripoll", "{message}");
+        let panic = Panicked::with(panic);
+        log::error!(target: "tripoll", "{panic}");
         if std::mem::take(&mut self.agenda.is_in_handler) {
-            self.core.remove(self.agenda.io.token, Some(io::Error::other(message)));
+            self.core.remove(self.agenda.io.token, Some(io::Error::other(panic)));
         }
     }
 

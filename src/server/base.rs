@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use socket2::Socket;
 
 use crate::net::{Address, Binding, Stream};
-use crate::pool::{self, lock};
 use crate::server::concurrency::Strategy;
 use crate::server::connections::Live;
 use crate::server::handler::{Class, guard};
 use crate::server::lifecycle::Serving;
 use crate::server::transport::{Endpoint, Request};
 use crate::server::{Config, Error, Exchange, Exit, Hooks, Outcome};
+use crate::sync::{self, lock};
 
 /// A server as its [hooks](Hooks) and handlers see it: Python's `BaseServer`.
 ///
@@ -355,7 +355,7 @@ impl<R: Request> BaseServer<R> {
 
     /// The next request. A hook that panics has lost one.
     pub(super) fn next_request(&self) -> io::Result<(R, Address)> {
-        pool::guard(|| self.hooks.get_request(self)).unwrap_or_else(|panic| {
+        sync::guard(|| self.hooks.get_request(self)).unwrap_or_else(|panic| {
             log::error!(target: "tripoll", "get_request {panic}");
             Err(io::Error::other(panic))
         })
@@ -363,7 +363,7 @@ impl<R: Request> BaseServer<R> {
 
     /// Calls a hook that has nobody to be told of its panics.
     pub(super) fn call(&self, name: &str, hook: impl FnOnce(&Self)) {
-        if let Err(panic) = pool::guard(|| hook(self)) {
+        if let Err(panic) = sync::guard(|| hook(self)) {
             log::error!(target: "tripoll", "{name} {panic}");
         }
     }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use crate::net::Address;
-use crate::pool::lock;
 use crate::server::transport::Request;
+use crate::sync::lock;
 
 /// The connections that are being handled. They are known here, and not held: a request that is
 /// dropped is closed, whatever a hook has or has not done.

@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use crate::net::{Acceptor, Address, Door};
-use crate::pool::Call;
 use crate::reactor::{Context, Next, Reactor, Source};
 use crate::selector::{Deadline, Interest, Token};
 use crate::server::concurrency::{Errand, in_loop as in_reactor};
@@ -13,6 +12,7 @@ use crate::server::handler::Class;
 use crate::server::lifecycle::{Run, Signals};
 use crate::server::transport::{Endpoint, Request};
 use crate::server::{BaseServer, Config, Exit};
+use crate::sync::Call;
 
 /// What `handle_request` has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

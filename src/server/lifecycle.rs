@@ -6,8 +6,8 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use crate::pool::{lock, wait_until};
 use crate::selector::Deadline;
+use crate::sync::{lock, wait_until};
 
 /// The state that `serve_forever` and `shutdown` share.
 ///

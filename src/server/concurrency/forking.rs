@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use crate::net::{Address, Gate, Permit};
-use crate::pool::{Call, lock};
 use crate::server::concurrency::{Concurrency, Errand, MayWait, Strategy};
 use crate::server::handler::guard;
 use crate::server::transport::Request;
 use crate::server::{BaseServer, Outcome};
+use crate::sync::{Call, lock};
 use crate::sys::{self, DespiteThreads, PollFd, PollFlags, Side};
 
 /// A child process for each request: Python's `ForkingMixIn`.

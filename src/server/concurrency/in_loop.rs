@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::net::{Address, Closed, Connection, Gate, Permit, Protocol, Wire, copy_of};
-use crate::pool::{Call, lock};
 use crate::reactor::Context;
 use crate::selector::Interest;
 use crate::server::concurrency::{Concurrency, Errand, Strategy, Takes};
@@ -14,6 +13,7 @@ use crate::server::handler::{Conversation, DatagramExchange, LoopExchange};
 use crate::server::lifecycle::{Debt, Signals};
 use crate::server::transport::{Datagram, Request};
 use crate::server::{BaseServer, Config, Exchange, Outcome};
+use crate::sync::{Call, lock};
 
 /// All clients in the loop that accepts them, on one thread, which Python's module lacks.
 ///

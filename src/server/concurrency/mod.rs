@@ -18,10 +18,10 @@ pub use pooled::Pooled;
 pub use threading::Threading;
 
 use crate::net::{Address, PATIENCE, Permit};
-use crate::pool::Call;
 use crate::server::handler::{Kind, Waits};
 use crate::server::transport::Request;
 use crate::server::{BaseServer, Outcome};
+use crate::sync::Call;
 
 /// Where and when requests are handled: Python's mix-in classes, and more.
 ///

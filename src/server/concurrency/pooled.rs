@@ -5,10 +5,11 @@ use std::time::Instant;
 use std::{io, thread};
 
 use crate::net::Address;
-use crate::pool::{Call, Place, Pool, Refused, WhenFull, lock};
+use crate::pool::{Place, Pool, Refused, WhenFull};
 use crate::server::concurrency::{Concurrency, MayWait, Strategy};
 use crate::server::transport::Request;
 use crate::server::{BaseServer, Outcome};
+use crate::sync::{Call, lock};
 
 /// A fixed number of threads for all requests: the mix-in that Python's users write themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]

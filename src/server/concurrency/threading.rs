@@ -9,10 +9,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crate::net::{Address, Gate};
-use crate::pool::{Call, lock, wait_until};
 use crate::server::concurrency::{Concurrency, MayWait, Strategy};
 use crate::server::transport::Request;
 use crate::server::{BaseServer, Outcome};
+use crate::sync::{Call, lock, wait_until};
 
 /// A thread for each request: Python's `ThreadingMixIn`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,9 +11,9 @@ pub use exchange::{DatagramExchange, Reader, StreamExchange, StreamOptions, Writ
 pub use in_loop::{Cause, LoopExchange};
 
 use crate::net::{Address, Stream};
-use crate::pool;
 use crate::server::BaseServer;
 use crate::server::transport::Request;
+use crate::sync;
 
 /// Whatever can go wrong in a handler: `?` makes one of any error.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -120,7 +120,7 @@ impl std::error::Error for Exit {}
 /// Calls a method of a handler's or a hook, and makes an error of its panic. What that leaves half
 /// done is its own.
 pub(in crate::server) fn guard<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    pool::guard(body)?
+    sync::guard(body)?
 }
 
 /// `setup`, `handle`, `finish`, as Python's `BaseRequestHandler.__init__` calls them.

@@ -17,7 +17,7 @@ pub(crate) fn guard<T>(body: impl FnOnce() -> T) -> Result<T, Panicked> {
 }
 
 impl Panicked {
-    fn with(panic: &(dyn Any + Send)) -> Self {
+    pub(crate) fn with(panic: &(dyn Any + Send)) -> Self {
         let said = panic
             .downcast_ref::<&str>()
             .copied()

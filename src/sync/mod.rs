@@ -3,6 +3,14 @@
 //! Whoever panics with a lock of ours in hand has changed nothing by halves, so a poisoned lock is as
 //! good as any.
 
+mod panicked;
+mod wakers;
+
+pub use panicked::Panicked;
+pub(crate) use panicked::guard;
+pub use wakers::Call;
+pub(crate) use wakers::Calls;
+
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 

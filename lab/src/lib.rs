@@ -8,9 +8,7 @@
 //! | [`cli`] | the command line |
 //! | [`compare`] | what is measured, and what it means |
 //! | [`workload`] | what is done, on which pipes, and by whom |
-//! | `raw` | the baseline: the C library's calls by themselves |
 
 pub mod cli;
 pub mod compare;
-mod raw;
 pub mod workload;

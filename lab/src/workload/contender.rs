@@ -7,10 +7,10 @@ use tripoll::{Backend, Trigger};
 
 use super::mio::Mio;
 use super::pipes::{Link, Pipes};
+use super::raw::{RawEpoll, RawPoll, RawSelect};
 use super::reactor::Reacting;
 use super::selector::Selecting;
 use super::{Driver, Loop};
-use crate::raw::{RawEpoll, RawPoll, RawSelect};
 
 /// What stands between the workload and the kernel's call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

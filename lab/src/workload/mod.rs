@@ -14,6 +14,7 @@
 mod contender;
 mod mio;
 mod pipes;
+mod raw;
 mod reactor;
 mod selector;
 
@@ -26,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::raw::{read_byte, write_byte};
+use raw::{read_byte, write_byte};
 
 /// What is done, how wide and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tripoll::sys::{descriptor_limit, raise_descriptor_limit};
 
-use crate::raw::{read_byte, write_byte};
+use super::raw::{read_byte, write_byte};
 
 /// A row of pipes whose reading ends have consecutive numbers, the writing ends above them.
 ///

@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::null_mut;
 
-use crate::workload::{Link, Waiter};
+use super::{Link, Waiter};
 
 /// Calls until no signal interrupts.
 #[inline]

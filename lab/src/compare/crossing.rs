@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use super::Call;
+use super::plan::Call;
 use super::statistics::{Estimate, NONE_BELOW, Verdict};
 
 /// The calls that look at everything watched.

@@ -6,9 +6,11 @@ use serde::Serialize;
 
 use super::crossing::{Along, segments};
 use super::findings::{Axis, Cost, Line, Times};
-use super::runner::samples;
+use super::machine::Machine;
+use super::plan::{Call, LeftOut, Plan, Point};
+use super::runner::{Cell, samples};
 use super::statistics::Estimate;
-use super::{Call, Cell, LeftOut, Machine, Plan, Point, table, words};
+use super::{table, words};
 use crate::workload::{Layer, Pipes};
 
 /// Everything that was found.

@@ -4,8 +4,8 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use super::plan::{Call, Plan, Point};
 use super::statistics::Estimate;
-use super::{Call, Plan, Point};
 use crate::workload::{Contender, Dice, Layer, Measurement, Pipes};
 
 /// One contender at one point, with a sample from each round.

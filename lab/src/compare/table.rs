@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::runner::samples;
+use super::plan::{Call, Plan, Point};
+use super::runner::{Cell, samples};
 use super::statistics::Estimate;
 use super::words::{grouped, percent};
-use super::{Call, Cell, Plan, Point};
 use crate::workload::Layer;
 
 /// Both tables.

@@ -2,7 +2,7 @@
 
 use super::crossing::Segment;
 use super::findings::{Cost, Line};
-use super::{Call, LeftOut};
+use super::plan::{Call, LeftOut};
 
 /// A number with its thousands apart: `12,345`.
 pub fn grouped(number: usize) -> String {

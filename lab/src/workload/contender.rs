@@ -5,12 +5,12 @@ use std::io;
 
 use tripoll::{Backend, Trigger};
 
+use super::driver::{Driver, Loop, Waiter};
 use super::mio::Mio;
 use super::pipes::{Link, Pipes};
 use super::raw::{RawEpoll, RawPoll, RawSelect};
 use super::reactor::Reacting;
 use super::selector::Selecting;
-use super::{Driver, Loop};
 
 /// What stands between the workload and the kernel's call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -157,7 +157,7 @@ impl Contender {
     }
 }
 
-fn drive<'a>(waiter: impl super::Waiter + 'a, links: &'a [Link<'a>]) -> Box<dyn Driver + 'a> {
+fn drive<'a>(waiter: impl Waiter + 'a, links: &'a [Link<'a>]) -> Box<dyn Driver + 'a> {
     Box::new(Loop { waiter, links })
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use super::Waiter;
+use super::driver::Waiter;
 use super::pipes::Link;
 
 pub(super) struct Mio {

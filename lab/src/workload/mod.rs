@@ -12,6 +12,8 @@
 //! the last.
 
 mod contender;
+mod dice;
+mod driver;
 mod mio;
 mod pipes;
 mod raw;
@@ -19,15 +21,13 @@ mod reactor;
 mod selector;
 
 pub use contender::{Contender, Layer, Unsupported, natural_trigger};
-pub(crate) use pipes::Link;
+pub(crate) use dice::Dice;
 pub use pipes::Pipes;
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
-
-use raw::{read_byte, write_byte};
 
 /// What is done, how wide and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,87 +151,6 @@ impl Workload {
 fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// Somebody with a way of waiting, ready to be driven through a workload.
-trait Driver {
-    /// Watches all pipes.
-    fn register(&mut self) -> io::Result<()>;
-    /// See [`Workload::Ring`].
-    fn ring(&mut self, writes: u64) -> io::Result<()>;
-    /// See [`Workload::Watch`].
-    fn watch(&mut self, operations: u64) -> io::Result<()>;
-}
-
-/// A way of waiting: all that a layer has to bring to be driven by [`Loop`].
-pub(crate) trait Waiter {
-    /// Watches `links[index].from`, whose events are to be told by `index`.
-    fn add(&mut self, index: usize, link: &Link<'_>) -> io::Result<()>;
-
-    /// Waits once, and tells the index of each that is ready.
-    fn turn(&mut self, ready: impl FnMut(usize) -> io::Result<()>) -> io::Result<()>;
-}
-
-/// The two loops, compiled anew for each waiter, so that nothing stands between them.
-struct Loop<'a, W> {
-    waiter: W,
-    links: &'a [Link<'a>],
-}
-
-impl<W: Waiter> Driver for Loop<'_, W> {
-    fn register(&mut self) -> io::Result<()> {
-        let Loop { waiter, links } = self;
-        links.iter().enumerate().try_for_each(|(index, link)| waiter.add(index, link))
-    }
-
-    fn ring(&mut self, writes: u64) -> io::Result<()> {
-        let Loop { waiter, links } = self;
-        let mut left = writes;
-        while left > 0 {
-            waiter.turn(|index| {
-                if left == 0 {
-                    return Ok(()); // the last batch has more than were asked for
-                }
-                left -= 1;
-                links[index].pass()
-            })?;
-        }
-        Ok(())
-    }
-
-    fn watch(&mut self, operations: u64) -> io::Result<()> {
-        let Loop { waiter, links } = self;
-        let mut dice = Dice::default();
-        let mut left = operations;
-        while left > 0 {
-            write_byte(links[dice.throw(links.len())].to)?;
-            waiter.turn(|index| {
-                left -= 1;
-                read_byte(links[index].from)
-            })?;
-        }
-        Ok(())
-    }
-}
-
-/// Marsaglia's xorshift: the same sequence for everybody, for a few instructions.
-pub(crate) struct Dice(u64);
-
-impl Default for Dice {
-    fn default() -> Self {
-        Dice(0x9E37_79B9_7F4A_7C15)
-    }
-}
-
-impl Dice {
-    /// A number below `sides`.
-    #[inline]
-    pub(crate) fn throw(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (((self.0 >> 32) * sides as u64) >> 32) as usize
-    }
 }
 
 #[cfg(test)]

@@ -9,8 +9,6 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tripoll::sys::{descriptor_limit, raise_descriptor_limit};
 
-use super::raw::{read_byte, write_byte};
-
 /// A row of pipes whose reading ends have consecutive numbers, the writing ends above them.
 ///
 /// `select` pays for the *number* of the highest descriptor, so if reading and writing ends took
@@ -91,7 +89,7 @@ impl Pipes {
     }
 
     /// The first `n` pipes, each linked to the one `step` further on in the circle.
-    pub(crate) fn links(&self, n: usize, step: usize) -> Vec<Link<'_>> {
+    pub(super) fn links(&self, n: usize, step: usize) -> Vec<Link<'_>> {
         (0..n)
             .map(|index| Link {
                 from: self.readers[index].as_fd(),
@@ -101,17 +99,17 @@ impl Pipes {
     }
 
     /// The ends of the first `n` pipes, to read and to write, for a layer that owns what it watches.
-    pub(crate) fn ends(&self, n: usize) -> (&[Arc<OwnedFd>], &[Arc<OwnedFd>]) {
+    pub(super) fn ends(&self, n: usize) -> (&[Arc<OwnedFd>], &[Arc<OwnedFd>]) {
         (&self.readers[..n], &self.writers[..n])
     }
 
     /// Puts one byte into the pipe `index`.
-    pub(crate) fn fill(&self, index: usize) -> io::Result<()> {
+    pub(super) fn fill(&self, index: usize) -> io::Result<()> {
         write_byte(self.writers[index].as_fd())
     }
 
     /// Reads whatever is left in some of the pipes, and says how many bytes that was.
-    pub(crate) fn drain(&self, which: Range<usize>) -> io::Result<usize> {
+    pub(super) fn drain(&self, which: Range<usize>) -> io::Result<usize> {
         let mut bytes = 0;
         for reader in &self.readers[which] {
             loop {
@@ -133,16 +131,42 @@ fn needed(n: usize) -> u64 {
 
 /// Where a byte is read, and where it is written next.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Link<'a> {
-    pub(crate) from: BorrowedFd<'a>,
-    pub(crate) to: BorrowedFd<'a>,
+pub(super) struct Link<'a> {
+    pub(super) from: BorrowedFd<'a>,
+    pub(super) to: BorrowedFd<'a>,
 }
 
 impl Link<'_> {
     /// Reads one byte and writes it on: all that an event does in these workloads.
     #[inline]
-    pub(crate) fn pass(&self) -> io::Result<()> {
+    pub(super) fn pass(&self) -> io::Result<()> {
         read_byte(self.from)?;
         write_byte(self.to)
     }
 }
+
+/// Reads the one byte that is there. Every layer reads through this function.
+#[inline]
+#[allow(unsafe_code)]
+pub(super) fn read_byte(from: BorrowedFd<'_>) -> io::Result<()> {
+    let mut byte = 0_u8;
+    // SAFETY: there is room for the one byte that is asked for.
+    match unsafe { libc::read(from.as_raw_fd(), (&raw mut byte).cast(), 1) } {
+        1 => Ok(()),
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Writes one byte. Every layer writes through this function.
+#[inline]
+#[allow(unsafe_code)]
+pub(super) fn write_byte(to: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the one byte that is given is there to be read.
+    match unsafe { libc::write(to.as_raw_fd(), (&raw const BYTE).cast(), 1) } {
+        1 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+static BYTE: u8 = b'.';

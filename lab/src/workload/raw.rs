@@ -12,10 +12,11 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::null_mut;
 
-use super::{Link, Waiter};
+use super::driver::Waiter;
+use super::pipes::Link;
 
 /// Calls until no signal interrupts.
 #[inline]
@@ -31,30 +32,6 @@ fn uninterrupted(mut call: impl FnMut() -> libc::c_int) -> io::Result<usize> {
         }
     }
 }
-
-/// Reads the one byte that is there. Every layer reads through this function.
-#[inline]
-pub(crate) fn read_byte(from: BorrowedFd<'_>) -> io::Result<()> {
-    let mut byte = 0_u8;
-    // SAFETY: there is room for the one byte that is asked for.
-    match unsafe { libc::read(from.as_raw_fd(), (&raw mut byte).cast(), 1) } {
-        1 => Ok(()),
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-/// Writes one byte. Every layer writes through this function.
-#[inline]
-pub(crate) fn write_byte(to: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: the one byte that is given is there to be read.
-    match unsafe { libc::write(to.as_raw_fd(), (&raw const BYTE).cast(), 1) } {
-        1 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-static BYTE: u8 = b'.';
 
 /// `select(2)`.
 pub(crate) struct RawSelect {

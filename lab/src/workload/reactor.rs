@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use tripoll::{Backend, Context, Deadline, Interest, Next, Reactor, Source, Trigger};
 
-use super::raw::{read_byte, write_byte};
-use super::{Dice, Driver};
+use super::dice::Dice;
+use super::driver::Driver;
+use super::pipes::{read_byte, write_byte};
 
 /// The reactor, and the ends of the pipes, which its sources share with the other layers.
 pub(super) struct Reacting {

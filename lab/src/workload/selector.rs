@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use tripoll::{Deadline, Events, Interest, Selector, Token, Trigger};
 
-use super::Waiter;
+use super::driver::Waiter;
 use super::pipes::Link;
 
 pub(super) struct Selecting {

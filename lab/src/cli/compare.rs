@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Failure, print};
+use super::failure::Failure;
+use super::output::print;
 use crate::compare::{Ended, Machine, Plan, Point, Report, Step, measure};
 use crate::workload::{Layer, Pipes};
 

@@ -5,9 +5,10 @@
 //! way that cannot be meant; with 130 after Ctrl-C, as the shells have it.
 
 mod compare;
+mod failure;
+mod output;
+mod single;
 
-use std::fmt::Display;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,7 +16,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use tripoll::{Backend, Trigger};
 
-use crate::workload::{Contender, Layer, Measurement, Pipes, Workload, natural_trigger};
+use crate::workload::{Contender, Layer, Workload, natural_trigger};
+use failure::Failure;
+use single::pipes_allowed;
 
 /// Select, poll and epoll, compared on this machine.
 #[derive(Debug, Parser)]
@@ -127,40 +130,20 @@ fn trigger() -> impl TypedValueParser<Value = Trigger> {
     })
 }
 
-/// Why the command did not do what it was asked.
-enum Failure {
-    /// It was called in a way that cannot be meant.
-    Usage(String),
-    /// It could not.
-    Runtime(String),
-    /// Ctrl-C.
-    Stopped,
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Failure::Runtime(error.to_string())
-    }
-}
-
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => return fail(2, one_line(&error)),
+        Err(error) if error.use_stderr() => {
+            eprintln!("{}", one_line(&error));
+            return ExitCode::from(2);
+        }
         Err(help) => help.exit(),
     };
     match run(&cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(reason)) => fail(2, format!("error: {reason}")),
-        Err(Failure::Runtime(reason)) => fail(1, format!("error: {reason}")),
-        Err(Failure::Stopped) => fail(130, "stopped"),
+        Err(failure) => failure.report(),
     }
-}
-
-fn fail(code: u8, reason: impl Display) -> ExitCode {
-    eprintln!("{reason}");
-    ExitCode::from(code)
 }
 
 /// The reason alone, without the usage that clap adds below it.
@@ -179,49 +162,11 @@ fn run(command: &Command) -> Result<(), Failure> {
                 return Err(Failure::Usage(reason));
             }
             let (n, active) = (pipes_allowed(*n)?, *active as usize);
-            one_shot(Workload::Ring { n, active, writes: *writes }, who)
+            single::run(Workload::Ring { n, active, writes: *writes }, who.contender())
         }
-        Command::Watch { n, ops, who } => {
-            one_shot(Workload::Watch { n: pipes_allowed(*n)?, operations: *ops }, who)
-        }
-    }
-}
-
-/// Refuses more pipes than this process may open.
-fn pipes_allowed(n: u64) -> Result<usize, Failure> {
-    let count = usize::try_from(n).unwrap_or(usize::MAX);
-    match Pipes::check(count) {
-        Ok(()) => Ok(count),
-        Err(error) => Err(Failure::Usage(format!("--n {n}: {error}"))),
-    }
-}
-
-fn one_shot(workload: Workload, who: &Who) -> Result<(), Failure> {
-    let contender = who.contender();
-    contender.check().map_err(|error| Failure::Usage(error.to_string()))?;
-    let Contender { backend, trigger, .. } = contender;
-    let effective = contender.effective_trigger();
-    if effective != trigger {
-        eprintln!("--trigger {trigger}: {backend} is asked by {effective}");
-    }
-    let took = workload.run(contender, &Pipes::open(workload.n())?)?;
-    print(&format!("{}\n", figures(&took)))
-}
-
-fn figures(took: &Measurement) -> String {
-    format!(
-        "ns={:.1} cpu_ns={:.1} reg_ns={:.1}",
-        took.wall_ns(),
-        took.cpu_ns(),
-        took.registration_ns()
-    )
-}
-
-/// Prints to standard output. A reader who has gone away (`| head`) has seen enough.
-fn print(report: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(report.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+        Command::Watch { n, ops, who } => single::run(
+            Workload::Watch { n: pipes_allowed(*n)?, operations: *ops },
+            who.contender(),
+        ),
     }
 }

@@ -18,8 +18,8 @@ use std::io::{self, Read};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use super::outbox::Outbox;
 use super::wire::{Link, Loan, MOST_DISCARDED, Phase};
+use super::write_buffer::Outbox;
 use super::{Closed, Protocol, Stream, Watermarks, Wire};
 use crate::reactor::{Context, Handler, Next, Source};
 use crate::selector::{Interest, Token};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use socket2::{Socket, Type};
 
 use super::Address;
-use super::binding::{Binding, SocketFile};
+use super::bind::{Binding, SocketFile};
 use crate::sync::lock;
 use crate::sys::{self, PollFd, PollFlags};
 

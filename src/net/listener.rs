@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::{Socket, Type};
 
-use super::acceptor::{Acceptor, Door};
-use super::binding::{Binding, SocketFile};
-use super::gate::Gate;
+use super::accept::{Acceptor, Door};
+use super::bind::{Binding, SocketFile};
+use super::limit::Gate;
 use super::{Address, Stream};
 use crate::reactor::{Context, Next};
 use crate::selector::{Interest, Token};

@@ -56,29 +56,29 @@
 //! # io::Result::Ok(())
 //! ```
 
-mod acceptor;
+mod accept;
 mod address;
-mod binding;
+mod bind;
 mod connection;
 mod datagram;
-mod gate;
-mod handoff;
+mod deliver;
+mod idle;
+mod limit;
 mod listener;
-mod outbox;
-mod patience;
 mod protocol;
 mod stream;
 mod utf8;
 mod wire;
+mod write_buffer;
 
-pub(crate) use acceptor::{Acceptor, Door};
+pub(crate) use accept::{Acceptor, Door};
 pub use address::Address;
-pub(crate) use binding::Binding;
+pub(crate) use bind::Binding;
 pub use connection::Connection;
 pub(crate) use connection::copy_of;
 pub(crate) use datagram::PATIENCE;
 pub use datagram::{DatagramSocket, Received};
-pub(crate) use gate::{Gate, Permit};
+pub(crate) use limit::{Gate, Permit};
 pub use listener::{Listener, ListenerBuilder};
 pub use protocol::{Closed, Protocol};
 pub use stream::Stream;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use socket2::{SockAddr, Socket};
 
 use super::Address;
-use super::gate::Permit;
-use super::patience::{Over, Patience, Wait};
+use super::idle::{Over, Patience, Wait};
+use super::limit::Permit;
 use crate::sync::lock;
 use crate::sys;
 

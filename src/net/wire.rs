@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use super::outbox::{self, Outbox};
+use super::write_buffer::{self, Outbox};
 use super::{Address, Stream};
 use crate::reactor::{Io, Source};
 use crate::selector::{Interest, Token};
@@ -180,7 +180,7 @@ impl Link {
 
     /// Writes until the kernel takes no more. Returns what is left.
     fn write_now<'d>(&mut self, stream: &mut Loan<'_>, data: &'d [u8]) -> &'d [u8] {
-        let (count, result) = outbox::write(stream, data);
+        let (count, result) = write_buffer::write(stream, data);
         if let Err(error) = result {
             self.fail(error);
         }

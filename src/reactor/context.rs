@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::handle::Shared;
 use super::handler::{Bound, Pair};
-use super::manner::reads_raw;
+use super::mode::reads_raw;
 use super::registry::Registry;
 use super::timers::Timers;
 use super::{AddError, Counters, Handle, Handler, TimerId};

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::io::Io;
+use super::io_state::Io;
 use super::{Context, Source};
 use crate::selector::Token;
 

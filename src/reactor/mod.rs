@@ -99,23 +99,23 @@
 //! may be as many as one likes.
 
 mod add_error;
-mod agenda;
-mod alarm;
 mod budget;
 mod builder;
 mod context;
 mod counters;
 mod handle;
 mod handler;
-mod io;
-mod manner;
+mod io_state;
+mod mode;
 mod probe;
 #[allow(clippy::module_inception)] // the room has the name of what stands in it
 mod reactor;
 mod registry;
 mod source;
+mod timer_source;
 mod timers;
 mod turn;
+mod turn_state;
 
 pub use add_error::AddError;
 pub use budget::Budget;
@@ -124,7 +124,7 @@ pub use context::Context;
 pub use counters::Counters;
 pub use handle::Handle;
 pub use handler::{Handler, Next};
-pub(crate) use io::Io;
+pub(crate) use io_state::Io;
 pub use probe::{Dispatch, Outcome, Probe};
 pub use reactor::Reactor;
 pub use source::Source;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Counters;
-use super::io::{Facts, Io};
+use super::io_state::{Facts, Io};
 use crate::selector::{Deadline, Event, Events, Interest, Readiness, Token};
 
 /// Sees each turn of a reactor, without being able to change it.

@@ -5,13 +5,13 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use super::agenda::{ALARM, Agenda, BELL};
-use super::alarm::Alarm;
 use super::context::Core;
 use super::handle::Shared;
 use super::handler::{Bound, Handler};
 use super::probe::Probe;
 use super::registry::Registry;
+use super::timer_source::Alarm;
+use super::turn_state::{ALARM, Agenda, BELL};
 use super::{AddError, Builder, Context, Counters, Handle};
 use crate::selector::{Backend, Deadline, Interest, Selector, Token, Trigger};
 

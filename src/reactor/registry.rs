@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use slab::Slab;
 
-use super::io::{Facts, Io};
-use super::manner::{Manner, Nature};
+use super::io_state::{Facts, Io};
+use super::mode::{Manner, Nature};
 use super::probe::Outcome;
 use super::timers::TimerId;
 use crate::selector::{Counters, Interest, Readiness, Selector, Token, Trigger};

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{self as unix, UnixListener, UnixStream};
 
-use super::io::Io;
+use super::io_state::Io;
 use crate::selector::{Interest, Readiness, Token};
 
 /// A source of type `F` during one call of its handler.

@@ -6,13 +6,13 @@ use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::agenda::{ALARM, BELL};
 use super::context::{Core, Errand, Ring};
 use super::handler::{Answer, Bound, Next};
-use super::io::{Facts, Io};
+use super::io_state::{Facts, Io};
 use super::probe::{Dispatch, Outcome};
 use super::reactor::Hook;
 use super::registry::Told;
+use super::turn_state::{ALARM, BELL};
 use super::{Context, Reactor};
 use crate::selector::{Deadline, Event, Token};
 use crate::sync::Panicked;

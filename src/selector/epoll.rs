@@ -20,7 +20,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
-use super::files::Files;
+use super::always_ready::Files;
 use super::table::Table;
 use super::{
     Caps, Cost, Counters, Deadline, Events, Interest, Readiness, Selector, Token, Trigger,

@@ -18,7 +18,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 
 use mio::unix::SourceFd;
 
-use super::files::Files;
+use super::always_ready::Files;
 use super::table::Table;
 use super::{
     Caps, Cost, Counters, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,

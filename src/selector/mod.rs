@@ -51,12 +51,12 @@
 //! removed, and where the number has a new owner in the kernel's eyes, the kernel's entry is mended
 //! and the mending counted in [`Counters::repairs`].
 
+mod always_ready;
 mod ask_first;
 mod backend;
 mod caps;
 mod epoll;
 mod event;
-mod files;
 #[cfg(feature = "mio")]
 mod mio;
 mod poll;

@@ -3,11 +3,11 @@
 //! Whoever panics with a lock of ours in hand has changed nothing by halves, so a poisoned lock is as
 //! good as any.
 
-mod panicked;
+mod panic;
 mod wakers;
 
-pub use panicked::Panicked;
-pub(crate) use panicked::guard;
+pub use panic::Panicked;
+pub(crate) use panic::guard;
 pub use wakers::Call;
 pub(crate) use wakers::Calls;
 

@@ -32,17 +32,16 @@
 
 #![allow(unsafe_code)]
 
-mod bits;
 mod deadline;
 mod epoll;
 mod fd;
-mod fork;
+mod fd_set;
 mod limits;
 mod poll;
+mod process;
 mod select;
 mod wake;
 
-pub(crate) use bits::Bits;
 pub use deadline::Deadline;
 pub use epoll::{Epoll, EpollEvent, EpollFlags};
 #[cfg(feature = "mio")]
@@ -51,11 +50,12 @@ pub(crate) use fd::{
     about, accept, check_number, check_open, is_bad_descriptor, is_tcp, receive_from,
     set_nonblocking,
 };
-pub use fork::DespiteThreads;
-pub(crate) use fork::{Side, check_alone, exit_now, fork, has_ended, kill, let_go, watch_child};
+pub(crate) use fd_set::Bits;
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub(crate) use poll::ppoll;
 pub use poll::{PollFd, PollFlags, poll};
+pub use process::DespiteThreads;
+pub(crate) use process::{Side, check_alone, exit_now, fork, has_ended, kill, let_go, watch_child};
 pub use select::select;
 pub(crate) use select::{Sets, pselect};
 pub(crate) use wake::{EventFd, TimerFd};

@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use super::acceptor::{Acceptor, Door};
-use super::gate::Gate;
+use super::accept::{Acceptor, Door};
+use super::limit::Gate;
 use super::{Listener, Stream};
 use crate::pool::{Place, Pool, WhenFull};
 use crate::reactor::{Context, Next};

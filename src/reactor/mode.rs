@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 
-use super::io::Facts;
+use super::io_state::Facts;
 use crate::selector::{Interest, Selector, Trigger};
 use crate::sys;
 

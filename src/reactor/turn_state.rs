@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::handle::Job;
-use super::io::Io;
+use super::io_state::Io;
 use super::{Budget, TimerId};
 use crate::selector::{Events, Token};
 

@@ -12,8 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tripoll::server::{
-    Builder, Concurrency, Forking, InReactor, Inline, Kind, LoopExchange, Outcome, Pooled,
-    RequestHandler, Server, StreamExchange, Takes, Tcp, Threading,
+    Concurrency, ExchangeKind, Forking, HandlerResult, InReactor, Inline, LoopExchange, Pooled,
+    RequestHandler, Server, ServerBuilder, StreamExchange, Supports, Tcp, Threading,
 };
 
 const ROUNDS: usize = 7;
@@ -23,7 +23,7 @@ const CLIENTS: usize = 4;
 struct Line;
 
 impl RequestHandler<StreamExchange> for Line {
-    fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
         let mut line = Vec::new();
         exchange.rfile.read_until(b'\n', &mut line)?;
         exchange.wfile.write_all(&line)?;
@@ -32,7 +32,7 @@ impl RequestHandler<StreamExchange> for Line {
 }
 
 impl RequestHandler<LoopExchange> for Line {
-    fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         if let Some(end) = exchange.input().iter().position(|&byte| byte == b'\n') {
             let line = exchange.recv(end + 1);
             exchange.sendall(&line);
@@ -114,11 +114,11 @@ fn main() {
 
 fn serve<C, X>()
 where
-    C: Concurrency + Default + Takes<X>,
-    X: Kind<Request = std::sync::Arc<tripoll::net::Stream>>,
+    C: Concurrency + Default + Supports<X>,
+    X: ExchangeKind<Request = std::sync::Arc<tripoll::net::Stream>>,
     Line: RequestHandler<X>,
 {
-    let builder: Builder<Tcp, C> = Server::builder("127.0.0.1:0");
+    let builder: ServerBuilder<Tcp, C> = Server::builder("127.0.0.1:0");
     let server = builder.build(|| Line).expect("a free port");
     println!("{}", server.server_address());
     server.serve_forever(Duration::from_millis(500)).expect("a loop");

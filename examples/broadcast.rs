@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::io;
 
 use common::Options;
-use tripoll::net::{Closed, Connection, Listener, Protocol, Wire};
+use tripoll::net::{CloseReason, Connection, Listener, Protocol, Wire};
 use tripoll::{Context, Token};
 
 /// Who is here, and what each has not yet been told.
@@ -71,7 +71,7 @@ impl Protocol<Room> for Guest {
         Ok(())
     }
 
-    fn closed(&mut self, _: &Closed, cx: &mut Context<Room>) {
+    fn closed(&mut self, _: &CloseReason, cx: &mut Context<Room>) {
         if let Some(token) = self.token {
             cx.state.remove(&token);
         }

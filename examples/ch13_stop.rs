@@ -53,11 +53,11 @@ fn wakes() -> io::Result<()> {
     for asleep in [false, true] {
         let mut reactor = Reactor::builder().build_with(0)?;
         if asleep {
-            reactor.park()?; // what a turn does before it waits, without the waiting
+            reactor.prepare_poll()?; // what a turn does before it waits, without the waiting
         }
         let handle = reactor.handle();
         for _ in 0..100 {
-            handle.run(|cx| *cx.state += 1).expect("the reactor is there");
+            handle.post(|cx| *cx.state += 1).expect("the reactor is there");
         }
         reactor.turn(Deadline::Never)?;
         let (counters, jobs) = (reactor.counters(), *reactor.state());
@@ -99,7 +99,7 @@ impl Handler<UnixStream> for Polite {
         Ok(Next::Remove)
     }
 
-    fn winding_down(
+    fn shutting_down(
         &mut self,
         client: &mut Source<UnixStream>,
         _: &mut Context,
@@ -118,7 +118,7 @@ fn winds_down() -> io::Result<()> {
         theirs.read_exact(&mut [0; "last orders".len()])?;
         theirs.write_all(b"one more")
     });
-    reactor.context().wind_down(Duration::from_secs(60));
+    reactor.context().shutdown(Duration::from_secs(60));
     let began = Instant::now();
     reactor.run()?;
     client.join().expect("it does not panic")?;

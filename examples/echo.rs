@@ -156,7 +156,7 @@ impl Handler<Stream, Server> for Echo {
         }
     }
 
-    fn winding_down(
+    fn shutting_down(
         &mut self,
         client: &mut Source<Stream>,
         cx: &mut Context<Server>,

@@ -18,7 +18,7 @@ use std::thread;
 use common::Options;
 use common::echo::MyRequestHandler;
 use rustix::process::{Signal, getpid, kill_process};
-use tripoll::server::{Config, Forking, ForkingTcpServer, POLL_INTERVAL};
+use tripoll::server::{Forking, ForkingTcpServer, POLL_INTERVAL, ServerConfig};
 use tripoll::sys::DespiteThreads;
 
 fn main() -> Result<(), common::Failure> {
@@ -32,7 +32,11 @@ fn main() -> Result<(), common::Failure> {
     #[allow(unsafe_code)]
     let promise = unsafe { DespiteThreads::promise() };
     let server = ForkingTcpServer::builder(&options.listen)
-        .config(Config { backend: options.backend, trigger: options.trigger, ..Config::default() })
+        .config(ServerConfig {
+            backend: options.backend,
+            trigger: options.trigger,
+            ..ServerConfig::default()
+        })
         .concurrency(Forking { despite_threads: Some(promise), ..Forking::default() })
         .build(|| MyRequestHandler)?;
     let server = Arc::new(server);

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use chrono::Local;
 use common::{Options, host, say};
-use tripoll::server::{Exchange, Outcome, RequestHandler, ThreadingTcpServer};
+use tripoll::server::{Exchange, HandlerResult, RequestHandler, ThreadingTcpServer};
 
 const USERS: [(&[u8], &[u8]); 3] = [(b"fan", b"123"), (b"te", b"234"), (b"fei", b"345")];
 
@@ -39,12 +39,12 @@ struct MyServer {
 }
 
 impl RequestHandler for MyServer {
-    fn setup(&mut self, exchange: &mut Exchange) -> Outcome {
+    fn setup(&mut self, exchange: &mut Exchange) -> HandlerResult {
         say(format_args!("Now connect from  {}", host(&exchange.client_address)));
         Ok(())
     }
 
-    fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut Exchange) -> HandlerResult {
         let conn = &exchange.request;
         loop {
             let recvdata = conn.recv(1024)?;
@@ -68,7 +68,7 @@ impl RequestHandler for MyServer {
         }
     }
 
-    fn finish(&mut self, exchange: &mut Exchange) -> Outcome {
+    fn finish(&mut self, exchange: &mut Exchange) -> HandlerResult {
         say(format_args!("broken connect with {}", host(&exchange.client_address)));
         Ok(())
     }

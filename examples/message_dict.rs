@@ -174,7 +174,7 @@ impl Handler<Stream, Server> for Conn {
     }
 
     /// The server stops. What this client has sent is still answered; more it cannot send.
-    fn winding_down(
+    fn shutting_down(
         &mut self,
         conn: &mut Source<Stream>,
         _: &mut Context<Server>,

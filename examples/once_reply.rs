@@ -13,7 +13,7 @@
 mod common;
 
 use common::Options;
-use tripoll::server::{Exchange, Outcome, RequestHandler, ThreadingTcpServer};
+use tripoll::server::{Exchange, HandlerResult, RequestHandler, ThreadingTcpServer};
 
 fn main() -> Result<(), common::Failure> {
     let options = Options::read(
@@ -27,7 +27,7 @@ fn main() -> Result<(), common::Failure> {
 struct MyServer;
 
 impl RequestHandler for MyServer {
-    fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut Exchange) -> HandlerResult {
         let conn = &exchange.request;
         let _whatever = conn.recv(1024)?;
         conn.sendall("亲,学会了吗".as_bytes())?;

@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use common::{Options, say};
-use tripoll::server::{Exchange, Outcome, RequestHandler, Threading, ThreadingTcpServer};
+use tripoll::server::{Exchange, HandlerResult, RequestHandler, Threading, ThreadingTcpServer};
 
 fn main() -> Result<(), common::Failure> {
     let options =
@@ -61,7 +61,7 @@ struct MyServer {
 }
 
 impl RequestHandler for MyServer {
-    fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut Exchange) -> HandlerResult {
         let data = exchange.request.recv(1024)?;
         let (answer, answered) = channel();
         let text = String::from_utf8_lossy(&data).into();

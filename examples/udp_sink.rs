@@ -15,7 +15,9 @@ mod common;
 
 use clap::Parser;
 use common::{Options, say};
-use tripoll::server::{Datagram, Exchange, Outcome, RequestHandler, Threading, ThreadingUdpServer};
+use tripoll::server::{
+    Datagram, Exchange, HandlerResult, RequestHandler, Threading, ThreadingUdpServer,
+};
 
 #[derive(Parser)]
 struct Arguments {
@@ -40,7 +42,7 @@ struct MyServer {
 }
 
 impl RequestHandler<Exchange<Datagram>> for MyServer {
-    fn handle(&mut self, exchange: &mut Exchange<Datagram>) -> Outcome {
+    fn handle(&mut self, exchange: &mut Exchange<Datagram>) -> HandlerResult {
         let Datagram { data, socket, truncated, .. } = &exchange.request;
         let cut = if *truncated { " (and more, which is lost)" } else { "" };
         say(format_args!(

@@ -12,7 +12,7 @@
 mod common;
 
 use common::{Options, host, say};
-use tripoll::server::{Exchange, Outcome, RequestHandler, ThreadingTcpServer};
+use tripoll::server::{Exchange, HandlerResult, RequestHandler, ThreadingTcpServer};
 
 fn main() -> Result<(), common::Failure> {
     let options = Options::read("Sends one message back in capitals", common::TCP)?;
@@ -24,7 +24,7 @@ fn main() -> Result<(), common::Failure> {
 struct MyTcpHandler;
 
 impl RequestHandler for MyTcpHandler {
-    fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut Exchange) -> HandlerResult {
         let data = exchange.request.recv(1024)?;
         let data = strip(&data);
         say(format_args!("{} wrote:\n{}", host(&exchange.client_address), data.escape_ascii()));

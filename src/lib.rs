@@ -30,7 +30,7 @@ pub mod server;
 mod sync;
 pub mod sys;
 
-pub use reactor::{Context, Handle, Handler, Next, Reactor, Source};
+pub use reactor::{Context, Handler, Next, Reactor, ReactorHandle, Source};
 pub use selector::{
     Backend, Caps, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
 };

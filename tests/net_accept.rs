@@ -27,7 +27,7 @@ fn who_is_there_already_is_served_during_a_flood_of_newcomers() {
         assert_eq!(exchange(&old, b"before"), b"before");
         // Fifty are waiting, and the old client's word with them, before the loop goes on.
         let (go_on, wait) = mpsc::channel::<()>();
-        server.handle.run(move |_| wait.recv().unwrap()).unwrap();
+        server.handle.post(move |_| wait.recv().unwrap()).unwrap();
         let newcomers: Vec<_> = (0..50).map(|_| server.client()).collect();
         (&old).write_all(b"during").unwrap();
         assert_eq!(server.next(), Told::Opened);
@@ -55,7 +55,7 @@ fn a_client_that_is_gone_before_it_is_accepted_harms_nobody() {
     on_every_pair(|pair| {
         let server = Server::new(pair, echo);
         let (go_on, wait) = mpsc::channel::<()>();
-        server.handle.run(move |_| wait.recv().unwrap()).unwrap();
+        server.handle.post(move |_| wait.recv().unwrap()).unwrap();
         for _ in 0..5 {
             let client = server.client();
             socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();

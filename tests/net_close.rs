@@ -227,7 +227,7 @@ fn winding_down_finishes_what_is_owed_and_the_loop_ends_by_itself() {
         client.write_all(b"?").unwrap();
         assert_eq!(server.next(), Told::Opened);
         assert!(matches!(server.next(), Told::Received(_)));
-        server.handle.wind_down(VERY_LONG).unwrap();
+        server.handle.shutdown(VERY_LONG).unwrap();
         assert_eq!(server.next(), Told::WindingDown);
         assert_eq!(read_all(&client).len(), MUCH);
         drop(client);
@@ -251,7 +251,7 @@ fn winding_down_ends_at_the_latest_when_its_time_is_over() {
         client.write_all(b"?").unwrap();
         assert_eq!(server.next(), Told::Opened);
         assert!(matches!(server.next(), Told::Received(_)));
-        server.handle.wind_down(Duration::from_millis(20)).unwrap();
+        server.handle.shutdown(Duration::from_millis(20)).unwrap();
         server.join(); // the client reads nothing
     });
 }

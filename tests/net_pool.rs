@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle, ThreadId};
 
 use net_common::{LONG, Pair, on_every_pair};
-use tripoll::Handle;
+use tripoll::ReactorHandle;
 use tripoll::net::{Address, Listener, ListenerBuilder, Stream};
 use tripoll::pool::{Pool, WhenFull};
 
@@ -18,7 +18,7 @@ use tripoll::pool::{Pool, WhenFull};
 struct Server {
     addresses: Vec<SocketAddr>,
     pool: Arc<Pool>,
-    handle: Handle,
+    handle: ReactorHandle,
     runner: Option<JoinHandle<ThreadId>>,
     /// Who has talked.
     talkers: Arc<Mutex<HashSet<ThreadId>>>,
@@ -143,7 +143,7 @@ fn who_pauses_accepts_nobody_without_a_place() {
             thread::yield_now();
         }
         let (tell, told) = mpsc::channel();
-        server.handle.run(move |_| tell.send(()).unwrap()).unwrap();
+        server.handle.post(move |_| tell.send(()).unwrap()).unwrap();
         told.recv_timeout(LONG).unwrap(); // the loop has had time to take the third
         for client in [first, second] {
             client.shutdown(Shutdown::Write).unwrap();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use tripoll::pool::{Call, Place, Pool, Refused};
+use tripoll::pool::{Call, Pool, Reservation, SubmitError};
 use tripoll::{Context, Reactor};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ fn a_full_pool_refuses_and_the_job_is_dropped() {
     let waiting = [note(&pool, 1), note(&pool, 2)];
     assert_eq!(pool.jobs(), 3);
     let (kept, is_dropped) = mpsc::channel::<()>();
-    assert_eq!(pool.submit(move || drop(kept)), Err(Refused::Full));
+    assert_eq!(pool.submit(move || drop(kept)), Err(SubmitError::Full));
     assert!(is_dropped.recv_timeout(LONG).is_err());
     drop(held);
     assert_eq!(waiting.map(|done| done.recv_timeout(LONG).unwrap()), [1, 2]);
@@ -82,7 +82,7 @@ fn whoever_can_wait_waits_for_room() {
 }
 
 /// Asks for a place, and hears the calls as long as the call is kept.
-fn ask(pool: &Pool) -> (Option<Place>, Call, Receiver<()>) {
+fn ask(pool: &Pool) -> (Option<Reservation>, Call, Receiver<()>) {
     let (call, calls) = mpsc::channel();
     let call = Call::new(move || call.send(()).unwrap());
     (pool.reserve(Some(&call)), call, calls)
@@ -124,7 +124,7 @@ fn a_place_is_kept_until_it_is_filled_or_given_up() {
     let pool = Pool::new(1, 0).unwrap();
     let place = pool.reserve(None).unwrap();
     assert_eq!(pool.jobs(), 0);
-    assert_eq!(pool.submit(|| ()), Err(Refused::Full));
+    assert_eq!(pool.submit(|| ()), Err(SubmitError::Full));
     let (none, call, calls) = ask(&pool);
     assert!(none.is_none());
     drop(place);
@@ -146,7 +146,7 @@ fn a_place_is_kept_until_it_is_filled_or_given_up() {
 
     let place = pool.reserve(None).unwrap();
     pool.drain(LONG).unwrap(); // for nobody
-    assert_eq!(place.submit(|| ()), Err(Refused::Closed));
+    assert_eq!(place.submit(|| ()), Err(SubmitError::Closed));
 }
 
 #[test]
@@ -216,10 +216,10 @@ fn draining_takes_no_more_and_does_what_there_is() {
     let waiting = note(&pool, 1);
     thread::scope(|scope| {
         let draining = scope.spawn(|| pool.drain(LONG));
-        while pool.submit(|| ()) != Err(Refused::Closed) {
+        while pool.submit(|| ()) != Err(SubmitError::Closed) {
             thread::yield_now();
         }
-        assert_eq!(pool.submit_or_wait(|| ()), Err(Refused::Closed));
+        assert_eq!(pool.submit_or_wait(|| ()), Err(SubmitError::Closed));
         drop(held);
         draining.join().unwrap().unwrap();
     });
@@ -246,7 +246,7 @@ fn draining_wakes_whoever_waits_for_room() {
     thread::scope(|scope| {
         let waiting = scope.spawn(|| pool.submit_or_wait(|| ()));
         assert!(pool.drain(Duration::from_millis(1)).is_err());
-        assert_eq!(waiting.join().unwrap(), Err(Refused::Closed));
+        assert_eq!(waiting.join().unwrap(), Err(SubmitError::Closed));
     });
     drop(held);
 }

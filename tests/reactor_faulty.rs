@@ -116,7 +116,7 @@ fn timers_jobs_and_pauses_keep_their_promises_in_the_noise() {
                 *cx.state += 1;
             });
             let handle = reactor.handle();
-            std::thread::spawn(move || handle.run(|cx| *cx.state += 1).unwrap());
+            std::thread::spawn(move || handle.post(|cx| *cx.state += 1).unwrap());
             drive(&mut reactor, 100, |runs| *runs == 2 * round);
         }
         reactor.context().set_interest(paused, Interest::READ).unwrap();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use common::reactor::*;
 use common::*;
 use rustix::thread::gettid;
-use tripoll::{Context, Deadline, Handle, Interest, Next, Reactor, Trigger};
+use tripoll::{Context, Deadline, Interest, Next, Reactor, ReactorHandle, Trigger};
 
 /// What the threads have sent: whose, and which.
 type Got = Vec<Vec<u64>>;
@@ -34,7 +34,7 @@ fn send_all(reactor: &mut Reactor<Got>, threads: usize, jobs: u64) {
                             cx.stop();
                         }
                     };
-                    handle.run(record).unwrap();
+                    handle.post(record).unwrap();
                     if job % 64 == 0 {
                         thread::yield_now(); // so that the loop falls asleep now and then
                     }
@@ -86,7 +86,7 @@ fn a_job_at_the_moment_of_falling_asleep_is_not_slept_over() {
             let (answer, answered) = mpsc::channel();
             for round in 0..ROUNDS {
                 let answer = answer.clone();
-                handle.run(move |_| answer.send(round).unwrap()).unwrap();
+                handle.post(move |_| answer.send(round).unwrap()).unwrap();
                 let answer = answered.recv_timeout(LONG);
                 assert_eq!(answer, Ok(round), "the loop sleeps over a job");
             }
@@ -106,15 +106,15 @@ fn a_wake_from_the_loops_own_thread_costs_no_system_call() {
         add(&mut reactor, mine, Interest::READ, |source, cx: &mut Context<u32>| {
             assert_eq!(source.read(&mut [0; 8])?, 1);
             for _ in 0..10 {
-                cx.handle().run(|cx| *cx.state += 1)?;
+                cx.handle().post(|cx| *cx.state += 1)?;
             }
             Ok(Next::Keep)
         });
         // Before the first turn, from a handler, and from a job.
-        reactor.handle().run(|cx| *cx.state += 1).unwrap();
+        reactor.handle().post(|cx| *cx.state += 1).unwrap();
         drive(&mut reactor, 3, |runs| *runs == 11);
-        let more = |cx: &mut Context<u32>| cx.handle().run(|cx| *cx.state += 1).unwrap();
-        reactor.handle().run(more).unwrap();
+        let more = |cx: &mut Context<u32>| cx.handle().post(|cx| *cx.state += 1).unwrap();
+        reactor.handle().post(more).unwrap();
         drive(&mut reactor, 3, |runs| *runs == 12);
         let counters = reactor.counters();
         assert_eq!((counters.wakes, counters.wakes_saved), (0, 13));
@@ -131,9 +131,9 @@ fn of_many_wakes_to_a_sleeping_loop_one_is_a_system_call() {
         let sender = thread::spawn(move || {
             await_sleep(sleeper);
             let (sent, all_sent) = mpsc::channel();
-            handle.run(move |_| all_sent.recv().unwrap()).unwrap();
+            handle.post(move |_| all_sent.recv().unwrap()).unwrap();
             for _ in 0..99 {
-                handle.run(|cx| *cx.state += 1).unwrap();
+                handle.post(|cx| *cx.state += 1).unwrap();
             }
             sent.send(()).unwrap();
         });
@@ -151,7 +151,7 @@ fn sources_can_be_registered_from_other_threads() {
         let handle = reactor.handle();
         let (mine, mut theirs) = tcp_pair();
         let adder = thread::spawn(move || {
-            handle.run(move |cx| {
+            handle.post(move |cx| {
                 cx.add(mine, Interest::READ, collect).unwrap();
             })
         });
@@ -170,18 +170,18 @@ fn after_the_reactor_is_gone_a_handle_says_so_and_jobs_are_dropped() {
         let alive = Arc::new(());
         for _ in 0..3 {
             let captured = Arc::clone(&alive);
-            handle.run(move |_| drop(captured)).unwrap();
+            handle.post(move |_| drop(captured)).unwrap();
         }
         reactor.turn(Deadline::Now).unwrap();
         assert_eq!(Arc::strong_count(&alive), 1, "they have run");
 
         // One that waits, and which reaches for the reactor when it is dropped.
         let reaching = Reaching(handle.clone(), Arc::clone(&alive));
-        handle.run(move |_| drop(reaching)).unwrap();
+        handle.post(move |_| drop(reaching)).unwrap();
         drop(reactor);
         assert_eq!(Arc::strong_count(&alive), 1);
         let reaching = Reaching(handle.clone(), Arc::clone(&alive));
-        let error = handle.run(move |_| drop(reaching)).unwrap_err();
+        let error = handle.post(move |_| drop(reaching)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         let error = handle.arm(tripoll::Token::new(0, 0)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
@@ -191,11 +191,11 @@ fn after_the_reactor_is_gone_a_handle_says_so_and_jobs_are_dropped() {
 }
 
 /// Sends a job when it is dropped.
-struct Reaching(Handle, #[allow(dead_code, reason = "kept for being counted")] Arc<()>);
+struct Reaching(ReactorHandle, #[allow(dead_code, reason = "kept for being counted")] Arc<()>);
 
 impl Drop for Reaching {
     fn drop(&mut self) {
-        let _ = self.0.run(|_| {});
+        let _ = self.0.post(|_| {});
     }
 }
 
@@ -204,9 +204,9 @@ fn jobs_that_send_jobs_starve_nobody() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(());
         fn again(cx: &mut Context) {
-            cx.handle().run(again).unwrap();
+            cx.handle().post(again).unwrap();
         }
-        reactor.handle().run(again).unwrap();
+        reactor.handle().post(again).unwrap();
         let (mine, mut theirs) = unix_pair();
         let is_called = Arc::new(AtomicBool::new(false));
         let calls = Arc::clone(&is_called);
@@ -229,7 +229,7 @@ fn jobs_that_send_jobs_starve_nobody() {
 fn a_reactor_can_live_inside_another() {
     on_every_pair(|pair| {
         let mut inner = pair.reactor(Vec::new());
-        let Some(fd) = inner.park().unwrap() else { return };
+        let Some(fd) = inner.prepare_poll().unwrap() else { return };
         let fd = fd.try_clone_to_owned().unwrap();
         let (mine, mut theirs) = unix_pair();
         let token = add(&mut inner, mine, Interest::NONE, |source, cx: &mut Context<Vec<u8>>| {
@@ -240,11 +240,11 @@ fn a_reactor_can_live_inside_another() {
         });
         let handle = inner.handle();
         inner.turn(Deadline::Now).unwrap();
-        inner.park().unwrap();
+        inner.prepare_poll().unwrap();
         let mut outer = Pair { trigger: Trigger::Level, ..pair }.reactor(inner);
         add(&mut outer, fd, Interest::READ, |_, cx: &mut Context<Reactor<Vec<u8>>>| {
             cx.state.turn(Deadline::Now)?;
-            cx.state.park()?;
+            cx.state.prepare_poll()?;
             Ok(Next::Done)
         });
         // A job, which changes an interest, which leads to bytes, the last of which sets a timer.
@@ -255,7 +255,7 @@ fn a_reactor_can_live_inside_another() {
                 cx.state.push(b'!');
             });
         };
-        thread::spawn(move || handle.run(job).unwrap()).join().unwrap();
+        thread::spawn(move || handle.post(job).unwrap()).join().unwrap();
         drive(&mut outer, 30, |inner| inner.state().len() == 6);
         outer.state().state().sort_unstable();
         assert_eq!(*outer.state().state(), b"!besty");

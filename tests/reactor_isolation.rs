@@ -169,7 +169,7 @@ fn panicking_timers_jobs_and_timeouts_end_nothing_else() {
                 cx.state.push(format!("job {name}"));
                 assert!(name != "two", "a bad job");
             };
-            reactor.handle().run(job).unwrap();
+            reactor.handle().post(job).unwrap();
         }
         drive(&mut reactor, 3, |log| log.len() == 6);
         reactor.state().sort();

@@ -24,8 +24,8 @@ fn parking_twice_loses_nobody() {
             Ok(Next::Keep)
         });
         for _ in 0..30 {
-            reactor.park().unwrap();
-            reactor.park().unwrap();
+            reactor.prepare_poll().unwrap();
+            reactor.prepare_poll().unwrap();
             reactor.turn(Deadline::Now).unwrap();
         }
         assert_eq!(reactor.state(), b"0123456789");
@@ -56,9 +56,9 @@ fn parking_starves_nobody() {
             Ok(Next::Keep)
         });
         reactor.context().set_timer(Instant::now(), |cx| cx.state.timer = true);
-        reactor.handle().run(|cx| cx.state.job = true).unwrap();
+        reactor.handle().post(|cx| cx.state.job = true).unwrap();
         for _ in 0..1_000 {
-            reactor.park().unwrap();
+            reactor.prepare_poll().unwrap();
             reactor.turn(Deadline::Now).unwrap();
         }
         assert_eq!(*reactor.state(), Served { other: true, timer: true, job: true });
@@ -74,8 +74,8 @@ fn an_idle_reactor_is_quiet_when_it_is_parked() {
         let (mine, _theirs) = unix_pair();
         add(&mut reactor, mine, Interest::READ, |_, _: &mut Context| unreachable!("it is idle"));
         reactor.turn(Deadline::Now).unwrap();
-        reactor.park().unwrap();
-        reactor.park().unwrap();
+        reactor.prepare_poll().unwrap();
+        reactor.prepare_poll().unwrap();
         assert_quiet(&mut reactor);
     });
 }

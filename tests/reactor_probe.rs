@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::reactor::*;
 use common::*;
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use tripoll::reactor::{Budget, Counters, Dispatch, Outcome, Probe};
+use tripoll::reactor::{Budget, Counters, Dispatch, DispatchOutcome, Probe};
 use tripoll::selector::{Event, Events, Readiness};
 use tripoll::{Deadline, Interest, Next, Token};
 
@@ -107,7 +107,7 @@ fn a_probe_sees_a_turn_from_beginning_to_end() {
         assert!(dispatch.told.contains(Readiness::READ));
         assert_eq!((dispatch.operations, dispatch.bytes_read, dispatch.bytes_written), (2, 2, 0));
         assert!(dispatch.cut_off && !dispatch.spurious);
-        assert_eq!(dispatch.outcome, Outcome::Ready);
+        assert_eq!(dispatch.outcome, DispatchOutcome::Ready);
 
         // It goes on without sleeping, and meets WouldBlock.
         reactor.turn(Deadline::Never).unwrap();
@@ -115,12 +115,12 @@ fn a_probe_sees_a_turn_from_beginning_to_end() {
         assert_eq!(saw[0], Saw::Waiting(Deadline::Now));
         let dispatch = dispatches(&saw)[0];
         assert_eq!((dispatch.operations, dispatch.bytes_read), (2, 1));
-        assert_eq!(dispatch.outcome, Outcome::Waiting);
+        assert_eq!(dispatch.outcome, DispatchOutcome::Waiting);
         assert!(!dispatch.cut_off && !dispatch.spurious);
 
         theirs.write_all(b".").unwrap();
         reactor.turn(Deadline::after(LONG)).unwrap();
-        assert_eq!(dispatches(&witness.take())[0].outcome, Outcome::Removed);
+        assert_eq!(dispatches(&witness.take())[0].outcome, DispatchOutcome::Removed);
         assert_quiet(&mut reactor);
         assert_eq!(dispatches(&witness.take()), []);
     });
@@ -132,10 +132,10 @@ fn a_probe_sees_what_became_of_each_source() {
         let witness = Witness::default();
         let mut reactor = pair.build(pair.builder().probe(witness.clone()), ());
         let outcomes = [
-            (b'd', Outcome::Disarmed),
-            (b'e', Outcome::Removed), // by an error
-            (b'w', Outcome::Waiting),
-            (b'r', Outcome::Ready),
+            (b'd', DispatchOutcome::Disarmed),
+            (b'e', DispatchOutcome::Removed), // by an error
+            (b'w', DispatchOutcome::Waiting),
+            (b'r', DispatchOutcome::Ready),
         ];
         for (what, outcome) in outcomes {
             let (mine, mut theirs) = unix_pair();

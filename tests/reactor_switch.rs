@@ -157,7 +157,7 @@ fn whatever_is_pending_moves_with_the_switch() {
         reactor
             .context()
             .set_timer(Instant::now(), |cx: &mut Context<Vec<u8>>| cx.state.push(b't'));
-        reactor.handle().run(|cx| cx.state.push(b'j')).unwrap();
+        reactor.handle().post(|cx| cx.state.push(b'j')).unwrap();
 
         reactor.switch_to(to.backend).unwrap();
         to.check(&reactor);
@@ -257,7 +257,7 @@ fn timers_and_wakes_work_after_a_switch() {
         let (handle, sleeper) = (reactor.handle(), rustix::thread::gettid());
         let waker = thread::spawn(move || {
             await_sleep(sleeper);
-            handle.run(|cx| *cx.state += 1)
+            handle.post(|cx| *cx.state += 1)
         });
         drive(&mut reactor, 3, |state| *state == 2);
         waker.join().unwrap().unwrap();

@@ -207,7 +207,7 @@ fn a_timer_that_is_set_by_another_thread_wakes_the_loop_in_time() {
         let (handle, sleeper) = (reactor.handle(), gettid());
         let setter = thread::spawn(move || {
             await_sleep(sleeper);
-            handle.run(|cx| {
+            handle.post(|cx| {
                 cx.set_timer(Instant::now() + MS, |cx| cx.stop());
             })
         });

@@ -266,7 +266,7 @@ fn winding_down_waits_for_the_end_of_the_batch() {
             add(&mut reactor, mine, Interest::READ, |source, cx: &mut Context<i32>| {
                 assert_eq!(source.read(&mut [0; 8])?, 1);
                 *cx.state += 1;
-                cx.wind_down(LONG);
+                cx.shutdown(LONG);
                 Ok(Next::Keep)
             });
             peers.push(theirs);

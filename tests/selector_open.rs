@@ -9,7 +9,8 @@ use std::os::unix::net::UnixStream;
 
 use common::*;
 use tripoll::selector::{
-    Backend, Caps, Counters, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
+    Backend, Caps, Deadline, Event, Events, Interest, Readiness, Selector, SelectorCounters, Token,
+    Trigger,
 };
 
 /// Writes down what is asked of another selector.
@@ -60,7 +61,7 @@ impl Selector for Recorder {
         answer
     }
 
-    fn counters(&self) -> Counters {
+    fn counters(&self) -> SelectorCounters {
         self.inner.counters()
     }
 }

@@ -10,11 +10,11 @@ use std::process;
 use socketserver::*;
 use tripoll::net::Address;
 use tripoll::server::{
-    Config, DatagramExchange, Exchange, Inline, Outcome, Server, TcpServer, Transport, UdpServer,
-    UnixDatagramServer, UnixStreamServer,
+    DatagramExchange, Exchange, HandlerResult, Inline, Server, ServerConfig, TcpServer, Transport,
+    UdpServer, UnixDatagramServer, UnixStreamServer,
 };
 
-fn say_hello(exchange: &mut Exchange) -> Outcome {
+fn say_hello(exchange: &mut Exchange) -> HandlerResult {
     Ok(exchange.request.sendall(b"hello")?)
 }
 
@@ -50,8 +50,8 @@ fn a_unix_socket_file_is_replaced_on_request_and_removed_if_it_is_ones_own() {
     drop(std::os::unix::net::UnixListener::bind(&path.0).unwrap()); // a crash leaves its file
     let refused = UnixStreamServer::from_fn(path.address(), say_hello).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
-    let replacing = Config { replace_stale: true, ..Config::default() };
-    let bind = |config: &Config| {
+    let replacing = ServerConfig { replace_stale: true, ..ServerConfig::default() };
+    let bind = |config: &ServerConfig| {
         UnixStreamServer::builder(path.address()).config(config.clone()).build_fn(say_hello)
     };
     let server = bind(&replacing).unwrap();
@@ -59,7 +59,7 @@ fn a_unix_socket_file_is_replaced_on_request_and_removed_if_it_is_ones_own() {
     server.server_close();
     assert!(!path.0.exists());
 
-    let leaving = Config { unlink_on_close: false, ..Config::default() };
+    let leaving = ServerConfig { unlink_on_close: false, ..ServerConfig::default() };
     bind(&leaving).unwrap().server_close();
     assert!(path.0.exists());
 
@@ -76,7 +76,7 @@ fn so_is_the_file_of_a_unix_socket_for_datagrams() {
     drop(UnixDatagram::bind(&path.0).unwrap());
     let bind = |replace_stale| {
         UnixDatagramServer::builder(path.address())
-            .config(Config { replace_stale, ..Config::default() })
+            .config(ServerConfig { replace_stale, ..ServerConfig::default() })
             .build_fn(|_: &mut DatagramExchange| Ok(()))
     };
     assert_eq!(bind(false).unwrap_err().kind(), io::ErrorKind::AddrInUse);

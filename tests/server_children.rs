@@ -16,7 +16,8 @@ use socketserver::program::{self, *};
 use socketserver::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    BaseServer, Config, Error, Exchange, Forking, ForkingTcpServer, Handled, Hooks, Outcome,
+    BaseServer, Exchange, Forking, ForkingTcpServer, Handled, HandlerError, HandlerResult, Hooks,
+    ServerConfig,
 };
 use tripoll::sys::select;
 
@@ -128,7 +129,8 @@ fn a_loop_of_ones_own_reaps() {
 /// A read may wait for a moment, and a connection be idle for many.
 fn serve_without_patience() {
     let moment = Duration::from_millis(20);
-    let config = Config { read_timeout: Some(moment), idle_timeout: Some(25 * moment), ..config() };
+    let config =
+        ServerConfig { read_timeout: Some(moment), idle_timeout: Some(25 * moment), ..config() };
     let handle = |exchange: &mut Exchange| {
         let late = exchange.request.recv(1).unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::TimedOut);
@@ -181,7 +183,7 @@ impl Hooks<Arc<Stream>> for Hopeless {
         _: &BaseServer<Arc<Stream>>,
         _: &Arc<Stream>,
         _: &Address,
-        error: &Error,
+        error: &HandlerError,
     ) {
         panic!("nobody wants to know of {error}");
     }
@@ -194,7 +196,7 @@ impl Hooks<Arc<Stream>> for Hopeless {
 fn serve_with_a_logger_that_panics() {
     log::set_logger(&Panics).unwrap();
     log::set_max_level(log::LevelFilter::Warn);
-    let fail = |_: &mut Exchange| -> Outcome { Err("no luck".into()) };
+    let fail = |_: &mut Exchange| -> HandlerResult { Err("no luck".into()) };
     let server =
         ForkingTcpServer::builder(ANY).config(config()).hooks(Hopeless).build_fn(fail).unwrap();
     println!("listening on {}", server.server_address());

@@ -12,8 +12,9 @@ use std::time::Duration;
 use socketserver::*;
 use tripoll::net::Stream;
 use tripoll::server::{
-    BaseServer, Builder, Config, Exchange, Hooks, LoopExchange, Outcome, Pooled, PooledTcpServer,
-    ReactorTcpServer, RequestHandler, Takes, Tcp, TcpServer, ThreadingTcpServer,
+    BaseServer, Exchange, HandlerResult, Hooks, LoopExchange, Pooled, PooledTcpServer,
+    ReactorTcpServer, RequestHandler, ServerBuilder, ServerConfig, Supports, Tcp, TcpServer,
+    ThreadingTcpServer,
 };
 use tripoll::{Deadline, Reactor};
 
@@ -21,7 +22,7 @@ use tripoll::{Deadline, Reactor};
 const SOON: Duration = Duration::from_millis(10);
 
 /// Reads until the client has finished.
-fn listen(exchange: &mut Exchange) -> Outcome {
+fn listen(exchange: &mut Exchange) -> HandlerResult {
     while !exchange.request.recv(100)?.is_empty() {}
     Ok(())
 }
@@ -42,7 +43,7 @@ fn a_handler_that_waits_for_its_client_in_the_loop_is_cut_off() {
 }
 
 /// Closes a server whose handler waits for something that is not its client.
-fn deaf<C: Takes<Exchange>>(builder: Builder<Tcp, C>) {
+fn deaf<C: Supports<Exchange>>(builder: ServerBuilder<Tcp, C>) {
     let (go, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
     let handle = move |_: &mut Exchange| {
@@ -103,17 +104,17 @@ fn with_and_without_a_grace_it_is_the_same_hook() {
 struct Greeting(&'static [u8]);
 
 impl RequestHandler<LoopExchange> for Greeting {
-    fn setup(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn setup(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         exchange.sendall(self.0);
         Ok(())
     }
 
-    fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         exchange.recv(100);
         Ok(())
     }
 
-    fn finish(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn finish(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         exchange.sendall(b"farewell");
         Ok(())
     }
@@ -121,7 +122,7 @@ impl RequestHandler<LoopExchange> for Greeting {
 
 /// A server in somebody else's loop: what becomes of a client when `end` has been called.
 fn in_another_loop(
-    config: &Config,
+    config: &ServerConfig,
     greeting: &'static [u8],
     client: impl Fn(&TcpStream) + Sync,
     end: impl Fn(&ReactorTcpServer) + Sync,
@@ -175,7 +176,7 @@ const LONG_GREETING: &[u8] = &[b'x'; 12 << 20];
 
 /// What a client of a server that greets for long reads in all, when `end` has been called.
 fn reads_of_a_long_greeting(
-    config: &Config,
+    config: &ServerConfig,
     serve: impl Fn(&ReactorTcpServer) + Sync,
     end: impl Fn(&ReactorTcpServer),
 ) -> (usize, io::Result<()>) {

@@ -15,8 +15,8 @@ use rustix::time::{ClockId, clock_gettime};
 use socketserver::*;
 use tripoll::net::Address;
 use tripoll::server::{
-    BaseServer, Concurrency, Config, Datagram, DatagramExchange, Error, Hooks, InReactor, Inline,
-    Outcome, Server, Takes, Threading, UdpServer, UnixDatagram,
+    BaseServer, Concurrency, Datagram, DatagramExchange, HandlerError, HandlerResult, Hooks,
+    InReactor, Inline, Server, ServerConfig, Supports, Threading, UdpServer, UnixDgram,
 };
 use tripoll::{Backend, Trigger};
 
@@ -55,7 +55,7 @@ impl Hooks<Datagram> for Counting {
         server: &BaseServer<Datagram>,
         request: &Datagram,
         client_address: &Address,
-    ) -> Outcome {
+    ) -> HandlerResult {
         let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
         let before = used();
         let outcome = server.finish_request(request, client_address);
@@ -65,7 +65,13 @@ impl Hooks<Datagram> for Counting {
         outcome
     }
 
-    fn handle_error(&self, _: &BaseServer<Datagram>, _: &Datagram, _: &Address, error: &Error) {
+    fn handle_error(
+        &self,
+        _: &BaseServer<Datagram>,
+        _: &Datagram,
+        _: &Address,
+        error: &HandlerError,
+    ) {
         let kind = error.downcast_ref::<io::Error>().expect("an error of the system's").kind();
         self.0.told.lock().unwrap().push((kind, error.to_string()));
     }
@@ -73,12 +79,12 @@ impl Hooks<Datagram> for Counting {
 
 fn who_reads_no_answers_keeps_nobody_waiting<C>()
 where
-    C: Concurrency + Default + Takes<DatagramExchange>,
+    C: Concurrency + Default + Supports<DatagramExchange>,
 {
     for &backend in Backend::ALL {
         thread::scope(|scope| {
             for &trigger in Trigger::ALL {
-                let config = Config { backend, trigger, ..Config::default() };
+                let config = ServerConfig { backend, trigger, ..ServerConfig::default() };
                 scope.spawn(|| ask_and_do_not_listen::<C>(config));
             }
         });
@@ -86,14 +92,14 @@ where
 }
 
 /// The system keeps some ten answers for whoever reads none.
-fn ask_and_do_not_listen<C>(config: Config)
+fn ask_and_do_not_listen<C>(config: ServerConfig)
 where
-    C: Concurrency + Default + Takes<DatagramExchange>,
+    C: Concurrency + Default + Supports<DatagramExchange>,
 {
     let name = name();
     let account = Arc::<Account>::default();
     let address = Address::Abstract(name.clone().into_bytes());
-    let server = Server::<UnixDatagram, C>::builder(address)
+    let server = Server::<UnixDgram, C>::builder(address)
         .config(config)
         .hooks(Counting(Arc::clone(&account)))
         .build(|| Line)
@@ -171,7 +177,7 @@ fn each_datagram_has_its_own_bytes() {
 #[test]
 fn no_datagram_is_longer_than_the_kernel_makes_them() {
     let serve = |max_packet_size| {
-        let config = Config { max_packet_size, ..Config::default() };
+        let config = ServerConfig { max_packet_size, ..ServerConfig::default() };
         UdpServer::builder(ANY).config(config).build_fn(|_: &mut DatagramExchange| Ok(()))
     };
     for too_much in [usize::MAX, (16 << 20) + 1] {

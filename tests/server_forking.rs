@@ -22,8 +22,9 @@ use socketserver::program::{self, *};
 use socketserver::*;
 use tripoll::net::Address;
 use tripoll::server::{
-    Config, DatagramExchange, Exchange, Exit, Forking, ForkingTcpServer, ForkingUdpServer,
-    ForkingUnixDatagramServer, ForkingUnixStreamServer, Handled, Outcome, StreamExchange,
+    DatagramExchange, Exchange, Exit, Forking, ForkingTcpServer, ForkingUdpServer,
+    ForkingUnixDatagramServer, ForkingUnixStreamServer, Handled, HandlerResult, ServerConfig,
+    StreamExchange,
 };
 use tripoll::sys::DespiteThreads;
 use tripoll::{Backend, Reactor, Trigger};
@@ -95,7 +96,7 @@ macro_rules! serve {
 }
 
 /// A line back, and who wrote it.
-fn line_and_id(exchange: &mut StreamExchange) -> Outcome {
+fn line_and_id(exchange: &mut StreamExchange) -> HandlerResult {
     let mut line = Vec::new();
     exchange.rfile.read_until(b'\n', &mut line)?;
     exchange.wfile.write_all(&line)?;
@@ -103,7 +104,7 @@ fn line_and_id(exchange: &mut StreamExchange) -> Outcome {
     Ok(())
 }
 
-fn datagram_and_id(exchange: &mut DatagramExchange) -> Outcome {
+fn datagram_and_id(exchange: &mut DatagramExchange) -> HandlerResult {
     io::copy(&mut exchange.rfile, &mut exchange.wfile)?;
     write!(exchange.wfile, " {} {}", process::id(), parent_id())?;
     Ok(())
@@ -231,7 +232,7 @@ fn print_sequences() {
         let for_handler = Arc::clone(&log);
         let timeout = (case == Case::Timeout).then_some(Duration::from_millis(1));
         let server = ForkingTcpServer::builder(ANY)
-            .config(Config { timeout, ..config() })
+            .config(ServerConfig { timeout, ..config() })
             .hooks(Noting::new(&log, case, true))
             .build(move || NotingHandler { log: Arc::clone(&for_handler), case })
             .unwrap();
@@ -267,7 +268,7 @@ fn the_order_is_pythons() {
 }
 
 fn serve_outcomes() {
-    fn handle(exchange: &mut Exchange) -> Outcome {
+    fn handle(exchange: &mut Exchange) -> HandlerResult {
         match &exchange.request.recv(100)?[..] {
             b"fail" => Err("no luck".into()),
             b"panic" => panic!("at the disco"),
@@ -293,7 +294,7 @@ fn an_error_is_told_and_an_exit_is_not() {
     });
 }
 
-fn listen(exchange: &mut Exchange) -> Outcome {
+fn listen(exchange: &mut Exchange) -> HandlerResult {
     exchange.request.sendall(b"I listen")?;
     while !exchange.request.recv(100)?.is_empty() {}
     Ok(())
@@ -448,7 +449,7 @@ fn other_threads_are_refused_until_somebody_promises() {
 
 /// Says what the child is, and what it can do.
 fn serve_attributes() {
-    fn handle(exchange: &mut Exchange) -> Outcome {
+    fn handle(exchange: &mut Exchange) -> HandlerResult {
         let mut open = Vec::new();
         for entry in fs::read_dir("/proc/self/fd")? {
             if let Ok(target) = fs::read_link(entry?.path()) {
@@ -501,7 +502,7 @@ fn handle_request_forks_too() {
 
 /// The numbers that a loop had are somebody else's when it is gone.
 fn serve_without_a_loop() {
-    fn count_files(exchange: &mut Exchange) -> Outcome {
+    fn count_files(exchange: &mut Exchange) -> HandlerResult {
         let open = fs::read_dir("/proc/self/fd")?.filter_map(Result::ok);
         let links = open.filter_map(|entry| fs::read_link(entry.path()).ok());
         let this = env::current_exe()?;

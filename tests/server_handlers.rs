@@ -14,9 +14,10 @@ use std::time::Duration;
 use socketserver::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    BaseServer, Concurrency, DatagramExchange, Error, Exchange, Exit, Hooks, InReactor, Inline,
-    Kind, LoopExchange, Outcome, Pooled, ReactorTcpServer, RequestHandler, Server, StreamExchange,
-    StreamOptions, Takes, Tcp, TcpServer, Threading, UdpServer,
+    BaseServer, Concurrency, DatagramExchange, Exchange, ExchangeKind, Exit, HandlerError,
+    HandlerResult, Hooks, InReactor, Inline, LoopExchange, Pooled, ReactorTcpServer,
+    RequestHandler, Server, StreamExchange, StreamOptions, Supports, Tcp, TcpServer, Threading,
+    UdpServer,
 };
 
 /// Greets, answers and takes leave, each in its place; and does what it is told to.
@@ -24,7 +25,7 @@ struct Polite;
 
 const IMPOLITE: &str = "this is no way to talk";
 
-fn answer(said: &[u8]) -> Result<&[u8], Error> {
+fn answer(said: &[u8]) -> Result<&[u8], HandlerError> {
     match said {
         b"fail" => Err(IMPOLITE.into()),
         b"panic" => panic!("{IMPOLITE}"),
@@ -34,14 +35,14 @@ fn answer(said: &[u8]) -> Result<&[u8], Error> {
 }
 
 impl RequestHandler for Polite {
-    fn setup(&mut self, exchange: &mut Exchange) -> Outcome {
+    fn setup(&mut self, exchange: &mut Exchange) -> HandlerResult {
         Ok(exchange.request.sendall(b"welcome; ")?)
     }
-    fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut Exchange) -> HandlerResult {
         let said = exchange.request.recv(100)?;
         Ok(exchange.request.sendall(answer(&said)?)?)
     }
-    fn finish(&mut self, exchange: &mut Exchange) -> Outcome {
+    fn finish(&mut self, exchange: &mut Exchange) -> HandlerResult {
         Ok(exchange.request.sendall(b"; goodbye")?)
     }
 }
@@ -51,43 +52,43 @@ impl RequestHandler<StreamExchange> for Polite {
     fn options(&self) -> StreamOptions {
         StreamOptions { wbufsize: -1, ..StreamOptions::default() }
     }
-    fn setup(&mut self, exchange: &mut StreamExchange) -> Outcome {
+    fn setup(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
         Ok(exchange.wfile.write_all(b"welcome; ")?)
     }
-    fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
         let mut said = Vec::new();
         exchange.rfile.read_to_end(&mut said)?;
         Ok(exchange.wfile.write_all(answer(&said)?)?)
     }
-    fn finish(&mut self, exchange: &mut StreamExchange) -> Outcome {
+    fn finish(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
         Ok(exchange.wfile.write_all(b"; goodbye")?)
     }
 }
 
 impl RequestHandler<DatagramExchange> for Polite {
-    fn setup(&mut self, exchange: &mut DatagramExchange) -> Outcome {
+    fn setup(&mut self, exchange: &mut DatagramExchange) -> HandlerResult {
         Ok(exchange.wfile.write_all(b"welcome; ")?)
     }
-    fn handle(&mut self, exchange: &mut DatagramExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut DatagramExchange) -> HandlerResult {
         let said = Arc::clone(&exchange.packet.data);
         Ok(exchange.wfile.write_all(answer(&said)?)?)
     }
-    fn finish(&mut self, exchange: &mut DatagramExchange) -> Outcome {
+    fn finish(&mut self, exchange: &mut DatagramExchange) -> HandlerResult {
         Ok(exchange.wfile.write_all(b"; goodbye")?)
     }
 }
 
 impl RequestHandler<LoopExchange> for Polite {
-    fn setup(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn setup(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         exchange.sendall(b"welcome; ");
         Ok(())
     }
-    fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         let said = exchange.recv(100);
         exchange.sendall(answer(&said)?);
         Ok(())
     }
-    fn finish(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn finish(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         exchange.sendall(b"; goodbye");
         Ok(())
     }
@@ -102,7 +103,7 @@ impl Hooks<Arc<Stream>> for Count {
         _: &BaseServer<Arc<Stream>>,
         _: &Arc<Stream>,
         _: &Address,
-        error: &Error,
+        error: &HandlerError,
     ) {
         assert!(error.to_string().ends_with(IMPOLITE), "{error}");
         self.0.fetch_add(1, Ordering::Relaxed);
@@ -112,8 +113,8 @@ impl Hooks<Arc<Stream>> for Count {
 /// Sees to it that each question to a polite handler is answered, and each error told.
 fn polite<C, X>(ends_with_exit: bool)
 where
-    C: Concurrency + Default + Takes<X>,
-    X: Kind<Request = Arc<Stream>>,
+    C: Concurrency + Default + Supports<X>,
+    X: ExchangeKind<Request = Arc<Stream>>,
     Polite: RequestHandler<X>,
 {
     let told = Arc::<AtomicUsize>::default();
@@ -180,43 +181,43 @@ impl Unready {
         Unready(made.fetch_add(1, Ordering::Relaxed) == 0)
     }
 
-    fn ready(&self) -> Outcome {
+    fn ready(&self) -> HandlerResult {
         if self.0 { Err("not ready".into()) } else { Ok(()) }
     }
 }
 
 impl RequestHandler<StreamExchange> for Unready {
-    fn setup(&mut self, _: &mut StreamExchange) -> Outcome {
+    fn setup(&mut self, _: &mut StreamExchange) -> HandlerResult {
         self.ready()
     }
-    fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
         exchange.rfile.read_to_end(&mut Vec::new())?;
         Ok(exchange.wfile.write_all(b"handled, ")?)
     }
-    fn finish(&mut self, exchange: &mut StreamExchange) -> Outcome {
+    fn finish(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
         Ok(exchange.wfile.write_all(b"finished")?)
     }
 }
 
 impl RequestHandler<DatagramExchange> for Unready {
-    fn setup(&mut self, _: &mut DatagramExchange) -> Outcome {
+    fn setup(&mut self, _: &mut DatagramExchange) -> HandlerResult {
         self.ready()
     }
-    fn handle(&mut self, exchange: &mut DatagramExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut DatagramExchange) -> HandlerResult {
         Ok(exchange.wfile.write_all(&exchange.packet.data)?)
     }
 }
 
 impl RequestHandler<LoopExchange> for Unready {
-    fn setup(&mut self, _: &mut LoopExchange) -> Outcome {
+    fn setup(&mut self, _: &mut LoopExchange) -> HandlerResult {
         self.ready()
     }
-    fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         exchange.recv(100);
         exchange.sendall(b"handled, ");
         Ok(())
     }
-    fn finish(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn finish(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         exchange.sendall(b"finished");
         Ok(())
     }
@@ -260,10 +261,10 @@ fn only_setup<C: Concurrency>(server: &Server<Tcp, C>) {
 fn when_handle_and_finish_fail_one_error_is_told() {
     struct Twice;
     impl RequestHandler for Twice {
-        fn handle(&mut self, _: &mut Exchange) -> Outcome {
+        fn handle(&mut self, _: &mut Exchange) -> HandlerResult {
             Err("I know no answer".into())
         }
-        fn finish(&mut self, _: &mut Exchange) -> Outcome {
+        fn finish(&mut self, _: &mut Exchange) -> HandlerResult {
             Err(IMPOLITE.into()) // the last, as in Python
         }
     }
@@ -278,16 +279,16 @@ fn when_handle_and_finish_fail_one_error_is_told() {
 fn in_the_loop_handle_is_called_once_per_input() {
     struct Echo(NotingHandler);
     impl RequestHandler<LoopExchange> for Echo {
-        fn setup(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        fn setup(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
             NotingInLoop::setup(&mut NotingInLoop(self.0.clone()), exchange)
         }
-        fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
             self.0.log.note("handle");
             let data = exchange.recv(100);
             exchange.sendall(&data);
             Ok(())
         }
-        fn finish(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        fn finish(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
             NotingInLoop::finish(&mut NotingInLoop(self.0.clone()), exchange)
         }
     }
@@ -325,7 +326,7 @@ fn rfile_and_wfile_are_the_clients_socket_and_time_out_as_such() {
         fn options(&self) -> StreamOptions {
             StreamOptions { timeout: Some(Duration::from_millis(1)), ..StreamOptions::default() }
         }
-        fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
+        fn handle(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
             let number = exchange.connection.as_fd().as_raw_fd();
             assert_eq!(exchange.rfile.as_fd().as_raw_fd(), number);
             assert_eq!(exchange.wfile.as_fd().as_raw_fd(), number);

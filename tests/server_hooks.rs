@@ -15,24 +15,24 @@ use tripoll::Reactor;
 use tripoll::net::{Address, Stream};
 use tripoll::selector::Deadline;
 use tripoll::server::{
-    BaseServer, Concurrency, Config, Error, Exchange, Handled, Hooks, InReactor, Inline, Kind,
-    LoopExchange, Outcome, Pooled, ReactorTcpServer, RequestHandler, Server, Takes, Tcp, TcpServer,
-    Threading, ThreadingTcpServer,
+    BaseServer, Concurrency, Exchange, ExchangeKind, Handled, HandlerError, HandlerResult, Hooks,
+    InReactor, Inline, LoopExchange, Pooled, ReactorTcpServer, RequestHandler, Server,
+    ServerConfig, Supports, Tcp, TcpServer, Threading, ThreadingTcpServer,
 };
 
 /// What a server calls in this case.
 fn sequence<C, X, H>(
     case: Case,
-    config: Config,
+    config: ServerConfig,
     handler: impl Fn(NotingHandler) -> H + Send + Sync + 'static,
 ) -> Vec<String>
 where
-    C: Concurrency + Default + Takes<X>,
-    X: Kind<Request = Arc<Stream>>,
+    C: Concurrency + Default + Supports<X>,
+    X: ExchangeKind<Request = Arc<Stream>>,
     H: RequestHandler<X> + 'static,
 {
     let log = Log::new();
-    let config = Config { timeout: Some(Duration::from_millis(1)), ..config };
+    let config = ServerConfig { timeout: Some(Duration::from_millis(1)), ..config };
     let hooks = Noting::new(&log, case, false);
     let for_handler = Arc::clone(&log);
     let server: Server<Tcp, C> = Server::builder(ANY)
@@ -84,7 +84,7 @@ fn hello(hooks: impl Hooks<Arc<Stream>>) -> TcpServer {
     TcpServer::builder(ANY).hooks(hooks).build_fn(say_hello).unwrap()
 }
 
-fn say_hello(exchange: &mut Exchange) -> Outcome {
+fn say_hello(exchange: &mut Exchange) -> HandlerResult {
     Ok(exchange.request.sendall(b"hello")?)
 }
 
@@ -226,7 +226,7 @@ fn process_request_may_take_a_thread_of_its_own() {
             server: &Base,
             request: &Arc<Stream>,
             address: &Address,
-        ) -> Outcome {
+        ) -> HandlerResult {
             thread::scope(|scope| {
                 scope.spawn(|| {
                     self.0.lock().unwrap().push(thread::current().id());
@@ -260,7 +260,7 @@ fn process_request_thread_may_do_more() {
 fn finish_request_may_handle_the_request_itself() {
     struct Mine;
     impl Hooks<Arc<Stream>> for Mine {
-        fn finish_request(&self, _: &Base, request: &Arc<Stream>, _: &Address) -> Outcome {
+        fn finish_request(&self, _: &Base, request: &Arc<Stream>, _: &Address) -> HandlerResult {
             Ok(request.sendall(b"mine")?)
         }
     }
@@ -291,11 +291,17 @@ fn shutdown_request_and_close_request_may_have_the_last_word() {
 fn handle_error_is_told_errors_and_panics_and_may_answer() {
     struct Apologise;
     impl Hooks<Arc<Stream>> for Apologise {
-        fn handle_error(&self, server: &Base, request: &Arc<Stream>, _: &Address, error: &Error) {
+        fn handle_error(
+            &self,
+            server: &Base,
+            request: &Arc<Stream>,
+            _: &Address,
+            error: &HandlerError,
+        ) {
             server.sendall(request, error.to_string().as_bytes()).unwrap();
         }
     }
-    fn fail(data: &[u8]) -> Outcome {
+    fn fail(data: &[u8]) -> HandlerResult {
         match data {
             b"panic" => panic!("at the disco"),
             other => Err(String::from_utf8_lossy(other).into()),
@@ -323,7 +329,7 @@ fn handle_timeout_is_called_when_nobody_comes() {
     }
     let count = Arc::default();
     let server = TcpServer::builder(ANY)
-        .config(Config { timeout: Some(Duration::from_millis(1)), ..Config::default() })
+        .config(ServerConfig { timeout: Some(Duration::from_millis(1)), ..ServerConfig::default() })
         .hooks(Count(Arc::clone(&count)))
         .build_fn(say_hello)
         .unwrap();
@@ -371,11 +377,11 @@ fn a_hook_that_panics_costs_its_request_and_nothing_else() {
             self.stumble(0);
             true
         }
-        fn finish_request(&self, s: &Base, request: &Arc<Stream>, a: &Address) -> Outcome {
+        fn finish_request(&self, s: &Base, request: &Arc<Stream>, a: &Address) -> HandlerResult {
             self.stumble(2);
             s.finish_request(request, a)
         }
-        fn handle_error(&self, _: &Base, _: &Arc<Stream>, _: &Address, error: &Error) {
+        fn handle_error(&self, _: &Base, _: &Arc<Stream>, _: &Address, error: &HandlerError) {
             assert_eq!(error.to_string(), "panicked: stumbled");
             panic!("and again");
         }
@@ -408,7 +414,7 @@ fn a_panic_in_get_request_is_one_request_less() {
 #[test]
 fn a_timeout_of_zero_is_a_look() {
     let server = TcpServer::builder(ANY)
-        .config(Config { timeout: Some(Duration::ZERO), ..Config::default() })
+        .config(ServerConfig { timeout: Some(Duration::ZERO), ..ServerConfig::default() })
         .build_fn(say_hello)
         .unwrap();
     assert_eq!(server.handle_request().unwrap(), Handled::Timeout);

@@ -5,7 +5,7 @@ mod socketserver;
 use std::collections::HashSet;
 use std::io::{self, BufRead, Read, Write};
 use std::net::{Ipv6Addr, TcpStream, UdpSocket};
-use std::os::unix::net::{UnixDatagram as StdUnixDatagram, UnixStream as StdUnixStream};
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -13,10 +13,10 @@ use std::time::Duration;
 use socketserver::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    Cause, Concurrency, Config, Datagram, DatagramExchange, Exchange, InReactor, Inline, Kind,
-    LoopExchange, Outcome, Pooled, ReactorTcpServer, RequestHandler, Server, StreamExchange,
-    StreamOptions, Takes, Tcp, TcpServer, Threading, ThreadingTcpServer, Transport, Udp, UdpServer,
-    UnixDatagram, UnixDatagramServer, UnixStream,
+    Cause, Concurrency, Datagram, DatagramExchange, Exchange, ExchangeKind, HandlerResult,
+    InReactor, Inline, LoopExchange, Pooled, ReactorTcpServer, RequestHandler, Server,
+    ServerConfig, StreamExchange, StreamOptions, Supports, Tcp, TcpServer, Threading,
+    ThreadingTcpServer, Transport, Udp, UdpServer, Unix, UnixDatagramServer, UnixDgram,
 };
 use tripoll::{Backend, Trigger};
 
@@ -35,13 +35,13 @@ impl Talk for Tcp {
     }
 }
 
-impl Talk for UnixStream {
+impl Talk for Unix {
     fn somewhere(path: &SocketPath) -> Address {
         path.address()
     }
     fn ask(address: &Address, question: &[u8]) -> Vec<u8> {
         let Address::Unix(path) = address else { panic!() };
-        let mut client = StdUnixStream::connect(path).unwrap();
+        let mut client = UnixStream::connect(path).unwrap();
         client.set_read_timeout(Some(LONG)).unwrap();
         client.write_all(question).unwrap();
         let mut answer = Vec::new();
@@ -66,14 +66,14 @@ impl Talk for Udp {
     }
 }
 
-impl Talk for UnixDatagram {
+impl Talk for UnixDgram {
     fn somewhere(path: &SocketPath) -> Address {
         path.address()
     }
     fn ask(address: &Address, question: &[u8]) -> Vec<u8> {
         let Address::Unix(path) = address else { panic!() };
         let here = SocketPath::new();
-        let client = StdUnixDatagram::bind(&here.0).unwrap();
+        let client = UnixDatagram::bind(&here.0).unwrap();
         client.set_read_timeout(Some(LONG)).unwrap();
         client.send_to(question, path).unwrap();
         let mut answer = vec![0; 10_000];
@@ -88,11 +88,11 @@ type Places = Arc<Mutex<Vec<ThreadId>>>;
 
 /// The server of a transport and a concurrency, as its handler runs: on the serving thread, and
 /// where else.
-fn lines<T, C, X>(config: &Config, concurrency: C) -> (ThreadId, Vec<ThreadId>)
+fn lines<T, C, X>(config: &ServerConfig, concurrency: C) -> (ThreadId, Vec<ThreadId>)
 where
     T: Talk,
-    C: Concurrency + Default + Takes<X>,
-    X: Kind<Request = T::Request>,
+    C: Concurrency + Default + Supports<X>,
+    X: ExchangeKind<Request = T::Request>,
     Line: RequestHandler<X>,
 {
     let places = Places::default();
@@ -123,15 +123,15 @@ where
 }
 
 /// Runs each concurrency over a transport, and proves where its handlers run.
-fn every_concurrency<T, X, L>(config: &Config)
+fn every_concurrency<T, X, L>(config: &ServerConfig)
 where
     T: Talk,
-    X: Kind<Request = T::Request>,
-    L: Kind<Request = T::Request>,
-    Inline: Takes<X>,
-    Threading: Takes<X>,
-    Pooled: Takes<X>,
-    InReactor: Takes<L>,
+    X: ExchangeKind<Request = T::Request>,
+    L: ExchangeKind<Request = T::Request>,
+    Inline: Supports<X>,
+    Threading: Supports<X>,
+    Pooled: Supports<X>,
+    InReactor: Supports<L>,
     Line: RequestHandler<X> + RequestHandler<L>,
 {
     let (home, places) = lines::<T, Inline, X>(config, Inline);
@@ -154,9 +154,9 @@ where
 fn every_transport_and_concurrency_whatever_the_kernel_is_asked() {
     on_every_pair(|config| {
         every_concurrency::<Tcp, StreamExchange, LoopExchange>(config);
-        every_concurrency::<UnixStream, StreamExchange, LoopExchange>(config);
+        every_concurrency::<Unix, StreamExchange, LoopExchange>(config);
         every_concurrency::<Udp, DatagramExchange, DatagramExchange>(config);
-        every_concurrency::<UnixDatagram, DatagramExchange, DatagramExchange>(config);
+        every_concurrency::<UnixDgram, DatagramExchange, DatagramExchange>(config);
     });
 }
 
@@ -196,7 +196,7 @@ fn a_stream_handler_has_options() {
                 disable_nagle_algorithm: true,
             }
         }
-        fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
+        fn handle(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
             assert!(rustix::net::sockopt::tcp_nodelay(&*exchange.connection)?);
             let mut line = String::new();
             exchange.rfile.read_line(&mut line)?;
@@ -288,7 +288,7 @@ fn a_datagram_handler_always_answers() {
 
 #[test]
 fn an_empty_datagram_is_a_request_and_a_long_one_is_said_to_be_cut() {
-    let config = Config { max_packet_size: 4, ..Config::default() };
+    let config = ServerConfig { max_packet_size: 4, ..ServerConfig::default() };
     let handle = |exchange: &mut Exchange<Datagram>| {
         let Datagram { data, truncated, .. } = &exchange.request;
         let answer = format!("{} {truncated}", data.len());
@@ -313,7 +313,7 @@ fn who_has_no_address_cannot_be_answered_and_that_is_told() {
             _: &tripoll::server::BaseServer<Datagram>,
             _: &Datagram,
             address: &Address,
-            error: &tripoll::server::Error,
+            error: &tripoll::server::HandlerError,
         ) {
             assert_eq!(*address, Address::Unnamed);
             self.0.send(error.to_string()).unwrap();
@@ -325,7 +325,7 @@ fn who_has_no_address_cannot_be_answered_and_that_is_told() {
         .build_fn(|_: &mut DatagramExchange| Ok(()))
         .unwrap();
     while_serving(&server, || {
-        StdUnixDatagram::unbound().unwrap().send_to(b"hello", &path.0).unwrap();
+        UnixDatagram::unbound().unwrap().send_to(b"hello", &path.0).unwrap();
         let error = hear.recv_timeout(LONG).unwrap();
         assert!(error.contains("no address"), "{error}");
     });
@@ -337,11 +337,11 @@ fn in_the_loop_input_comes_in_pieces_and_timeouts_are_calls() {
         calls: Vec<(Cause, usize)>,
     }
     impl RequestHandler<LoopExchange> for Pieces {
-        fn setup(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        fn setup(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
             exchange.set_timeout(Some(Duration::from_millis(1)));
             Ok(())
         }
-        fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
             self.calls.push((exchange.cause(), exchange.input().len()));
             if exchange.cause() == Cause::Timeout {
                 exchange.sendall(b"late\n");
@@ -350,7 +350,7 @@ fn in_the_loop_input_comes_in_pieces_and_timeouts_are_calls() {
             }
             Ok(())
         }
-        fn finish(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        fn finish(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
             exchange.sendall(format!("{:?}", self.calls).as_bytes());
             Ok(())
         }
@@ -373,11 +373,11 @@ fn in_the_loop_input_comes_in_pieces_and_timeouts_are_calls() {
 fn everybody_who_is_connected_can_be_told() {
     struct Tell;
     impl RequestHandler<LoopExchange> for Tell {
-        fn setup(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        fn setup(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
             exchange.sendall(b"welcome\n");
             Ok(())
         }
-        fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
             let data = exchange.recv(100);
             for (other, _) in exchange.server.connections() {
                 exchange.server.sendall(&other, &data)?;
@@ -423,7 +423,7 @@ fn tell_everybody<C: Concurrency>(server: &Server<Tcp, C>) {
     });
 }
 
-fn say_hello(exchange: &mut Exchange) -> Outcome {
+fn say_hello(exchange: &mut Exchange) -> HandlerResult {
     Ok(exchange.request.sendall(b"hello")?)
 }
 
@@ -433,7 +433,7 @@ fn ipv6_is_its_own_unless_it_is_said_not_to_be() {
     while_serving(&server, || assert_eq!(ask(&server.server_address(), b""), b"hello"));
 
     for v6_only in [true, false] {
-        let config = Config { v6_only, ..Config::default() };
+        let config = ServerConfig { v6_only, ..ServerConfig::default() };
         let server = TcpServer::builder("[::]:0").config(config).build_fn(say_hello).unwrap();
         let Address::Inet(address) = server.server_address() else { panic!() };
         assert!(TcpStream::connect((Ipv6Addr::LOCALHOST, address.port())).is_ok());
@@ -442,7 +442,7 @@ fn ipv6_is_its_own_unless_it_is_said_not_to_be() {
     }
 
     for v6_only in [true, false] {
-        let config = Config { v6_only, ..Config::default() };
+        let config = ServerConfig { v6_only, ..ServerConfig::default() };
         let server = UdpServer::builder("[::]:0")
             .config(config)
             .build_fn(|exchange: &mut DatagramExchange| {
@@ -482,7 +482,7 @@ fn it_can_be_bound_and_activated_later() {
 
 #[test]
 fn the_defaults_are_pythons_but_for_those_that_hurt() {
-    let (ours, python) = (Config::default(), Config::python());
+    let (ours, python) = (ServerConfig::default(), ServerConfig::python());
     assert_eq!((python.request_queue_size, python.allow_reuse_address), (5, false));
     assert_eq!((ours.request_queue_size, ours.allow_reuse_address), (1_024, true));
     assert_eq!((ours.requests_per_turn, python.requests_per_turn), (32, 1));
@@ -513,7 +513,7 @@ fn a_request_is_closed_when_nobody_holds_it() {
             _: &tripoll::server::BaseServer<Arc<Stream>>,
             _: &Arc<Stream>,
             _: &Address,
-        ) -> Outcome {
+        ) -> HandlerResult {
             Ok(())
         }
     }

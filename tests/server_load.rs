@@ -16,17 +16,17 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socketserver::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    BaseServer, Config, Error, Exchange, Hooks, InReactor, Inline, Kind, LoopExchange, Outcome,
-    Pooled, RequestHandler, Server, StreamExchange, Takes, Tcp, Threading, ThreadingTcpServer,
-    WhenFull,
+    BaseServer, Exchange, ExchangeKind, HandlerError, HandlerResult, Hooks, InReactor, Inline,
+    LoopExchange, Pooled, RequestHandler, Server, ServerConfig, StreamExchange, Supports, Tcp,
+    Threading, ThreadingTcpServer, WhenFull,
 };
 use tripoll::{Backend, Trigger};
 
 /// A thousand requests, and what was left of them, whatever the kernel is asked.
 fn burst<C, X>(concurrency: C)
 where
-    C: Clone + fmt::Debug + Default + Takes<X>,
-    X: Kind<Request = Arc<Stream>>,
+    C: Clone + fmt::Debug + Default + Supports<X>,
+    X: ExchangeKind<Request = Arc<Stream>>,
     Line: RequestHandler<X>,
 {
     for &backend in Backend::ALL {
@@ -37,12 +37,12 @@ where
 
 fn burst_on<C, X>(backend: Backend, concurrency: C)
 where
-    C: Default + Takes<X>,
-    X: Kind<Request = Arc<Stream>>,
+    C: Default + Supports<X>,
+    X: ExchangeKind<Request = Arc<Stream>>,
     Line: RequestHandler<X>,
 {
     let before = (threads(), descriptors());
-    let config = Config { backend, ..Config::default() };
+    let config = ServerConfig { backend, ..ServerConfig::default() };
     let server: Server<Tcp, C> =
         Server::builder(ANY).config(config).concurrency(concurrency).build(|| Line).unwrap();
     let address = server.server_address();
@@ -71,7 +71,7 @@ where
     assert_eq!(descriptors(), before.1);
 }
 
-fn who(exchange: &mut Exchange) -> Outcome {
+fn who(exchange: &mut Exchange) -> HandlerResult {
     let id = format!("{:?}", thread::current().id());
     Ok(exchange.request.sendall(id.as_bytes())?)
 }
@@ -178,7 +178,7 @@ fn a_full_pool_sheds() {
 /// are some again.
 fn out_of_descriptors(backend: Backend, trigger: Trigger) {
     let before = getrlimit(Resource::Nofile);
-    let config = Config { backend, trigger, ..Config::default() };
+    let config = ServerConfig { backend, trigger, ..ServerConfig::default() };
     let server = ThreadingTcpServer::builder(ANY).config(config).build_fn(who).unwrap();
     let address = server.server_address();
     while_serving(&server, || {
@@ -230,7 +230,7 @@ fn out_of_threads() {
             _: &BaseServer<Arc<Stream>>,
             _: &Arc<Stream>,
             _: &Address,
-            error: &Error,
+            error: &HandlerError,
         ) {
             let error = error.downcast_ref::<std::io::Error>().expect("what the system says");
             assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock); // EAGAIN: no thread now

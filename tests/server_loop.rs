@@ -13,7 +13,7 @@ use std::time::Duration;
 use socketserver::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    BaseServer, Cause, Exchange, Hooks, LoopExchange, Outcome, ReactorTcpServer, TcpServer,
+    BaseServer, Cause, Exchange, HandlerResult, Hooks, LoopExchange, ReactorTcpServer, TcpServer,
 };
 
 #[test]
@@ -130,7 +130,7 @@ fn a_door_that_never_opens_does_not_spin() {
         let server = TcpServer::builder(ANY)
             .config(config.clone())
             .hooks(NeverOpens(Arc::clone(&tries)))
-            .build_fn(|_: &mut Exchange| Outcome::Ok(()))
+            .build_fn(|_: &mut Exchange| HandlerResult::Ok(()))
             .unwrap();
         while_serving(&server, || {
             let _client = connect(&server.server_address());

@@ -9,19 +9,19 @@ use std::sync::{Mutex, mpsc};
 use socketserver::*;
 use tripoll::net::Address;
 use tripoll::server::{
-    BaseServer, Concurrency, DatagramExchange, Error, Exchange, Hooks, InReactor, Inline, Kind,
-    LoopExchange, Outcome, Request, RequestHandler, Server, StreamExchange, Takes, Tcp, Transport,
-    Udp,
+    BaseServer, Concurrency, DatagramExchange, Exchange, ExchangeKind, HandlerError, HandlerResult,
+    Hooks, InReactor, Inline, LoopExchange, Request, RequestHandler, Server, StreamExchange,
+    Supports, Tcp, Transport, Udp,
 };
 
 struct FailsTwice;
 
-impl<X: Kind> RequestHandler<X> for FailsTwice {
-    fn handle(&mut self, _: &mut X) -> Outcome {
+impl<X: ExchangeKind> RequestHandler<X> for FailsTwice {
+    fn handle(&mut self, _: &mut X) -> HandlerResult {
         Err("handle fails".into())
     }
 
-    fn finish(&mut self, _: &mut X) -> Outcome {
+    fn finish(&mut self, _: &mut X) -> HandlerResult {
         panic!("finish fails")
     }
 }
@@ -29,7 +29,7 @@ impl<X: Kind> RequestHandler<X> for FailsTwice {
 struct Tell(Mutex<mpsc::Sender<String>>);
 
 impl<R: Request> Hooks<R> for Tell {
-    fn handle_error(&self, _: &BaseServer<R>, _: &R, _: &Address, error: &Error) {
+    fn handle_error(&self, _: &BaseServer<R>, _: &R, _: &Address, error: &HandlerError) {
         self.0.lock().unwrap().send(error.to_string()).unwrap();
     }
 }
@@ -38,8 +38,8 @@ impl<R: Request> Hooks<R> for Tell {
 fn the_last_error_is_told<T, C, X>(knock: fn(&Address))
 where
     T: Transport,
-    C: Concurrency + Default + Takes<X>,
-    X: Kind<Request = T::Request>,
+    C: Concurrency + Default + Supports<X>,
+    X: ExchangeKind<Request = T::Request>,
 {
     on_every_pair(|config| {
         let (tell, told) = mpsc::channel();

@@ -12,12 +12,12 @@ use socketserver::*;
 use tripoll::Reactor;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    BaseServer, Builder, Exchange, Exit, Handled, Hooks, LoopExchange, Outcome, Pooled,
-    PooledTcpServer, ReactorTcpServer, Takes, Tcp, TcpServer, Threading, ThreadingTcpServer,
-    UnixStreamServer, WhenFull,
+    BaseServer, Exchange, Exit, Handled, HandlerResult, Hooks, LoopExchange, Pooled,
+    PooledTcpServer, ReactorTcpServer, ServerBuilder, Supports, Tcp, TcpServer, Threading,
+    ThreadingTcpServer, UnixStreamServer, WhenFull,
 };
 
-fn say_hello(exchange: &mut Exchange) -> Outcome {
+fn say_hello(exchange: &mut Exchange) -> HandlerResult {
     Ok(exchange.request.sendall(b"hello")?)
 }
 
@@ -64,7 +64,7 @@ fn after_a_close_nothing_is_left_of_a_request_that_was_waited_for() {
 }
 
 /// A server both of whose handlers close it, at once.
-fn both_close<C: Takes<Exchange>>(builder: Builder<Tcp, C>) {
+fn both_close<C: Supports<Exchange>>(builder: ServerBuilder<Tcp, C>) {
     let both = Arc::new(Barrier::new(2));
     let server = builder
         .build_fn(move |exchange: &mut Exchange| {
@@ -130,7 +130,7 @@ impl Hooks<Arc<Stream>> for Quiet {
         _: &BaseServer<Arc<Stream>>,
         _: &Arc<Stream>,
         _: &Address,
-        _: &tripoll::server::Error,
+        _: &tripoll::server::HandlerError,
     ) {
     }
 }
@@ -139,7 +139,8 @@ impl Hooks<Arc<Stream>> for Quiet {
 fn a_full_server_does_not_keep_those_who_have_asked() {
     let (go, wait) = mpsc::channel::<()>();
     let wait = std::sync::Mutex::new(wait);
-    let config = tripoll::server::Config { timeout: Some(Duration::ZERO), ..Default::default() };
+    let config =
+        tripoll::server::ServerConfig { timeout: Some(Duration::ZERO), ..Default::default() };
     let one = Threading { max_threads: Some(1), ..Threading::default() };
     let server = ThreadingTcpServer::builder(ANY)
         .config(config)
@@ -213,7 +214,7 @@ impl Hooks<Arc<Stream>> for Panicking {
         _: &BaseServer<Arc<Stream>>,
         _: &Arc<Stream>,
         _: &Address,
-        error: &tripoll::server::Error,
+        error: &tripoll::server::HandlerError,
     ) {
         panic!("when told of {error}");
     }
@@ -221,7 +222,7 @@ impl Hooks<Arc<Stream>> for Panicking {
 
 #[test]
 fn a_hook_that_panics_ends_one_request_at_most() {
-    fn serve<C: Takes<Exchange>>(builder: Builder<Tcp, C>) {
+    fn serve<C: Supports<Exchange>>(builder: ServerBuilder<Tcp, C>) {
         let hooks = Panicking { requests: AtomicUsize::new(0) };
         let server = builder.hooks(hooks).build_fn(say_hello).unwrap();
         while_serving(&server, || {
@@ -237,7 +238,7 @@ fn a_hook_that_panics_ends_one_request_at_most() {
 }
 
 /// Says `Exit` to whoever says anything.
-fn exit(exchange: &mut LoopExchange) -> Outcome {
+fn exit(exchange: &mut LoopExchange) -> HandlerResult {
     exchange.recv(100);
     Err(Exit.into())
 }

@@ -13,20 +13,21 @@ use tripoll::Reactor;
 use tripoll::net::{Address, Stream};
 use tripoll::selector::Deadline;
 use tripoll::server::{
-    BaseServer, Builder, Concurrency, Config, Exchange, Exit, Handled, InReactor, Inline, Kind,
-    LoopExchange, Outcome, Pooled, PooledTcpServer, ReactorTcpServer, RequestHandler, Server,
-    StreamExchange, Takes, Tcp, TcpServer, Threading, ThreadingTcpServer,
+    BaseServer, Concurrency, Exchange, ExchangeKind, Exit, Handled, HandlerResult, InReactor,
+    Inline, LoopExchange, Pooled, PooledTcpServer, ReactorTcpServer, RequestHandler, Server,
+    ServerBuilder, ServerConfig, StreamExchange, Supports, Tcp, TcpServer, Threading,
+    ThreadingTcpServer,
 };
 
 /// What `shutdown` may take, whatever the poll interval.
 const PROMPT: Duration = Duration::from_millis(50);
 
-fn say_hello(exchange: &mut Exchange) -> Outcome {
+fn say_hello(exchange: &mut Exchange) -> HandlerResult {
     Ok(exchange.request.sendall(b"hello")?)
 }
 
 /// Reads until the client has finished.
-fn listen(exchange: &mut Exchange) -> Outcome {
+fn listen(exchange: &mut Exchange) -> HandlerResult {
     exchange.request.sendall(b"I listen")?;
     while !exchange.request.recv(100)?.is_empty() {}
     Ok(())
@@ -95,14 +96,14 @@ impl Drop for RequestShutdown<'_> {
 
 /// A server of each concurrency, with handlers of type `H`. (One that forks must be a program of its
 /// own: `server_forking`.)
-fn each<H>(config: &Config, factory: fn() -> H) -> Vec<Box<dyn Any>>
+fn each<H>(config: &ServerConfig, factory: fn() -> H) -> Vec<Box<dyn Any>>
 where
     H: RequestHandler<StreamExchange> + RequestHandler<LoopExchange> + 'static,
 {
-    fn one<C, X, H>(config: &Config, factory: fn() -> H) -> Box<dyn Any>
+    fn one<C, X, H>(config: &ServerConfig, factory: fn() -> H) -> Box<dyn Any>
     where
-        C: Concurrency + Default + Takes<X>,
-        X: Kind<Request = Arc<Stream>>,
+        C: Concurrency + Default + Supports<X>,
+        X: ExchangeKind<Request = Arc<Stream>>,
         H: RequestHandler<X> + 'static,
     {
         Box::new(Server::<Tcp, C>::builder(ANY).config(config.clone()).build(factory).unwrap())
@@ -166,12 +167,12 @@ fn idle_clients_do_not_stop_a_shutdown() {
 struct Listening;
 
 impl RequestHandler<LoopExchange> for Listening {
-    fn setup(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn setup(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         exchange.sendall(b"I listen");
         Ok(())
     }
 
-    fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         exchange.recv(100);
         Ok(())
     }
@@ -205,14 +206,14 @@ impl Ending {
 }
 
 impl RequestHandler<StreamExchange> for Ending {
-    fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
         exchange.connection.recv(100)?;
         Ok(exchange.wfile.write_all(Ending::end(&exchange.server).as_bytes())?)
     }
 }
 
 impl RequestHandler<LoopExchange> for Ending {
-    fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         exchange.recv(100);
         let answer = Ending::end(&exchange.server);
         exchange.sendall(answer.as_bytes());
@@ -245,7 +246,7 @@ fn from_inside_it_is_an_error_and_requesting_it_is_not() {
 struct Closing;
 
 impl RequestHandler<StreamExchange> for Closing {
-    fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
         exchange.connection.recv(100)?;
         exchange.server.server_close();
         exchange.server.server_close();
@@ -254,7 +255,7 @@ impl RequestHandler<StreamExchange> for Closing {
 }
 
 impl RequestHandler<LoopExchange> for Closing {
-    fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         exchange.recv(100);
         exchange.server.server_close();
         exchange.server.server_close();
@@ -357,7 +358,7 @@ fn handling_one_request_is_serving_too() {
 #[test]
 fn right_after_the_start_it_ends_the_serving() {
     for _ in 0..5 {
-        for server in each(&Config::default(), || Line) {
+        for server in each(&ServerConfig::default(), || Line) {
             server.while_serving(&|| ());
         }
     }
@@ -365,7 +366,7 @@ fn right_after_the_start_it_ends_the_serving() {
 
 #[test]
 fn serving_twice_at_once_is_an_error() {
-    for server in each(&Config::default(), || Line) {
+    for server in each(&ServerConfig::default(), || Line) {
         server.while_serving(&|| {
             server.assert_serves();
             let busy = server.serve_forever().unwrap_err();
@@ -394,12 +395,12 @@ fn a_close_ends_the_serving_and_may_come_twice() {
         },
     );
     // Right after the construction.
-    each(&Config::default(), || Line).iter().for_each(|server| server.server_close());
+    each(&ServerConfig::default(), || Line).iter().for_each(|server| server.server_close());
 }
 
 #[test]
 fn a_close_waits_for_those_who_work_if_it_is_to() {
-    fn close_while_working<C: Takes<Exchange>>(builder: Builder<Tcp, C>, waits: bool) {
+    fn close_while_working<C: Supports<Exchange>>(builder: ServerBuilder<Tcp, C>, waits: bool) {
         let go = Arc::new(Barrier::new(2));
         let (done, is_done) = mpsc::channel();
         let go_on = Arc::clone(&go);
@@ -441,10 +442,10 @@ fn a_close_waits_for_those_who_work_if_it_is_to() {
 
 #[test]
 fn an_exit_ends_the_loop_where_handlers_run_in_it_and_is_told_nobody() {
-    fn exit(_: &mut Exchange) -> Outcome {
+    fn exit(_: &mut Exchange) -> HandlerResult {
         Err(Exit.into())
     }
-    fn exit_in_loop(_: &mut LoopExchange) -> Outcome {
+    fn exit_in_loop(_: &mut LoopExchange) -> HandlerResult {
         Err(Exit.into())
     }
     fn serve<C: Concurrency>(server: &Server<Tcp, C>) {
@@ -500,7 +501,7 @@ fn an_exit_in_a_loop_that_is_shared_ends_that_serving_alone() {
 fn two_servers_in_one_loop() {
     on_every_pair(|config| {
         let mut reactor = reactor(config);
-        let servers = each(&Config::default(), || Line);
+        let servers = each(&ServerConfig::default(), || Line);
         for server in &servers {
             server.serve_in(&mut reactor).unwrap();
             let busy = server.serve_in(&mut reactor).unwrap_err();

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use socketserver::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    BaseServer, Cause, Concurrency, Config, Error, Exchange, Hooks, InReactor, Inline, Kind,
-    LoopExchange, Outcome, Pooled, ReactorTcpServer, RequestHandler, Server, StreamExchange,
-    StreamOptions, Takes, Tcp, TcpServer, Threading, ThreadingTcpServer,
+    BaseServer, Cause, Concurrency, Exchange, ExchangeKind, HandlerError, HandlerResult, Hooks,
+    InReactor, Inline, LoopExchange, Pooled, ReactorTcpServer, RequestHandler, Server,
+    ServerConfig, StreamExchange, StreamOptions, Supports, Tcp, TcpServer, Threading,
+    ThreadingTcpServer,
 };
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -34,7 +35,7 @@ impl Hooks<Arc<Stream>> for Steps {
         _: &BaseServer<Arc<Stream>>,
         _: &Arc<Stream>,
         _: &Address,
-        error: &Error,
+        error: &HandlerError,
     ) {
         self.add(error.downcast_ref::<std::io::Error>().unwrap().kind());
     }
@@ -44,7 +45,7 @@ impl Hooks<Arc<Stream>> for Steps {
 struct Echo(Steps);
 
 impl RequestHandler for Echo {
-    fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut Exchange) -> HandlerResult {
         loop {
             let data = exchange.request.recv(100)?;
             if data.is_empty() {
@@ -54,30 +55,30 @@ impl RequestHandler for Echo {
         }
     }
 
-    fn finish(&mut self, _: &mut Exchange) -> Outcome {
+    fn finish(&mut self, _: &mut Exchange) -> HandlerResult {
         self.0.add("finish");
         Ok(())
     }
 }
 
 impl RequestHandler<LoopExchange> for Echo {
-    fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         let data = exchange.recv(100);
         exchange.sendall(&data);
         Ok(())
     }
 
-    fn finish(&mut self, _: &mut LoopExchange) -> Outcome {
+    fn finish(&mut self, _: &mut LoopExchange) -> HandlerResult {
         self.0.add("finish");
         Ok(())
     }
 }
 
 /// Has `body` talk with a server, and says what became of its client.
-fn steps<C, X>(config: &Config, body: impl Fn(&Server<Tcp, C>)) -> Vec<String>
+fn steps<C, X>(config: &ServerConfig, body: impl Fn(&Server<Tcp, C>)) -> Vec<String>
 where
-    C: Concurrency + Default + Takes<X>,
-    X: Kind<Request = Arc<Stream>>,
+    C: Concurrency + Default + Supports<X>,
+    X: ExchangeKind<Request = Arc<Stream>>,
     Echo: RequestHandler<X>,
 {
     let steps = Steps::default();
@@ -101,10 +102,10 @@ fn falls_silent<C: Concurrency>(server: &Server<Tcp, C>) {
 
 #[test]
 fn a_read_that_waits_for_too_long_fails() {
-    let config = Config { read_timeout: Some(SHORT), ..Config::default() };
+    let config = ServerConfig { read_timeout: Some(SHORT), ..ServerConfig::default() };
     let told = ["finish", &ErrorKind::TimedOut.to_string()];
     on_every_pair(|pair| {
-        let config = Config { read_timeout: Some(SHORT), ..pair.clone() };
+        let config = ServerConfig { read_timeout: Some(SHORT), ..pair.clone() };
         assert_eq!(steps::<Inline, Exchange>(&config, falls_silent), told);
         assert_eq!(steps::<InReactor, LoopExchange>(&config, falls_silent), told);
     });
@@ -114,9 +115,9 @@ fn a_read_that_waits_for_too_long_fails() {
 
 #[test]
 fn a_connection_that_is_idle_for_too_long_ends_and_nobody_is_told() {
-    let config = Config { idle_timeout: Some(SHORT), ..Config::default() };
+    let config = ServerConfig { idle_timeout: Some(SHORT), ..ServerConfig::default() };
     on_every_pair(|pair| {
-        let config = Config { idle_timeout: Some(SHORT), ..pair.clone() };
+        let config = ServerConfig { idle_timeout: Some(SHORT), ..pair.clone() };
         assert_eq!(steps::<Inline, Exchange>(&config, falls_silent), ["finish"]);
         assert_eq!(steps::<InReactor, LoopExchange>(&config, falls_silent), ["finish"]);
     });
@@ -169,10 +170,10 @@ fn whoever_speaks_or_is_spoken_to_is_not_idle() {
             passes
         });
     }
-    let config = Config {
+    let config = ServerConfig {
         read_timeout: Some(Duration::from_secs(3_600)),
         idle_timeout: Some(LIMIT),
-        ..Config::default()
+        ..ServerConfig::default()
     };
     steps::<Threading, Exchange>(&config, speaks::<Threading>);
     steps::<InReactor, LoopExchange>(&config, speaks::<InReactor>);
@@ -182,7 +183,7 @@ fn whoever_speaks_or_is_spoken_to_is_not_idle() {
 
 #[test]
 fn a_client_that_takes_nothing_is_idle_too() {
-    let config = Config { idle_timeout: Some(SHORT), ..Config::default() };
+    let config = ServerConfig { idle_timeout: Some(SHORT), ..ServerConfig::default() };
     fn takes_nothing<C: Concurrency>(server: &Server<Tcp, C>) {
         let client = connect(&server.server_address());
         thread::scope(|scope| {
@@ -197,14 +198,14 @@ fn a_client_that_takes_nothing_is_idle_too() {
     let told = ["finish", &ErrorKind::TimedOut.to_string()];
     assert_eq!(steps::<Threading, Exchange>(&config, takes_nothing), told);
     on_every_pair(|pair| {
-        let config = Config { idle_timeout: Some(SHORT), ..pair.clone() };
+        let config = ServerConfig { idle_timeout: Some(SHORT), ..pair.clone() };
         assert_eq!(steps::<InReactor, LoopExchange>(&config, takes_nothing), ["finish"]);
     });
 }
 
 #[test]
 fn a_handler_that_tries_again_and_again_does_not_hide_an_idle_client() {
-    let config = Config { idle_timeout: Some(8 * SHORT), ..Config::default() };
+    let config = ServerConfig { idle_timeout: Some(8 * SHORT), ..ServerConfig::default() };
     let tries = Arc::new(Mutex::new(0));
     let count = Arc::clone(&tries);
     let handle = move |exchange: &mut Exchange| {
@@ -227,7 +228,7 @@ fn a_handler_that_tries_again_and_again_does_not_hide_an_idle_client() {
 fn a_client_that_takes_a_long_answer_slowly_is_not_idle() {
     const ANSWER: usize = 64 << 20;
     const LIMIT: Duration = Duration::from_millis(300);
-    let config = Config { idle_timeout: Some(LIMIT), ..Config::default() };
+    let config = ServerConfig { idle_timeout: Some(LIMIT), ..ServerConfig::default() };
     // One thread sends, in one piece; another waits for the client's next word.
     let handle = |exchange: &mut Exchange| {
         let request = Arc::clone(&exchange.request);
@@ -260,7 +261,7 @@ fn a_client_that_takes_a_long_answer_slowly_is_not_idle() {
 
 #[test]
 fn a_client_that_takes_nothing_is_idle_however_often_it_is_sent_something() {
-    let config = Config { idle_timeout: Some(5 * SHORT), ..Config::default() };
+    let config = ServerConfig { idle_timeout: Some(5 * SHORT), ..ServerConfig::default() };
     let hears = |exchange: &mut Exchange| {
         while !exchange.request.recv(100)?.is_empty() {}
         Ok(())
@@ -290,7 +291,7 @@ fn a_buffered_write_that_times_out_repeats_nothing() {
             StreamOptions { wbufsize: 4 * NUMBERS as isize, timeout, ..StreamOptions::default() }
         }
 
-        fn handle(&mut self, exchange: &mut StreamExchange) -> Outcome {
+        fn handle(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
             for number in 0..NUMBERS {
                 exchange.wfile.write_all(&number.to_be_bytes())?;
             }
@@ -316,19 +317,19 @@ fn a_buffered_write_that_times_out_repeats_nothing() {
 fn in_the_loop_the_last_words_are_heard_whatever_is_over() {
     struct Last;
     impl RequestHandler<LoopExchange> for Last {
-        fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
             if exchange.cause() == Cause::Ended {
                 let rest = exchange.recv(100);
                 exchange.sendall(&rest);
             }
             Ok(())
         }
-        fn finish(&mut self, exchange: &mut LoopExchange) -> Outcome {
+        fn finish(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
             exchange.sendall(b"bye");
             Ok(())
         }
     }
-    let over = |config: Config| {
+    let over = |config: ServerConfig| {
         let server = ReactorTcpServer::builder(ANY)
             .config(config)
             .hooks(Steps::default())
@@ -343,8 +344,8 @@ fn in_the_loop_the_last_words_are_heard_whatever_is_over() {
         })
     };
     on_every_pair(|pair| {
-        assert_eq!(over(Config { read_timeout: Some(SHORT), ..pair.clone() }), "bye");
-        assert_eq!(over(Config { idle_timeout: Some(SHORT), ..pair.clone() }), "restbye");
+        assert_eq!(over(ServerConfig { read_timeout: Some(SHORT), ..pair.clone() }), "bye");
+        assert_eq!(over(ServerConfig { idle_timeout: Some(SHORT), ..pair.clone() }), "restbye");
     });
 }
 
@@ -421,7 +422,7 @@ fn resident() -> usize {
 
 #[test]
 fn a_handler_may_say_otherwise() {
-    let config = Config { read_timeout: Some(MINUTE), ..Config::default() };
+    let config = ServerConfig { read_timeout: Some(MINUTE), ..ServerConfig::default() };
     let told = Arc::new(Mutex::new(None));
     let tell = Arc::clone(&told);
     let handle = move |exchange: &mut StreamExchange| {
@@ -439,8 +440,8 @@ fn a_handler_may_say_otherwise() {
 fn no_time_at_all_is_refused_in_words() {
     let none = Some(Duration::ZERO);
     for config in [
-        Config { read_timeout: none, ..Config::default() },
-        Config { idle_timeout: none, ..Config::default() },
+        ServerConfig { read_timeout: none, ..ServerConfig::default() },
+        ServerConfig { idle_timeout: none, ..ServerConfig::default() },
     ] {
         let handle = |_: &mut Exchange| Ok(());
         let refused = TcpServer::builder(ANY).config(config).build_fn(handle).unwrap_err();

@@ -1,7 +1,7 @@
 //! The tutorials' echo as a `socketserver` handler.
 
 use tripoll::server::{
-    Exchange, ForkingTcpServer, LoopExchange, Outcome, PooledTcpServer, ReactorTcpServer,
+    Exchange, ForkingTcpServer, HandlerResult, LoopExchange, PooledTcpServer, ReactorTcpServer,
     RequestHandler, TcpServer, ThreadingTcpServer,
 };
 
@@ -11,7 +11,7 @@ use super::{Concurrency, Failure, Options, serve, serve_inline};
 pub struct MyRequestHandler;
 
 impl RequestHandler for MyRequestHandler {
-    fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut Exchange) -> HandlerResult {
         loop {
             let data = exchange.request.recv(1024)?;
             if data.is_empty() {
@@ -23,7 +23,7 @@ impl RequestHandler for MyRequestHandler {
 }
 
 /// The same in a loop, where nobody waits: it is called when something has come.
-fn in_the_loop(exchange: &mut LoopExchange) -> Outcome {
+fn in_the_loop(exchange: &mut LoopExchange) -> HandlerResult {
     let data = exchange.recv(usize::MAX);
     exchange.sendall(&data);
     Ok(())

@@ -9,7 +9,7 @@
 
 use std::io::{BufRead as _, Write as _};
 
-use tripoll::server::{Cause, DatagramExchange, LoopExchange, Outcome, StreamExchange};
+use tripoll::server::{Cause, DatagramExchange, HandlerResult, LoopExchange, StreamExchange};
 
 use super::finish;
 
@@ -17,7 +17,7 @@ use super::finish;
 const LONGEST: usize = 64 << 10;
 
 /// A line of a stream.
-pub fn line(exchange: &mut StreamExchange) -> Outcome {
+pub fn line(exchange: &mut StreamExchange) -> HandlerResult {
     let mut line = Vec::new();
     std::io::Read::take(&mut exchange.rfile, LONGEST as u64).read_until(b'\n', &mut line)?;
     exchange.wfile.write_all(&line)?;
@@ -25,7 +25,7 @@ pub fn line(exchange: &mut StreamExchange) -> Outcome {
 }
 
 /// A line of a datagram.
-pub fn line_of_datagram(exchange: &mut DatagramExchange) -> Outcome {
+pub fn line_of_datagram(exchange: &mut DatagramExchange) -> HandlerResult {
     let mut line = Vec::new();
     exchange.rfile.read_until(b'\n', &mut line)?;
     exchange.wfile.write_all(&line)?;
@@ -33,7 +33,7 @@ pub fn line_of_datagram(exchange: &mut DatagramExchange) -> Outcome {
 }
 
 /// A line of a stream in a loop: what is not used up is offered again, with more behind it.
-pub fn line_in_the_loop(exchange: &mut LoopExchange) -> Outcome {
+pub fn line_in_the_loop(exchange: &mut LoopExchange) -> HandlerResult {
     let input = &exchange.input()[..exchange.input().len().min(LONGEST)];
     let is_last = exchange.cause() == Cause::Ended || input.len() == LONGEST;
     let Some(length) = input

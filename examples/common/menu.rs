@@ -10,13 +10,13 @@
 use std::io;
 
 use tripoll::net::Stream;
-use tripoll::server::{Exchange, Outcome, RequestHandler};
+use tripoll::server::{Exchange, HandlerResult, RequestHandler};
 
 /// The handler of the `socketserver` programs.
 pub struct MyServer;
 
 impl RequestHandler for MyServer {
-    fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut Exchange) -> HandlerResult {
         Ok(talk(&exchange.request)?)
     }
 }

@@ -6,7 +6,7 @@ use std::process::exit;
 use clap::{Command, Parser};
 use log::LevelFilter;
 use tripoll::net::Address;
-use tripoll::reactor::Builder;
+use tripoll::reactor::ReactorBuilder;
 use tripoll::{Backend, Reactor, Trigger};
 
 use super::{Failure, hold_back_signals};
@@ -53,7 +53,7 @@ impl Options {
     }
 
     /// The reactor that is asked for.
-    pub fn reactor(&self) -> Builder {
+    pub fn reactor(&self) -> ReactorBuilder {
         Reactor::builder().backend(self.backend).trigger(self.trigger)
     }
 

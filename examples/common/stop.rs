@@ -41,7 +41,7 @@ pub fn wait_for(signals: &SignalFd) -> io::Result<()> {
 /// any other.
 pub fn wind_down_on_signals<S: 'static>(reactor: &mut Reactor<S>) -> io::Result<()> {
     let signalled = |_: &mut Source<SignalFd>, cx: &mut Context<S>| {
-        cx.wind_down(GRACE);
+        cx.shutdown(GRACE);
         Ok(Next::Remove)
     };
     reactor.add(signals()?, Interest::READ, signalled)?;

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use super::wire::{Link, Loan, MOST_DISCARDED, Phase};
 use super::write_buffer::Outbox;
-use super::{Closed, Protocol, Stream, Watermarks, Wire};
+use super::{CloseReason, Protocol, Stream, Watermarks, Wire};
 use crate::reactor::{Context, Handler, Next, Source};
 use crate::selector::{Interest, Token};
 
@@ -35,7 +35,7 @@ pub struct Connection<P> {
     is_held_back: bool,
     most_unused: usize,
     /// Why it is to be removed, once that is so.
-    end: Option<Closed>,
+    end: Option<CloseReason>,
 }
 
 impl<P> Connection<P> {
@@ -263,16 +263,16 @@ impl<P> Connection<P> {
                     // A plain close would look as if what was sent were all.
                     stream.get_ref().reset_on_close();
                 }
-                return Ok(self.finish(Closed::Failed(error)));
+                return Ok(self.finish(CloseReason::Failed(error)));
             }
             Phase::Aborted => {
                 stream.get_ref().reset_on_close();
-                return Ok(self.finish(Closed::Aborted));
+                return Ok(self.finish(CloseReason::Aborted));
             }
             Phase::Lingering
                 if self.link.has_peer_ended || self.link.discarded > MOST_DISCARDED =>
             {
-                return Ok(self.finish(Closed::Finished));
+                return Ok(self.finish(CloseReason::Finished));
             }
             phase => self.link.phase = phase,
         }
@@ -283,7 +283,7 @@ impl<P> Connection<P> {
         Ok(Next::Keep)
     }
 
-    fn finish(&mut self, why: Closed) -> Next {
+    fn finish(&mut self, why: CloseReason) -> Next {
         self.end = Some(why);
         Next::Remove
     }
@@ -314,7 +314,7 @@ where
     ) -> io::Result<Next> {
         let stream = &mut Loan::of(source);
         match self.link.phase {
-            Phase::Lingering => return Ok(self.finish(Closed::Finished)),
+            Phase::Lingering => return Ok(self.finish(CloseReason::Finished)),
             // Slow is not dead.
             Phase::Closing { unsent: Some(before) } if self.link.unsent() < before => {
                 self.link.phase = Phase::Closing { unsent: None };
@@ -339,14 +339,14 @@ where
         self.go_on(stream, cx)
     }
 
-    fn winding_down(
+    fn shutting_down(
         &mut self,
         source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
         let stream = &mut Loan::of(source);
         if self.link.is_open() {
-            self.call(stream, cx, |protocol, wire, cx| protocol.winding_down(wire, cx));
+            self.call(stream, cx, |protocol, wire, cx| protocol.shutting_down(wire, cx));
         }
         self.go_on(stream, cx)
     }
@@ -354,8 +354,8 @@ where
     fn removed(&mut self, _: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
         let why = match (self.end.take(), error) {
             (Some(why), _) => why,
-            (None, Some(error)) => Closed::Failed(copy_of(error)),
-            (None, None) => Closed::Removed,
+            (None, Some(error)) => CloseReason::Failed(copy_of(error)),
+            (None, None) => CloseReason::Removed,
         };
         self.protocol.closed(&why, cx);
     }

@@ -34,7 +34,7 @@ pub struct DatagramSocket {
 /// What is known of a datagram beside its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Received {
+pub struct RecvInfo {
     /// How many bytes of the buffer it fills.
     pub size: usize,
     /// Whether it was longer than the buffer. What did not fit is lost.
@@ -93,9 +93,9 @@ impl DatagramSocket {
     /// # Errors
     ///
     /// `WouldBlock` when there is none, and whatever else `recvfrom(2)` says.
-    pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<Received> {
+    pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<RecvInfo> {
         let (length, from) = sys::receive_from(self.as_fd(), buffer)?;
-        Ok(Received {
+        Ok(RecvInfo {
             size: length.min(buffer.len()),
             truncated: length > buffer.len(),
             from: Address::of(&from),
@@ -103,7 +103,7 @@ impl DatagramSocket {
     }
 
     /// As [`recv_from`](Self::recv_from), into a buffer of `most` bytes that is kept for the next.
-    pub(crate) fn take(&self, most: usize) -> io::Result<(Arc<[u8]>, Received)> {
+    pub(crate) fn take(&self, most: usize) -> io::Result<(Arc<[u8]>, RecvInfo)> {
         let mut buffer = lock(&self.buffer);
         if buffer.len() != most {
             *buffer = vec![0; most];

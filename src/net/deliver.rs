@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::accept::{Acceptor, Door};
 use super::limit::Gate;
 use super::{Listener, Stream};
-use crate::pool::{Place, Pool, WhenFull};
+use crate::pool::{Pool, Reservation, WhenFull};
 use crate::reactor::{Context, Next};
 use crate::selector::{Interest, Token};
 use crate::sync::Call;
@@ -51,7 +51,7 @@ struct Handoff<T> {
     when_full: WhenFull,
     talk: Arc<T>,
     /// For the one who may be about to come in.
-    place: Option<Place>,
+    place: Option<Reservation>,
 }
 
 impl<T: Fn(Stream) -> io::Result<()> + Send + Sync + 'static> Handoff<T> {

@@ -85,12 +85,12 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
-    /// The reactor is [winding down](Context::wind_down).
+    /// The reactor is [winding down](Context::shutdown).
     ///
     /// # Errors
     ///
     /// Any error closes the connection. By default it is closed in good order.
-    fn winding_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+    fn shutting_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         let _ = cx;
         wire.close();
         Ok(())
@@ -98,7 +98,7 @@ pub trait Protocol<S = ()> {
 
     /// The connection is gone: the last call, made exactly once. (When the reactor itself is dropped,
     /// nobody is called any more.) By default nothing is done.
-    fn closed(&mut self, why: &Closed, cx: &mut Context<'_, S>) {
+    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
         let _ = (why, cx);
     }
 }
@@ -106,7 +106,7 @@ pub trait Protocol<S = ()> {
 /// Why a connection is gone.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Closed {
+pub enum CloseReason {
     /// In good order: all that was owed has been delivered to the kernel.
     Finished,
     /// By [`Wire::abort`].

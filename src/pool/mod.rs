@@ -83,7 +83,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::reactor::{Context, Handle};
+use crate::reactor::{Context, ReactorHandle};
 use crate::sync::{guard, lock};
 use queue::Queue;
 
@@ -140,9 +140,9 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`Refused`] when the queue is full or the pool is being drained. The job is dropped: what it
+    /// [`SubmitError`] when the queue is full or the pool is being drained. The job is dropped: what it
     /// owns, a connection say, is closed.
-    pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+    pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> Result<(), SubmitError> {
         self.queue.put(Box::new(job), false)
     }
 
@@ -150,8 +150,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`Refused`] when the pool is being drained.
-    pub fn submit_or_wait(&self, job: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+    /// [`SubmitError`] when the pool is being drained.
+    pub fn submit_or_wait(&self, job: impl FnOnce() + Send + 'static) -> Result<(), SubmitError> {
         self.queue.put(Box::new(job), true)
     }
 
@@ -163,10 +163,10 @@ impl Pool {
     /// As [`submit`](Self::submit); the answer is then not called.
     pub fn submit_for<S, T>(
         &self,
-        handle: &Handle<S>,
+        handle: &ReactorHandle<S>,
         work: impl FnOnce() -> T + Send + 'static,
         answer: impl FnOnce(Result<T, Panicked>, &mut Context<'_, S>) + Send + 'static,
-    ) -> Result<(), Refused>
+    ) -> Result<(), SubmitError>
     where
         S: 'static,
         T: Send + 'static,
@@ -178,16 +178,16 @@ impl Pool {
             if let Err(panic) = &result {
                 queue.note_panic(panic);
             }
-            let _ = handle.run(move |cx| answer(result, cx));
+            let _ = handle.post(move |cx| answer(result, cx));
         })
     }
 
     /// Keeps a place for a job to come. If there is none, `call` is made as soon as there may be one;
     /// whoever is called asks again. (A pool that is being drained has places, where every job is
     /// refused: nobody is to wait for one.)
-    pub fn reserve(&self, call: Option<&Call>) -> Option<Place> {
+    pub fn reserve(&self, call: Option<&Call>) -> Option<Reservation> {
         let is_kept = self.queue.reserve(call);
-        is_kept.then(|| Place { queue: Arc::clone(&self.queue) })
+        is_kept.then(|| Reservation { queue: Arc::clone(&self.queue) })
     }
 
     /// Takes no more jobs, and waits until those that it has are done, for `grace` at most. After
@@ -198,13 +198,13 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`Undone`] says how many were not done in time.
-    pub fn drain(&self, grace: Duration) -> Result<(), Undone> {
+    /// [`Unfinished`] says how many were not done in time.
+    pub fn drain(&self, grace: Duration) -> Result<(), Unfinished> {
         self.close(Instant::now().checked_add(grace))
     }
 
     /// As [`drain`](Self::drain), until `deadline`, or for as long as it takes.
-    pub(crate) fn close(&self, deadline: Option<Instant>) -> Result<(), Undone> {
+    pub(crate) fn close(&self, deadline: Option<Instant>) -> Result<(), Unfinished> {
         let me = thread::current().id();
         let is_worker = self.workers().iter().any(|worker| worker.thread().id() == me);
         let undone = self.queue.drain(deadline, is_worker);
@@ -233,30 +233,30 @@ impl fmt::Debug for Pool {
 }
 
 /// A place in a [`Pool`] that is kept for one job. Dropped, it is somebody else's.
-pub struct Place {
+pub struct Reservation {
     queue: Arc<Queue>,
 }
 
-impl Place {
+impl Reservation {
     /// Has `job` done by a worker.
     ///
     /// # Errors
     ///
-    /// [`Refused::Closed`] when the pool is being drained; never [`Refused::Full`].
-    pub fn submit(self, job: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+    /// [`SubmitError::Closed`] when the pool is being drained; never [`SubmitError::Full`].
+    pub fn submit(self, job: impl FnOnce() + Send + 'static) -> Result<(), SubmitError> {
         self.queue.fill(Box::new(job))
     }
 }
 
-impl Drop for Place {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.queue.release();
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for Reservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Place")
+        f.write_str("Reservation")
     }
 }
 
@@ -276,26 +276,26 @@ pub enum WhenFull {
 /// A job that a [`Pool`] did not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum SubmitError {
     /// As many wait as may wait.
     Full,
     /// The pool takes no more jobs.
     Closed,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for SubmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Refused::Full => "the pool's queue is full",
-            Refused::Closed => "the pool takes no more jobs",
+            SubmitError::Full => "the pool's queue is full",
+            SubmitError::Closed => "the pool takes no more jobs",
         })
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for SubmitError {}
 
-impl From<Refused> for io::Error {
-    fn from(refused: Refused) -> Self {
+impl From<SubmitError> for io::Error {
+    fn from(refused: SubmitError) -> Self {
         io::Error::new(io::ErrorKind::ResourceBusy, refused)
     }
 }
@@ -303,18 +303,18 @@ impl From<Refused> for io::Error {
 /// What a [`Pool`] had not done when its time was over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Undone {
+pub struct Unfinished {
     /// Jobs that waited still. They were dropped.
     pub dropped: usize,
     /// Jobs that were being done. They still are.
     pub working: usize,
 }
 
-impl fmt::Display for Undone {
+impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Undone { dropped, working } = self;
+        let Unfinished { dropped, working } = self;
         write!(f, "{dropped} jobs were dropped, and {working} are still being done")
     }
 }
 
-impl std::error::Error for Undone {}
+impl std::error::Error for Unfinished {}

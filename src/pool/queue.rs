@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
-use super::{Refused, Undone};
+use super::{SubmitError, Unfinished};
 use crate::sync::{Call, Calls, Panicked, guard, lock, wait_until};
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
@@ -79,11 +79,11 @@ impl Queue {
         self.state().panics
     }
 
-    pub(super) fn put(&self, job: Job, wait: bool) -> Result<(), Refused> {
+    pub(super) fn put(&self, job: Job, wait: bool) -> Result<(), SubmitError> {
         let mut state = self.state();
         while !state.has_room(self.capacity) && !state.is_closed {
             if !wait {
-                return Err(Refused::Full);
+                return Err(SubmitError::Full);
             }
             state.watchers += 1;
             (state, _) = wait_until(&self.changed, state, None);
@@ -92,10 +92,10 @@ impl Queue {
         self.add(state, job)
     }
 
-    fn add(&self, mut state: MutexGuard<'_, State>, job: Job) -> Result<(), Refused> {
+    fn add(&self, mut state: MutexGuard<'_, State>, job: Job) -> Result<(), SubmitError> {
         if state.is_closed {
             drop(state); // before the job, which may own anything
-            return Err(Refused::Closed);
+            return Err(SubmitError::Closed);
         }
         state.waiting.push_back(job);
         if state.sleeping > state.woken {
@@ -119,7 +119,7 @@ impl Queue {
     }
 
     /// Takes a job for a place that was kept, and is then given up.
-    pub(super) fn fill(&self, job: Job) -> Result<(), Refused> {
+    pub(super) fn fill(&self, job: Job) -> Result<(), SubmitError> {
         self.add(self.state(), job)
     }
 
@@ -174,7 +174,7 @@ impl Queue {
 
     /// Takes no more jobs, and waits until all are done; a worker does not wait for itself, nor for
     /// another that waits as it does. When all of them do, nobody is left to do what waits.
-    pub(super) fn drain(&self, deadline: Option<Instant>, is_worker: bool) -> Undone {
+    pub(super) fn drain(&self, deadline: Option<Instant>, is_worker: bool) -> Unfinished {
         let mut state = self.state();
         state.is_closed = true;
         state.leaving += usize::from(is_worker);
@@ -192,7 +192,7 @@ impl Queue {
         }
         let dropped = std::mem::take(&mut state.waiting);
         let working = state.working.saturating_sub(spared(&state));
-        let undone = Undone { dropped: dropped.len(), working };
+        let undone = Unfinished { dropped: dropped.len(), working };
         state.leaving -= usize::from(is_worker);
         drop(state);
         drop(dropped); // outside the lock: a job may own anything

@@ -18,7 +18,7 @@ use crate::selector::{Backend, Events, Selector, Trigger};
 /// ```
 #[derive(Default)]
 #[must_use = "it makes nothing before `build`"]
-pub struct Builder {
+pub struct ReactorBuilder {
     backend: Backend,
     selector: Option<Box<dyn Selector>>,
     pub(super) trigger: Trigger,
@@ -27,7 +27,7 @@ pub struct Builder {
     pub(super) probe: Option<Box<dyn Probe>>,
 }
 
-impl Builder {
+impl ReactorBuilder {
     /// Which kernel call is asked; [`Backend::default`] if not said.
     pub fn backend(mut self, backend: Backend) -> Self {
         (self.backend, self.selector) = (backend, None);
@@ -90,9 +90,9 @@ impl Builder {
     }
 }
 
-impl std::fmt::Debug for Builder {
+impl std::fmt::Debug for ReactorBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("ReactorBuilder")
             .field("backend", &self.backend)
             .field("selector", &self.selector)
             .field("trigger", &self.trigger)

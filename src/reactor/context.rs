@@ -12,7 +12,7 @@ use super::handler::{Bound, Pair};
 use super::mode::reads_raw;
 use super::registry::Registry;
 use super::timers::Timers;
-use super::{AddError, Counters, Handle, Handler, TimerId};
+use super::{AddError, Counters, Handler, ReactorHandle, TimerId};
 use crate::selector::{Backend, Interest, Selector, Token, Trigger};
 
 /// A reactor in the hands of a handler, a timer, a job or a hook.
@@ -34,7 +34,7 @@ pub(super) struct Core<S> {
     pub(super) errands: VecDeque<Errand<S>>,
     /// For whom somebody has something.
     pub(super) notified: VecDeque<Token>,
-    pub(super) is_winding_down: bool,
+    pub(super) is_shutting_down: bool,
     /// Who is to be told that the reactor is winding down.
     pub(super) leaving: VecDeque<Token>,
     /// What sources are read into that have no buffer of their own.
@@ -105,12 +105,12 @@ impl<S: 'static> Context<'_, S> {
         F: AsFd + 'static,
         H: Handler<F, S> + 'static,
     {
-        let Core { registry, errands, is_winding_down, leaving, .. } = &mut *self.core;
+        let Core { registry, errands, is_shutting_down, leaving, .. } = &mut *self.core;
         match registry.add(source.as_fd(), interest, reads_raw) {
             Ok(token) => {
                 let pair = Box::new(Pair { source, handler });
                 errands.push_back(Errand::Add(token, pair));
-                if *is_winding_down {
+                if *is_shutting_down {
                     leaving.push_back(token);
                 }
                 Ok(token)
@@ -206,15 +206,15 @@ impl<S: 'static> Context<'_, S> {
     }
 
     /// Ends in good order: every source's handler is told once
-    /// ([`Handler::winding_down`]) and may take its time to finish what is owed; the loop stops when
+    /// ([`Handler::shutting_down`]) and may take its time to finish what is owed; the loop stops when
     /// the last source is gone, and at the latest after `grace`. They are told at the end of the turn,
     /// when everybody has been called of whom the kernel has told in it. A source that is added from
     /// now on is told in the turn in which it comes. Winding down once more changes nothing.
-    pub fn wind_down(&mut self, grace: Duration) {
-        if self.core.is_winding_down {
+    pub fn shutdown(&mut self, grace: Duration) {
+        if self.core.is_shutting_down {
             return;
         }
-        self.core.is_winding_down = true;
+        self.core.is_shutting_down = true;
         let Core { registry, leaving, .. } = &mut *self.core;
         leaving.extend(registry.tokens());
         if let Some(end) = Instant::now().checked_add(grace) {
@@ -222,19 +222,19 @@ impl<S: 'static> Context<'_, S> {
         }
     }
 
-    /// Whether [`wind_down`](Self::wind_down) has been called.
-    pub fn is_winding_down(&self) -> bool {
-        self.core.is_winding_down
+    /// Whether [`shutdown`](Self::shutdown) has been called.
+    pub fn is_shutting_down(&self) -> bool {
+        self.core.is_shutting_down
     }
 
-    /// Stops the loop when this turn has ended; see [`Handle::stop`].
+    /// Stops the loop when this turn has ended; see [`ReactorHandle::stop`].
     pub fn stop(&mut self) {
         self.core.shared.stop();
     }
 
     /// Reaches this reactor from other threads.
-    pub fn handle(&self) -> Handle<S> {
-        Handle::new(&self.core.shared)
+    pub fn handle(&self) -> ReactorHandle<S> {
+        ReactorHandle::new(&self.core.shared)
     }
 
     /// Goes on with another backend: every source moves, open connections and unread events with
@@ -326,7 +326,7 @@ impl<S> Core<S> {
             shared: Arc::new(shared),
             errands: VecDeque::new(),
             notified: VecDeque::new(),
-            is_winding_down: false,
+            is_shutting_down: false,
             leaving: VecDeque::new(),
             scratch: Vec::new(),
             counters: Counters::default(),

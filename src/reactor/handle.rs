@@ -20,13 +20,13 @@ pub(super) type Job<S> = Box<dyn FnOnce(&mut Context<'_, S>) + Send>;
 /// Waking is paid for only when it is needed. While the loop is awake, or when the caller *is* the
 /// loop, a wake is a store to memory; of many wakes to a sleeping loop the first alone is a system
 /// call.
-pub struct Handle<S = ()> {
+pub struct ReactorHandle<S = ()> {
     shared: Arc<Shared<S>>,
 }
 
-impl<S: 'static> Handle<S> {
+impl<S: 'static> ReactorHandle<S> {
     pub(super) fn new(shared: &Arc<Shared<S>>) -> Self {
-        Handle { shared: Arc::clone(shared) }
+        ReactorHandle { shared: Arc::clone(shared) }
     }
 
     /// Has `job` run by the loop, in the turn that is under way or the next. The way to register a
@@ -40,7 +40,7 @@ impl<S: 'static> Handle<S> {
     /// let handle = reactor.handle();
     /// let listener = TcpListener::bind("127.0.0.1:0")?;
     /// std::thread::spawn(move || {
-    ///     handle.run(move |cx| {
+    ///     handle.post(move |cx| {
     ///         let accept = |_: &mut Source<TcpListener>, _: &mut Context| Ok(Next::Keep);
     ///         cx.add(listener, Interest::READ, accept).expect("a listener can be watched");
     ///         cx.stop();
@@ -54,7 +54,7 @@ impl<S: 'static> Handle<S> {
     /// # Errors
     ///
     /// `BrokenPipe` when the reactor is gone. A job that a reactor does not live to run is dropped.
-    pub fn run(&self, job: impl FnOnce(&mut Context<'_, S>) + Send + 'static) -> io::Result<()> {
+    pub fn post(&self, job: impl FnOnce(&mut Context<'_, S>) + Send + 'static) -> io::Result<()> {
         self.shared.jobs().as_mut().ok_or_else(gone)?.push(Box::new(job));
         self.shared.wake();
         Ok(())
@@ -67,7 +67,7 @@ impl<S: 'static> Handle<S> {
     ///
     /// `BrokenPipe` when the reactor is gone.
     pub fn arm(&self, token: Token) -> io::Result<()> {
-        self.run(move |cx| {
+        self.post(move |cx| {
             let _ = cx.arm(token);
         })
     }
@@ -78,18 +78,18 @@ impl<S: 'static> Handle<S> {
     ///
     /// `BrokenPipe` when the reactor is gone.
     pub fn notify(&self, token: Token) -> io::Result<()> {
-        self.run(move |cx| {
+        self.post(move |cx| {
             let _ = cx.notify(token);
         })
     }
 
-    /// Ends the loop in good order, see [`Context::wind_down`].
+    /// Ends the loop in good order, see [`Context::shutdown`].
     ///
     /// # Errors
     ///
     /// `BrokenPipe` when the reactor is gone.
-    pub fn wind_down(&self, grace: Duration) -> io::Result<()> {
-        self.run(move |cx| cx.wind_down(grace))
+    pub fn shutdown(&self, grace: Duration) -> io::Result<()> {
+        self.post(move |cx| cx.shutdown(grace))
     }
 
     /// Stops the loop: [`Reactor::run`](super::Reactor::run) returns when the turn that is under way
@@ -111,13 +111,13 @@ fn gone() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the reactor has been dropped")
 }
 
-impl<S: 'static> Clone for Handle<S> {
+impl<S: 'static> Clone for ReactorHandle<S> {
     fn clone(&self) -> Self {
-        Handle::new(&self.shared)
+        ReactorHandle::new(&self.shared)
     }
 }
 
-impl<S: 'static> fmt::Debug for Handle<S> {
+impl<S: 'static> fmt::Debug for ReactorHandle<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("is_stopped", &self.is_stopped()).finish_non_exhaustive()
     }

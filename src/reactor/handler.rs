@@ -16,7 +16,7 @@ pub enum Next {
     /// kernel tells anew. By level that is always safe. On edge it must be **true**: what is left
     /// is not told again.
     Done,
-    /// Call me no more until [`Context::arm`] or [`Handle::arm`](super::Handle::arm): somebody else,
+    /// Call me no more until [`Context::arm`] or [`ReactorHandle::arm`](super::ReactorHandle::arm): somebody else,
     /// a worker thread say, has the work now.
     Disarm,
     /// Remove me. The source is closed.
@@ -79,14 +79,14 @@ pub trait Handler<F, S = ()> {
         Ok(Next::Keep)
     }
 
-    /// The reactor is [winding down](Context::wind_down): finish what is owed and answer
+    /// The reactor is [winding down](Context::shutdown): finish what is owed and answer
     /// [`Next::Remove`], now or when it is done. (An operation that says `WouldBlock` here may have
     /// met the budget's end and not the peer's; [`Source::is_readable`] tells.)
     ///
     /// # Errors
     ///
     /// As [`ready`](Self::ready). By default the source is removed at once.
-    fn winding_down(
+    fn shutting_down(
         &mut self,
         source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
@@ -123,7 +123,7 @@ pub(super) trait Bound<S> {
     fn added(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
     fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
     fn notified(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
-    fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
+    fn shutting_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>);
 }
 
@@ -169,8 +169,8 @@ impl<F, S, H: Handler<F, S>> Bound<S> for Pair<F, H> {
         answer(self.handler.notified(&mut Source::new(&mut self.source, io), cx), io)
     }
 
-    fn winding_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {
-        answer(self.handler.winding_down(&mut Source::new(&mut self.source, io), cx), io)
+    fn shutting_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {
+        answer(self.handler.shutting_down(&mut Source::new(&mut self.source, io), cx), io)
     }
 
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {

@@ -84,7 +84,7 @@
 //!
 //! One turn of the loop: changed interests are applied to the kernel, each source's only once →
 //! the wait → handlers → the timers that were due when the alarm rang → closures sent by a
-//! [`Handle`] → those who were [notified](Context::notify). A handler is never called from inside a
+//! [`ReactorHandle`] → those who were [notified](Context::notify). A handler is never called from inside a
 //! call of this API: what is added, removed or wound down is told when the one that is running has
 //! returned.
 //!
@@ -95,7 +95,7 @@
 //! # Where it lives
 //!
 //! A reactor stays on the thread that has made it: handlers need not be `Send`, so it is not. A
-//! server with several loops makes one in each thread, and reaches them by their [`Handle`]s. There
+//! server with several loops makes one in each thread, and reaches them by their [`ReactorHandle`]s. There
 //! may be as many as one likes.
 
 mod add_error;
@@ -119,13 +119,13 @@ mod turn_state;
 
 pub use add_error::AddError;
 pub use budget::Budget;
-pub use builder::Builder;
+pub use builder::ReactorBuilder;
 pub use context::Context;
 pub use counters::Counters;
-pub use handle::Handle;
+pub use handle::ReactorHandle;
 pub use handler::{Handler, Next};
 pub(crate) use io_state::Io;
-pub use probe::{Dispatch, Outcome, Probe};
+pub use probe::{Dispatch, DispatchOutcome, Probe};
 pub use reactor::Reactor;
 pub use source::Source;
 pub use timers::TimerId;

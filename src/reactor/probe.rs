@@ -65,13 +65,13 @@ pub struct Dispatch {
     /// Whether the budget ended the call.
     pub cut_off: bool,
     /// What became of the source.
-    pub outcome: Outcome,
+    pub outcome: DispatchOutcome,
 }
 
 /// What became of a source after a call of its handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum DispatchOutcome {
     /// It is READY still, and called again in the next turn.
     Ready,
     /// It is called when the kernel tells anew.
@@ -83,7 +83,7 @@ pub enum Outcome {
 }
 
 impl Dispatch {
-    pub(super) fn of(io: &Io, outcome: Outcome) -> Self {
+    pub(super) fn of(io: &Io, outcome: DispatchOutcome) -> Self {
         Dispatch {
             token: io.token,
             told: io.told,
@@ -123,10 +123,10 @@ impl fmt::Display for Dispatch {
             f.write_str(", cut off")?;
         }
         f.write_str(match self.outcome {
-            Outcome::Ready => " -> still ready",
-            Outcome::Waiting => " -> waiting",
-            Outcome::Disarmed => " -> disarmed",
-            Outcome::Removed => " -> removed",
+            DispatchOutcome::Ready => " -> still ready",
+            DispatchOutcome::Waiting => " -> waiting",
+            DispatchOutcome::Disarmed => " -> disarmed",
+            DispatchOutcome::Removed => " -> removed",
         })
     }
 }

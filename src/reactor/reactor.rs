@@ -12,7 +12,7 @@ use super::probe::Probe;
 use super::registry::Registry;
 use super::timer_source::Alarm;
 use super::turn_state::{ALARM, Agenda, BELL};
-use super::{AddError, Builder, Context, Counters, Handle};
+use super::{AddError, Context, Counters, ReactorBuilder, ReactorHandle};
 use crate::selector::{Backend, Deadline, Interest, Selector, Token, Trigger};
 
 /// Owns sources, waits for them, and calls their handlers.
@@ -39,20 +39,20 @@ impl Reactor {
     ///
     /// # Errors
     ///
-    /// As [`Builder::build`].
+    /// As [`ReactorBuilder::build`].
     pub fn new() -> io::Result<Self> {
         Reactor::builder().build()
     }
 
     /// A reactor of one's own choice, with a state of one's own.
-    pub fn builder() -> Builder {
-        Builder::default()
+    pub fn builder() -> ReactorBuilder {
+        ReactorBuilder::default()
     }
 }
 
 impl<S: 'static> Reactor<S> {
     pub(super) fn assemble(
-        builder: Builder,
+        builder: ReactorBuilder,
         selector: Box<dyn Selector>,
         state: S,
     ) -> io::Result<Self> {
@@ -102,8 +102,8 @@ impl<S: 'static> Reactor<S> {
     }
 
     /// Reaches this reactor from other threads.
-    pub fn handle(&self) -> Handle<S> {
-        Handle::new(&self.core.shared)
+    pub fn handle(&self) -> ReactorHandle<S> {
+        ReactorHandle::new(&self.core.shared)
     }
 
     /// Calls `hook` in every turn before the wait: the place to write out what a turn has gathered.
@@ -161,7 +161,7 @@ impl<S: 'static> Reactor<S> {
         self.core.timers.next()
     }
 
-    /// Turns until [stopped](Handle::stop).
+    /// Turns until [stopped](ReactorHandle::stop).
     ///
     /// # Errors
     ///

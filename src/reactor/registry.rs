@@ -8,9 +8,9 @@ use slab::Slab;
 
 use super::io_state::{Facts, Io};
 use super::mode::{Manner, Nature};
-use super::probe::Outcome;
+use super::probe::DispatchOutcome;
 use super::timers::TimerId;
-use crate::selector::{Counters, Interest, Readiness, Selector, Token, Trigger};
+use crate::selector::{Interest, Readiness, Selector, SelectorCounters, Token, Trigger};
 use crate::sys;
 
 /// The table of sources. It knows their descriptors; the sources themselves are with their handlers.
@@ -35,7 +35,7 @@ pub(super) struct Registry {
     /// Changes that cost nothing.
     saved: u64,
     /// What the selectors before this one have done.
-    past: Counters,
+    past: SelectorCounters,
 }
 
 /// One source.
@@ -128,7 +128,7 @@ impl Registry {
             changes: 0,
             applied: 0,
             saved: 0,
-            past: Counters::default(),
+            past: SelectorCounters::default(),
         })
     }
 
@@ -395,19 +395,19 @@ impl Registry {
     }
 
     /// What has become of a source, for whoever looks on.
-    pub(super) fn outcome(&mut self, token: Token) -> Outcome {
+    pub(super) fn outcome(&mut self, token: Token) -> DispatchOutcome {
         match self.get(token) {
-            None => Outcome::Removed,
-            Some(entry) if entry.is_disarmed => Outcome::Disarmed,
-            Some(entry) if entry.is_due() => Outcome::Ready,
-            Some(_) => Outcome::Waiting,
+            None => DispatchOutcome::Removed,
+            Some(entry) if entry.is_disarmed => DispatchOutcome::Disarmed,
+            Some(entry) if entry.is_due() => DispatchOutcome::Ready,
+            Some(_) => DispatchOutcome::Waiting,
         }
     }
 
     /// What the selectors have done: this one, and those before it.
-    pub(super) fn selector_counters(&self) -> Counters {
+    pub(super) fn selector_counters(&self) -> SelectorCounters {
         let (past, now) = (self.past, self.selector.counters());
-        Counters {
+        SelectorCounters {
             waits: past.waits + now.waits,
             controls: past.controls + now.controls,
             repairs: past.repairs + now.repairs,

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::context::{Core, Errand, Ring};
 use super::handler::{Answer, Bound, Next};
 use super::io_state::{Facts, Io};
-use super::probe::{Dispatch, Outcome};
+use super::probe::{Dispatch, DispatchOutcome};
 use super::reactor::Hook;
 use super::registry::Told;
 use super::turn_state::{ALARM, BELL};
@@ -60,7 +60,7 @@ impl<S: 'static> Reactor<S> {
     /// # Errors
     ///
     /// When the alarm clock cannot be set, which is the kernel's fault.
-    pub fn park(&mut self) -> io::Result<Option<BorrowedFd<'_>>> {
+    pub fn prepare_poll(&mut self) -> io::Result<Option<BorrowedFd<'_>>> {
         self.prepare()?;
         let has_work =
             self.has_work() || self.agenda.is_unfinished() || self.core.registry.has_ready();
@@ -165,8 +165,8 @@ impl<S: 'static> Reactor<S> {
             self.notify();
         }
         self.run_errands();
-        if self.core.is_winding_down {
-            self.wind_down();
+        if self.core.is_shutting_down {
+            self.run_shutdown();
         }
     }
 
@@ -248,9 +248,9 @@ impl<S: 'static> Reactor<S> {
 
     /// Tells those who have not been told yet that the reactor is winding down: at the end of a turn,
     /// when everybody has been called whose event came in it.
-    fn wind_down(&mut self) {
+    fn run_shutdown(&mut self) {
         while let Some(token) = self.core.leaving.pop_front() {
-            self.call_unasked(token, |bound, io, cx| bound.winding_down(io, cx));
+            self.call_unasked(token, |bound, io, cx| bound.shutting_down(io, cx));
             self.run_errands();
         }
         if self.is_empty() {
@@ -395,7 +395,7 @@ impl<S: 'static> Reactor<S> {
     fn report(&mut self, was_ready: bool) {
         let outcome = self.core.registry.outcome(self.agenda.io.token);
         let dispatch = Dispatch::of(&self.agenda.io, outcome);
-        if !was_ready && dispatch.operations == 0 && outcome == Outcome::Waiting {
+        if !was_ready && dispatch.operations == 0 && outcome == DispatchOutcome::Waiting {
             return;
         }
         log::trace!(

@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use super::always_ready::Files;
 use super::table::Table;
 use super::{
-    Caps, Cost, Counters, Deadline, Events, Interest, Readiness, Selector, Token, Trigger,
+    Caps, Cost, Deadline, Events, Interest, Readiness, Selector, SelectorCounters, Token, Trigger,
 };
 use crate::sys::{self, Epoll, EpollFlags};
 
@@ -33,7 +33,7 @@ pub struct EpollSelector {
     table: Table<Entry>,
     epoll: Epoll,
     files: Files,
-    counters: Counters,
+    counters: SelectorCounters,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +64,7 @@ impl EpollSelector {
             table: Table::new(),
             epoll: Epoll::new()?,
             files: Files::default(),
-            counters: Counters::default(),
+            counters: SelectorCounters::default(),
         })
     }
 
@@ -197,7 +197,7 @@ impl Selector for EpollSelector {
         Some(self.epoll.as_fd())
     }
 
-    fn counters(&self) -> Counters {
+    fn counters(&self) -> SelectorCounters {
         self.counters
     }
 }

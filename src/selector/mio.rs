@@ -21,7 +21,8 @@ use mio::unix::SourceFd;
 use super::always_ready::Files;
 use super::table::Table;
 use super::{
-    Caps, Cost, Counters, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
+    Caps, Cost, Deadline, Event, Events, Interest, Readiness, Selector, SelectorCounters, Token,
+    Trigger,
 };
 use crate::sys;
 
@@ -34,7 +35,7 @@ pub struct MioSelector {
     /// How many of them there is room for.
     room: usize,
     files: Files,
-    counters: Counters,
+    counters: SelectorCounters,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +67,7 @@ impl MioSelector {
             ready: mio::Events::with_capacity(1),
             room: 1,
             files: Files::default(),
-            counters: Counters::default(),
+            counters: SelectorCounters::default(),
         })
     }
 
@@ -216,7 +217,7 @@ impl Selector for MioSelector {
         Some(sys::of_mio(&self.poll))
     }
 
-    fn counters(&self) -> Counters {
+    fn counters(&self) -> SelectorCounters {
         self.counters
     }
 }

@@ -49,7 +49,7 @@
 //! of it for ever. Here, `select` and `poll` tell the owner once, with [`Readiness::INVALID`], and
 //! go on with the others; `epoll` and mio cannot. On every backend such a number can still be
 //! removed, and where the number has a new owner in the kernel's eyes, the kernel's entry is mended
-//! and the mending counted in [`Counters::repairs`].
+//! and the mending counted in [`SelectorCounters::repairs`].
 
 mod always_ready;
 mod ask_first;
@@ -150,15 +150,15 @@ pub trait Selector: Debug + Send {
     }
 
     /// How many system calls were made, and what had to be mended.
-    fn counters(&self) -> Counters {
-        Counters::default()
+    fn counters(&self) -> SelectorCounters {
+        SelectorCounters::default()
     }
 }
 
 /// What a [`Selector`] has done since it was made. Always counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Counters {
+pub struct SelectorCounters {
     /// System calls that wait, those with a zero timeout included.
     pub waits: u64,
     /// System calls that change what the kernel watches. None on select and poll.

@@ -21,7 +21,7 @@ use std::os::fd::RawFd;
 use super::ask_first::AskFirst;
 use super::table::Table;
 use super::{
-    Caps, Counters, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
+    Caps, Deadline, Event, Events, Interest, Readiness, Selector, SelectorCounters, Token, Trigger,
 };
 use crate::sys::{self, PollFd, PollFlags};
 
@@ -31,7 +31,7 @@ pub struct PollSelector {
     table: Table<Entry>,
     array: Vec<PollFd>,
     ask_first: AskFirst,
-    counters: Counters,
+    counters: SelectorCounters,
 }
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl PollSelector {
             table: Table::new(),
             array: Vec::new(),
             ask_first: AskFirst::new(true),
-            counters: Counters::default(),
+            counters: SelectorCounters::default(),
         }
     }
 
@@ -157,7 +157,7 @@ impl Selector for PollSelector {
         Ok(())
     }
 
-    fn counters(&self) -> Counters {
+    fn counters(&self) -> SelectorCounters {
         self.counters
     }
 }

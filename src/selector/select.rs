@@ -22,19 +22,19 @@ use std::os::fd::RawFd;
 use super::ask_first::AskFirst;
 use super::table::Table;
 use super::{
-    Caps, Counters, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
+    Caps, Deadline, Event, Events, Interest, Readiness, Selector, SelectorCounters, Token, Trigger,
 };
-use crate::sys::{self, Sets};
+use crate::sys::{self, FdSets};
 
 /// The selector over `select(2)`.
 #[derive(Debug)]
 pub struct SelectSelector {
     table: Table<Entry>,
-    watched: Sets,
-    ready: Sets,
+    watched: FdSets,
+    ready: FdSets,
     ask_first: AskFirst,
     strict: bool,
-    counters: Counters,
+    counters: SelectorCounters,
 }
 
 #[derive(Debug)]
@@ -52,11 +52,11 @@ impl SelectSelector {
     pub fn new() -> Self {
         SelectSelector {
             table: Table::new(),
-            watched: Sets::default(),
-            ready: Sets::default(),
+            watched: FdSets::default(),
+            ready: FdSets::default(),
             ask_first: AskFirst::new(true),
             strict: false,
-            counters: Counters::default(),
+            counters: SelectorCounters::default(),
         }
     }
 
@@ -177,13 +177,13 @@ impl Selector for SelectSelector {
         Ok(())
     }
 
-    fn counters(&self) -> Counters {
+    fn counters(&self) -> SelectorCounters {
         self.counters
     }
 }
 
 /// The question: in which of the three sets a descriptor stands.
-fn set_bits([read, write, except]: &mut Sets, fd: RawFd, interest: Interest) {
+fn set_bits([read, write, except]: &mut FdSets, fd: RawFd, interest: Interest) {
     for (set, flag) in
         [(read, Interest::READ), (write, Interest::WRITE), (except, Interest::PRIORITY)]
     {

@@ -13,7 +13,7 @@ use crate::server::connections::Live;
 use crate::server::handler::{Class, guard};
 use crate::server::lifecycle::Serving;
 use crate::server::transport::{Endpoint, Request};
-use crate::server::{Config, Error, Exchange, Exit, Hooks, Outcome};
+use crate::server::{Exchange, Exit, HandlerError, HandlerResult, Hooks, ServerConfig};
 use crate::sync::{self, lock};
 
 /// A server as its [hooks](Hooks) and handlers see it: Python's `BaseServer`.
@@ -22,7 +22,7 @@ use crate::sync::{self, lock};
 /// as hooks are the *bodies* of the base class: what `super()` means in Python.
 pub struct BaseServer<R: Request> {
     pub(super) me: Weak<Self>,
-    config: Config,
+    config: ServerConfig,
     asked: Address,
     bound: OnceLock<Address>,
     phase: Mutex<Phase<R::Endpoint>>,
@@ -44,7 +44,7 @@ enum Phase<E> {
 
 impl<R: Request> BaseServer<R> {
     pub(super) fn new(
-        config: Config,
+        config: ServerConfig,
         address: Address,
         class: Class<R>,
         hooks: Box<dyn Hooks<R>>,
@@ -75,7 +75,7 @@ impl<R: Request> BaseServer<R> {
     }
 
     /// What it was made with.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &ServerConfig {
         &self.config
     }
 
@@ -162,7 +162,7 @@ impl<R: Request> BaseServer<R> {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the server is bound already"));
         };
         let binding = Binding {
-            // See `Config::allow_reuse_address`.
+            // See `ServerConfig::allow_reuse_address`.
             reuse_address: self.config.allow_reuse_address
                 && R::Endpoint::KIND == socket2::Type::STREAM,
             reuse_port: self.config.allow_reuse_port,
@@ -221,7 +221,7 @@ impl<R: Request> BaseServer<R> {
     /// # Errors
     ///
     /// Where it is handled at once, the handler's; elsewhere, that no thread or child could be made.
-    pub fn process_request(&self, request: &R, client_address: &Address) -> Outcome {
+    pub fn process_request(&self, request: &R, client_address: &Address) -> HandlerResult {
         self.strategy.process_request(&self.arc(), request, client_address)
     }
 
@@ -239,7 +239,7 @@ impl<R: Request> BaseServer<R> {
     /// # Errors
     ///
     /// The handler's.
-    pub fn finish_request(&self, request: &R, client_address: &Address) -> Outcome {
+    pub fn finish_request(&self, request: &R, client_address: &Address) -> HandlerResult {
         let exchange = self.exchange(request, client_address);
         match &self.class {
             Class::AtOnce(class) => class(exchange),
@@ -262,7 +262,7 @@ impl<R: Request> BaseServer<R> {
     }
 
     /// Writes the error to stderr, between forty dashes and forty dashes.
-    pub fn handle_error(&self, request: &R, client_address: &Address, error: &Error) {
+    pub fn handle_error(&self, request: &R, client_address: &Address, error: &HandlerError) {
         let _ = request;
         let line = "-".repeat(40);
         let mut message = format!(
@@ -369,7 +369,7 @@ impl<R: Request> BaseServer<R> {
     }
 
     /// Tells of an error, if it is one.
-    pub(super) fn tell(&self, request: &R, client_address: &Address, error: &Error) {
+    pub(super) fn tell(&self, request: &R, client_address: &Address, error: &HandlerError) {
         if error.is::<Exit>() {
             return;
         }

@@ -9,13 +9,13 @@ use crate::selector::{Backend, Trigger};
 /// bound, so that none of them can come too late.
 ///
 /// ```
-/// use tripoll::server::Config;
+/// use tripoll::server::ServerConfig;
 ///
-/// let config = Config { request_queue_size: 5, ..Config::default() };
-/// assert!(config.allow_reuse_address && !Config::python().allow_reuse_address);
+/// let config = ServerConfig { request_queue_size: 5, ..ServerConfig::default() };
+/// assert!(config.allow_reuse_address && !ServerConfig::python().allow_reuse_address);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+pub struct ServerConfig {
     /// How many connections may wait to be accepted: 1,024, as far as the system allows. (Python: 5,
     /// which makes clients of a burst wait a second for their second try.)
     pub request_queue_size: u32,
@@ -59,9 +59,9 @@ pub struct Config {
 /// UDP has 64 KiB, and a Unix socket what the kernel can allocate at once.
 const LONGEST_PACKET: usize = 16 << 20;
 
-impl Default for Config {
+impl Default for ServerConfig {
     fn default() -> Self {
-        Config {
+        ServerConfig {
             request_queue_size: 1_024,
             allow_reuse_address: true,
             allow_reuse_port: false,
@@ -79,17 +79,17 @@ impl Default for Config {
     }
 }
 
-impl Config {
+impl ServerConfig {
     /// What Python has, where it differs: but for [`v6_only`](Self::v6_only), which stays true, where
     /// Python leaves the system's default as it is.
     pub fn python() -> Self {
-        Config {
+        ServerConfig {
             request_queue_size: 5,
             allow_reuse_address: false,
             unlink_on_close: false,
             requests_per_turn: 1,
             backend: Backend::Poll,
-            ..Config::default()
+            ..ServerConfig::default()
         }
     }
 

@@ -11,7 +11,7 @@ use crate::server::concurrency::{Errand, in_loop as in_reactor};
 use crate::server::handler::Class;
 use crate::server::lifecycle::{Run, Signals};
 use crate::server::transport::{Endpoint, Request};
-use crate::server::{BaseServer, Config, Exit};
+use crate::server::{BaseServer, Exit, ServerConfig};
 use crate::sync::Call;
 
 /// What `handle_request` has done.
@@ -42,11 +42,11 @@ impl Loop {
     fn begin<R: Request>(server: &BaseServer<R>, per_turn: u32) -> io::Result<Option<Self>> {
         server.strategy.check()?;
         server.check_active()?;
-        let Config { backend, trigger, .. } = *server.config();
+        let ServerConfig { backend, trigger, .. } = *server.config();
         let mut reactor = Reactor::builder().backend(backend).trigger(trigger).build()?;
         let handle = reactor.handle();
         // `stop` would be for good: the clients in the loop are still to be told of the end.
-        let wake = move || drop(handle.run(|_| ()));
+        let wake = move || drop(handle.post(|_| ()));
         let Some(run) = server.serving.begin(wake)? else { return Ok(None) };
         let signals = Arc::clone(&run.signals);
         match server.watch(&mut reactor.context(), per_turn, signals, None) {
@@ -75,8 +75,8 @@ impl Loop {
     }
 
     /// Tells the clients in the loop of the end, and waits for those who are owed something.
-    fn wind_down<R: Request>(&mut self, server: &BaseServer<R>) -> io::Result<()> {
-        self.reactor.context().wind_down(Duration::MAX);
+    fn shutdown<R: Request>(&mut self, server: &BaseServer<R>) -> io::Result<()> {
+        self.reactor.context().shutdown(Duration::MAX);
         self.reactor.turn(Deadline::Now)?;
         while self.run.signals.has_debts() {
             let until = server.serving.until(); // somebody may say otherwise meanwhile
@@ -93,7 +93,7 @@ impl Loop {
         self.reactor.context().remove(self.listener)?;
         while !self.reactor.is_empty() {
             if self.is_stopping() {
-                return self.wind_down(server);
+                return self.shutdown(server);
             }
             self.reactor.turn(Deadline::Never)?;
         }
@@ -120,7 +120,7 @@ impl<R: Request> BaseServer<R> {
             }
             self.call("service_actions", |server| server.hooks.service_actions(server));
         }
-        serving.wind_down(self)?;
+        serving.shutdown(self)?;
         serving.end()
     }
 
@@ -135,7 +135,7 @@ impl<R: Request> BaseServer<R> {
         let (handle, token, server) = (cx.handle(), Arc::clone(&place), Weak::clone(&self.me));
         let stop = move || {
             let (token, server) = (Arc::clone(&token), Weak::clone(&server));
-            let _ = handle.run(move |cx| {
+            let _ = handle.post(move |cx| {
                 if let (Some(&token), Some(server)) = (token.get(), server.upgrade()) {
                     let _ = cx.remove(token); // it may be gone
                     server.dismiss(cx);

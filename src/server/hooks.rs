@@ -4,7 +4,7 @@ use std::io;
 
 use crate::net::Address;
 use crate::server::transport::Request;
-use crate::server::{BaseServer, Error, Outcome};
+use crate::server::{BaseServer, HandlerError, HandlerResult};
 
 /// The methods of a server that can be overridden: Python's, under Python's names, called in
 /// Python's order. Each has the body that the base class has; `server.the_same_name(…)` is that
@@ -13,7 +13,7 @@ use crate::server::{BaseServer, Error, Outcome};
 /// ```
 /// use std::sync::Arc;
 /// use tripoll::net::{Address, Stream};
-/// use tripoll::server::{BaseServer, Exchange, Hooks, Outcome, ThreadingTcpServer};
+/// use tripoll::server::{BaseServer, Exchange, Hooks, HandlerResult, ThreadingTcpServer};
 ///
 /// struct OnlyHome;
 ///
@@ -28,7 +28,7 @@ use crate::server::{BaseServer, Error, Outcome};
 ///     }
 /// }
 ///
-/// fn handle(exchange: &mut Exchange) -> Outcome {
+/// fn handle(exchange: &mut Exchange) -> HandlerResult {
 ///     Ok(exchange.request.sendall(b"welcome home")?)
 /// }
 ///
@@ -99,7 +99,7 @@ pub trait Hooks<R: Request>: Send + Sync + 'static {
         server: &BaseServer<R>,
         request: &R,
         client_address: &Address,
-    ) -> Outcome {
+    ) -> HandlerResult {
         server.process_request(request, client_address)
     }
 
@@ -123,7 +123,7 @@ pub trait Hooks<R: Request>: Send + Sync + 'static {
         server: &BaseServer<R>,
         request: &R,
         client_address: &Address,
-    ) -> Outcome {
+    ) -> HandlerResult {
         server.finish_request(request, client_address)
     }
 
@@ -145,7 +145,7 @@ pub trait Hooks<R: Request>: Send + Sync + 'static {
         server: &BaseServer<R>,
         request: &R,
         client_address: &Address,
-        error: &Error,
+        error: &HandlerError,
     ) {
         server.handle_error(request, client_address, error);
     }

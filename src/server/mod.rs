@@ -1,12 +1,12 @@
 //! Python's `socketserver`, in Rust: two axes and a handler.
 //!
 //! ```no_run
-//! use tripoll::server::{Exchange, Outcome, POLL_INTERVAL, RequestHandler, ThreadingTcpServer};
+//! use tripoll::server::{Exchange, HandlerResult, POLL_INTERVAL, RequestHandler, ThreadingTcpServer};
 //!
 //! struct MyHandler;
 //!
 //! impl RequestHandler for MyHandler {
-//!     fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+//!     fn handle(&mut self, exchange: &mut Exchange) -> HandlerResult {
 //!         loop {
 //!             let data = exchange.request.recv(1024)?;
 //!             if data.is_empty() {
@@ -35,12 +35,12 @@
 //! |---|---|---|---|---|---|
 //! | [`Tcp`] | [`TcpServer`] | [`ThreadingTcpServer`] | [`ForkingTcpServer`] | [`PooledTcpServer`] | [`ReactorTcpServer`] |
 //! | [`Udp`] | [`UdpServer`] | [`ThreadingUdpServer`] | [`ForkingUdpServer`] | [`PooledUdpServer`] | [`ReactorUdpServer`] |
-//! | [`UnixStream`] | [`UnixStreamServer`] | [`ThreadingUnixStreamServer`] | [`ForkingUnixStreamServer`] | [`PooledUnixStreamServer`] | [`ReactorUnixStreamServer`] |
-//! | [`UnixDatagram`] | [`UnixDatagramServer`] | [`ThreadingUnixDatagramServer`] | [`ForkingUnixDatagramServer`] | [`PooledUnixDatagramServer`] | [`ReactorUnixDatagramServer`] |
+//! | [`Unix`] | [`UnixStreamServer`] | [`ThreadingUnixStreamServer`] | [`ForkingUnixStreamServer`] | [`PooledUnixStreamServer`] | [`ReactorUnixStreamServer`] |
+//! | [`UnixDgram`] | [`UnixDatagramServer`] | [`ThreadingUnixDatagramServer`] | [`ForkingUnixDatagramServer`] | [`PooledUnixDatagramServer`] | [`ReactorUnixDatagramServer`] |
 //! | who waits for a slow client | everybody | its thread | its child | one of the workers | nobody |
 //!
 //! Each of them waits for clients through the crate's own reactor, on any backend and trigger
-//! ([`Config::backend`], [`Config::trigger`]): *select/epoll + socket + threads*.
+//! ([`ServerConfig::backend`], [`ServerConfig::trigger`]): *select/epoll + socket + threads*.
 //!
 //! # One request
 //!
@@ -70,9 +70,9 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use tripoll::server::{Config, Exchange, POLL_INTERVAL, ThreadingTcpServer};
+//! use tripoll::server::{ServerConfig, Exchange, POLL_INTERVAL, ThreadingTcpServer};
 //!
-//! let config = Config { idle_timeout: Some(Duration::from_secs(60)), ..Config::default() };
+//! let config = ServerConfig { idle_timeout: Some(Duration::from_secs(60)), ..ServerConfig::default() };
 //! let server = ThreadingTcpServer::builder("127.0.0.1:0").config(config).build_fn(
 //!     |exchange: &mut Exchange| {
 //!         while !exchange.request.recv(1024)?.is_empty() {} // until the client has finished, or idles
@@ -97,8 +97,8 @@
 //! use std::time::Duration;
 //! use tripoll::server::{POLL_INTERVAL, ThreadingTcpServer};
 //! use tripoll::{Context, Interest, Next, Reactor, Source};
-//! # use tripoll::server::{Exchange, Outcome};
-//! # fn talk(_: &mut Exchange) -> Outcome { Ok(()) }
+//! # use tripoll::server::{Exchange, HandlerResult};
+//! # fn talk(_: &mut Exchange) -> HandlerResult { Ok(()) }
 //!
 //! let grace = Duration::from_secs(1);
 //! let server = ThreadingTcpServer::from_fn("127.0.0.1:0", talk)?;
@@ -110,7 +110,7 @@
 //! let (ours, theirs) = UnixStream::pair()?;
 //! # drop(theirs);
 //! let signalled = move |_: &mut Source<UnixStream>, cx: &mut Context| {
-//!     cx.wind_down(grace);
+//!     cx.shutdown(grace);
 //!     Ok(Next::Remove)
 //! };
 //! reactor.add(ours, Interest::READ, signalled)?;
@@ -126,10 +126,10 @@
 //!
 //! ```
 //! use std::io::BufRead;
-//! use tripoll::server::{Outcome, StreamExchange, ThreadingTcpServer};
+//! use tripoll::server::{HandlerResult, StreamExchange, ThreadingTcpServer};
 //!
 //! /// What one says, all are told.
-//! fn chat(exchange: &mut StreamExchange) -> Outcome {
+//! fn chat(exchange: &mut StreamExchange) -> HandlerResult {
 //!     let mut line = Vec::new();
 //!     while exchange.rfile.read_until(b'\n', &mut line)? > 0 {
 //!         for (client, _) in exchange.server.connections() {
@@ -149,11 +149,11 @@
 //! A server is something that a reactor can watch, beside others and beside whatever else is in it:
 //!
 //! ```
-//! # use tripoll::server::{Exchange, LoopExchange, Outcome};
+//! # use tripoll::server::{Exchange, LoopExchange, HandlerResult};
 //! use tripoll::Reactor;
 //! use tripoll::server::{POLL_INTERVAL, ReactorTcpServer, ThreadingTcpServer};
-//! # fn talk(_: &mut Exchange) -> Outcome { Ok(()) }
-//! # fn status(_: &mut LoopExchange) -> Outcome { Ok(()) }
+//! # fn talk(_: &mut Exchange) -> HandlerResult { Ok(()) }
+//! # fn status(_: &mut LoopExchange) -> HandlerResult { Ok(()) }
 //!
 //! let talking = ThreadingTcpServer::from_fn("127.0.0.1:0", talk)?;
 //! let telling = ReactorTcpServer::from_fn("127.0.0.1:0", status)?;
@@ -177,15 +177,15 @@
 //! | `socket` | [`BaseServer::with_socket`] | lent, so that nobody uses it after it was closed |
 //! | `fileno` | [`BaseServer::fileno`] | |
 //! | `address_family`, `socket_type` | the transport; IPv4 or IPv6 by the address | |
-//! | (whether IPv6 takes IPv4 clients: as the system has it, on Linux yes) | [`Config::v6_only`] = true | said, so that it is the same everywhere |
+//! | (whether IPv6 takes IPv4 clients: as the system has it, on Linux yes) | [`ServerConfig::v6_only`] = true | said, so that it is the same everywhere |
 //! | `RequestHandlerClass` | the factory | |
-//! | `request_queue_size` = 5 | [`Config::request_queue_size`] = 1,024 | with 5, clients of a burst wait a second for their second try |
-//! | `allow_reuse_address` = False | [`Config::allow_reuse_address`] = true | a restart must not fail for a minute; all of `Config` is said before the bind, where Python's is easily said too late. Of datagrams it is never true, where in Python it can be made so |
-//! | `allow_reuse_port` | [`Config::allow_reuse_port`] | |
-//! | `max_packet_size` | [`Config::max_packet_size`] | a cut datagram says so: [`Datagram::truncated`] |
-//! | `timeout` | [`Config::timeout`] | the socket's own timeout, which Python asks too, is none: the socket never waits |
-//! | `server_bind`, `server_activate` | [`Hooks::server_bind`], [`Hooks::server_activate`] | the file of a dead Unix server is replaced if that is [asked for](Config::replace_stale), and one's own is [removed](Config::unlink_on_close) in the end |
-//! | `serve_forever(poll_interval=0.5)` | [`Server::serve_forever`], [`POLL_INTERVAL`] | the interval paces `service_actions`, and delays no shutdown; up to [32 requests a turn](Config::requests_per_turn) |
+//! | `request_queue_size` = 5 | [`ServerConfig::request_queue_size`] = 1,024 | with 5, clients of a burst wait a second for their second try |
+//! | `allow_reuse_address` = False | [`ServerConfig::allow_reuse_address`] = true | a restart must not fail for a minute; all of `ServerConfig` is said before the bind, where Python's is easily said too late. Of datagrams it is never true, where in Python it can be made so |
+//! | `allow_reuse_port` | [`ServerConfig::allow_reuse_port`] | |
+//! | `max_packet_size` | [`ServerConfig::max_packet_size`] | a cut datagram says so: [`Datagram::truncated`] |
+//! | `timeout` | [`ServerConfig::timeout`] | the socket's own timeout, which Python asks too, is none: the socket never waits |
+//! | `server_bind`, `server_activate` | [`Hooks::server_bind`], [`Hooks::server_activate`] | the file of a dead Unix server is replaced if that is [asked for](ServerConfig::replace_stale), and one's own is [removed](ServerConfig::unlink_on_close) in the end |
+//! | `serve_forever(poll_interval=0.5)` | [`Server::serve_forever`], [`POLL_INTERVAL`] | the interval paces `service_actions`, and delays no shutdown; up to [32 requests a turn](ServerConfig::requests_per_turn) |
 //! | `service_actions` | [`Hooks::service_actions`] | |
 //! | `handle_request` | [`Server::handle_request`] | says what it did: [`Handled`] |
 //! | `handle_timeout` | [`Hooks::handle_timeout`] | |
@@ -204,7 +204,7 @@
 //! | `max_children` | [`Forking::max_children`] | pauses accepting instead of stopping the loop |
 //! | `active_children`, `collect_children` | [`BaseServer::active_children`], [`BaseServer::service_actions`] | reaped by their own numbers as soon as they end; Python's `waitpid(-1)`, called when there are `max_children`, takes other people's |
 //! | `os.fork` with other threads | refused; [`Forking::despite_threads`] | in the child, what they held locked stays locked |
-//! | (no timeouts of the server's) | [`Config::read_timeout`], [`Config::idle_timeout`] | a client that connects and says nothing does not keep a thread for ever |
+//! | (no timeouts of the server's) | [`ServerConfig::read_timeout`], [`ServerConfig::idle_timeout`] | a client that connects and says nothing does not keep a thread for ever |
 //! | (no bound on threads) | [`Threading::max_threads`], [`Pooled`] | |
 //! | `BaseRequestHandler` | [`RequestHandler`] of an [`Exchange`] | `self.request` is `exchange.request` |
 //! | `StreamRequestHandler` | [`RequestHandler`] of a [`StreamExchange`] | |
@@ -229,16 +229,18 @@ mod server;
 mod transport;
 
 pub use base::BaseServer;
-pub use concurrency::{Concurrency, Forking, InReactor, Inline, MayWait, Pooled, Takes, Threading};
-pub use config::Config;
+pub use concurrency::{
+    Concurrency, Forking, InReactor, Inline, MayWait, Pooled, Supports, Threading,
+};
+pub use config::ServerConfig;
 pub use event_loop::Handled;
 pub use handler::{
-    Cause, DatagramExchange, Error, Exchange, Exit, Kind, LoopExchange, Outcome, Reader,
-    RequestHandler, StreamExchange, StreamOptions, Waits, Writer,
+    Blocking, Cause, DatagramExchange, Exchange, ExchangeKind, Exit, HandlerError, HandlerResult,
+    LoopExchange, Reader, RequestHandler, StreamExchange, StreamOptions, Writer,
 };
 pub use hooks::{Hooks, NoHooks};
-pub use server::{Builder, POLL_INTERVAL, Server, ToAddress};
-pub use transport::{Datagram, Request, Tcp, Transport, Udp, UnixDatagram, UnixStream};
+pub use server::{POLL_INTERVAL, Server, ServerBuilder, ToAddress};
+pub use transport::{Datagram, Request, Tcp, Transport, Udp, Unix, UnixDgram};
 
 pub use crate::pool::{Panicked, WhenFull};
 
@@ -247,38 +249,38 @@ pub type TcpServer = Server<Tcp, Inline>;
 /// Python's `UDPServer`.
 pub type UdpServer = Server<Udp, Inline>;
 /// Python's `UnixStreamServer`.
-pub type UnixStreamServer = Server<UnixStream, Inline>;
+pub type UnixStreamServer = Server<Unix, Inline>;
 /// Python's `UnixDatagramServer`.
-pub type UnixDatagramServer = Server<UnixDatagram, Inline>;
+pub type UnixDatagramServer = Server<UnixDgram, Inline>;
 /// Python's `ThreadingTCPServer`.
 pub type ThreadingTcpServer = Server<Tcp, Threading>;
 /// Python's `ThreadingUDPServer`.
 pub type ThreadingUdpServer = Server<Udp, Threading>;
 /// Python's `ThreadingUnixStreamServer`.
-pub type ThreadingUnixStreamServer = Server<UnixStream, Threading>;
+pub type ThreadingUnixStreamServer = Server<Unix, Threading>;
 /// Python's `ThreadingUnixDatagramServer`.
-pub type ThreadingUnixDatagramServer = Server<UnixDatagram, Threading>;
+pub type ThreadingUnixDatagramServer = Server<UnixDgram, Threading>;
 /// A `TCPServer` with a pool of threads, which Python lacks.
 pub type PooledTcpServer = Server<Tcp, Pooled>;
 /// A `UDPServer` with a pool of threads.
 pub type PooledUdpServer = Server<Udp, Pooled>;
 /// A `UnixStreamServer` with a pool of threads.
-pub type PooledUnixStreamServer = Server<UnixStream, Pooled>;
+pub type PooledUnixStreamServer = Server<Unix, Pooled>;
 /// A `UnixDatagramServer` with a pool of threads.
-pub type PooledUnixDatagramServer = Server<UnixDatagram, Pooled>;
+pub type PooledUnixDatagramServer = Server<UnixDgram, Pooled>;
 /// Python's `ForkingTCPServer`.
 pub type ForkingTcpServer = Server<Tcp, Forking>;
 /// Python's `ForkingUDPServer`.
 pub type ForkingUdpServer = Server<Udp, Forking>;
 /// Python's `ForkingUnixStreamServer`, since 3.12.
-pub type ForkingUnixStreamServer = Server<UnixStream, Forking>;
+pub type ForkingUnixStreamServer = Server<Unix, Forking>;
 /// Python's `ForkingUnixDatagramServer`, since 3.12.
-pub type ForkingUnixDatagramServer = Server<UnixDatagram, Forking>;
+pub type ForkingUnixDatagramServer = Server<UnixDgram, Forking>;
 /// A `TCPServer` that keeps its clients in the loop, which Python's module lacks.
 pub type ReactorTcpServer = Server<Tcp, InReactor>;
 /// A `UDPServer` whose handlers run in the loop.
 pub type ReactorUdpServer = Server<Udp, InReactor>;
 /// A `UnixStreamServer` that keeps its clients in the loop.
-pub type ReactorUnixStreamServer = Server<UnixStream, InReactor>;
+pub type ReactorUnixStreamServer = Server<Unix, InReactor>;
 /// A `UnixDatagramServer` whose handlers run in the loop.
-pub type ReactorUnixDatagramServer = Server<UnixDatagram, InReactor>;
+pub type ReactorUnixDatagramServer = Server<UnixDgram, InReactor>;

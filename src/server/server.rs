@@ -11,11 +11,11 @@ use std::{fmt, io};
 use crate::net::Address;
 use crate::reactor::Context;
 use crate::selector::Token;
-use crate::server::concurrency::{Concurrency, Takes};
+use crate::server::concurrency::{Concurrency, Supports};
 use crate::server::event_loop::Handled;
-use crate::server::handler::{Class, Kind};
+use crate::server::handler::{Class, ExchangeKind};
 use crate::server::transport::Transport;
-use crate::server::{BaseServer, Config, Hooks, NoHooks, RequestHandler};
+use crate::server::{BaseServer, Hooks, NoHooks, RequestHandler, ServerConfig};
 
 /// A server: what it listens on × where requests are handled.
 ///
@@ -40,8 +40,8 @@ impl<T: Transport, C: Concurrency + Default> Server<T, C> {
     /// `listen(2)` say.
     pub fn new<X, H, F>(address: impl ToAddress, factory: F) -> io::Result<Self>
     where
-        C: Takes<X>,
-        X: Kind<Request = T::Request>,
+        C: Supports<X>,
+        X: ExchangeKind<Request = T::Request>,
         H: RequestHandler<X> + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
@@ -55,18 +55,18 @@ impl<T: Transport, C: Concurrency + Default> Server<T, C> {
     /// As [`new`](Self::new).
     pub fn from_fn<X, F>(address: impl ToAddress, handle: F) -> io::Result<Self>
     where
-        C: Takes<X>,
-        X: Kind<Request = T::Request>,
-        F: Fn(&mut X) -> super::Outcome + Send + Sync + 'static,
+        C: Supports<X>,
+        X: ExchangeKind<Request = T::Request>,
+        F: Fn(&mut X) -> super::HandlerResult + Send + Sync + 'static,
     {
         Self::builder(address).build_fn(handle)
     }
 
     /// A server of one's own choice.
-    pub fn builder(address: impl ToAddress) -> Builder<T, C> {
-        Builder {
+    pub fn builder(address: impl ToAddress) -> ServerBuilder<T, C> {
+        ServerBuilder {
             address: address.to_address(),
-            config: Config::default(),
+            config: ServerConfig::default(),
             concurrency: C::default(),
             hooks: Box::new(NoHooks),
             bind_and_activate: true,
@@ -90,7 +90,7 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     }
 
     /// Handles one request, or calls `handle_timeout` when there was none within
-    /// [`timeout`](Config::timeout).
+    /// [`timeout`](ServerConfig::timeout).
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     }
 
     /// Binds a server that was made with
-    /// [`bind_and_activate(false)`](Builder::bind_and_activate).
+    /// [`bind_and_activate(false)`](ServerBuilder::bind_and_activate).
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     }
 
     /// Activates a server that was made with
-    /// [`bind_and_activate(false)`](Builder::bind_and_activate).
+    /// [`bind_and_activate(false)`](ServerBuilder::bind_and_activate).
     ///
     /// # Errors
     ///
@@ -209,17 +209,17 @@ impl<T: Transport, C: Concurrency> fmt::Debug for Server<T, C> {
 
 /// Makes a [`Server`] of one's own choice.
 #[must_use = "it makes nothing before `build`"]
-pub struct Builder<T: Transport, C: Concurrency> {
+pub struct ServerBuilder<T: Transport, C: Concurrency> {
     address: io::Result<Address>,
-    config: Config,
+    config: ServerConfig,
     concurrency: C,
     hooks: Box<dyn Hooks<T::Request>>,
     bind_and_activate: bool,
 }
 
-impl<T: Transport, C: Concurrency> Builder<T, C> {
+impl<T: Transport, C: Concurrency> ServerBuilder<T, C> {
     /// The class attributes.
-    pub fn config(mut self, config: Config) -> Self {
+    pub fn config(mut self, config: ServerConfig) -> Self {
         self.config = config;
         self
     }
@@ -249,8 +249,8 @@ impl<T: Transport, C: Concurrency> Builder<T, C> {
     /// As [`Server::new`].
     pub fn build<X, H, F>(self, factory: F) -> io::Result<Server<T, C>>
     where
-        C: Takes<X>,
-        X: Kind<Request = T::Request>,
+        C: Supports<X>,
+        X: ExchangeKind<Request = T::Request>,
         H: RequestHandler<X> + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
@@ -264,9 +264,9 @@ impl<T: Transport, C: Concurrency> Builder<T, C> {
     /// As [`Server::new`].
     pub fn build_fn<X, F>(self, handle: F) -> io::Result<Server<T, C>>
     where
-        C: Takes<X>,
-        X: Kind<Request = T::Request>,
-        F: Fn(&mut X) -> super::Outcome + Send + Sync + 'static,
+        C: Supports<X>,
+        X: ExchangeKind<Request = T::Request>,
+        F: Fn(&mut X) -> super::HandlerResult + Send + Sync + 'static,
     {
         let handle = Arc::new(handle);
         self.build(move || {
@@ -293,9 +293,9 @@ impl<T: Transport, C: Concurrency> Builder<T, C> {
     }
 }
 
-impl<T: Transport, C: Concurrency + fmt::Debug> fmt::Debug for Builder<T, C> {
+impl<T: Transport, C: Concurrency + fmt::Debug> fmt::Debug for ServerBuilder<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("ServerBuilder")
             .field("address", &self.address)
             .field("config", &self.config)
             .field("concurrency", &self.concurrency)

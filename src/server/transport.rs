@@ -9,7 +9,7 @@ use std::{fmt, io};
 use socket2::{Socket, Type};
 
 use crate::net::{Address, DatagramSocket, Listener, Stream};
-use crate::server::Config;
+use crate::server::ServerConfig;
 
 /// What a server listens on: Python's class hierarchy from `TCPServer` to `UnixDatagramServer`. It
 /// cannot be implemented elsewhere.
@@ -40,16 +40,16 @@ pub enum Udp {}
 
 /// Unix sockets for streams.
 #[derive(Debug)]
-pub enum UnixStream {}
+pub enum Unix {}
 
 /// Unix sockets for datagrams.
 #[derive(Debug)]
-pub enum UnixDatagram {}
+pub enum UnixDgram {}
 
 impl Ours for Tcp {}
 impl Ours for Udp {}
-impl Ours for UnixStream {}
-impl Ours for UnixDatagram {}
+impl Ours for Unix {}
+impl Ours for UnixDgram {}
 
 impl Transport for Tcp {
     type Request = Arc<Stream>;
@@ -69,7 +69,7 @@ impl Transport for Udp {
     }
 }
 
-impl Transport for UnixStream {
+impl Transport for Unix {
     type Request = Arc<Stream>;
     const NAME: &'static str = "Unix stream";
 
@@ -78,7 +78,7 @@ impl Transport for UnixStream {
     }
 }
 
-impl Transport for UnixDatagram {
+impl Transport for UnixDgram {
     type Request = Datagram;
     const NAME: &'static str = "Unix datagram";
 
@@ -96,7 +96,7 @@ pub struct Datagram {
     /// The server's socket. It is open, and its port or path taken, for as long as anybody has it: also
     /// after `server_close`.
     pub socket: Arc<DatagramSocket>,
-    /// Whether it was longer than [`max_packet_size`](Config::max_packet_size), and the rest is lost.
+    /// Whether it was longer than [`max_packet_size`](ServerConfig::max_packet_size), and the rest is lost.
     /// (Python does not say.)
     pub truncated: bool,
 }
@@ -187,11 +187,14 @@ pub trait Endpoint: Sized + AsFd + Send + Sync + fmt::Debug + 'static {
 
     /// Takes requests from a bound socket from now on, and waits so long at most for who is answered
     /// through it.
-    fn activate(socket: Socket, config: &Config, patience: Duration) -> io::Result<Self>;
+    fn activate(socket: Socket, config: &ServerConfig, patience: Duration) -> io::Result<Self>;
 
     /// The next request. `waits`: whether its handler will.
-    fn next(self: &Arc<Self>, config: &Config, waits: bool)
-    -> io::Result<(Self::Request, Address)>;
+    fn next(
+        self: &Arc<Self>,
+        config: &ServerConfig,
+        waits: bool,
+    ) -> io::Result<(Self::Request, Address)>;
 
     /// Closes whoever waits.
     fn turn_away(&self) -> bool;
@@ -201,7 +204,7 @@ impl Endpoint for Listener {
     type Request = Arc<Stream>;
     const KIND: Type = Type::STREAM;
 
-    fn activate(socket: Socket, config: &Config, _: Duration) -> io::Result<Self> {
+    fn activate(socket: Socket, config: &ServerConfig, _: Duration) -> io::Result<Self> {
         let mut listener = Listener::listen(socket, config.request_queue_size)?;
         if !config.unlink_on_close {
             listener.keep_file();
@@ -209,7 +212,11 @@ impl Endpoint for Listener {
         Ok(listener)
     }
 
-    fn next(self: &Arc<Self>, config: &Config, waits: bool) -> io::Result<(Arc<Stream>, Address)> {
+    fn next(
+        self: &Arc<Self>,
+        config: &ServerConfig,
+        waits: bool,
+    ) -> io::Result<(Arc<Stream>, Address)> {
         let mut stream = self.accept_plain()?;
         if waits {
             stream.limit(config.read_timeout, config.idle_timeout)?;
@@ -227,7 +234,7 @@ impl Endpoint for DatagramSocket {
     type Request = Datagram;
     const KIND: Type = Type::DGRAM;
 
-    fn activate(socket: Socket, config: &Config, patience: Duration) -> io::Result<Self> {
+    fn activate(socket: Socket, config: &ServerConfig, patience: Duration) -> io::Result<Self> {
         let mut socket = DatagramSocket::bound(socket)?;
         socket.set_patience(patience);
         if !config.unlink_on_close {
@@ -236,7 +243,7 @@ impl Endpoint for DatagramSocket {
         Ok(socket)
     }
 
-    fn next(self: &Arc<Self>, config: &Config, _: bool) -> io::Result<(Datagram, Address)> {
+    fn next(self: &Arc<Self>, config: &ServerConfig, _: bool) -> io::Result<(Datagram, Address)> {
         let (data, received) = self.take(config.max_packet_size)?;
         let request = Datagram { data, socket: Arc::clone(self), truncated: received.truncated };
         Ok((request, received.from))

@@ -9,7 +9,7 @@ use std::os::fd::RawFd;
 /// descriptor falls again when it is removed, and an empty set has no words. (A set that the kernel
 /// has answered in may end in zeros.)
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Bits {
+pub(crate) struct FdSet {
     words: Vec<u64>,
 }
 
@@ -19,7 +19,7 @@ fn place(fd: RawFd) -> (usize, u64) {
     (fd as usize / 64, 1 << (fd % 64))
 }
 
-impl Bits {
+impl FdSet {
     pub(crate) fn insert(&mut self, fd: RawFd) {
         let (word, bit) = place(fd);
         if word >= self.words.len() {
@@ -44,7 +44,7 @@ impl Bits {
     }
 
     /// Becomes a copy of `other`, in the memory it already has.
-    pub(crate) fn copy_from(&mut self, other: &Bits) {
+    pub(crate) fn copy_from(&mut self, other: &FdSet) {
         self.words.clone_from(&other.words);
     }
 
@@ -79,11 +79,11 @@ impl Bits {
 
 #[cfg(test)]
 mod tests {
-    use super::Bits;
+    use super::FdSet;
 
     #[test]
     fn the_highest_descriptor_shrinks_again() {
-        let mut bits = Bits::default();
+        let mut bits = FdSet::default();
         assert_eq!(bits.nfds(), 0);
         for fd in [0, 63, 64, 5_000] {
             bits.insert(fd);

@@ -50,14 +50,14 @@ pub(crate) use fd::{
     about, accept, check_number, check_open, is_bad_descriptor, is_tcp, receive_from,
     set_nonblocking,
 };
-pub(crate) use fd_set::Bits;
+pub(crate) use fd_set::FdSet;
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub(crate) use poll::ppoll;
 pub use poll::{PollFd, PollFlags, poll};
 pub use process::DespiteThreads;
 pub(crate) use process::{Side, check_alone, exit_now, fork, has_ended, kill, let_go, watch_child};
 pub use select::select;
-pub(crate) use select::{Sets, pselect};
+pub(crate) use select::{FdSets, pselect};
 pub(crate) use wake::{EventFd, TimerFd};
 
 use std::io;

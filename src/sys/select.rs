@@ -5,10 +5,10 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use super::deadline::{timespec, timespec_ptr};
-use super::{Bits, Deadline, check, check_number, check_open, retry};
+use super::{Deadline, FdSet, check, check_number, check_open, retry};
 
 /// The three sets of a `select`: to read, to write, and those with an exceptional condition.
-pub(crate) type Sets = [Bits; 3];
+pub(crate) type FdSets = [FdSet; 3];
 
 /// One `pselect6`: leaves in `ready` what is ready of `watched`, and returns how many bits that is
 /// in all three sets together.
@@ -17,8 +17,12 @@ pub(crate) type Sets = [Bits; 3];
 /// bits has been met, counting from descriptor 0 upwards through all three sets, **any further bit
 /// is stale**: Linux does not look at words beyond the process's descriptor table and leaves them
 /// as they were (`select(2)`, BUGS).
-pub(crate) fn pselect(watched: &Sets, ready: &mut Sets, deadline: Deadline) -> io::Result<usize> {
-    let nfds = watched.iter().map(Bits::nfds).max().unwrap_or(0);
+pub(crate) fn pselect(
+    watched: &FdSets,
+    ready: &mut FdSets,
+    deadline: Deadline,
+) -> io::Result<usize> {
+    let nfds = watched.iter().map(FdSet::nfds).max().unwrap_or(0);
     for (copy, watched) in ready.iter_mut().zip(watched) {
         copy.copy_from(watched);
     }
@@ -64,9 +68,9 @@ pub fn select<F: AsRawFd + Clone>(
 ) -> io::Result<(Vec<F>, Vec<F>, Vec<F>)> {
     let deadline = Deadline::from(timeout);
     let watched = [bits_of(read)?, bits_of(write)?, bits_of(except)?];
-    let mut ready = Sets::default();
+    let mut ready = FdSets::default();
     let found = match retry(|| pselect(&watched, &mut ready, deadline)) {
-        Ok(count) if count == ready.iter().map(Bits::len).sum() => Ok(()),
+        Ok(count) if count == ready.iter().map(FdSet::len).sum() => Ok(()),
         Ok(_) => Err(io::Error::from_raw_os_error(libc::EBADF)),
         Err(error) => Err(error),
     };
@@ -87,10 +91,10 @@ pub fn select<F: AsRawFd + Clone>(
     }
 }
 
-fn bits_of<F: AsRawFd>(list: &[F]) -> io::Result<Bits> {
+fn bits_of<F: AsRawFd>(list: &[F]) -> io::Result<FdSet> {
     /// From here up a number is asked for before it costs memory, a bit for each below it.
     const LARGE: RawFd = 1 << 20;
-    let mut bits = Bits::default();
+    let mut bits = FdSet::default();
     for fd in list.iter().map(AsRawFd::as_raw_fd) {
         if fd < LARGE {
             check_number(fd)?
@@ -102,6 +106,6 @@ fn bits_of<F: AsRawFd>(list: &[F]) -> io::Result<Bits> {
     Ok(bits)
 }
 
-fn pick<F: AsRawFd + Clone>(list: &[F], ready: &Bits) -> Vec<F> {
+fn pick<F: AsRawFd + Clone>(list: &[F], ready: &FdSet) -> Vec<F> {
     list.iter().filter(|fd| ready.contains(fd.as_raw_fd())).cloned().collect()
 }

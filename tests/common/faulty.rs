@@ -6,7 +6,8 @@ use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tripoll::selector::{
-    Backend, Caps, Counters, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
+    Backend, Caps, Deadline, Event, Events, Interest, Readiness, Selector, SelectorCounters, Token,
+    Trigger,
 };
 
 use super::reactor::Dice;
@@ -158,7 +159,7 @@ impl Selector for Faulty {
         Ok(())
     }
 
-    fn counters(&self) -> Counters {
+    fn counters(&self) -> SelectorCounters {
         self.inner.counters()
     }
 }

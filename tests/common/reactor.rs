@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use tripoll::reactor::{Builder, Counters};
+use tripoll::reactor::{Counters, ReactorBuilder};
 use tripoll::{Backend, Context, Deadline, Interest, Next, Reactor, Source, Token, Trigger};
 
 use super::LONG;
@@ -27,7 +27,7 @@ pub fn on_every_pair(body: impl Fn(Pair)) {
 }
 
 impl Pair {
-    pub fn builder(self) -> Builder {
+    pub fn builder(self) -> ReactorBuilder {
         Reactor::builder().backend(self.backend).trigger(self.trigger)
     }
 
@@ -36,7 +36,7 @@ impl Pair {
     }
 
     /// The reactor, which is the one that it was meant to be.
-    pub fn build<S: 'static>(self, builder: Builder, state: S) -> Reactor<S> {
+    pub fn build<S: 'static>(self, builder: ReactorBuilder, state: S) -> Reactor<S> {
         let reactor = builder.build_with(state).unwrap();
         self.check(&reactor);
         reactor

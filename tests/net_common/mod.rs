@@ -10,9 +10,9 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tripoll::net::{Address, Closed, Connection, Listener, ListenerBuilder, Protocol, Wire};
+use tripoll::net::{Address, CloseReason, Connection, Listener, ListenerBuilder, Protocol, Wire};
 use tripoll::reactor::Counters;
-use tripoll::{Backend, Context, Handle, Reactor, Trigger};
+use tripoll::{Backend, Context, Reactor, ReactorHandle, Trigger};
 
 /// Longer than anything takes, so that what never comes is a failure and not a hang.
 pub const LONG: Duration = Duration::from_secs(10);
@@ -139,15 +139,15 @@ impl<F: Script> Protocol for Scripted<F> {
         self.act(Told::TimedOut, wire, cx).map(drop)
     }
 
-    fn winding_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_>) -> io::Result<()> {
+    fn shutting_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_>) -> io::Result<()> {
         self.act(Told::WindingDown, wire, cx).map(drop)
     }
 
-    fn closed(&mut self, why: &Closed, _: &mut Context<'_>) {
+    fn closed(&mut self, why: &CloseReason, _: &mut Context<'_>) {
         let why = match why {
-            Closed::Finished => Why::Finished,
-            Closed::Aborted => Why::Aborted,
-            Closed::Failed(error) => Why::Failed(error.kind()),
+            CloseReason::Finished => Why::Finished,
+            CloseReason::Aborted => Why::Aborted,
+            CloseReason::Failed(error) => Why::Failed(error.kind()),
             other => panic!("{other:?} is new"),
         };
         let _ = self.tell.send(Told::Closed(why));
@@ -172,7 +172,7 @@ pub fn echo(told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>) -> io::Result
 /// A server in a thread of its own, which stops when it is dropped.
 pub struct Server {
     pub address: Address,
-    pub handle: Handle,
+    pub handle: ReactorHandle,
     pub told: Receiver<Told>,
     thread: Option<JoinHandle<()>>,
 }
@@ -263,7 +263,7 @@ impl Server {
         question: impl FnOnce(&mut Context<'_>) -> T + Send + 'static,
     ) -> T {
         let (tell, told) = mpsc::channel();
-        self.handle.run(move |cx| tell.send(question(cx)).unwrap()).unwrap();
+        self.handle.post(move |cx| tell.send(question(cx)).unwrap()).unwrap();
         told.recv_timeout(LONG).expect("the loop hangs")
     }
 

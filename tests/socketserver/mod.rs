@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    BaseServer, Concurrency, Config, Error, Exchange, Hooks, Kind, LoopExchange, Outcome,
-    RequestHandler, Server, Transport,
+    BaseServer, Concurrency, Exchange, ExchangeKind, HandlerError, HandlerResult, Hooks,
+    LoopExchange, RequestHandler, Server, ServerConfig, Transport,
 };
-use tripoll::{Backend, Handle, Reactor, Trigger};
+use tripoll::{Backend, Reactor, ReactorHandle, Trigger};
 
 /// Longer than anything takes, so that what never comes is a failure and not a hang.
 pub const LONG: Duration = Duration::from_secs(30);
@@ -126,17 +126,17 @@ where
 }
 
 /// Runs `body` for every backend and trigger. A panic says for which.
-pub fn on_every_pair(body: impl Fn(&Config)) {
+pub fn on_every_pair(body: impl Fn(&ServerConfig)) {
     for &backend in Backend::ALL {
         for &trigger in Trigger::ALL {
             let _place = Place(backend, trigger);
-            body(&Config { backend, trigger, ..Config::default() });
+            body(&ServerConfig { backend, trigger, ..ServerConfig::default() });
         }
     }
 }
 
 /// The reactor that such a configuration is for.
-pub fn reactor(config: &Config) -> Reactor {
+pub fn reactor(config: &ServerConfig) -> Reactor {
     Reactor::builder().backend(config.backend).trigger(config.trigger).build().unwrap()
 }
 
@@ -152,7 +152,7 @@ impl Drop for Place {
 }
 
 /// Stops the loop also when the test has failed.
-pub struct Stop<'a>(pub &'a Handle);
+pub struct Stop<'a>(pub &'a ReactorHandle);
 
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
@@ -332,7 +332,12 @@ impl Hooks<Arc<Stream>> for Noting {
         self.case != Case::VerifyRefuses && server.verify_request(request, address)
     }
 
-    fn process_request(&self, server: &Base, request: &Arc<Stream>, address: &Address) -> Outcome {
+    fn process_request(
+        &self,
+        server: &Base,
+        request: &Arc<Stream>,
+        address: &Address,
+    ) -> HandlerResult {
         self.log.note("process_request");
         server.process_request(request, address)
     }
@@ -342,7 +347,12 @@ impl Hooks<Arc<Stream>> for Noting {
         server.process_request_thread(request, address);
     }
 
-    fn finish_request(&self, server: &Base, request: &Arc<Stream>, address: &Address) -> Outcome {
+    fn finish_request(
+        &self,
+        server: &Base,
+        request: &Arc<Stream>,
+        address: &Address,
+    ) -> HandlerResult {
         self.log.note("finish_request");
         server.finish_request(request, address)
     }
@@ -357,7 +367,7 @@ impl Hooks<Arc<Stream>> for Noting {
         server.close_request(request);
     }
 
-    fn handle_error(&self, _: &Base, _: &Arc<Stream>, _: &Address, error: &Error) {
+    fn handle_error(&self, _: &Base, _: &Arc<Stream>, _: &Address, error: &HandlerError) {
         assert_eq!(error.to_string(), self.case.name());
         self.log.note("handle_error");
     }
@@ -384,24 +394,24 @@ pub struct NotingHandler {
 }
 
 impl NotingHandler {
-    fn fail(&self, case: Case) -> Outcome {
+    fn fail(&self, case: Case) -> HandlerResult {
         if self.case == case { Err(case.name().into()) } else { Ok(()) }
     }
 }
 
 impl RequestHandler for NotingHandler {
-    fn setup(&mut self, _: &mut Exchange) -> Outcome {
+    fn setup(&mut self, _: &mut Exchange) -> HandlerResult {
         self.log.note("setup");
         self.fail(Case::SetupFails)
     }
 
-    fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut Exchange) -> HandlerResult {
         self.log.note("handle");
         exchange.request.recv(100)?;
         self.fail(Case::HandleFails)
     }
 
-    fn finish(&mut self, _: &mut Exchange) -> Outcome {
+    fn finish(&mut self, _: &mut Exchange) -> HandlerResult {
         self.log.note("finish");
         Ok(())
     }
@@ -411,19 +421,19 @@ impl RequestHandler for NotingHandler {
 pub struct NotingInLoop(pub NotingHandler);
 
 impl RequestHandler<LoopExchange> for NotingInLoop {
-    fn setup(&mut self, _: &mut LoopExchange) -> Outcome {
+    fn setup(&mut self, _: &mut LoopExchange) -> HandlerResult {
         self.0.log.note("setup");
         self.0.fail(Case::SetupFails)
     }
 
-    fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         self.0.log.note("handle");
         exchange.recv(100);
         exchange.close();
         self.0.fail(Case::HandleFails)
     }
 
-    fn finish(&mut self, _: &mut LoopExchange) -> Outcome {
+    fn finish(&mut self, _: &mut LoopExchange) -> HandlerResult {
         self.0.log.note("finish");
         Ok(())
     }
@@ -433,7 +443,7 @@ impl RequestHandler<LoopExchange> for NotingInLoop {
 pub struct Line;
 
 impl RequestHandler<tripoll::server::StreamExchange> for Line {
-    fn handle(&mut self, exchange: &mut tripoll::server::StreamExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut tripoll::server::StreamExchange) -> HandlerResult {
         let mut line = Vec::new();
         exchange.rfile.read_until(b'\n', &mut line)?;
         exchange.wfile.write_all(&line)?;
@@ -442,7 +452,7 @@ impl RequestHandler<tripoll::server::StreamExchange> for Line {
 }
 
 impl RequestHandler<tripoll::server::DatagramExchange> for Line {
-    fn handle(&mut self, exchange: &mut tripoll::server::DatagramExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut tripoll::server::DatagramExchange) -> HandlerResult {
         let mut line = Vec::new();
         exchange.rfile.read_until(b'\n', &mut line)?;
         exchange.wfile.write_all(&line)?;
@@ -451,7 +461,7 @@ impl RequestHandler<tripoll::server::DatagramExchange> for Line {
 }
 
 impl RequestHandler<LoopExchange> for Line {
-    fn handle(&mut self, exchange: &mut LoopExchange) -> Outcome {
+    fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
         if let Some(end) = exchange.input().iter().position(|&byte| byte == b'\n') {
             let line = exchange.recv(end + 1);
             exchange.sendall(&line);
@@ -462,6 +472,6 @@ impl RequestHandler<LoopExchange> for Line {
 }
 
 /// What keeps the compiler from asking which exchange is meant.
-pub fn kind<X: Kind, H: RequestHandler<X>>(handler: H) -> impl RequestHandler<X> {
+pub fn kind<X: ExchangeKind, H: RequestHandler<X>>(handler: H) -> impl RequestHandler<X> {
     handler
 }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use tripoll::net::Address;
-use tripoll::server::{BaseServer, Config, Hooks, Request};
+use tripoll::server::{BaseServer, Hooks, Request, ServerConfig};
 use tripoll::{Backend, Trigger};
 
 /// The `main` of such a program: `roles` is what it is when it is started by a test.
@@ -70,12 +70,12 @@ pub fn on_every_backend(role: &str, body: impl Fn(Program) + Sync) {
 }
 
 /// What a server is told by whoever has started it.
-pub fn config() -> Config {
+pub fn config() -> ServerConfig {
     let said = |name| env::var(name).unwrap();
-    Config {
+    ServerConfig {
         backend: said("BACKEND").parse().unwrap(),
         trigger: said("TRIGGER").parse().unwrap(),
-        ..Config::default()
+        ..ServerConfig::default()
     }
 }
 

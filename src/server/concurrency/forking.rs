@@ -12,7 +12,7 @@ use crate::net::{Address, Gate, Permit};
 use crate::server::concurrency::{Concurrency, Errand, MayWait, Strategy};
 use crate::server::handler::guard;
 use crate::server::transport::Request;
-use crate::server::{BaseServer, Outcome};
+use crate::server::{BaseServer, HandlerResult};
 use crate::sync::{Call, lock};
 use crate::sys::{self, DespiteThreads, PollFd, PollFlags, Side};
 
@@ -208,7 +208,7 @@ impl<R: Request> Strategy<R> for Children {
         server: &Arc<BaseServer<R>>,
         request: &R,
         client_address: &Address,
-    ) -> Outcome {
+    ) -> HandlerResult {
         // For this child alone: by the next, these numbers may be somebody else's.
         let inherited = std::mem::take(&mut *lock(&self.inherited));
         match sys::fork(self.choice.despite_threads)? {

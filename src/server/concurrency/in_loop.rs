@@ -4,15 +4,15 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::net::{Address, Closed, Connection, Gate, Permit, Protocol, Wire, copy_of};
+use crate::net::{Address, CloseReason, Connection, Gate, Permit, Protocol, Wire, copy_of};
 use crate::reactor::Context;
 use crate::selector::Interest;
-use crate::server::concurrency::{Concurrency, Errand, Strategy, Takes};
+use crate::server::concurrency::{Concurrency, Errand, Strategy, Supports};
 use crate::server::connections::{Mailbox, Post};
 use crate::server::handler::{Conversation, DatagramExchange, LoopExchange};
 use crate::server::lifecycle::{Debt, Signals};
 use crate::server::transport::{Datagram, Request};
-use crate::server::{BaseServer, Config, Exchange, Outcome};
+use crate::server::{BaseServer, Exchange, HandlerResult, ServerConfig};
 use crate::sync::{Call, lock};
 
 /// All clients in the loop that accepts them, on one thread, which Python's module lacks.
@@ -26,9 +26,9 @@ pub struct InReactor {
     pub max_connections: Option<usize>,
 }
 
-impl Takes<LoopExchange> for InReactor {}
-impl Takes<Exchange<Datagram>> for InReactor {}
-impl Takes<DatagramExchange> for InReactor {}
+impl Supports<LoopExchange> for InReactor {}
+impl Supports<Exchange<Datagram>> for InReactor {}
+impl Supports<DatagramExchange> for InReactor {}
 
 impl Concurrency for InReactor {
     fn strategy<R: Request>(self) -> io::Result<Box<dyn Strategy<R>>> {
@@ -54,7 +54,7 @@ impl<R: Request> Strategy<R> for Clients<R> {
         server: &Arc<BaseServer<R>>,
         request: &R,
         client_address: &Address,
-    ) -> Outcome {
+    ) -> HandlerResult {
         server.hooks.finish_request(server, request, client_address)?;
         if !server.class.is_in_loop() {
             server.hooks.shutdown_request(server, request);
@@ -182,14 +182,14 @@ impl<S: 'static> Protocol<S> for Spoken {
         self.follow(wire, cx)
     }
 
-    fn winding_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+    fn shutting_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         self.talk.finish();
         self.follow(wire, cx)
     }
 
-    fn closed(&mut self, why: &Closed, _: &mut Context<'_, S>) {
+    fn closed(&mut self, why: &CloseReason, _: &mut Context<'_, S>) {
         let error = match why {
-            Closed::Failed(error) => Some(copy_of(error)),
+            CloseReason::Failed(error) => Some(copy_of(error)),
             _ => None,
         };
         self.talk.closed(error);
@@ -243,9 +243,9 @@ pub(in crate::server) enum Due {
 }
 
 impl Clock {
-    pub(in crate::server) fn new(config: &Config) -> Self {
+    pub(in crate::server) fn new(config: &ServerConfig) -> Self {
         let now = Instant::now();
-        let Config { read_timeout: read, idle_timeout: idle, .. } = *config;
+        let ServerConfig { read_timeout: read, idle_timeout: idle, .. } = *config;
         Clock { own: None, read, idle, heard: now, passed: now, owed: 0 }
     }
 

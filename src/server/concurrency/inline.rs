@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::net::Address;
 use crate::server::concurrency::{Concurrency, MayWait, Strategy};
 use crate::server::transport::Request;
-use crate::server::{BaseServer, Outcome};
+use crate::server::{BaseServer, HandlerResult};
 
 /// One request after the other: Python's servers without a mix-in. A handler that waits, waits for
 /// everybody.
@@ -33,7 +33,7 @@ impl<R: Request> Strategy<R> for Inline {
         server: &Arc<BaseServer<R>>,
         request: &R,
         client_address: &Address,
-    ) -> Outcome {
+    ) -> HandlerResult {
         server.hooks.finish_request(server, request, client_address)?;
         server.hooks.shutdown_request(server, request);
         Ok(())

@@ -18,9 +18,9 @@ pub use pooled::Pooled;
 pub use threading::Threading;
 
 use crate::net::{Address, PATIENCE, Permit};
-use crate::server::handler::{Kind, Waits};
+use crate::server::handler::{Blocking, ExchangeKind};
 use crate::server::transport::Request;
-use crate::server::{BaseServer, Outcome};
+use crate::server::{BaseServer, HandlerResult};
 use crate::sync::Call;
 
 /// Where and when requests are handled: Python's mix-in classes, and more.
@@ -58,12 +58,12 @@ pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
         server: &Arc<BaseServer<R>>,
         request: &R,
         client_address: &Address,
-    ) -> Outcome;
+    ) -> HandlerResult;
 
     /// Has the loop keep a client: what becomes of a request whose handler is one for the loop.
     fn keep(&self, request: &R, client_address: &Address) {
         let _ = (request, client_address);
-        unreachable!("`Takes` lets no handler for the loop come here");
+        unreachable!("`Supports` lets no handler for the loop come here");
     }
 
     /// Another loop has begun, which knows nothing of the errands of those before.
@@ -138,6 +138,6 @@ pub trait MayWait: Concurrency {}
     note = "in the loop of `InReactor` stream handlers are `RequestHandler<LoopExchange>`, and \
             nowhere else"
 )]
-pub trait Takes<X: Kind>: Concurrency {}
+pub trait Supports<X: ExchangeKind>: Concurrency {}
 
-impl<C: MayWait, X: Waits> Takes<X> for C {}
+impl<C: MayWait, X: Blocking> Supports<X> for C {}

@@ -5,10 +5,10 @@ use std::time::Instant;
 use std::{io, thread};
 
 use crate::net::Address;
-use crate::pool::{Place, Pool, Refused, WhenFull};
+use crate::pool::{Pool, Reservation, SubmitError, WhenFull};
 use crate::server::concurrency::{Concurrency, MayWait, Strategy};
 use crate::server::transport::Request;
-use crate::server::{BaseServer, Outcome};
+use crate::server::{BaseServer, HandlerResult};
 use crate::sync::{Call, lock};
 
 /// A fixed number of threads for all requests: the mix-in that Python's users write themselves.
@@ -50,7 +50,7 @@ struct Workers {
     choice: Pooled,
     pool: Pool,
     /// Kept for the next request.
-    place: Mutex<Option<Place>>,
+    place: Mutex<Option<Reservation>>,
     /// How to wake the loop that waits for room.
     blocked: Mutex<Option<Call>>,
 }
@@ -58,7 +58,7 @@ struct Workers {
 impl Workers {
     /// Waits for room. `None` if the loop is to end before there is some: a worker may be what asks
     /// for that, and waits for the loop.
-    fn wait_for_room(&self, is_stopping: impl Fn() -> bool) -> Option<Place> {
+    fn wait_for_room(&self, is_stopping: impl Fn() -> bool) -> Option<Reservation> {
         let loop_thread = thread::current();
         let call = Call::new(move || loop_thread.unpark());
         *lock(&self.blocked) = Some(call.clone());
@@ -115,7 +115,7 @@ impl<R: Request> Strategy<R> for Workers {
         server: &Arc<BaseServer<R>>,
         request: &R,
         client_address: &Address,
-    ) -> Outcome {
+    ) -> HandlerResult {
         let kept = lock(&self.place).take();
         let place = kept.or_else(|| self.pool.reserve(None)).or_else(|| {
             let waits = self.choice.when_full == WhenFull::Block;
@@ -123,7 +123,7 @@ impl<R: Request> Strategy<R> for Workers {
         });
         let (server, request, address) =
             (Arc::clone(server), request.clone(), client_address.clone());
-        let place = place.ok_or(Refused::Full)?;
+        let place = place.ok_or(SubmitError::Full)?;
         let work = Work { server, request, address, is_done: false };
         let _ = place.submit(move || work.run()); // if not, the work sees to its end
         Ok(())

@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::net::{Address, Gate};
 use crate::server::concurrency::{Concurrency, MayWait, Strategy};
 use crate::server::transport::Request;
-use crate::server::{BaseServer, Outcome};
+use crate::server::{BaseServer, HandlerResult};
 use crate::sync::{Call, lock, wait_until};
 
 /// A thread for each request: Python's `ThreadingMixIn`.
@@ -162,7 +162,7 @@ impl<R: Request> Strategy<R> for Threads {
         server: &Arc<BaseServer<R>>,
         request: &R,
         client_address: &Address,
-    ) -> Outcome {
+    ) -> HandlerResult {
         let (server, request, address) =
             (Arc::clone(server), request.clone(), client_address.clone());
         let permit = self.gate.as_ref().map(Gate::enter);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::net::{Address, DatagramSocket, Stream, timed_out};
-use crate::server::handler::{Class, Exchange, Kind, Waits};
+use crate::server::handler::{Blocking, Class, Exchange, ExchangeKind};
 use crate::server::transport::Datagram;
 use crate::server::{BaseServer, RequestHandler, handler};
 
@@ -68,10 +68,10 @@ pub struct DatagramExchange {
     pub server: Arc<BaseServer<Datagram>>,
 }
 
-impl Waits for StreamExchange {}
-impl Waits for DatagramExchange {}
+impl Blocking for StreamExchange {}
+impl Blocking for DatagramExchange {}
 
-impl Kind for StreamExchange {
+impl ExchangeKind for StreamExchange {
     type Request = Arc<Stream>;
     type Options = StreamOptions;
 
@@ -123,7 +123,7 @@ fn buffer_size(said: isize) -> usize {
     usize::try_from(said).unwrap_or(8_192)
 }
 
-impl Kind for DatagramExchange {
+impl ExchangeKind for DatagramExchange {
     type Request = Datagram;
     type Options = ();
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::net::{Address, Stream};
 use crate::server::BaseServer;
 use crate::server::handler::{
-    Class, Conversation, Exchange, Exit, Kind, Left, Outcome, RequestHandler, guard,
+    Class, Conversation, Exchange, ExchangeKind, Exit, HandlerResult, Left, RequestHandler, guard,
 };
 
 /// One client of a server that keeps its clients in the loop ([`InReactor`](crate::server::InReactor)).
@@ -120,7 +120,7 @@ impl Write for LoopExchange {
     }
 }
 
-impl Kind for LoopExchange {
+impl ExchangeKind for LoopExchange {
     type Request = Arc<Stream>;
     type Options = ();
 
@@ -175,7 +175,7 @@ impl<H: RequestHandler<LoopExchange>> Talk<H> {
     }
 
     /// `finish`, and nothing after it.
-    fn end(&mut self, outcome: Outcome) {
+    fn end(&mut self, outcome: HandlerResult) {
         if self.phase == Phase::Open {
             let finished = guard(|| self.handler.finish(&mut self.exchange));
             self.is_over(finished.and(outcome));
@@ -183,7 +183,7 @@ impl<H: RequestHandler<LoopExchange>> Talk<H> {
         self.exchange.left.is_closing = true;
     }
 
-    fn is_over(&mut self, outcome: Outcome) {
+    fn is_over(&mut self, outcome: HandlerResult) {
         self.phase = Phase::Over;
         let Err(error) = outcome else { return };
         let LoopExchange { server, request, client_address, .. } = &self.exchange;

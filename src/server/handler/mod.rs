@@ -16,10 +16,10 @@ use crate::server::transport::Request;
 use crate::sync;
 
 /// Whatever can go wrong in a handler: `?` makes one of any error.
-pub type Error = Box<dyn std::error::Error + Send + Sync>;
+pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a handler's methods return.
-pub type Outcome = Result<(), Error>;
+pub type HandlerResult = Result<(), HandlerError>;
 
 /// What is done for one client: Python's request handler classes.
 ///
@@ -37,19 +37,19 @@ pub type Outcome = Result<(), Error>;
 /// A closure that takes `&mut X` is a handler: [`Server::from_fn`](crate::server::Server::from_fn).
 ///
 /// ```
-/// use tripoll::server::{Exchange, Outcome, RequestHandler};
+/// use tripoll::server::{Exchange, HandlerResult, RequestHandler};
 ///
 /// struct Upper;
 ///
 /// impl RequestHandler for Upper {
-///     fn handle(&mut self, exchange: &mut Exchange) -> Outcome {
+///     fn handle(&mut self, exchange: &mut Exchange) -> HandlerResult {
 ///         let data = exchange.request.recv(1024)?;
 ///         exchange.request.sendall(&data.to_ascii_uppercase())?;
 ///         Ok(())
 ///     }
 /// }
 /// ```
-pub trait RequestHandler<X: Kind = Exchange> {
+pub trait RequestHandler<X: ExchangeKind = Exchange> {
     /// The class attributes of Python's handlers, for the kinds that have some. Python's defaults
     /// if not said.
     fn options(&self) -> X::Options {
@@ -63,7 +63,7 @@ pub trait RequestHandler<X: Kind = Exchange> {
     ///
     /// With any error neither `handle` nor `finish` is called. Whatever fails is told to the
     /// server's [`handle_error`](crate::server::Hooks::handle_error), and the request shut down.
-    fn setup(&mut self, exchange: &mut X) -> Outcome {
+    fn setup(&mut self, exchange: &mut X) -> HandlerResult {
         let _ = exchange;
         Ok(())
     }
@@ -73,7 +73,7 @@ pub trait RequestHandler<X: Kind = Exchange> {
     /// # Errors
     ///
     /// Any: `finish` is called, then `handle_error`. [`Exit`] is the one that is not told to it.
-    fn handle(&mut self, exchange: &mut X) -> Outcome;
+    fn handle(&mut self, exchange: &mut X) -> HandlerResult;
 
     /// After [`handle`](Self::handle), also when that failed. By default nothing is done. (What
     /// Python's `super().finish()` does, is done afterwards.)
@@ -81,14 +81,14 @@ pub trait RequestHandler<X: Kind = Exchange> {
     /// # Errors
     ///
     /// As `handle`. If both fail, this error is the one that is told, as in Python.
-    fn finish(&mut self, exchange: &mut X) -> Outcome {
+    fn finish(&mut self, exchange: &mut X) -> HandlerResult {
         let _ = exchange;
         Ok(())
     }
 }
 
-impl<X: Kind, F: FnMut(&mut X) -> Outcome> RequestHandler<X> for F {
-    fn handle(&mut self, exchange: &mut X) -> Outcome {
+impl<X: ExchangeKind, F: FnMut(&mut X) -> HandlerResult> RequestHandler<X> for F {
+    fn handle(&mut self, exchange: &mut X) -> HandlerResult {
         self(exchange)
     }
 }
@@ -98,8 +98,8 @@ impl<X: Kind, F: FnMut(&mut X) -> Outcome> RequestHandler<X> for F {
 /// it. (A loop that the server [only shares](crate::server::Server::serve_in) goes on without it.)
 ///
 /// ```
-/// # use tripoll::server::{Exchange, Exit, Outcome};
-/// fn handle(exchange: &mut Exchange) -> Outcome {
+/// # use tripoll::server::{Exchange, Exit, HandlerResult};
+/// fn handle(exchange: &mut Exchange) -> HandlerResult {
 ///     if exchange.request.recv(1024)? == b"halt" {
 ///         return Err(Exit.into());
 ///     }
@@ -119,15 +119,17 @@ impl std::error::Error for Exit {}
 
 /// Calls a method of a handler's or a hook, and makes an error of its panic. What that leaves half
 /// done is its own.
-pub(in crate::server) fn guard<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub(in crate::server) fn guard<T>(
+    body: impl FnOnce() -> Result<T, HandlerError>,
+) -> Result<T, HandlerError> {
     sync::guard(body)?
 }
 
 /// `setup`, `handle`, `finish`, as Python's `BaseRequestHandler.__init__` calls them.
-pub(in crate::server) fn run<X: Kind>(
+pub(in crate::server) fn run<X: ExchangeKind>(
     handler: &mut impl RequestHandler<X>,
     exchange: &mut X,
-) -> Outcome {
+) -> HandlerResult {
     guard(|| handler.setup(exchange))?;
     let handled = guard(|| handler.handle(exchange));
     let finished = guard(|| handler.finish(exchange));
@@ -149,7 +151,7 @@ pub struct Exchange<R: Request = Arc<Stream>> {
 }
 
 /// A kind of exchange: one of this module's types. It cannot be implemented elsewhere.
-pub trait Kind: Sized + 'static {
+pub trait ExchangeKind: Sized + 'static {
     /// What is exchanged.
     type Request: Request;
     /// What can be said about it in advance.
@@ -164,15 +166,15 @@ pub trait Kind: Sized + 'static {
 }
 
 /// A kind whose handlers may wait.
-pub trait Waits: Kind {}
+pub trait Blocking: ExchangeKind {}
 
-impl<R: Request> Waits for Exchange<R> {}
+impl<R: Request> Blocking for Exchange<R> {}
 
 /// A request handler class, whatever its type.
 #[doc(hidden)]
 pub enum Class<R: Request> {
     /// Does all the work in one call.
-    AtOnce(Box<dyn Fn(Exchange<R>) -> Outcome + Send + Sync>),
+    AtOnce(Box<dyn Fn(Exchange<R>) -> HandlerResult + Send + Sync>),
     /// Is called by the loop whenever there is something to do.
     InLoop(Box<dyn Fn(Exchange<R>) -> Box<dyn Conversation> + Send + Sync>),
 }
@@ -189,7 +191,7 @@ impl<R: Request> fmt::Debug for Class<R> {
     }
 }
 
-impl<R: Request> Kind for Exchange<R> {
+impl<R: Request> ExchangeKind for Exchange<R> {
     type Request = R;
     type Options = ();
 

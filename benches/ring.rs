@@ -14,7 +14,7 @@ fn ring(criterion: &mut Criterion) {
             if n == 10 && active == n / 10 {
                 continue; // one, again
             }
-            let mut group = criterion.benchmark_group(format!("ring, {active} of {n} ready"));
+            let mut group = criterion.benchmark_group(format!("ring/{active}-of-{n}"));
             group.throughput(Throughput::Elements(active as u64));
             for contender in Contender::all() {
                 group.bench_function(contender.to_string(), |bencher| {

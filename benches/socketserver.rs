@@ -1,24 +1,94 @@
-//! Connections per second: this crate's servers beside CPython's, where a `python3` is found.
+//! Connections to each kind of server, beside CPython's where `python3` is found.
 //!
-//! Each server answers a line with the line. Rounds are interleaved, and of each server the median
-//! is told, so that a disturbance falls on all. The servers are processes of their own; one that
-//! forks must be.
+//! Each server answers a line with the same line. Four clients at a time connect, send a line and
+//! read it back; the time is that of one connection. Every server is a process of its own: a server
+//! that forks must be.
 
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use criterion::{Criterion, SamplingMode, Throughput, criterion_group};
 use tripoll::server::{
     Concurrency, ExchangeKind, Forking, HandlerResult, InReactor, Inline, LoopExchange, Pooled,
     RequestHandler, Server, ServerBuilder, StreamExchange, Supports, Tcp, Threading,
 };
 
-const ROUNDS: usize = 7;
-const CONNECTIONS: usize = 2_000;
-const CLIENTS: usize = 4;
+/// Clients at a time.
+const CLIENTS: u64 = 4;
+
+/// The concurrencies of this crate, and the class of Python's that serves in the same way.
+const SERVERS: [(&str, Option<&str>); 5] = [
+    ("inline", Some("TCPServer")),
+    ("threading", Some("ThreadingTCPServer")),
+    ("forking", Some("ForkingTCPServer")),
+    ("pooled", None),
+    ("reactor", None),
+];
+
+/// In its environment, the server's process finds the concurrency that it is to serve with.
+const CONCURRENCY: &str = "SOCKETSERVER_BENCH_CONCURRENCY";
+
+const PYTHON: &str = r#"
+import socketserver, sys
+
+class Line(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(self.rfile.readline())
+
+class Server(getattr(socketserver, sys.argv[1])):
+    request_queue_size = 1024
+    allow_reuse_address = True
+
+server = Server(("127.0.0.1", 0), Line)
+print("%s:%s" % server.server_address, flush=True)
+server.serve_forever()
+"#;
+
+fn socketserver(criterion: &mut Criterion) {
+    let has_python = Command::new("python3").arg("--version").output().is_ok();
+    for (concurrency, class) in SERVERS {
+        let mut group = criterion.benchmark_group(format!("socketserver/{concurrency}"));
+        group.throughput(Throughput::Elements(1)).sampling_mode(SamplingMode::Flat);
+        group.bench_function("tripoll", |bencher| {
+            let server = Process::tripoll(concurrency);
+            bencher.iter_custom(|connections| server.measure(connections));
+        });
+        if let Some(class) = class.filter(|_| has_python) {
+            group.bench_function("python", |bencher| {
+                let server = Process::python(class);
+                bencher.iter_custom(|connections| server.measure(connections));
+            });
+        }
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    targets = socketserver
+}
+
+fn main() {
+    match env::var(CONCURRENCY).as_deref() {
+        Err(_) => {
+            benches();
+            Criterion::default().configure_from_args().final_summary();
+        }
+        Ok("inline") => serve::<Inline, StreamExchange>(),
+        Ok("threading") => serve::<Threading, StreamExchange>(),
+        Ok("forking") => serve::<Forking, StreamExchange>(),
+        Ok("pooled") => serve::<Pooled, StreamExchange>(),
+        Ok("reactor") => serve::<InReactor, LoopExchange>(),
+        Ok(other) => panic!("{CONCURRENCY}={other}: there is no such concurrency"),
+    }
+}
 
 struct Line;
 
@@ -42,76 +112,7 @@ impl RequestHandler<LoopExchange> for Line {
     }
 }
 
-const PYTHON: &str = r#"
-import socketserver, sys
-
-class Line(socketserver.StreamRequestHandler):
-    def handle(self):
-        self.wfile.write(self.rfile.readline())
-
-class Server(getattr(socketserver, sys.argv[1])):
-    request_queue_size = 1024
-    allow_reuse_address = True
-
-server = Server(("127.0.0.1", 0), Line)
-print("%s:%s" % server.server_address, flush=True)
-server.serve_forever()
-"#;
-
-/// What can be measured: its name, and who it is compared with.
-const OURS: &[(&str, Option<&str>)] = &[
-    ("inline", Some("TCPServer")),
-    ("threading", Some("ThreadingTCPServer")),
-    ("forking", Some("ForkingTCPServer")),
-    ("pooled", None),
-    ("reactor", None),
-];
-
-fn main() {
-    if let Ok(role) = env::var("ROLE") {
-        return match &*role {
-            "inline" => serve::<Inline, StreamExchange>(),
-            "threading" => serve::<Threading, StreamExchange>(),
-            "forking" => serve::<Forking, StreamExchange>(),
-            "pooled" => serve::<Pooled, StreamExchange>(),
-            "reactor" => serve::<InReactor, LoopExchange>(),
-            _ => unreachable!("no role {role:?}"),
-        };
-    }
-    if env::args().any(|argument| argument == "--test") {
-        return; // nothing to test here
-    }
-    let python = Command::new("python3").arg("--version").output().is_ok();
-    if !python {
-        println!("no python3 here: our own servers alone");
-    }
-    let mut servers = Vec::new();
-    for (ours, theirs) in OURS {
-        servers.push(Program::ours(ours));
-        servers.extend(theirs.filter(|_| python).map(Program::python));
-    }
-    for round in 0..ROUNDS {
-        for server in &mut servers {
-            let rate = server.measure();
-            if round > 0 {
-                server.rates.push(rate); // the first one warms up
-            }
-        }
-    }
-    println!("{CLIENTS} clients, each connects, sends a line, and reads it back; connections/s");
-    for server in &servers {
-        let (low, high) = (server.rates_sorted()[0], *server.rates_sorted().last().unwrap());
-        println!("{:>20}  {:>8.0}  ({low:.0} to {high:.0})", server.name, server.median());
-    }
-    let median =
-        |name: &str| servers.iter().find(|server| server.name == name).map(Program::median);
-    for (ours, theirs) in OURS {
-        if let (Some(mine), Some(python)) = (median(ours), theirs.and_then(&median)) {
-            println!("{ours}: {:.1} times {}", mine / python, theirs.unwrap_or_default());
-        }
-    }
-}
-
+/// Prints the address, and serves until the process is killed.
 fn serve<C, X>()
 where
     C: Concurrency + Default + Supports<X>,
@@ -124,75 +125,60 @@ where
     server.serve_forever(Duration::from_millis(500)).expect("a loop");
 }
 
-/// A server that runs.
-struct Program {
-    name: &'static str,
+/// A server in a process of its own, which is killed with it.
+struct Process {
     child: Child,
     address: SocketAddr,
-    rates: Vec<f64>,
 }
 
-impl Program {
-    fn ours(name: &'static str) -> Self {
-        let mut command = Command::new(env::current_exe().expect("this program"));
-        command.env("ROLE", name);
-        Program::start(name, command)
+impl Process {
+    fn tripoll(concurrency: &str) -> Self {
+        let mut command = Command::new(env::current_exe().expect("the path of this program"));
+        command.env(CONCURRENCY, concurrency);
+        Process::start(command)
     }
 
-    fn python(name: &'static str) -> Self {
+    fn python(class: &str) -> Self {
         let mut command = Command::new("python3");
-        command.args(["-c", PYTHON, name]);
-        Program::start(name, command)
+        command.args(["-c", PYTHON, class]);
+        Process::start(command)
     }
 
-    fn start(name: &'static str, mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the server");
+    fn start(mut command: Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the server starts");
+        let stdout = child.stdout.take().expect("its output is piped");
         let mut line = String::new();
-        let stdout = child.stdout.take().expect("its output");
-        BufReader::new(stdout).read_line(&mut line).expect("its address");
+        BufReader::new(stdout).read_line(&mut line).expect("the server prints its address");
         let address = line.trim().parse().expect("an address");
-        Program { name, child, address, rates: Vec::new() }
+        Process { child, address }
     }
 
-    /// Connections per second.
-    fn measure(&self) -> f64 {
-        let begin = Instant::now();
+    /// The time that so many connections take.
+    fn measure(&self, connections: u64) -> Duration {
+        let start = Instant::now();
         thread::scope(|scope| {
-            for _ in 0..CLIENTS {
-                scope.spawn(|| (0..CONNECTIONS / CLIENTS).for_each(|_| ask(self.address)));
+            for client in 0..CLIENTS.min(connections) {
+                let share = connections / CLIENTS + u64::from(client < connections % CLIENTS);
+                scope.spawn(move || (0..share).for_each(|_| connect(self.address)));
             }
         });
-        CONNECTIONS as f64 / begin.elapsed().as_secs_f64()
-    }
-
-    fn rates_sorted(&self) -> Vec<f64> {
-        let mut rates = self.rates.clone();
-        rates.sort_by(f64::total_cmp);
-        rates
-    }
-
-    fn median(&self) -> f64 {
-        self.rates_sorted()[self.rates.len() / 2]
+        start.elapsed()
     }
 }
 
-impl Drop for Program {
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-fn ask(address: SocketAddr) {
+/// One connection: a line there and back, until the server closes.
+fn connect(address: SocketAddr) {
     let mut client = TcpStream::connect(address).expect("a connection");
-    client.write_all(b"hello\n").expect("a question");
-    client.shutdown(Shutdown::Write).expect("its end");
+    client.write_all(b"hello\n").expect("the line is sent");
     let mut answer = String::new();
-    client.read_to_string(&mut answer).expect("an answer");
+    client.read_to_string(&mut answer).expect("the answer");
     assert_eq!(answer, "hello\n");
 }

@@ -10,7 +10,7 @@ use tripoll_lab::workload::{Contender, Pipes, Workload};
 fn wait(criterion: &mut Criterion) {
     for n in [10, 100, 1_000] {
         let pipes = Pipes::open(n).expect("the descriptor limit allows them");
-        let mut group = criterion.benchmark_group(format!("wait for one of {n}"));
+        let mut group = criterion.benchmark_group(format!("wait/1-of-{n}"));
         for contender in Contender::all() {
             group.bench_function(contender.to_string(), |bencher| {
                 bencher.iter_custom(|operations| {

@@ -127,15 +127,20 @@ pub enum Trigger {
 impl Trigger {
     /// All of them.
     pub const ALL: &'static [Trigger] = &[Trigger::Level, Trigger::Edge, Trigger::OneShot];
+
+    /// Its name, as it is parsed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Trigger::Level => "level",
+            Trigger::Edge => "edge",
+            Trigger::OneShot => "oneshot",
+        }
+    }
 }
 
 impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Trigger::Level => "level",
-            Trigger::Edge => "edge",
-            Trigger::OneShot => "oneshot",
-        })
+        f.pad(self.name())
     }
 }
 

@@ -123,11 +123,7 @@ fn layer(among: impl IntoIterator<Item = Layer>) -> impl TypedValueParser<Value 
 }
 
 fn trigger() -> impl TypedValueParser<Value = Trigger> {
-    one_of(Trigger::ALL.iter().copied(), |trigger| match trigger {
-        Trigger::Edge => "edge",
-        Trigger::OneShot => "oneshot",
-        _ => "level",
-    })
+    one_of(Trigger::ALL.iter().copied(), Trigger::name)
 }
 
 /// Reads the arguments and does what they say.

@@ -58,7 +58,7 @@ pub struct Figure {
     /// Which call.
     pub backend: &'static str,
     /// Asked how.
-    pub trigger: String,
+    pub trigger: &'static str,
     /// Through what.
     pub layer: &'static str,
     /// Events in each sample.
@@ -176,7 +176,7 @@ fn figure(cell: &Cell) -> Figure {
     Figure {
         point: cell.point,
         backend: cell.contender.backend.name(),
-        trigger: cell.contender.trigger.to_string(),
+        trigger: cell.contender.trigger.name(),
         layer: cell.contender.layer.name(),
         events: cell.events,
         cpu_ns: cell.estimate(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tripoll::{Backend, Trigger};
 use tripoll_lab::compare::statistics::Estimate;
-use tripoll_lab::compare::{Cell, Ended, LeftOut, Machine, Plan, Point, Report, measure};
+use tripoll_lab::compare::{Cell, LeftOut, Machine, MeasureError, Plan, Point, Report, measure};
 use tripoll_lab::workload::{Contender, Layer, Pipes};
 
 fn machine() -> Machine {
@@ -28,7 +28,7 @@ fn cell(point: Point, contender: Contender, ns: f64) -> Cell {
 
 /// What an event costs on a machine where watching costs 10 ns a descriptor, or 20 ns asleep, and
 /// each event of epoll's 100 ns.
-fn made_up(point: Point, contender: Contender) -> f64 {
+fn synthetic_ns(point: Point, contender: Contender) -> f64 {
     let (watched, ready) = match point {
         Point::Watch { n } => (n as f64, 1.0),
         Point::Ring { n, active } => (n as f64, active as f64),
@@ -45,19 +45,21 @@ fn made_up(point: Point, contender: Contender) -> f64 {
 }
 
 /// The report of such a machine, with `layer` as ours.
-fn made_up_report(layer: Layer) -> Report {
+fn synthetic_report(layer: Layer) -> Report {
     let plan = Plan::new(layer, false, 10_000);
     let cells: Vec<Cell> = plan
         .points
         .iter()
-        .flat_map(|&point| plan.contenders().map(move |one| cell(point, one, made_up(point, one))))
+        .flat_map(|&point| {
+            plan.contenders().map(move |one| cell(point, one, synthetic_ns(point, one)))
+        })
         .collect();
     Report::new(&plan, machine(), &cells)
 }
 
 #[test]
 fn the_sentences_say_what_made_up_figures_say() {
-    let report = made_up_report(Layer::Selector);
+    let report = synthetic_report(Layer::Selector);
     assert_eq!(
         report.sentences[..2],
         [
@@ -88,14 +90,14 @@ fn what_was_left_out_is_said_with_both_numbers() {
 }
 
 fn measure_quickly(plan: &Plan) -> Vec<Cell> {
-    let plan = Plan { rounds: 3, stretch: Duration::from_micros(50), ..plan.clone() };
+    let plan = Plan { rounds: 3, sample_time: Duration::from_micros(50), ..plan.clone() };
     let pipes = Pipes::open(plan.pipes()).unwrap();
     measure(&plan, &pipes, |_| ControlFlow::Continue(())).unwrap()
 }
 
 #[test]
 fn the_json_is_valid_and_its_sentences_agree_with_its_numbers() {
-    for layer in Layer::OURS {
+    for layer in Layer::TRIPOLL {
         let plan = Plan::new(layer, true, 32);
         let cells = measure_quickly(&plan);
         let report = json(&Report::new(&plan, machine(), &cells));
@@ -118,7 +120,7 @@ fn json(report: &Report) -> Value {
 #[test]
 fn which_layer_is_ours_is_said_everywhere_and_no_other_was_measured() {
     for (ours, other) in [(Layer::Selector, Layer::Reactor), (Layer::Reactor, Layer::Selector)] {
-        let report = made_up_report(ours);
+        let report = synthetic_report(ours);
         let (ours, other) = (ours.name(), other.name());
         let text = report.text();
         // The two lines, the watch table, and the cost; then the heads of both tables.
@@ -184,6 +186,6 @@ fn measuring_stops_when_it_is_told_to() {
         steps += 1;
         if steps > 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    assert!(matches!(answer, Err(Ended::Stopped)));
+    assert!(matches!(answer, Err(MeasureError::Stopped)));
     assert_eq!(steps, 4);
 }

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::failure::Failure;
 use super::output::print;
-use crate::compare::{Ended, Machine, Plan, Point, Report, Step, measure};
+use crate::compare::{Machine, MeasureError, Plan, Point, Progress, Report, measure};
 use crate::workload::{Layer, Pipes};
 
 pub(super) fn run(layer: Layer, quick: bool, json: Option<&Path>) -> Result<(), Failure> {
@@ -22,13 +22,13 @@ pub(super) fn run(layer: Layer, quick: bool, json: Option<&Path>) -> Result<(), 
     signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))?;
 
     Pipes::check(1)?;
-    let plan = Plan::new(layer, quick, Pipes::most()?);
+    let plan = Plan::new(layer, quick, Pipes::max()?);
     let pipes = Pipes::open(plan.pipes())?;
     let machine = Machine::pinned()?;
     let progress = progress(&plan);
     let cells = measure(&plan, &pipes, |step| {
         progress.set_position(step.done as u64);
-        progress.set_message(place(&plan, step));
+        progress.set_message(describe(&plan, step));
         if stop.load(Ordering::Relaxed) {
             ControlFlow::Break(())
         } else {
@@ -38,8 +38,8 @@ pub(super) fn run(layer: Layer, quick: bool, json: Option<&Path>) -> Result<(), 
     progress.finish_and_clear();
     let report = match cells {
         Ok(cells) => Report::new(&plan, machine, &cells),
-        Err(Ended::Stopped) => return Err(Failure::Stopped),
-        Err(Ended::Failed(error)) => return Err(error.into()),
+        Err(MeasureError::Stopped) => return Err(Failure::Stopped),
+        Err(MeasureError::Failed(error)) => return Err(error.into()),
     };
 
     print(&report.text())?;
@@ -79,7 +79,7 @@ fn progress(plan: &Plan) -> ProgressBar {
     ProgressBar::new(plan.runs() as u64).with_style(style.progress_chars("█▉▊▋▌▍▎▏ "))
 }
 
-fn place(plan: &Plan, Step { round, point, .. }: Step) -> String {
+fn describe(plan: &Plan, Progress { round, point, .. }: Progress) -> String {
     let round = match round {
         0 => "finding its pace".to_string(),
         round => format!("round {round} of {}", plan.rounds),

@@ -16,7 +16,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use tripoll::{Backend, Trigger};
 
-use crate::workload::{Contender, Layer, Workload, natural_trigger};
+use crate::workload::{Contender, Layer, Workload, default_trigger};
 use failure::Failure;
 use single::pipes_allowed;
 
@@ -39,7 +39,7 @@ enum Command {
         #[arg(long)]
         quick: bool,
         /// Which of our layers stands beside the bare loops
-        #[arg(long, default_value = "selector", value_parser = layer(Layer::OURS))]
+        #[arg(long, default_value = "selector", value_parser = layer_parser(Layer::TRIPOLL))]
         layer: Layer,
         /// Write everything that was found to this file, too
         #[arg(long, value_name = "FILE")]
@@ -51,16 +51,16 @@ enum Command {
     /// `ns=<wall ns per event> cpu_ns=<CPU ns per event> reg_ns=<ns per registration>`.
     Ring {
         /// How many pipes are watched
-        #[arg(long, default_value_t = 100, value_parser = count())]
+        #[arg(long, default_value_t = 100, value_parser = count_parser())]
         n: u64,
         /// How many of them hold a byte at any time
-        #[arg(long, default_value_t = 1, value_parser = count())]
+        #[arg(long, default_value_t = 1, value_parser = count_parser())]
         active: u64,
         /// How many events in all
-        #[arg(long, default_value_t = 1_000_000, value_parser = count())]
+        #[arg(long, default_value_t = 1_000_000, value_parser = count_parser())]
         writes: u64,
         #[command(flatten)]
-        who: Who,
+        contender: ContenderArgs,
     },
     /// Run the watch table of The Linux Programming Interface once, and print one line of figures
     ///
@@ -68,43 +68,43 @@ enum Command {
     /// `ns=<wall ns per operation> cpu_ns=<CPU ns per operation> reg_ns=<ns per registration>`.
     Watch {
         /// How many pipes are watched
-        #[arg(long, default_value_t = 100, value_parser = count())]
+        #[arg(long, default_value_t = 100, value_parser = count_parser())]
         n: u64,
         /// How many operations
-        #[arg(long, default_value_t = 100_000, value_parser = count())]
+        #[arg(long, default_value_t = 100_000, value_parser = count_parser())]
         ops: u64,
         #[command(flatten)]
-        who: Who,
+        contender: ContenderArgs,
     },
 }
 
 /// Who is driven through a workload.
 #[derive(Debug, Args)]
-struct Who {
+struct ContenderArgs {
     /// Which call waits
-    #[arg(long, default_value = "epoll", value_parser = backend())]
+    #[arg(long, default_value = "epoll", value_parser = backend_parser())]
     backend: Backend,
     /// How it is asked [default: level, where the backend has it]. The reactor takes them all
-    #[arg(long, value_parser = trigger())]
+    #[arg(long, value_parser = trigger_parser())]
     trigger: Option<Trigger>,
     /// What stands between: nothing (raw), nothing but a zero timeout first (raw-zero), or ours
-    #[arg(long, default_value = "selector", value_parser = layer(Layer::ALL))]
+    #[arg(long, default_value = "selector", value_parser = layer_parser(Layer::ALL))]
     layer: Layer,
 }
 
-impl Who {
+impl ContenderArgs {
     fn contender(&self) -> Contender {
-        let trigger = self.trigger.unwrap_or_else(|| natural_trigger(self.backend));
+        let trigger = self.trigger.unwrap_or_else(|| default_trigger(self.backend));
         Contender { layer: self.layer, backend: self.backend, trigger }
     }
 }
 
-fn count() -> impl TypedValueParser<Value = u64> {
+fn count_parser() -> impl TypedValueParser<Value = u64> {
     clap::value_parser!(u64).range(1..)
 }
 
 /// A parser for one of `all`, by its name.
-fn one_of<T: Copy + Send + Sync + 'static>(
+fn name_parser<T: Copy + Send + Sync + 'static>(
     all: impl IntoIterator<Item = T>,
     name: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {
@@ -114,16 +114,16 @@ fn one_of<T: Copy + Send + Sync + 'static>(
     })
 }
 
-fn backend() -> impl TypedValueParser<Value = Backend> {
-    one_of(Backend::ALL.iter().copied(), Backend::name)
+fn backend_parser() -> impl TypedValueParser<Value = Backend> {
+    name_parser(Backend::ALL.iter().copied(), Backend::name)
 }
 
-fn layer(among: impl IntoIterator<Item = Layer>) -> impl TypedValueParser<Value = Layer> {
-    one_of(among, Layer::name)
+fn layer_parser(among: impl IntoIterator<Item = Layer>) -> impl TypedValueParser<Value = Layer> {
+    name_parser(among, Layer::name)
 }
 
-fn trigger() -> impl TypedValueParser<Value = Trigger> {
-    one_of(Trigger::ALL.iter().copied(), Trigger::name)
+fn trigger_parser() -> impl TypedValueParser<Value = Trigger> {
+    name_parser(Trigger::ALL.iter().copied(), Trigger::name)
 }
 
 /// Reads the arguments and does what they say.
@@ -152,17 +152,17 @@ fn one_line(error: &clap::Error) -> String {
 fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Compare { quick, layer, json } => compare::run(*layer, *quick, json.as_deref()),
-        Command::Ring { n, active, writes, who } => {
+        Command::Ring { n, active, writes, contender } => {
             if active > n {
                 let reason = format!("--active {active}: there are only {n} pipes (--n {n})");
                 return Err(Failure::Usage(reason));
             }
             let (n, active) = (pipes_allowed(*n)?, *active as usize);
-            single::run(Workload::Ring { n, active, writes: *writes }, who.contender())
+            single::run(Workload::Ring { n, active, writes: *writes }, contender.contender())
         }
-        Command::Watch { n, ops, who } => single::run(
+        Command::Watch { n, ops, contender } => single::run(
             Workload::Watch { n: pipes_allowed(*n)?, operations: *ops },
-            who.contender(),
+            contender.contender(),
         ),
     }
 }

@@ -21,15 +21,15 @@ pub(super) fn run(workload: Workload, contender: Contender) -> Result<(), Failur
     if effective != trigger {
         eprintln!("--trigger {trigger}: {backend} is asked by {effective}");
     }
-    let took = workload.run(contender, &Pipes::open(workload.n())?)?;
-    print(&format!("{}\n", figures(&took)))
+    let measurement = workload.run(contender, &Pipes::open(workload.n())?)?;
+    print(&format!("{}\n", figures(&measurement)))
 }
 
-fn figures(took: &Measurement) -> String {
+fn figures(measurement: &Measurement) -> String {
     format!(
         "ns={:.1} cpu_ns={:.1} reg_ns={:.1}",
-        took.wall_ns(),
-        took.cpu_ns(),
-        took.registration_ns()
+        measurement.wall_ns(),
+        measurement.cpu_ns(),
+        measurement.registration_ns()
     )
 }

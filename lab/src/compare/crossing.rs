@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use super::plan::Call;
-use super::statistics::{Estimate, NONE_BELOW, Verdict};
+use super::statistics::{Estimate, NEGLIGIBLE, Verdict};
 
 /// The calls that look at everything watched.
 pub const SCANNING: [Call; 2] = [Call::SELECT, Call::POLL];
@@ -17,7 +17,7 @@ pub const LISTED: [Call; 2] = [Call::EPOLL_LEVEL, Call::EPOLL_EDGE];
 
 /// A point of the line: where it lies, and the samples of each call, in the order of
 /// [`Call::ALL`], those with the same index taken in the same round.
-pub type Along<'a> = (usize, [&'a [f64]; 4]);
+pub type LinePoint<'a> = (usize, [&'a [f64]; 4]);
 
 /// A part of the line on which the answer is the same.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,7 +44,7 @@ impl Segment {
 }
 
 /// Divides a line into segments.
-pub fn segments(line: &[Along<'_>]) -> Vec<Segment> {
+pub fn segments(line: &[LinePoint<'_>]) -> Vec<Segment> {
     let verdicts: Vec<Verdict> = line.iter().map(verdict).collect();
     let mut segments = Vec::new();
     let mut rest = line;
@@ -62,7 +62,7 @@ pub fn segments(line: &[Along<'_>]) -> Vec<Segment> {
 }
 
 /// Which family is cheaper at a point, each with the better of its two.
-fn verdict((_, samples): &Along<'_>) -> Verdict {
+fn verdict((_, samples): &LinePoint<'_>) -> Verdict {
     let best = |family: [Call; 2]| {
         let [a, b] = family.map(|call| of(samples, call));
         if Estimate::of_ratio(a, b).median <= 1.0 { a } else { b }
@@ -71,14 +71,14 @@ fn verdict((_, samples): &Along<'_>) -> Verdict {
 }
 
 /// Who of a family is the cheaper along a segment: both, if on the whole they differ by nothing.
-fn cheapest(segment: &[Along<'_>], family: [Call; 2]) -> Vec<Call> {
+fn cheapest(segment: &[LinePoint<'_>], family: [Call; 2]) -> Vec<Call> {
     let [a, b] = family;
     let ratios: Vec<f64> = segment
         .iter()
         .map(|(_, samples)| Estimate::of_ratio(of(samples, a), of(samples, b)).median)
         .collect();
     let ratio = Estimate::of(&ratios).median;
-    if (ratio - 1.0).abs() < NONE_BELOW {
+    if (ratio - 1.0).abs() < NEGLIGIBLE {
         family.to_vec()
     } else if ratio < 1.0 {
         vec![a]
@@ -101,7 +101,7 @@ mod tests {
         [ns, ns * 1.001, ns * 0.999]
     }
 
-    fn line<'a>(points: &'a [(usize, [[f64; 3]; 4])]) -> Vec<Along<'a>> {
+    fn line<'a>(points: &'a [(usize, [[f64; 3]; 4])]) -> Vec<LinePoint<'a>> {
         points.iter().map(|(x, samples)| (*x, samples.each_ref().map(|s| s.as_slice()))).collect()
     }
 

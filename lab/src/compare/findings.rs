@@ -33,14 +33,14 @@ pub struct Cost {
     /// Which call.
     pub call: String,
     /// Times the classic bare loop.
-    pub to_raw: Times,
+    pub to_raw: Ratios,
     /// Times the bare loop that asks first, where there is one.
-    pub to_raw_zero: Option<Times>,
+    pub to_raw_zero: Option<Ratios>,
 }
 
 /// Ratios at the ring's points.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Times {
+pub struct Ratios {
     /// At the point where it is least.
     pub least: f64,
     /// In the middle of all points.

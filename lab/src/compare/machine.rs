@@ -7,7 +7,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 use tripoll::sys::descriptor_limit;
 
-use super::words::grouped;
+use super::sentences::grouped;
 
 /// What a figure means nothing without.
 #[derive(Debug, Clone, Serialize)]

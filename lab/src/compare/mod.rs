@@ -17,12 +17,12 @@ mod machine;
 mod plan;
 mod report;
 mod runner;
+mod sentences;
 pub mod statistics;
 mod table;
-mod words;
 
-pub use findings::{Axis, Cost, Line, Times};
+pub use findings::{Axis, Cost, Line, Ratios};
 pub use machine::Machine;
 pub use plan::{Call, LeftOut, Plan, Point};
 pub use report::{Config, Figure, Report};
-pub use runner::{Cell, Ended, Step, measure};
+pub use runner::{Cell, MeasureError, Progress, measure};

@@ -39,7 +39,7 @@ impl Call {
     }
 
     /// Its bare loops.
-    pub fn bare(self) -> &'static [Layer] {
+    pub fn raw_layers(self) -> &'static [Layer] {
         match self.backend {
             Backend::Select | Backend::Poll => &[Layer::Raw, Layer::RawZero],
             _ => &[Layer::Raw],
@@ -47,7 +47,7 @@ impl Call {
     }
 
     /// This call through `layer`.
-    pub fn through(self, layer: Layer) -> Contender {
+    pub fn contender(self, layer: Layer) -> Contender {
         Contender { layer, backend: self.backend, trigger: self.trigger }
     }
 }
@@ -108,7 +108,7 @@ pub struct Plan {
     /// How often the whole plan is gone round, at least once.
     pub rounds: usize,
     /// How long each contender is measured at each point in each round.
-    pub stretch: Duration,
+    pub sample_time: Duration,
     /// Where. Sorted, and each once.
     pub points: Vec<Point>,
     /// How many pipes are watched on the line of shares.
@@ -118,11 +118,11 @@ pub struct Plan {
 }
 
 /// The line on which one pipe is ready.
-const LONELY: [usize; 12] = [1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256];
+const ONE_READY: [usize; 12] = [1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256];
 /// The line on which 1,000 are watched: how many in a thousand are ready.
-const PER_MILLE: [usize; 11] = [1, 10, 50, 100, 200, 250, 300, 400, 500, 750, 1_000];
+const SHARES_PER_MILLE: [usize; 11] = [1, 10, 50, 100, 200, 250, 300, 400, 500, 750, 1_000];
 /// How many pipes are watched in the watch table and in the grid.
-const WIDTHS: [usize; 4] = [10, 100, 1_000, 10_000];
+const PIPE_COUNTS: [usize; 4] = [10, 100, 1_000, 10_000];
 /// How many in a thousand are ready in the grid, beside a single one.
 const GRID_PER_MILLE: [usize; 3] = [100, 500, 1_000];
 
@@ -130,18 +130,18 @@ impl Plan {
     /// The plan for a process that may have `most` pipes, with `layer` as ours; `quick` for a first
     /// impression.
     pub fn new(layer: Layer, quick: bool, most: usize) -> Self {
-        let (rounds, stretch) = match quick {
+        let (rounds, sample_time) = match quick {
             true => (5, Duration::from_millis(4)),
             false => (9, Duration::from_millis(20)),
         };
-        let mut widths: Vec<usize> = WIDTHS.iter().map(|&n| n.min(most)).collect();
-        widths.dedup();
+        let mut counts: Vec<usize> = PIPE_COUNTS.iter().map(|&n| n.min(most)).collect();
+        counts.dedup();
         let share_n = 1_000.min(most);
 
         let mut points: Vec<Point> = Vec::new();
-        points.extend(LONELY.iter().filter(|&&n| n <= most).map(|&n| ring(n, 1)));
-        points.extend(PER_MILLE.iter().map(|&share| ring(share_n, part(share_n, share))));
-        for n in widths {
+        points.extend(ONE_READY.iter().filter(|&&n| n <= most).map(|&n| ring(n, 1)));
+        points.extend(SHARES_PER_MILLE.iter().map(|&share| ring(share_n, part(share_n, share))));
+        for n in counts {
             points.push(Point::Watch { n });
             points.push(ring(n, 1));
             points.extend(GRID_PER_MILLE.iter().map(|&share| ring(n, part(n, share))));
@@ -149,9 +149,9 @@ impl Plan {
         points.sort();
         points.dedup();
 
-        let left_out = WIDTHS.iter().filter(|&&n| n > most);
+        let left_out = PIPE_COUNTS.iter().filter(|&&n| n > most);
         let left_out = left_out.map(|&n| LeftOut { n, descriptors: 2 * n }).collect();
-        Plan { layer, rounds, stretch, points, share_n, left_out }
+        Plan { layer, rounds, sample_time, points, share_n, left_out }
     }
 
     /// Everybody who is measured at a point: each call through our layer, and its bare loops.
@@ -159,8 +159,8 @@ impl Plan {
         let ours = self.layer;
         Call::ALL.into_iter().flat_map(move |call| {
             iter::once(ours)
-                .chain(call.bare().iter().copied())
-                .map(move |layer| call.through(layer))
+                .chain(call.raw_layers().iter().copied())
+                .map(move |layer| call.contender(layer))
         })
     }
 
@@ -176,7 +176,7 @@ impl Plan {
     }
 
     /// The points at which one pipe of the ring is ready, by how many are watched.
-    pub fn lonely(&self) -> impl Iterator<Item = (usize, Point)> {
+    pub fn one_ready(&self) -> impl Iterator<Item = (usize, Point)> {
         self.points.iter().filter_map(|&point| match point {
             Point::Ring { n, active: 1 } => Some((n, point)),
             _ => None,

@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::crossing::{Along, segments};
-use super::findings::{Axis, Cost, Line, Times};
+use super::crossing::{LinePoint, segments};
+use super::findings::{Axis, Cost, Line, Ratios};
 use super::machine::Machine;
 use super::plan::{Call, LeftOut, Plan, Point};
 use super::runner::{Cell, samples};
 use super::statistics::Estimate;
-use super::{table, words};
+use super::{sentences, table};
 use crate::workload::{Layer, Pipes};
 
 /// Everything that was found.
@@ -44,7 +44,8 @@ pub struct Config {
     /// Rounds that count.
     pub rounds: usize,
     /// How long each contender was measured at each point in each round, in milliseconds.
-    pub stretch_ms: f64,
+    #[serde(rename = "stretch_ms")]
+    pub sample_time_ms: f64,
     /// What the figures are.
     pub figure: &'static str,
 }
@@ -78,7 +79,7 @@ impl Report {
     pub fn new(plan: &Plan, machine: Machine, cells: &[Cell]) -> Self {
         let line = |layer: Layer, along: Axis| {
             let (fixed, points): (usize, Vec<_>) = match along {
-                Axis::Watched => (1, plan.lonely().collect()),
+                Axis::Watched => (1, plan.one_ready().collect()),
                 Axis::Ready => (plan.share_n, plan.shares().collect()),
             };
             let segments = segments(&along_of(cells, &points, layer));
@@ -89,7 +90,7 @@ impl Report {
         let costs: Vec<Cost> =
             Call::ALL.into_iter().filter_map(|call| cost(plan.layer, cells, call)).collect();
         let watch = widest_watch(plan.layer, cells);
-        let sentences = words::sentences(ours.each_ref(), bare.each_ref(), watch, &costs);
+        let sentences = sentences::sentences(ours.each_ref(), bare.each_ref(), watch, &costs);
         Report {
             tables: table::tables(plan, cells),
             machine,
@@ -97,7 +98,7 @@ impl Report {
                 version: 2,
                 layer: plan.layer.name(),
                 rounds: plan.rounds,
-                stretch_ms: plan.stretch.as_secs_f64() * 1e3,
+                sample_time_ms: plan.sample_time.as_secs_f64() * 1e3,
                 figure: "CPU nanoseconds per event: median, and the interval in which it lies \
                          nine times out of ten",
             },
@@ -115,19 +116,19 @@ impl Report {
         for sentence in &self.sentences {
             let _ = writeln!(text, "{}", wrapped(sentence));
         }
-        let most = Pipes::most().unwrap_or_default();
+        let most = Pipes::max().unwrap_or_default();
         for row in &self.left_out {
-            let row = words::left_out(row, self.machine.descriptor_limit, most);
+            let row = sentences::left_out(row, self.machine.descriptor_limit, most);
             let _ = writeln!(text, "{}", wrapped(&row));
         }
         if cfg!(debug_assertions) {
             text.push_str("These are the figures of a debug build: ask again with --release.\n");
         }
         let _ = write!(text, "\n{}", self.tables);
-        let Config { rounds, stretch_ms, .. } = self.config;
+        let Config { rounds, sample_time_ms, .. } = self.config;
         let _ = writeln!(
             text,
-            "{} · {rounds} interleaved rounds of {stretch_ms:.0} ms a cell",
+            "{} · {rounds} interleaved rounds of {sample_time_ms:.0} ms a cell",
             self.machine
         );
         text
@@ -135,7 +136,7 @@ impl Report {
 }
 
 /// The samples of every call at each of `points`.
-fn along_of<'a>(cells: &'a [Cell], points: &[(usize, Point)], layer: Layer) -> Vec<Along<'a>> {
+fn along_of<'a>(cells: &'a [Cell], points: &[(usize, Point)], layer: Layer) -> Vec<LinePoint<'a>> {
     let all = |point| {
         let [select, poll, level, edge] = Call::ALL.map(|call| samples(cells, point, call, layer));
         Some([select?, poll?, level?, edge?])
@@ -147,14 +148,14 @@ fn cost(ours: Layer, cells: &[Cell], call: Call) -> Option<Cost> {
     let to = |layer| {
         let ratios: Vec<f64> = cells
             .iter()
-            .filter(|cell| cell.contender == call.through(ours))
+            .filter(|cell| cell.contender == call.contender(ours))
             .filter(|cell| matches!(cell.point, Point::Ring { .. }))
             .filter_map(|ours| {
                 let bare = samples(cells, ours.point, call, layer)?;
                 Some(Estimate::of_ratio(&ours.cpu_ns, bare).median)
             })
             .collect();
-        Some(Times {
+        Some(Ratios {
             least: ratios.iter().copied().min_by(f64::total_cmp)?,
             median: Estimate::of(&ratios).median,
             most: ratios.iter().copied().max_by(f64::total_cmp)?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::plan::{Call, Plan, Point};
 use super::statistics::Estimate;
-use crate::workload::{Contender, Dice, Layer, Measurement, Pipes};
+use crate::workload::{Contender, Layer, Measurement, Pipes, Xorshift};
 
 /// One contender at one point, with a sample from each round.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,17 +34,17 @@ impl Cell {
 
 /// The samples of `call` through `layer` at `point`.
 pub(super) fn samples(cells: &[Cell], point: Point, call: Call, layer: Layer) -> Option<&[f64]> {
-    let contender = call.through(layer);
+    let contender = call.contender(layer);
     let cell = cells.iter().find(|cell| cell.point == point && cell.contender == contender)?;
     Some(&cell.cpu_ns)
 }
 
 /// How far the measuring is.
 #[derive(Debug, Clone, Copy)]
-pub struct Step {
+pub struct Progress {
     /// Runs done, of [`Plan::runs`].
     pub done: usize,
-    /// Round 0 finds out how many events a stretch has, and is not counted.
+    /// Round 0 finds out how many events a sample_time has, and is not counted.
     pub round: usize,
     /// What comes next.
     pub point: Point,
@@ -52,16 +52,16 @@ pub struct Step {
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub enum Ended {
+pub enum MeasureError {
     /// It was asked to stop.
     Stopped,
     /// A workload failed.
     Failed(io::Error),
 }
 
-impl From<io::Error> for Ended {
+impl From<io::Error> for MeasureError {
     fn from(error: io::Error) -> Self {
-        Ended::Failed(error)
+        MeasureError::Failed(error)
     }
 }
 
@@ -74,31 +74,31 @@ impl From<io::Error> for Ended {
 pub fn measure(
     plan: &Plan,
     pipes: &Pipes,
-    mut step: impl FnMut(Step) -> ControlFlow<()>,
-) -> Result<Vec<Cell>, Ended> {
+    mut on_progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Vec<Cell>, MeasureError> {
     let mut cells: Vec<Cell> = plan
         .points
         .iter()
         .flat_map(|&point| plan.contenders().map(move |contender| new_cell(point, contender)))
         .collect();
-    let at_a_point = plan.contenders().count();
+    let per_point = plan.contenders().count();
     let mut done = 0;
-    let mut dice = Dice::default();
+    let mut random = Xorshift::default();
 
     for round in 0..=plan.rounds {
-        for cells in cells.chunks_mut(at_a_point) {
-            let mut order: Vec<usize> = (0..at_a_point).collect();
-            for last in (1..at_a_point).rev() {
-                order.swap(last, dice.throw(last + 1));
+        for cells in cells.chunks_mut(per_point) {
+            let mut order: Vec<usize> = (0..per_point).collect();
+            for last in (1..per_point).rev() {
+                order.swap(last, random.below(last + 1));
             }
             for index in order {
                 let cell = &mut cells[index];
-                if step(Step { done, round, point: cell.point }).is_break() {
-                    return Err(Ended::Stopped);
+                if on_progress(Progress { done, round, point: cell.point }).is_break() {
+                    return Err(MeasureError::Stopped);
                 }
                 match round {
-                    0 => calibrate(cell, plan.stretch, pipes)?,
-                    _ => cell.take(run(cell, cell.events, pipes)?),
+                    0 => calibrate(cell, plan.sample_time, pipes)?,
+                    _ => cell.record(run(cell, cell.events, pipes)?),
                 }
                 done += 1;
             }
@@ -113,10 +113,10 @@ fn new_cell(point: Point, contender: Contender) -> Cell {
 }
 
 impl Cell {
-    fn take(&mut self, took: Measurement) {
-        self.cpu_ns.push(took.cpu_ns());
-        self.wall_ns.push(took.wall_ns());
-        self.registration_ns.push(took.registration_ns());
+    fn record(&mut self, measurement: Measurement) {
+        self.cpu_ns.push(measurement.cpu_ns());
+        self.wall_ns.push(measurement.wall_ns());
+        self.registration_ns.push(measurement.registration_ns());
     }
 }
 
@@ -124,14 +124,14 @@ fn run(cell: &Cell, events: u64, pipes: &Pipes) -> io::Result<Measurement> {
     cell.point.workload(events).run(cell.contender, pipes)
 }
 
-/// Finds out how many events fill a stretch, from ever longer runs.
-fn calibrate(cell: &mut Cell, stretch: Duration, pipes: &Pipes) -> io::Result<()> {
+/// Finds out how many events fill a sample_time, from ever longer runs.
+fn calibrate(cell: &mut Cell, sample_time: Duration, pipes: &Pipes) -> io::Result<()> {
     loop {
-        let took = run(cell, cell.events, pipes)?;
-        if took.wall >= stretch / 8 {
-            cell.events = (stretch.as_nanos() as f64 / took.wall_ns()) as u64;
+        let measurement = run(cell, cell.events, pipes)?;
+        if measurement.wall >= sample_time / 8 {
+            cell.events = (sample_time.as_nanos() as f64 / measurement.wall_ns()) as u64;
             return Ok(());
         }
-        cell.events = took.events * 4;
+        cell.events = measurement.events * 4;
     }
 }

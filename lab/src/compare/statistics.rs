@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// Differences below this share are none: another build of the same loop shows as much.
-pub const NONE_BELOW: f64 = 0.03;
+pub const NEGLIGIBLE: f64 = 0.03;
 
 /// A median and the interval in which it lies with nine chances in ten.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -50,7 +50,7 @@ impl Estimate {
 
     /// What this ratio says about who is cheaper.
     pub fn verdict(&self) -> Verdict {
-        if self.low <= 1.0 && 1.0 <= self.high || (self.median - 1.0).abs() < NONE_BELOW {
+        if self.low <= 1.0 && 1.0 <= self.high || (self.median - 1.0).abs() < NEGLIGIBLE {
             Verdict::TooClose
         } else if self.median < 1.0 {
             Verdict::First

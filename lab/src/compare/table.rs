@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::plan::{Call, Plan, Point};
 use super::runner::{Cell, samples};
+use super::sentences::{grouped, percent};
 use super::statistics::Estimate;
-use super::words::{grouped, percent};
 use crate::workload::Layer;
 
 /// Both tables.
@@ -54,7 +54,7 @@ fn rows<'a>(
             let estimate = Estimate::of(samples);
             let _ = write!(line, " │{:>9}", figure(estimate.median));
             let _ = write!(line, " ±{:>2.0}%", (estimate.spread() * 100.0).min(99.0));
-            for &layer in call.bare() {
+            for &layer in call.raw_layers() {
                 if let Some(bare) = of(layer) {
                     let _ = write!(line, " {:>5.2}", Estimate::of_ratio(samples, bare).median);
                 }
@@ -68,7 +68,7 @@ fn heading(text: &mut String) {
     let mut names = format!("{:>6} {:>6}", "N", "ready");
     for call in Call::ALL {
         let bare: String = call
-            .bare()
+            .raw_layers()
             .iter()
             .map(|layer| if *layer == Layer::RawZero { " ×zero" } else { "  ×raw" })
             .collect();

@@ -5,12 +5,12 @@ use std::io;
 
 use tripoll::{Backend, Trigger};
 
-use super::driver::{Driver, Loop, Waiter};
-use super::mio::Mio;
+use super::driver::{Driver, Waiter, WaiterDriver};
+use super::mio::MioWaiter;
 use super::pipes::{Link, Pipes};
 use super::raw::{RawEpoll, RawPoll, RawSelect};
-use super::reactor::Reacting;
-use super::selector::Selecting;
+use super::reactor::ReactorDriver;
+use super::selector::SelectorWaiter;
 
 /// What stands between the workload and the kernel's call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,7 +31,7 @@ impl Layer {
     pub const ALL: [Layer; 4] = [Layer::Raw, Layer::RawZero, Layer::Selector, Layer::Reactor];
 
     /// Those that are ours.
-    pub const OURS: [Layer; 2] = [Layer::Selector, Layer::Reactor];
+    pub const TRIPOLL: [Layer; 2] = [Layer::Selector, Layer::Reactor];
 
     /// Its name on the command line.
     pub const fn name(self) -> &'static str {
@@ -98,7 +98,7 @@ impl Contender {
     /// When there is none, with the reason.
     pub fn check(&self) -> Result<(), Unsupported> {
         let Contender { layer, backend, trigger } = *self;
-        let triggers = triggers(backend);
+        let triggers = triggers_of(backend);
         if layer != Layer::Reactor && !triggers.contains(&trigger) {
             let known: Vec<_> = triggers.iter().map(Trigger::to_string).collect();
             let known = known.join(", ");
@@ -121,9 +121,9 @@ impl Contender {
     /// How the kernel is asked: the trigger itself, or, below the reactor, which takes every one,
     /// the nearest to it that the call has.
     pub fn effective_trigger(&self) -> Trigger {
-        match triggers(self.backend).contains(&self.trigger) {
+        match triggers_of(self.backend).contains(&self.trigger) {
             true => self.trigger,
-            false => natural_trigger(self.backend),
+            false => default_trigger(self.backend),
         }
     }
 
@@ -139,16 +139,18 @@ impl Contender {
         Ok(match (self.layer, self.backend) {
             (Layer::Selector, backend) => {
                 let selector = backend.selector()?;
-                drive(Selecting::new(selector, self.trigger, active), links)
+                waiter_driver(SelectorWaiter::new(selector, self.trigger, active), links)
             }
             (Layer::Reactor, backend) => {
                 let ends = pipes.ends(links.len());
-                Box::new(Reacting::new(backend, self.trigger, ends, step, active)?)
+                Box::new(ReactorDriver::new(backend, self.trigger, ends, step, active)?)
             }
-            (layer, Backend::Select) => drive(RawSelect::new(layer == Layer::RawZero), links),
-            (layer, Backend::Poll) => drive(RawPoll::new(layer == Layer::RawZero), links),
-            (_, Backend::Epoll) => drive(RawEpoll::new(edge, active)?, links),
-            (_, Backend::Mio) => drive(Mio::new(active)?, links),
+            (layer, Backend::Select) => {
+                waiter_driver(RawSelect::new(layer == Layer::RawZero), links)
+            }
+            (layer, Backend::Poll) => waiter_driver(RawPoll::new(layer == Layer::RawZero), links),
+            (_, Backend::Epoll) => waiter_driver(RawEpoll::new(edge, active)?, links),
+            (_, Backend::Mio) => waiter_driver(MioWaiter::new(active)?, links),
             (_, unknown) => {
                 let message = format!("--backend {unknown}: there is no raw loop of it");
                 return Err(io::Error::new(io::ErrorKind::Unsupported, message));
@@ -157,12 +159,12 @@ impl Contender {
     }
 }
 
-fn drive<'a>(waiter: impl Waiter + 'a, links: &'a [Link<'a>]) -> Box<dyn Driver + 'a> {
-    Box::new(Loop { waiter, links })
+fn waiter_driver<'a>(waiter: impl Waiter + 'a, links: &'a [Link<'a>]) -> Box<dyn Driver + 'a> {
+    Box::new(WaiterDriver { waiter, links })
 }
 
 /// The triggers that the workloads use of a call.
-fn triggers(backend: Backend) -> &'static [Trigger] {
+fn triggers_of(backend: Backend) -> &'static [Trigger] {
     match backend {
         Backend::Select | Backend::Poll => &[Trigger::Level],
         Backend::Mio => &[Trigger::Edge],
@@ -171,6 +173,6 @@ fn triggers(backend: Backend) -> &'static [Trigger] {
 }
 
 /// How a backend is asked when nobody says.
-pub fn natural_trigger(backend: Backend) -> Trigger {
-    triggers(backend)[0]
+pub fn default_trigger(backend: Backend) -> Trigger {
+    triggers_of(backend)[0]
 }

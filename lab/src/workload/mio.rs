@@ -9,31 +9,31 @@ use mio::{Events, Interest, Poll, Token};
 use super::driver::Waiter;
 use super::pipes::Link;
 
-pub(super) struct Mio {
+pub(super) struct MioWaiter {
     poll: Poll,
     events: Events,
 }
 
-impl Mio {
+impl MioWaiter {
     pub(super) fn new(active: usize) -> io::Result<Self> {
-        Ok(Mio { poll: Poll::new()?, events: Events::with_capacity(active) })
+        Ok(MioWaiter { poll: Poll::new()?, events: Events::with_capacity(active) })
     }
 }
 
-impl Waiter for Mio {
+impl Waiter for MioWaiter {
     fn add(&mut self, index: usize, link: &Link<'_>) -> io::Result<()> {
         let fd = link.from.as_raw_fd();
         self.poll.registry().register(&mut SourceFd(&fd), Token(index), Interest::READABLE)
     }
 
     #[inline]
-    fn turn(&mut self, mut ready: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
+    fn turn(&mut self, mut on_ready: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
         match self.poll.poll(&mut self.events, None) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            answer => answer?,
+            result => result?,
         }
         for event in &self.events {
-            ready(event.token().0)?;
+            on_ready(event.token().0)?;
         }
         Ok(())
     }

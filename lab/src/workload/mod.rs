@@ -12,17 +12,17 @@
 //! the last.
 
 mod contender;
-mod dice;
 mod driver;
 mod mio;
 mod pipes;
 mod raw;
 mod reactor;
 mod selector;
+mod xorshift;
 
-pub use contender::{Contender, Layer, Unsupported, natural_trigger};
-pub(crate) use dice::Dice;
+pub use contender::{Contender, Layer, Unsupported, default_trigger};
 pub use pipes::Pipes;
+pub(crate) use xorshift::Xorshift;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -93,7 +93,7 @@ impl Workload {
     /// Where in its gap each byte of the ring starts. To `select` and `poll` it matters where in the
     /// row the ready ones stand; so where the bytes do not go all the way to where the next one
     /// began, they go through the middle.
-    fn start(&self) -> usize {
+    fn start_index(&self) -> usize {
         match *self {
             Workload::Ring { n, active, writes } if active < n => {
                 let (gap, way) = (n / active, writes / active as u64);
@@ -128,7 +128,7 @@ impl Workload {
         let registration = start.elapsed();
 
         for byte in 0..active {
-            pipes.fill(self.start() + byte * n / active)?;
+            pipes.fill(self.start_index() + byte * n / active)?;
         }
         let start = (Instant::now(), cpu_time());
         let events = match *self {

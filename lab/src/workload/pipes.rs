@@ -20,7 +20,7 @@ pub struct Pipes {
 }
 
 /// The lowest reading end: the numbers below are left to everything which is not a pipe of ours.
-const FIRST: RawFd = 20;
+const FIRST_READER: RawFd = 20;
 
 /// Descriptors that are not pipes of ours: those below, and some which we may have inherited.
 const RESERVED: u64 = 40;
@@ -33,12 +33,12 @@ impl Pipes {
     /// When the limit does not allow so many; the message has both numbers.
     pub fn open(n: usize) -> io::Result<Self> {
         Pipes::check(n)?;
-        raise_descriptor_limit(needed(n))?;
+        raise_descriptor_limit(descriptors_for(n))?;
         let mut pipes = Pipes { readers: Vec::with_capacity(n), writers: Vec::with_capacity(n) };
         for _ in 0..n {
             let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
             // Off the low numbers, among which others hold some, to where there are no gaps.
-            let reader = fcntl_dupfd_cloexec(&reader, FIRST)?;
+            let reader = fcntl_dupfd_cloexec(&reader, FIRST_READER)?;
             let first = pipes.readers.first().map_or(reader.as_raw_fd(), |first| first.as_raw_fd());
             let writer = fcntl_dupfd_cloexec(&writer, first + n as RawFd)?;
             // The kernel gives a pipe its memory with the first byte, and whoever is measured first
@@ -57,14 +57,14 @@ impl Pipes {
     ///
     /// When it does not; the message has both numbers.
     pub fn check(n: usize) -> io::Result<()> {
-        let (limit, most) = (descriptor_limit()?.hard, Pipes::most()?);
+        let (limit, most) = (descriptor_limit()?.hard, Pipes::max()?);
         if n <= most {
             return Ok(());
         }
         Err(io::Error::other(format!(
             "{n} pipes need {} descriptors and this process may have {limit}, enough for {most} \
              pipes (`ulimit -Hn`)",
-            needed(n)
+            descriptors_for(n)
         )))
     }
 
@@ -73,7 +73,7 @@ impl Pipes {
     /// # Errors
     ///
     /// Whatever the system says about the limit.
-    pub fn most() -> io::Result<usize> {
+    pub fn max() -> io::Result<usize> {
         let limit = descriptor_limit()?.hard.min(i32::MAX as u64);
         Ok((limit.saturating_sub(RESERVED) / 2) as usize)
     }
@@ -125,7 +125,7 @@ impl Pipes {
 }
 
 /// How many descriptors `n` pipes need, with all that the process has open besides.
-fn needed(n: usize) -> u64 {
+fn descriptors_for(n: usize) -> u64 {
     (n as u64).saturating_mul(2).saturating_add(RESERVED)
 }
 

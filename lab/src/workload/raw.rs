@@ -22,9 +22,9 @@ use super::pipes::Link;
 #[inline]
 fn uninterrupted(mut call: impl FnMut() -> libc::c_int) -> io::Result<usize> {
     loop {
-        let answer = call();
-        if answer >= 0 {
-            return Ok(answer as usize);
+        let result = call();
+        if result >= 0 {
+            return Ok(result as usize);
         }
         let error = io::Error::last_os_error();
         if error.kind() != io::ErrorKind::Interrupted {
@@ -50,7 +50,7 @@ impl RawSelect {
     }
 
     #[inline]
-    fn ask(&mut self, timeout: *mut libc::timeval) -> io::Result<usize> {
+    fn call(&mut self, timeout: *mut libc::timeval) -> io::Result<usize> {
         uninterrupted(|| {
             self.ready.copy_from_slice(&self.watched);
             let set = self.ready.as_mut_ptr().cast();
@@ -77,13 +77,13 @@ impl Waiter for RawSelect {
     }
 
     #[inline]
-    fn turn(&mut self, mut tell: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
+    fn turn(&mut self, mut on_ready: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
         let mut count = 0;
         if self.zero_first {
-            count = self.ask(&mut libc::timeval { tv_sec: 0, tv_usec: 0 })?;
+            count = self.call(&mut libc::timeval { tv_sec: 0, tv_usec: 0 })?;
         }
         if count == 0 {
-            count = self.ask(null_mut())?;
+            count = self.call(null_mut())?;
         }
         for (position, &word) in self.ready.iter().enumerate() {
             let mut word = word;
@@ -91,7 +91,7 @@ impl Waiter for RawSelect {
                 let fd = position * 64 + word.trailing_zeros() as usize;
                 word &= word - 1;
                 count -= 1;
-                tell(self.index[fd] as usize)?;
+                on_ready(self.index[fd] as usize)?;
             }
             if count == 0 {
                 break;
@@ -113,7 +113,7 @@ impl RawPoll {
     }
 
     #[inline]
-    fn ask(&mut self, timeout: libc::c_int) -> io::Result<usize> {
+    fn call(&mut self, timeout: libc::c_int) -> io::Result<usize> {
         uninterrupted(|| {
             let count = self.array.len() as libc::nfds_t;
             // SAFETY: the array is borrowed for the call, and has `count` entries.
@@ -131,17 +131,17 @@ impl Waiter for RawPoll {
     }
 
     #[inline]
-    fn turn(&mut self, mut tell: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
+    fn turn(&mut self, mut on_ready: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
         let mut count = 0;
         if self.zero_first {
-            count = self.ask(0)?;
+            count = self.call(0)?;
         }
         if count == 0 {
-            count = self.ask(-1)?;
+            count = self.call(-1)?;
         }
-        for (index, answered) in self.array.iter().enumerate() {
-            if answered.revents != 0 {
-                tell(index)?;
+        for (index, pollfd) in self.array.iter().enumerate() {
+            if pollfd.revents != 0 {
+                on_ready(index)?;
                 count -= 1;
                 if count == 0 {
                     break;
@@ -180,13 +180,13 @@ impl Waiter for RawEpoll {
     }
 
     #[inline]
-    fn turn(&mut self, mut tell: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
+    fn turn(&mut self, mut on_ready: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
         let (epoll, room) = (self.epoll.as_raw_fd(), self.ready.len() as libc::c_int);
         let ready = self.ready.as_mut_ptr();
         // SAFETY: `ready` has room for `room` events, and nothing else uses it during the call.
         let count = uninterrupted(|| unsafe { libc::epoll_wait(epoll, ready, room, -1) })?;
         for event in &self.ready[..count] {
-            tell(event.u64 as usize)?;
+            on_ready(event.u64 as usize)?;
         }
         Ok(())
     }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use tripoll::{Backend, Context, Deadline, Interest, Next, Reactor, Source, Trigger};
 
-use super::dice::Dice;
 use super::driver::Driver;
 use super::pipes::{read_byte, write_byte};
+use super::xorshift::Xorshift;
 
 /// The reactor, and the ends of the pipes, which its sources share with the other layers.
-pub(super) struct Reacting {
+pub(super) struct ReactorDriver {
     reactor: Reactor<State>,
     readers: Vec<Arc<OwnedFd>>,
     writers: Vec<Arc<OwnedFd>>,
@@ -23,18 +23,18 @@ struct State {
     /// Events that are still wanted.
     left: u64,
     /// Whether a byte that was read is written on.
-    passes_on: bool,
+    forwards: bool,
     /// What a handler has failed with, which a reactor would survive and a workload must not.
-    failed: Option<io::Error>,
+    error: Option<io::Error>,
 }
 
 impl State {
-    fn new(left: u64, passes_on: bool) -> Self {
-        State { left, passes_on, failed: None }
+    fn new(left: u64, forwards: bool) -> Self {
+        State { left, forwards, error: None }
     }
 }
 
-impl Reacting {
+impl ReactorDriver {
     pub(super) fn new(
         backend: Backend,
         trigger: Trigger,
@@ -44,7 +44,7 @@ impl Reacting {
     ) -> io::Result<Self> {
         let builder = Reactor::builder().backend(backend).trigger(trigger).events_capacity(active);
         let reactor = builder.build_with(State::new(0, false))?;
-        Ok(Reacting { reactor, readers: readers.to_vec(), writers: writers.to_vec(), step })
+        Ok(ReactorDriver { reactor, readers: readers.to_vec(), writers: writers.to_vec(), step })
     }
 }
 
@@ -58,20 +58,20 @@ fn handler(
             return Ok(Next::Done); // the last batch has more than were asked for
         }
         cx.state.left -= 1;
-        let mut passed = from.try_io(Interest::READ, |from| read_byte(from.as_fd()));
-        if cx.state.passes_on {
-            passed = passed.and_then(|()| write_byte(to.as_fd()));
+        let mut result = from.try_io(Interest::READ, |from| read_byte(from.as_fd()));
+        if cx.state.forwards {
+            result = result.and_then(|()| write_byte(to.as_fd()));
         }
-        if let Err(error) = passed {
-            (cx.state.failed, cx.state.left) = (Some(error), 0);
+        if let Err(error) = result {
+            (cx.state.error, cx.state.left) = (Some(error), 0);
         }
         Ok(Next::Done)
     }
 }
 
-impl Driver for Reacting {
+impl Driver for ReactorDriver {
     fn register(&mut self) -> io::Result<()> {
-        let Reacting { reactor, readers, writers, step } = self;
+        let ReactorDriver { reactor, readers, writers, step } = self;
         for (index, reader) in readers.iter().enumerate() {
             let to = &writers[(index + *step) % writers.len()];
             reactor.add(Arc::clone(reader), Interest::READ, handler(Arc::clone(to)))?;
@@ -84,16 +84,16 @@ impl Driver for Reacting {
         while self.reactor.state().left > 0 {
             self.reactor.turn(Deadline::Never)?;
         }
-        self.reactor.state().failed.take().map_or(Ok(()), Err)
+        self.reactor.state().error.take().map_or(Ok(()), Err)
     }
 
     fn watch(&mut self, operations: u64) -> io::Result<()> {
         *self.reactor.state() = State::new(operations, false);
-        let mut dice = Dice::default();
+        let mut random = Xorshift::default();
         while self.reactor.state().left > 0 {
-            write_byte(self.writers[dice.throw(self.writers.len())].as_fd())?;
+            write_byte(self.writers[random.below(self.writers.len())].as_fd())?;
             self.reactor.turn(Deadline::Never)?;
         }
-        self.reactor.state().failed.take().map_or(Ok(()), Err)
+        self.reactor.state().error.take().map_or(Ok(()), Err)
     }
 }

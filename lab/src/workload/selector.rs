@@ -8,29 +8,29 @@ use tripoll::{Deadline, Events, Interest, Selector, Token, Trigger};
 use super::driver::Waiter;
 use super::pipes::Link;
 
-pub(super) struct Selecting {
+pub(super) struct SelectorWaiter {
     selector: Box<dyn Selector>,
     events: Events,
     trigger: Trigger,
 }
 
-impl Selecting {
+impl SelectorWaiter {
     pub(super) fn new(selector: Box<dyn Selector>, trigger: Trigger, active: usize) -> Self {
-        Selecting { selector, events: Events::with_capacity(active), trigger }
+        SelectorWaiter { selector, events: Events::with_capacity(active), trigger }
     }
 }
 
-impl Waiter for Selecting {
+impl Waiter for SelectorWaiter {
     fn add(&mut self, index: usize, link: &Link<'_>) -> io::Result<()> {
         let token = Token::new(index as u32, 0);
         self.selector.add(link.from.as_raw_fd(), token, Interest::READ, self.trigger)
     }
 
     #[inline]
-    fn turn(&mut self, mut ready: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
+    fn turn(&mut self, mut on_ready: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
         self.selector.wait(&mut self.events, Deadline::Never)?;
         for event in &self.events {
-            ready(event.token().index() as usize)?;
+            on_ready(event.token().index() as usize)?;
         }
         Ok(())
     }

@@ -41,9 +41,9 @@ fn every_contender_runs_both_workloads_and_leaves_the_pipes_empty() {
             Workload::Ring { n: 7, active: 2, writes: 3 },
             Workload::Watch { n: 20, operations: 200 },
         ] {
-            let took = workload.run(contender, &pipes).unwrap();
-            assert_eq!(took.registered, workload.n());
-            assert!(took.wall > Duration::ZERO && took.cpu > Duration::ZERO);
+            let measurement = workload.run(contender, &pipes).unwrap();
+            assert_eq!(measurement.registered, workload.n());
+            assert!(measurement.wall > Duration::ZERO && measurement.cpu > Duration::ZERO);
             assert_eq!(pipes.drain(0..20).unwrap(), 0, "{contender:?}, {workload:?}");
         }
     }
@@ -95,7 +95,7 @@ fn what_does_not_fit_is_an_error() {
 
 #[test]
 fn more_pipes_than_the_limit_allows_are_refused_with_both_numbers() {
-    let most = Pipes::most().unwrap();
+    let most = Pipes::max().unwrap();
     let limit = tripoll::sys::descriptor_limit().unwrap().hard;
     let error = Pipes::open(most + 1).unwrap_err().to_string();
     assert!(
@@ -119,10 +119,10 @@ fn reading_ends_are_neighbours_and_writing_ends_above_them() {
 
 #[test]
 fn the_dice_are_fair_enough_and_never_leave_the_table() {
-    let mut dice = Dice::default();
+    let mut random = Xorshift::default();
     let mut thrown = [0; 10];
     for _ in 0..10_000 {
-        thrown[dice.throw(10)] += 1;
+        thrown[random.below(10)] += 1;
     }
     assert!(thrown.iter().all(|&times| (800..1_200).contains(&times)), "{thrown:?}");
 }

@@ -1,21 +1,21 @@
 //! The random numbers of the workloads.
 
 /// Marsaglia's xorshift: the same sequence for everybody, for a few instructions.
-pub(crate) struct Dice(u64);
+pub(crate) struct Xorshift(u64);
 
-impl Default for Dice {
+impl Default for Xorshift {
     fn default() -> Self {
-        Dice(0x9E37_79B9_7F4A_7C15)
+        Xorshift(0x9E37_79B9_7F4A_7C15)
     }
 }
 
-impl Dice {
+impl Xorshift {
     /// A number below `sides`.
     #[inline]
-    pub(crate) fn throw(&mut self, sides: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        (((self.0 >> 32) * sides as u64) >> 32) as usize
+        (((self.0 >> 32) * bound as u64) >> 32) as usize
     }
 }

@@ -82,7 +82,7 @@ fn clauses(
 }
 
 /// A line along which more and more are watched.
-fn lonely(segments: &[Segment]) -> String {
+fn one_ready(segments: &[Segment]) -> String {
     clauses(segments, grouped, |n| match n {
         1 => "1 descriptor".to_string(),
         n => format!("{} descriptors", grouped(n)),
@@ -96,8 +96,8 @@ fn shares(segments: &[Segment], n: usize) -> String {
 
 /// Everything that the figures say, most wanted first.
 pub(super) fn sentences(
-    [ours_lonely, ours_shares]: [&Line; 2],
-    [bare_lonely, bare_shares]: [&Line; 2],
+    [ours_one_ready, ours_shares]: [&Line; 2],
+    [raw_one_ready, raw_shares]: [&Line; 2],
     watch: Option<(usize, f64)>,
     costs: &[Cost],
 ) -> Vec<String> {
@@ -106,7 +106,7 @@ pub(super) fn sentences(
     let mut all = vec![
         format!(
             "On pipes, through the {ours}, with one descriptor ready: {}.",
-            lonely(&ours_lonely.segments)
+            one_ready(&ours_one_ready.segments)
         ),
         format!(
             "On pipes, through the {ours}, with {n} watched: {}.",
@@ -115,8 +115,8 @@ pub(super) fn sentences(
         format!(
             "The C library's calls by themselves, sleeping at once as most programs let them: with \
              one ready, {}; with {n} watched, {}.",
-            lonely(&bare_lonely.segments),
-            shares(&bare_shares.segments, fixed)
+            one_ready(&raw_one_ready.segments),
+            shares(&raw_shares.segments, fixed)
         ),
     ];
     all.extend(watch.map(|(n, times)| {
@@ -176,12 +176,12 @@ mod tests {
     fn one_crossing() {
         let segments = [segment(1, 1, &[Call::POLL]), segment(2, 256, &[Call::EPOLL_EDGE])];
         assert_eq!(
-            lonely(&segments),
+            one_ready(&segments),
             "poll is cheapest up to 1 descriptor, epoll (edge) from 2 on"
         );
         let segments = [segment(1, 3, &[Call::POLL]), segment(4, 256, &[Call::EPOLL_EDGE])];
         assert_eq!(
-            lonely(&segments),
+            one_ready(&segments),
             "poll is cheapest up to 3 descriptors, epoll (edge) from 4 on"
         );
     }
@@ -204,12 +204,12 @@ mod tests {
     fn no_crossing_and_no_answer() {
         let everywhere = [segment(1, 1_000, &[Call::EPOLL_LEVEL, Call::EPOLL_EDGE])];
         assert_eq!(
-            lonely(&everywhere),
+            one_ready(&everywhere),
             "epoll (level or edge) is cheapest everywhere from 1 to 1,000 descriptors"
         );
         let nowhere = [segment(1, 2, &[]), segment(3, 9, &[Call::POLL])];
         assert_eq!(
-            lonely(&nowhere),
+            one_ready(&nowhere),
             "too close to call up to 2 descriptors, poll is cheapest from 3 on"
         );
     }

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::net::SendFlags;
 use socket2::{Domain, Socket, Type};
+use support::sockets::blocking_tcp_pair;
 use tripoll::selector::{
     Deadline, EpollSelector, Events, Interest, SelectSelector, Selector, Token, Trigger,
 };
@@ -63,12 +64,18 @@ fn every_experiment_that_the_notes_name_is_a_test() {
     let mut experiments = 0;
     for command in NOTES.split("cargo test --test ").skip(1) {
         let mut words = command.split(['`', '\n']).next().unwrap().split(' ');
-        let (file, name) = (words.next().unwrap(), words.next().unwrap());
-        let tests = std::fs::read_to_string(folder.join(file).with_extension("rs")).unwrap();
+        let (target, test) = (words.next().unwrap(), words.next().unwrap());
+        // A target of one layer is a folder, a module a file.
+        let (file, name) = match test.split_once("::") {
+            Some((module, name)) => (folder.join(target).join(module).with_extension("rs"), name),
+            None => (folder.join(target).with_extension("rs"), test),
+        };
+        let file = if file.exists() { file } else { folder.join(target).join("main.rs") };
+        let tests = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file:?}: {e}"));
         // A file that runs its tests one by one lists them by name.
         let is_test = tests.contains(&format!("#[test]\nfn {name}()"));
         let is_listed = tests.contains(&format!("\"{name}\""));
-        assert!(is_test || is_listed, "{file} {name}");
+        assert!(is_test || is_listed, "{file:?} {name}");
         experiments += 1;
     }
     assert!(experiments >= 30, "the course has lost an experiment: {experiments}");
@@ -102,7 +109,7 @@ fn the_write_list_has_only_those_with_room() {
 #[test]
 fn the_third_list_has_urgent_data_and_no_errors() {
     // An error: the peer closes with a byte unread, which Linux answers with a reset.
-    let (mut mine, theirs) = tcp_pair();
+    let (mut mine, theirs) = blocking_tcp_pair();
     mine.write_all(b"!").unwrap();
     sleep_until_readable(&theirs);
     drop(theirs);
@@ -111,7 +118,7 @@ fn the_third_list_has_urgent_data_and_no_errors() {
     assert_eq!(mine.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
 
     // No error: one urgent byte.
-    let (mine, theirs) = tcp_pair();
+    let (mine, theirs) = blocking_tcp_pair();
     rustix::net::send(&theirs, b"!", SendFlags::OOB).unwrap();
     let except = [mine.as_raw_fd()];
     assert_eq!(select(&[], &[], &except, None).unwrap().2, except);
@@ -163,7 +170,7 @@ fn epoll_shares_no_memory_and_copies_what_it_tells() {
 
 #[test]
 fn an_edge_comes_again_with_new_data_and_with_modify() {
-    let (mut mine, mut theirs) = tcp_pair();
+    let (mut mine, mut theirs) = blocking_tcp_pair();
     let epoll = Epoll::new().unwrap();
     let flags = EpollFlags::IN | EpollFlags::ET;
     epoll.add(mine.as_raw_fd(), flags, 0).unwrap();
@@ -220,7 +227,7 @@ fn a_file_is_always_ready_and_epoll_refuses_it() {
 
 #[test]
 fn two_messages_arrive_as_one_and_one_as_two() {
-    let (mine, mut theirs) = tcp_pair();
+    let (mine, mut theirs) = blocking_tcp_pair();
     for _ in 0..8 {
         theirs.write_all(b"hi").unwrap();
     }
@@ -305,7 +312,7 @@ fn a_call_that_would_wait_says_so() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
-    let (mut mine, mut theirs) = tcp_pair();
+    let (mut mine, mut theirs) = blocking_tcp_pair();
     mine.set_nonblocking(true).unwrap();
     assert_eq!(mine.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
 
@@ -363,14 +370,4 @@ fn is_readable(descriptor: &impl AsRawFd) -> bool {
 
 fn sleep_until_readable(descriptor: &impl AsRawFd) {
     poll(&mut [PollFd::new(descriptor.as_raw_fd(), PollFlags::IN)], None).unwrap();
-}
-
-/// Two ends of a TCP connection on this machine.
-fn tcp_pair() -> (TcpStream, TcpStream) {
-    let pair = || -> io::Result<_> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let theirs = TcpStream::connect(listener.local_addr()?)?;
-        Ok((listener.accept()?.0, theirs))
-    };
-    pair().unwrap()
 }

@@ -1,0 +1,232 @@
+//! The echo server with each `--concurrency`, and the forking one in the background: clients that
+//! wish them ill, and clients that are many.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::harness::{example, limited, on_every_backend, run, run_command};
+use crate::hostile::{self, Subject};
+use crate::requests::{self, Belongings, each};
+use rustix::process::{Signal, kill_process};
+use support::LONG;
+use support::{await_that, pattern};
+use tripoll::sys::raise_descriptor_limit;
+use tripoll::{Backend, Trigger};
+
+const IN_BACKGROUND: Subject = Subject { name: "fork_echo_bg", arguments: &[], assert_served };
+
+fn echoes() -> Vec<Subject> {
+    each("echo", assert_served).into_iter().chain([IN_BACKGROUND]).collect()
+}
+
+fn assert_served(client: &mut TcpStream) {
+    let mut answer = [0; 5];
+    client.write_all(b"hello").unwrap();
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"hello");
+}
+
+#[test]
+fn a_mebibyte_comes_back_and_then_the_end() {
+    requests::on_each(&echoes(), |subject, mut server| {
+        let start = Belongings::when_idle(&server, subject);
+        let sent = pattern(1 << 20);
+        let mut client = server.connect();
+        let mut writer = client.try_clone().unwrap();
+        let mut received = Vec::new();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                writer.write_all(sent).unwrap();
+                writer.shutdown(Shutdown::Write).unwrap();
+            });
+            client.read_to_end(&mut received).unwrap();
+        });
+        assert!(received == sent, "{} bytes came back", received.len());
+        start.await_in(&server);
+        server.stop(Signal::INT).assert_graceful();
+    });
+}
+
+#[test]
+fn hostile_clients() {
+    requests::hostile_clients(&echoes());
+}
+
+/// (Inline there is only ever one. The one in the background is as the other that forks.)
+#[test]
+fn they_take_all_descriptors() {
+    each("echo", assert_served)[1..].iter().copied().for_each(hostile::they_take_all_descriptors);
+}
+
+/// One thread waits for signals, another one forks.
+#[test]
+fn in_the_background_each_client_has_a_child_too() {
+    on_every_backend(|backend, trigger| {
+        let mut server = IN_BACKGROUND.start(backend, trigger);
+        IN_BACKGROUND.assert_serves(&server);
+        await_that("the first is collected", || server.children() == 0);
+        let mut clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
+        clients.iter_mut().for_each(assert_served);
+        assert_eq!((server.threads(), server.children()), (2, 3));
+        drop(clients);
+        await_that("all are collected", || server.children() == 0);
+        server.stop(Signal::TERM).assert_graceful();
+    });
+}
+
+#[test]
+fn in_the_background_it_says_so_when_it_cannot_serve() {
+    // Enough to listen, and not for a loop.
+    let mut command = limited(example("fork_echo_bg").args(["--listen", "127.0.0.1:0"]), 7);
+    let output = run_command(&mut command);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(str::from_utf8(&output.stderr).unwrap().lines().count(), 1, "{output:?}");
+}
+
+/// Of a signal to a child its parent hears nothing, and the child goes on.
+#[test]
+fn a_signal_to_one_child_is_its_own() {
+    let menu = Subject { name: "menu_forking", arguments: &[], assert_served: assert_greeted };
+    requests::on_each(
+        &[each("echo", assert_served)[2], IN_BACKGROUND, menu],
+        |subject, mut server| {
+            let mut first = server.connect();
+            (subject.assert_served)(&mut first);
+            let [child] = server.child_ids()[..] else { panic!("there is one client") };
+            kill_process(child, Signal::TERM).unwrap();
+            kill_process(child, Signal::INT).unwrap();
+            for _ in 0..3 {
+                subject.assert_serves(&server);
+            }
+            assert!(server.child_ids().contains(&child));
+            first.shutdown(Shutdown::Write).unwrap();
+            first.read_to_end(&mut Vec::new()).unwrap(); // from the child itself: nobody has killed it
+            await_that("all are collected", || server.children() == 0);
+            server.stop(Signal::TERM).assert_graceful();
+        },
+    );
+}
+
+fn assert_greeted(client: &mut TcpStream) {
+    client.read_exact(&mut [0; "欢迎致电 10086,请输入1xxx,0转人工服务.".len()]).unwrap();
+}
+
+/// Each concurrency is what it says: seen from outside, while three clients are there.
+#[test]
+fn threads_and_children_are_there_with_their_clients() {
+    for subject in each("echo", assert_served) {
+        let server = subject.start(Backend::Epoll, Trigger::Level);
+        let threads = server.threads();
+        let mut clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
+        let concurrency = subject.arguments[1];
+        let more = match concurrency {
+            "threading" => (3, 0),
+            "forking" => (0, 3),
+            _ => (0, 0),
+        };
+        if concurrency == "inline" {
+            assert_served(&mut clients[0]);
+        } else {
+            clients.iter_mut().for_each(assert_served);
+        }
+        assert_eq!((server.threads() - threads, server.children()), more, "{concurrency}");
+        if concurrency == "pooled" {
+            assert!(threads > 8, "{threads} threads");
+        }
+    }
+}
+
+#[test]
+fn inline_the_next_is_served_when_the_first_has_left() {
+    let server = each("echo", assert_served)[0].start(Backend::Epoll, Trigger::Level);
+    let (mut first, mut next) = (server.connect(), server.connect());
+    assert_served(&mut first);
+    next.write_all(b"me too").unwrap();
+    next.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    next.read(&mut [0]).unwrap_err();
+    assert_served(&mut first);
+    drop(first);
+    next.set_read_timeout(Some(LONG)).unwrap();
+    let mut answer = [0; 6];
+    next.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"me too");
+}
+
+// Clients that are many.
+
+/// A thousand at once: all are answered, none has to knock twice, and nothing of them is left.
+fn burst(concurrency: usize) {
+    const CLIENTS: usize = 1_000;
+    let limit = raise_descriptor_limit(4 * CLIENTS as u64).unwrap().soft;
+    assert!(limit >= 2 * CLIENTS as u64, "the limit of descriptors is too low for this: {limit}");
+    let subject = each("echo", assert_served)[concurrency];
+    let mut server = subject.start(Backend::Epoll, Trigger::Level);
+    let start = Belongings::when_idle(&server, subject);
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number: usize| {
+            let knocked = Instant::now();
+            let mut client = server.connect();
+            // A connection is made by the kernel at once; who finds no place in the queue tries
+            // again after a second.
+            let waited = knocked.elapsed();
+            assert!(
+                waited < Duration::from_secs(1),
+                "client {number} has knocked twice: {waited:?}"
+            );
+            client.write_all(&number.to_ne_bytes()).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            client
+        })
+        .collect();
+    for (number, mut client) in clients.into_iter().enumerate() {
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        assert_eq!(answer, number.to_ne_bytes());
+    }
+    start.await_in(&server);
+    server.stop(Signal::TERM).assert_graceful();
+}
+
+#[test]
+fn a_thousand_at_once_with_a_thread_each() {
+    burst(1);
+}
+
+#[test]
+fn a_thousand_at_once_with_forty_children() {
+    burst(2);
+}
+
+#[test]
+fn a_thousand_at_once_with_eight_threads() {
+    burst(3);
+}
+
+#[test]
+fn there_are_never_more_than_forty_children() {
+    let server = each("echo", assert_served)[2].start(Backend::Epoll, Trigger::Level);
+    let mut clients: Vec<_> = (0..45).map(|_| server.connect()).collect();
+    clients[..40].iter_mut().for_each(assert_served);
+    assert_eq!(server.children(), 40);
+    for client in &mut clients[40..] {
+        client.write_all(b"hello").unwrap(); // it waits in the queue
+    }
+    drop(clients.drain(..5));
+    let mut answer = [0; 5];
+    for client in &mut clients[35..] {
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"hello");
+    }
+    await_that("those who have left are collected", || server.children() == 40);
+}
+
+#[test]
+fn a_concurrency_that_there_is_not_ends_it_with_2_and_one_line() {
+    for name in ["echo", "line_tcp", "line_udp", "line_unix", "line_unixgram"] {
+        let output = run(name, &["--listen", "127.0.0.1:0", "--concurrency", "magic"]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert_eq!(str::from_utf8(&output.stderr).unwrap().lines().count(), 1, "{output:?}");
+    }
+}

@@ -1,0 +1,308 @@
+//! What the tests of the example servers share: an example that runs, looked at from outside.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process, kill_process_group, pidfd_open,
+    prlimit,
+};
+use support::{LONG, on_every_pair_at_once};
+use tripoll::sys::{PollFd, PollFlags, poll};
+use tripoll::{Backend, Trigger};
+
+/// Runs `body` once for every backend and trigger, all at the same time. A panic says where it
+/// happened.
+pub fn on_every_backend(body: impl Fn(Backend, Trigger) + Sync) {
+    on_every_pair_at_once(|pair| body(pair.backend, pair.trigger));
+}
+
+/// A command that runs an example.
+pub fn example(name: &str) -> Command {
+    let test = std::env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join("examples").join(name);
+    assert!(program.exists(), "{program:?} is missing; `cargo build --examples` builds it");
+    assert_up_to_date(&program);
+    let mut command = Command::new(program);
+    command.env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// `cargo test --test NAME` builds no examples. One that was built before its sources were changed
+/// would be tested for what it was.
+fn assert_up_to_date(program: &Path) {
+    // `program: source source …`, where a space in a name has a backslash before it.
+    let rule = fs::read_to_string(program.with_extension("d")).unwrap().replace("\\ ", "\0");
+    let changed = |file: &Path| fs::metadata(file).and_then(|file| file.modified());
+    let built = changed(program).unwrap();
+    for source in rule.split_whitespace().skip(1).map(|source| source.replace('\0', " ")) {
+        let is_older = changed(source.as_ref()).is_ok_and(|changed| changed <= built);
+        assert!(is_older, "{program:?} is older than {source}; `cargo build --examples` builds it");
+    }
+}
+
+/// The same command with so many descriptors and no more.
+pub fn limited(command: &Command, limit: u64) -> Command {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\""));
+    shell.env_remove("RUST_LOG").stdin(Stdio::null());
+    shell.arg(command.get_program()).args(command.get_args());
+    shell
+}
+
+/// The arguments that make a server listen at `address`, and ask as is said.
+pub fn arguments(address: &str, backend: Backend, trigger: Trigger) -> Vec<String> {
+    let (backend, trigger) = (backend.name(), trigger.to_string());
+    ["--listen", address, "--backend", backend, "--trigger", &trigger].map(Into::into).into()
+}
+
+/// Runs an example that is expected to end by itself.
+pub fn run(name: &str, arguments: &[&str]) -> Output {
+    run_command(example(name).args(arguments))
+}
+
+/// Runs a command that is expected to end by itself.
+pub fn run_command(command: &mut Command) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    if !ends_within(&child, LONG) {
+        let _ = child.kill();
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// An example server that runs. It is killed when this is dropped.
+pub struct Server {
+    child: Child,
+    /// Where it says that it listens.
+    pub address: String,
+    /// How many descriptors it had open when it began to accept.
+    pub fds_at_start: usize,
+    /// What it says on standard output after that.
+    said: Option<BufReader<ChildStdout>>,
+    log: Arc<Mutex<Vec<String>>>,
+    log_reader: Option<JoinHandle<()>>,
+}
+
+/// How a server has ended.
+#[derive(Debug)]
+pub struct Stopped {
+    pub status: ExitStatus,
+    pub took: Duration,
+    /// What it has said on standard error, in all.
+    pub log: Vec<String>,
+}
+
+impl Server {
+    /// Starts an example on a free port.
+    pub fn start(name: &str, backend: Backend, trigger: Trigger) -> Server {
+        Server::start_with(example(name).args(arguments("127.0.0.1:0", backend, trigger)))
+    }
+
+    /// Starts an example on a free port with a trace, and with so many descriptors and no more.
+    pub fn start_limited(name: &str, backend: Backend, trigger: Trigger, limit: u64) -> Server {
+        let mut command = example(name);
+        command.args(arguments("127.0.0.1:0", backend, trigger));
+        Server::start_with(limited(&command, limit).arg("--trace"))
+    }
+
+    /// Starts a server, and waits until it accepts.
+    pub fn start_with(command: &mut Command) -> Server {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0) // Ctrl-C is for the test
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (lines, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
+        let log_reader = thread::spawn(move || {
+            for line in BufReader::new(stderr).lines() {
+                lines.lock().unwrap().push(line.unwrap());
+            }
+        });
+        let said = child.stdout.take().map(BufReader::new);
+        let log_reader = Some(log_reader);
+        let mut server =
+            Server { child, address: String::new(), fds_at_start: 0, said, log, log_reader };
+        server.address = server.next_address();
+        server.fds_at_start = server.fds();
+        server
+    }
+
+    /// Where it says that it listens too.
+    pub fn next_address(&mut self) -> String {
+        let said = self.next_line();
+        let address = said.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix('\n'));
+        address.map(String::from).unwrap_or_else(|| {
+            panic!("it says {said:?} and {:?}", self.stop(Signal::KILL));
+        })
+    }
+
+    /// What it says next on standard output.
+    pub fn next_line(&mut self) -> String {
+        let mut said = String::new();
+        self.said.as_mut().unwrap().read_line(&mut said).unwrap();
+        said
+    }
+
+    /// Reads what it says from now on, of which it is not to know that nobody wants it.
+    pub fn let_it_talk(&mut self) {
+        let mut said = self.said.take().unwrap();
+        thread::spawn(move || io::copy(&mut said, &mut io::sink()));
+    }
+
+    /// A connection to the server. Its reads and writes fail when they take too long.
+    pub fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect(&self.address).unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        client.set_write_timeout(Some(LONG)).unwrap();
+        client
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    fn proc(&self, file: &str) -> PathBuf {
+        format!("/proc/{}/{file}", self.child.id()).into()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// What Ctrl-C in a terminal does: the signal goes to the server and to its children.
+    pub fn interrupt_all(&mut self) -> Stopped {
+        kill_process_group(self.pid(), Signal::INT).unwrap();
+        self.end()
+    }
+
+    /// How many descriptors it has open.
+    pub fn fds(&self) -> usize {
+        fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        fs::read_dir(self.proc("task")).unwrap().count()
+    }
+
+    /// How many children it has, the dead that nobody has collected among them.
+    pub fn children(&self) -> usize {
+        self.child_ids().len()
+    }
+
+    /// Its children, the dead that nobody has collected among them.
+    pub fn child_ids(&self) -> Vec<Pid> {
+        let mut ids = Vec::new();
+        for thread in fs::read_dir(self.proc("task")).unwrap() {
+            // It may end meanwhile.
+            let path = thread.unwrap().path().join("children");
+            let text = fs::read_to_string(path).unwrap_or_default();
+            ids.extend(
+                text.split_whitespace().map(|id| Pid::from_raw(id.parse().unwrap()).unwrap()),
+            );
+        }
+        ids
+    }
+
+    /// The processor time that it has used, in hundredths of a second.
+    pub fn cpu_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(self.proc("stat")).unwrap();
+        // The name in brackets may contain anything. After it, utime and stime are the 12th and
+        // 13th word.
+        let (_, words) = stat.rsplit_once(')').unwrap();
+        words.split_whitespace().skip(11).take(2).map(|word| word.parse::<u64>().unwrap()).sum()
+    }
+
+    /// The memory that it has, in KiB.
+    pub fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The addresses that it uses, in bytes.
+    pub fn memory_mapped(&self) -> u64 {
+        self.status("VmSize:") << 10
+    }
+
+    /// From now on it has so much of something, and no more.
+    pub fn limit(&self, resource: Resource, most: u64) {
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
+        prlimit(Some(self.pid()), resource, limit).unwrap();
+    }
+
+    /// How often it has gone to sleep.
+    pub fn sleeps(&self) -> u64 {
+        self.status("voluntary_ctxt_switches:")
+    }
+
+    fn status(&self, key: &str) -> u64 {
+        let status = fs::read_to_string(self.proc("status")).unwrap();
+        let value = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        value.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// Whether it sleeps. (Who is merely kept from running by others does not.)
+    pub fn is_asleep(&self) -> bool {
+        let stat = fs::read_to_string(self.proc("stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.starts_with('S')
+    }
+
+    /// What it has said on standard error so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Ends it with a signal.
+    pub fn stop(&mut self, signal: Signal) -> Stopped {
+        self.signal(signal);
+        self.end()
+    }
+
+    /// Waits until it has ended.
+    pub fn end(&mut self) -> Stopped {
+        let start = Instant::now();
+        assert!(ends_within(&self.child, LONG), "it does not end");
+        let took = start.elapsed();
+        let status = self.child.wait().unwrap();
+        if let Some(reader) = self.log_reader.take() {
+            reader.join().unwrap();
+        }
+        Stopped { status, took, log: self.log() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = writeln!(io::stderr(), "the server's last words: {:?}", self.log().last());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Stopped {
+    /// A server that was asked to stop has done so: in good order, in time, and without a word.
+    #[track_caller]
+    pub fn assert_graceful(&self) {
+        assert_eq!(self.status.code(), Some(0), "{self:?}");
+        assert!(self.took < Duration::from_secs(2), "{self:?}");
+        assert!(self.log.is_empty(), "{self:?}");
+    }
+}
+
+/// Whether a process ends before so much time has passed.
+fn ends_within(child: &Child, time: Duration) -> bool {
+    let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).unwrap();
+    poll(&mut [PollFd::new(process.as_raw_fd(), PollFlags::IN)], Some(time)).unwrap() == 1
+}

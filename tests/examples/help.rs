@@ -1,0 +1,68 @@
+//! What the example servers say of themselves is so.
+
+use std::path::Path;
+
+use crate::harness::{Server, example, run};
+use rustix::process::Signal;
+
+/// Every program that can be told where to listen.
+fn servers() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let files = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let servers: Vec<String> = files
+        .filter(|path| {
+            path.is_file() && std::fs::read_to_string(path).unwrap().contains("-- --listen ")
+        })
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().into())
+        .collect();
+    assert!(servers.len() >= 22, "{servers:?}");
+    servers
+}
+
+fn help(name: &str) -> String {
+    let output = run(name, &["--help"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_help_begins_with_what_the_program_does() {
+    let servers = servers();
+    let mut first_lines: Vec<_> =
+        servers.iter().map(|name| help(name).lines().next().unwrap().to_string()).collect();
+    assert!(first_lines.iter().all(|line| !line.starts_with("Usage")), "{first_lines:?}");
+    first_lines.sort();
+    first_lines.dedup();
+    // Two of them are one program but for one word.
+    assert_eq!(first_lines.len(), servers.len() - 1, "{first_lines:?}");
+}
+
+#[test]
+fn each_listens_where_its_help_says_and_nowhere_else() {
+    for name in servers() {
+        let help = help(&name);
+        let path = std::env::temp_dir().join(format!("tripoll-{name}-{}", std::process::id()));
+        let abstract_name = format!("@tripoll-{name}-{}", std::process::id());
+        for (address, word) in [
+            ("127.0.0.1:0", "HOST:PORT (port 0"),
+            (path.to_str().unwrap(), "path of a Unix socket"),
+            (&abstract_name, "@NAME"),
+        ] {
+            let mut command = example(&name);
+            command.args(["--listen", address]);
+            if help.contains(word) {
+                let mut server = Server::start_with(&mut command);
+                server.stop(Signal::TERM);
+                assert!(!path.exists(), "{name} leaves {path:?} behind");
+            } else {
+                let output = crate::harness::run_command(&mut command);
+                assert!(
+                    matches!(output.status.code(), Some(1 | 2)),
+                    "{name} {address}: {output:?}"
+                );
+                let said = String::from_utf8(output.stderr).unwrap();
+                assert_eq!(said.lines().count(), 1, "{name} {address}: {said}");
+            }
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The example servers, seen from outside.
+
+mod broadcast;
+mod concurrency;
+mod echo;
+mod harness;
+mod help;
+mod hostile;
+mod image;
+mod line;
+mod login;
+mod marked;
+mod menu;
+mod message_dict;
+mod message_dict_literal;
+mod multiport;
+mod once;
+mod requests;
+mod select_rw;
+mod timestamp;
+mod udp;
+mod upper;

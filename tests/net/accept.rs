@@ -1,0 +1,315 @@
+//! The accept loop: floods, limits, clients that are gone before they were accepted, and a process
+//! that is out of descriptors. On every backend and trigger.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use support::alone::in_own_processes;
+use support::net::{Scripted, Server, Told, echo};
+use support::sockets::{exchange, read_all, read_exactly};
+use support::{LONG, Pair, on_every_pair};
+use tripoll::net::{Address, Connection, Listener, Stream};
+use tripoll::{Backend, Context, Trigger};
+
+#[test]
+fn who_is_there_already_is_served_during_a_flood_of_newcomers() {
+    on_every_pair(|pair| {
+        let one_a_turn = Listener::builder().accepts_per_turn(1);
+        let server = Server::with(pair, one_a_turn, |connection| connection, echo);
+        let old = server.client();
+        assert_eq!(exchange(&old, b"before"), b"before");
+        // Fifty are waiting, and the old client's word with them, before the loop goes on.
+        let (go_on, wait) = mpsc::channel::<()>();
+        server.handle.post(move |_| wait.recv().unwrap()).unwrap();
+        let newcomers: Vec<_> = (0..50).map(|_| server.client()).collect();
+        (&old).write_all(b"during").unwrap();
+        assert_eq!(server.next(), Told::Opened);
+        assert_eq!(server.next(), Told::Received(b"before".into()));
+        go_on.send(()).unwrap();
+        assert_eq!(read_exactly(&old, 6), b"during");
+        // One comes in each turn, so the word is heard long before the last of them has come.
+        let mut opened_before = 0;
+        loop {
+            match server.next() {
+                Told::Opened => opened_before += 1,
+                Told::Received(data) if data == b"during" => break,
+                told => panic!("{told:?}"),
+            }
+        }
+        assert!(opened_before < 10, "{opened_before} came first");
+        for newcomer in &newcomers {
+            assert_eq!(exchange(newcomer, b"hello"), b"hello");
+        }
+    });
+}
+
+#[test]
+fn a_client_that_is_gone_before_it_is_accepted_harms_nobody() {
+    on_every_pair(|pair| {
+        let server = Server::new(pair, echo);
+        let (go_on, wait) = mpsc::channel::<()>();
+        server.handle.post(move |_| wait.recv().unwrap()).unwrap();
+        for _ in 0..5 {
+            let client = server.client();
+            socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        let mut waiting = server.client();
+        waiting.write_all(b"hello").unwrap();
+        go_on.send(()).unwrap();
+        assert_eq!(read_exactly(&waiting, 5), b"hello");
+        server.await_sources(2);
+    });
+}
+
+/// A server that answers nobody, and counts who is alive.
+#[derive(Clone, Default)]
+struct Alive {
+    now: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+/// One who is alive, until dropped.
+struct Life(Alive);
+
+impl Alive {
+    fn begin(&self) -> Life {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        Life(self.clone())
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn there_are_never_more_connections_than_the_limit_and_all_are_served_in_time() {
+    on_every_pair(|pair| {
+        let alive = Alive::default();
+        let script = {
+            let alive = alive.clone();
+            // The life of a connection that nobody has copied yet begins when it is opened.
+            struct Lives(Alive, Option<Life>);
+            impl Clone for Lives {
+                fn clone(&self) -> Self {
+                    Lives(self.0.clone(), None)
+                }
+            }
+            let mut lives = Lives(alive, None);
+            move |told: &Told, wire: &mut tripoll::net::Wire<'_>, cx: &mut Context<'_>| {
+                let lives = &mut lives;
+                if *told == Told::Opened {
+                    lives.1 = Some(lives.0.begin());
+                }
+                echo(told, wire, cx)
+            }
+        };
+        let limit = Listener::builder().max_connections(3);
+        let server = Server::with(pair, limit, |connection| connection, script);
+        let clients: Vec<_> = (0..20).map(|_| server.client()).collect();
+        for client in &clients {
+            assert_eq!(exchange(client, b"hello"), b"hello"); // in the order in which they came
+            client.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(read_all(client), b"");
+        }
+        assert_eq!(alive.most.load(Ordering::SeqCst), 3);
+        server.await_sources(1);
+        assert_eq!(alive.now.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
+fn a_connection_that_is_dropped_on_another_thread_makes_room() {
+    on_every_pair(|pair| {
+        let listener = Listener::builder().max_connections(2).bind(&loopback()).unwrap();
+        let Address::Inet(address) = *listener.local_address() else { panic!() };
+        let (tell, accepted) = mpsc::channel::<Stream>();
+        let (send_handle, handle) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let mut reactor = pair.reactor(());
+            send_handle.send(reactor.handle()).unwrap();
+            let give_away = move |stream, _: &mut Context<'_>| {
+                tell.send(stream).unwrap();
+                Ok(())
+            };
+            listener.serve(&mut reactor.context(), give_away).unwrap();
+            reactor.run().unwrap();
+            reactor.counters()
+        });
+        let handle = handle.recv().unwrap();
+
+        let _clients: Vec<_> = (0..200).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let mut inside = Vec::new();
+        for _ in 0..198 {
+            inside.push(accepted.recv_timeout(LONG).unwrap());
+            if inside.len() == 2 {
+                // Nobody else is let in before one of them leaves.
+                assert!(accepted.try_recv().is_err());
+                drop(inside.swap_remove(0));
+            }
+        }
+        let last = accepted.recv_timeout(LONG).unwrap();
+        handle.stop();
+        let counters = thread.join().unwrap();
+        assert_eq!((counters.panics, counters.errors, counters.idle), (0, 0, 0), "{counters:?}");
+        // The reactor is gone, and whoever waits at the door with it.
+        drop((inside, last));
+    });
+}
+
+fn loopback() -> Address {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+#[test]
+fn an_error_of_the_accepted_callback_ends_that_connection_alone() {
+    on_every_pair(|pair| {
+        let listener = Listener::builder().max_connections(1).bind(&loopback()).unwrap();
+        let Address::Inet(address) = *listener.local_address() else { panic!() };
+        let mut reactor = pair.reactor(());
+        let handle = reactor.handle();
+        let (tell, _told) = mpsc::channel();
+        let mut count = 0;
+        let every_other = move |stream, cx: &mut Context<'_>| {
+            count += 1;
+            if count % 2 == 1 {
+                return Err(io::Error::other("not this one"));
+            }
+            Connection::new(Scripted::new(echo, tell.clone())).serve(stream, cx)?;
+            Ok(())
+        };
+        listener.serve(&mut reactor.context(), every_other).unwrap();
+        let client = std::thread::spawn(move || {
+            let connect = || TcpStream::connect(address).unwrap();
+            assert_eq!(read_all(connect()), b"");
+            assert_eq!(exchange(connect(), b"hello"), b"hello");
+            handle.stop();
+        });
+        reactor.run().unwrap();
+        client.join().unwrap();
+    });
+}
+
+/// What the library logs, of warnings and of news.
+struct Log(Mutex<Option<Sender<(log::Level, String)>>>);
+
+static LOG: Log = Log(Mutex::new(None));
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = &*log {
+            let _ = log.send((record.level(), record.args().to_string()));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// One process for each backend and trigger, because a process has but one limit of descriptors.
+#[test]
+fn out_of_descriptors_it_waits_and_goes_on_when_there_are_some() {
+    let pairs: Vec<String> = Pair::all().map(|pair| pair.to_string()).collect();
+    assert_eq!(pairs.len(), Backend::ALL.len() * Trigger::ALL.len());
+    let test = "accept::out_of_descriptors_it_waits_and_goes_on_when_there_are_some";
+    in_own_processes(test, &pairs, |case| {
+        run_out_of_descriptors(Pair::all().find(|pair| pair.to_string() == case).unwrap());
+    });
+}
+
+/// Opens files until there are no descriptors left.
+fn fill() -> Vec<File> {
+    let mut files = Vec::new();
+    loop {
+        match File::open("/dev/null") {
+            Ok(file) => files.push(file),
+            Err(error) => {
+                assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+                return files;
+            }
+        }
+    }
+}
+
+/// The next line of the log on `level`; the others are passed over.
+fn next_line(lines: &Receiver<(log::Level, String)>, level: log::Level) -> String {
+    loop {
+        let (at, line) = lines.recv_timeout(LONG).expect("nothing was logged");
+        if at == level {
+            return line;
+        }
+    }
+}
+
+fn run_out_of_descriptors(pair: Pair) {
+    let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit.current = Some(40);
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
+    let (tell, lines) = mpsc::channel();
+    *LOG.0.lock().unwrap() = Some(tell);
+    log::set_logger(&LOG).unwrap();
+    log::set_max_level(log::LevelFilter::Info);
+
+    let server = Server::new(pair, echo);
+    let before = server.counters();
+
+    // A shortage: one line, and who waits is served when there is room.
+    let mut files = fill();
+    files.pop();
+    let waiting = server.client(); // has taken the last one
+    let warning = next_line(&lines, log::Level::Warn);
+    assert!(warning.contains(&server.address.to_string()), "{warning}");
+    files.truncate(files.len() - 5);
+    assert_eq!(exchange(&waiting, b"hello"), b"hello");
+    next_line(&lines, log::Level::Info);
+    drop(waiting);
+    server.await_sources(1);
+
+    // A long one: one line, and who waits is turned away, but not at once.
+    files.extend(fill());
+    files.pop();
+    let began = Instant::now();
+    let mut turned_away = server.client();
+    match turned_away.read(&mut [0]) {
+        Ok(0) => {}
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(began.elapsed() >= Duration::from_secs(1), "after {:?}", began.elapsed());
+    drop(turned_away);
+    next_line(&lines, log::Level::Warn);
+    files.truncate(files.len() - 5);
+    next_line(&lines, log::Level::Info);
+    let client = server.client();
+    assert_eq!(exchange(&client, b"hello"), b"hello");
+    drop(client);
+    server.await_sources(1);
+
+    // Another one is another one: it is said, and who waits is not turned away for the last one's
+    // length.
+    files.extend(fill());
+    files.pop();
+    let waiting = server.client();
+    next_line(&lines, log::Level::Warn);
+    files.truncate(files.len() - 5);
+    assert_eq!(exchange(&waiting, b"hello"), b"hello");
+    next_line(&lines, log::Level::Info);
+    let rest: Vec<_> = lines.try_iter().collect();
+    assert_eq!(rest, [], "more than one line each");
+
+    // Nobody was busy: three shortages of at most a dozen attempts, and the clients' own turns.
+    let after = server.counters();
+    assert!(after.turns - before.turns < 150, "{after:?}");
+}

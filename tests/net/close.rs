@@ -1,0 +1,280 @@
+//! How connections end: in good order, by abort, or because the reactor winds down, with peers that
+//! do not read, do not finish, or have not finished their question. On every backend and trigger.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use support::net::{Server, Told, Why, echo};
+use support::on_every_pair;
+use support::sockets::read_all;
+use tripoll::Context;
+use tripoll::net::{Connection, Listener, Wire};
+
+/// More than the socket buffers of both ends hold while nobody reads.
+const MUCH: usize = 6 << 20;
+/// Longer than a test waits: what ends earlier did not end because of this.
+const VERY_LONG: Duration = Duration::from_secs(100);
+
+/// Answers the first data with so much, closes, and writes after that.
+fn answer_and_close(
+    much: usize,
+) -> impl FnMut(&Told, &mut Wire<'_>, &mut Context<'_>) -> io::Result<usize> + Clone + Send + 'static
+{
+    move |told, wire, _| {
+        if let Told::Received(data) = told {
+            wire.write(&vec![b'a'; much]);
+            wire.write(b"end");
+            wire.close();
+            wire.write(b"too late");
+            wire.close();
+            return Ok(data.len());
+        }
+        Ok(0)
+    }
+}
+
+/// Until the protocol is told no more, what it is told after the data.
+fn assert_answered_and_finished(server: &Server) {
+    assert_eq!(server.next(), Told::Opened);
+    assert!(matches!(server.next(), Told::Received(_)));
+    assert_eq!(server.next(), Told::Closed(Why::Finished));
+    server.await_sources(1);
+    assert!(server.told.try_recv().is_err(), "told after the end");
+}
+
+#[test]
+fn close_sends_what_is_owed_and_then_finishes() {
+    on_every_pair(|pair| {
+        for much in [0, MUCH] {
+            let linger = |connection: Connection<_>| connection.linger(VERY_LONG);
+            let server = Server::with(pair, Listener::builder(), linger, answer_and_close(much));
+            let mut client = server.client();
+            client.write_all(b"?").unwrap();
+            let answer = read_all(&client); // to the end, though this side has not finished
+            assert_eq!(answer.len(), much + 3);
+            assert!(answer.ends_with(b"end"));
+            drop(client);
+            assert_answered_and_finished(&server);
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_is_still_sending_reads_the_whole_answer() {
+    on_every_pair(|pair| {
+        for much in [0, MUCH] {
+            let linger = |connection: Connection<_>| connection.linger(VERY_LONG);
+            let server = Server::with(pair, Listener::builder(), linger, answer_and_close(much));
+            let mut client = server.client();
+            // It reads nothing before it has said everything, and that is more than is looked at.
+            for _ in 0..10 {
+                client.write_all(&[b'?'; 100_000]).unwrap();
+            }
+            let answer = read_all(&client);
+            assert_eq!(answer.len(), much + 3);
+            assert!(answer.ends_with(b"end"));
+            drop(client);
+            assert_answered_and_finished(&server);
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_never_finishes_is_left_after_a_while() {
+    on_every_pair(|pair| {
+        let linger = |connection: Connection<_>| connection.linger(Duration::from_millis(20));
+        let server = Server::with(pair, Listener::builder(), linger, answer_and_close(0));
+        let began = Instant::now();
+        let mut client = server.client();
+        client.write_all(b"?").unwrap();
+        assert_answered_and_finished(&server);
+        assert!(began.elapsed() >= Duration::from_millis(20), "it did not wait");
+        assert_eq!(read_all(&client), b"end");
+    });
+}
+
+#[test]
+fn a_peer_that_floods_a_closed_connection_is_left_too() {
+    on_every_pair(|pair| {
+        let linger = |connection: Connection<_>| connection.linger(VERY_LONG);
+        let server = Server::with(pair, Listener::builder(), linger, answer_and_close(0));
+        let mut client = server.client();
+        // A write fails when the server has had enough.
+        while client.write_all(&[b'?'; 100_000]).is_ok() {}
+        assert_answered_and_finished(&server);
+    });
+}
+
+#[test]
+fn a_peer_that_never_reads_is_reset_and_one_that_is_slow_is_not() {
+    on_every_pair(|pair| {
+        let patience =
+            |connection: Connection<_>| connection.close_within(Duration::from_millis(100));
+        let server = Server::with(pair, Listener::builder(), patience, answer_and_close(2 * MUCH));
+        let mut dead = server.client();
+        dead.write_all(b"?").unwrap();
+        assert_eq!(server.next(), Told::Opened);
+        assert!(matches!(server.next(), Told::Received(_)));
+        assert_eq!(server.next(), Told::Closed(Why::Failed(io::ErrorKind::TimedOut)));
+        // It knows that this is not the end.
+        let end = dead.read_to_end(&mut Vec::new()).unwrap_err();
+        assert_eq!(end.kind(), io::ErrorKind::ConnectionReset);
+        server.await_sources(1);
+
+        // Slow: many times the patience in all, never long without reading.
+        let mut slow = server.client();
+        slow.write_all(b"?").unwrap();
+        let (mut length, began) = (0, Instant::now());
+        let mut piece = vec![0; 1 << 20];
+        loop {
+            let count = slow.read(&mut piece).unwrap();
+            if count == 0 {
+                break;
+            }
+            length += count;
+            if began.elapsed() < Duration::from_millis(300) {
+                std::thread::sleep(Duration::from_millis(10)); // this is what slow means
+            }
+        }
+        assert_eq!(length, 2 * MUCH + 3);
+        drop(slow);
+        assert_answered_and_finished(&server);
+    });
+}
+
+#[test]
+fn abort_is_a_reset_whatever_is_owed() {
+    on_every_pair(|pair| {
+        for much in [0, MUCH] {
+            let server =
+                Server::new(pair, move |told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+                    if let Told::Received(_) = told {
+                        wire.write(&vec![b'a'; much]);
+                        wire.abort();
+                        assert_eq!(wire.unsent(), 0);
+                        wire.write(b"dropped");
+                        wire.close();
+                    }
+                    Ok(0)
+                });
+            let mut client = server.client();
+            client.write_all(b"?").unwrap();
+            assert_eq!(server.next(), Told::Opened);
+            assert!(matches!(server.next(), Told::Received(_)));
+            assert_eq!(server.next(), Told::Closed(Why::Aborted));
+            let end = client.read_to_end(&mut Vec::new()).unwrap_err();
+            assert_eq!(end.kind(), io::ErrorKind::ConnectionReset);
+            server.await_sources(1);
+            assert!(server.told.try_recv().is_err(), "told after the end");
+        }
+    });
+}
+
+#[test]
+fn closed_in_opened_it_says_goodbye_and_nothing_is_received() {
+    on_every_pair(|pair| {
+        let server = Server::new(pair, |told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+            assert!(!matches!(told, Told::Received(_)));
+            if *told == Told::Opened {
+                wire.write(b"full");
+                wire.close();
+            }
+            Ok(0)
+        });
+        let mut client = server.client();
+        client.write_all(b"hello").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(read_all(&client), b"full");
+        assert_eq!(server.until_closed(), [Told::Opened, Told::Closed(Why::Finished)]);
+        server.await_sources(1);
+    });
+}
+
+#[test]
+fn the_connections_own_deadline_does_not_end_a_close_that_is_under_way() {
+    on_every_pair(|pair| {
+        let server = Server::new(pair, |told: &Told, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+            assert_ne!(*told, Told::TimedOut, "it is closed");
+            if let Told::Received(data) = told {
+                cx.set_deadline(wire.token(), Some(Instant::now()))?;
+                wire.write(&vec![0; MUCH]);
+                wire.close();
+                cx.set_deadline(wire.token(), Some(Instant::now()))?;
+                return Ok(data.len());
+            }
+            Ok(0)
+        });
+        let mut client = server.client();
+        client.write_all(b"?").unwrap();
+        assert_eq!(read_all(&client).len(), MUCH);
+        drop(client);
+        assert_answered_and_finished(&server);
+    });
+}
+
+#[test]
+fn winding_down_finishes_what_is_owed_and_the_loop_ends_by_itself() {
+    on_every_pair(|pair| {
+        let server = Server::new(pair, |told: &Told, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+            if let Told::Received(data) = told {
+                wire.write(&vec![b'a'; MUCH]);
+                return Ok(data.len());
+            }
+            echo(told, wire, cx)
+        });
+        let mut client = server.client();
+        client.write_all(b"?").unwrap();
+        assert_eq!(server.next(), Told::Opened);
+        assert!(matches!(server.next(), Told::Received(_)));
+        server.handle.shutdown(VERY_LONG).unwrap();
+        assert_eq!(server.next(), Told::WindingDown);
+        assert_eq!(read_all(&client).len(), MUCH);
+        drop(client);
+        assert_eq!(server.next(), Told::Closed(Why::Finished));
+        assert!(std::net::TcpStream::connect(server.port()).is_err(), "it still listens");
+        server.join();
+    });
+}
+
+#[test]
+fn winding_down_ends_at_the_latest_when_its_time_is_over() {
+    on_every_pair(|pair| {
+        let server = Server::new(pair, |told: &Told, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+            if let Told::Received(data) = told {
+                wire.write(&vec![b'a'; MUCH]);
+                return Ok(data.len());
+            }
+            echo(told, wire, cx)
+        });
+        let mut client = server.client();
+        client.write_all(b"?").unwrap();
+        assert_eq!(server.next(), Told::Opened);
+        assert!(matches!(server.next(), Told::Received(_)));
+        server.handle.shutdown(Duration::from_millis(20)).unwrap();
+        server.join(); // the client reads nothing
+    });
+}
+
+/// Who has closed is offered nothing more, not even of what came in the same piece.
+#[test]
+fn nothing_is_received_after_a_close() {
+    on_every_pair(|pair| {
+        let server = Server::new(pair, |told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+            if let Told::Received(_) = told {
+                wire.write(b"bye");
+                wire.close();
+                return Ok(1);
+            }
+            Ok(0)
+        });
+        let mut client = server.client();
+        client.write_all(b"0123456789").unwrap();
+        assert_eq!(read_all(&client), b"bye");
+        drop(client);
+        let told = server.until_closed();
+        let received = told.iter().filter(|told| matches!(told, Told::Received(_))).count();
+        assert_eq!(received, 1, "{told:?}");
+        assert_eq!(told.last(), Some(&Told::Closed(Why::Finished)));
+    });
+}

@@ -1,0 +1,9 @@
+//! Listeners, connections and datagram sockets on every backend and trigger.
+
+mod accept;
+mod close;
+mod connection;
+mod listener;
+mod model;
+mod serve_in_pool;
+mod utf8;

@@ -1,0 +1,14 @@
+//! The reactor on every backend and trigger.
+
+mod contract;
+mod costs;
+mod ends;
+mod faulty;
+mod handle;
+mod isolation;
+mod notify;
+mod prepare_poll;
+mod registry;
+mod switch;
+mod timers;
+mod turns;

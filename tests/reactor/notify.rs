@@ -1,0 +1,83 @@
+//! Handing something to another source: `notify`, from a handler and from another thread.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::thread;
+
+use support::reactor::*;
+use support::sockets::*;
+use support::*;
+use tripoll::{Context, Deadline, Handler, Interest, Next, Source, Token};
+
+/// Who was notified, in order, and whom each notifies in turn.
+#[derive(Default)]
+struct Post {
+    delivered: Vec<Token>,
+    forward: Option<Token>,
+}
+
+struct Mailbox;
+
+impl Handler<UnixStream, Post> for Mailbox {
+    fn ready(
+        &mut self,
+        _: &mut Source<'_, UnixStream>,
+        _: &mut Context<'_, Post>,
+    ) -> io::Result<Next> {
+        unreachable!("nothing is ever sent")
+    }
+
+    fn notified(
+        &mut self,
+        source: &mut Source<'_, UnixStream>,
+        cx: &mut Context<'_, Post>,
+    ) -> io::Result<Next> {
+        cx.state.delivered.push(source.token());
+        if let Some(next) = cx.state.forward {
+            cx.notify(next)?;
+        }
+        Ok(Next::Keep)
+    }
+}
+
+#[test]
+fn whoever_is_notified_is_called_once_and_from_any_thread() {
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(Post::default());
+        let (one, _peer) = unix_pair();
+        let (other, _other_peer) = unix_pair();
+        let one = reactor.add(one, Interest::READ, Mailbox).unwrap();
+        let other = reactor.add(other, Interest::READ, Mailbox).unwrap();
+        reactor.context().notify(other).unwrap();
+        reactor.turn(Deadline::after(LONG)).unwrap();
+        assert_eq!(reactor.state().delivered, [other], "without waiting");
+
+        let handle = reactor.handle();
+        thread::spawn(move || handle.notify(one).unwrap()).join().unwrap();
+        reactor.turn(Deadline::after(LONG)).unwrap();
+        reactor.turn(Deadline::Now).unwrap();
+        assert_eq!(reactor.state().delivered, [other, one]);
+        assert_quiet(&mut reactor);
+
+        reactor.context().remove(one).unwrap();
+        assert_eq!(reactor.context().notify(one).unwrap_err().kind(), io::ErrorKind::NotFound);
+        reactor.handle().notify(one).unwrap(); // gone by then: nothing happens
+        reactor.turn(Deadline::Now).unwrap();
+        assert_eq!(reactor.state().delivered.len(), 2);
+    });
+}
+
+#[test]
+fn two_that_notify_each_other_keep_nobody_waiting() {
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(Post::default());
+        let (echo, _peer) = unix_pair();
+        let echo = reactor.add(echo, Interest::READ, Mailbox).unwrap();
+        reactor.state().forward = Some(echo);
+        reactor.context().notify(echo).unwrap();
+        for turn in 1..=5 {
+            reactor.turn(Deadline::after(LONG)).unwrap();
+            assert_eq!(reactor.state().delivered.len(), turn, "once a turn");
+        }
+    });
+}

@@ -1,0 +1,266 @@
+//! What is told, to whom, and how often.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsRawFd;
+
+use rustix::net::{RecvFlags, SendFlags};
+use support::selector::*;
+use support::sockets::*;
+use tripoll::selector::{Deadline, Events, Interest, Readiness, Selector, Token, Trigger};
+use tripoll::sys::{self, PollFlags};
+
+const ONE: Token = Token::new(1, 0);
+const OTHER: Token = Token::new(2, 0);
+
+#[test]
+fn level_tells_again_edge_and_oneshot_tell_once() {
+    on_every_backend(Trigger::ALL, |selector, trigger| {
+        let (mine, mut theirs) = unix_pair();
+        selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
+        assert_silent(selector);
+        theirs.write_all(b"x").unwrap();
+        for _ in 0..3 {
+            assert_eq!(told_one(selector), (ONE, Readiness::READ));
+            if trigger != Trigger::Level {
+                assert_silent(selector);
+                // Setting tells what is ready once more, and changes neither token nor trigger.
+                selector.set(mine.as_raw_fd(), Interest::READ).unwrap();
+            }
+        }
+        drain(&mine);
+        selector.set(mine.as_raw_fd(), Interest::READ).unwrap();
+        assert_silent(selector);
+    });
+}
+
+#[test]
+fn something_new_is_told_on_level_and_edge_and_not_by_a_spent_oneshot() {
+    on_every_backend(Trigger::ALL, |selector, trigger| {
+        let (mine, mut theirs) = unix_pair();
+        selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
+        for round in 0..3 {
+            theirs.write_all(b"x").unwrap();
+            let told = told_now(selector);
+            if trigger == Trigger::OneShot && round > 0 {
+                assert_eq!(told, []);
+            } else {
+                assert_eq!(told, [(ONE, Readiness::READ)]);
+            }
+            drain(&mine);
+        }
+        drop(theirs);
+        let told = tokens_now(selector);
+        assert_eq!(told.is_empty(), trigger == Trigger::OneShot, "the end is something new too");
+    });
+}
+
+#[test]
+fn what_is_ready_already_is_told_after_adding() {
+    on_every_backend(Trigger::ALL, |selector, trigger| {
+        let (mine, mut theirs) = unix_pair();
+        theirs.write_all(b"x").unwrap();
+        selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
+        assert_eq!(told_now(selector), [(ONE, Readiness::READ)]);
+    });
+}
+
+#[test]
+fn who_wants_nothing_is_told_nothing_until_it_wants_again() {
+    on_every_backend(Trigger::ALL, |selector, trigger| {
+        let (paused, theirs) = unix_pair();
+        let (never, also_theirs) = unix_pair();
+        selector.add(paused.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
+        selector.set(paused.as_raw_fd(), Interest::NONE).unwrap();
+        selector.add(never.as_raw_fd(), OTHER, Interest::NONE, trigger).unwrap();
+        // Unread data at the closing end makes it an error (ECONNRESET) and not only a hang-up.
+        (&paused).write_all(b"never read").unwrap();
+        drop((theirs, also_theirs));
+        assert_silent(selector);
+
+        for (fd, token) in [(&paused, ONE), (&never, OTHER)] {
+            selector.set(fd.as_raw_fd(), Interest::READ).unwrap();
+            assert_eq!(tokens_now(selector), [token]);
+            selector.set(fd.as_raw_fd(), Interest::NONE).unwrap();
+            assert_silent(selector);
+        }
+    });
+}
+
+#[test]
+fn a_oneshot_tells_a_hang_up_once() {
+    on_every_backend(&[Trigger::OneShot], |selector, trigger| {
+        let (mine, theirs) = unix_pair();
+        selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
+        drop(theirs);
+        assert_eq!(tokens_now(selector), [ONE]);
+        assert_silent(selector);
+    });
+}
+
+#[test]
+fn one_event_a_descriptor_with_everything_in_it() {
+    on_every_backend(Trigger::ALL, |selector, trigger| {
+        let (mine, theirs) = tcp_pair();
+        (&theirs).write_all(b"plain").unwrap();
+        settle(&mine, PollFlags::IN);
+        rustix::net::send(&theirs, b"!", SendFlags::OOB).unwrap();
+        settle(&mine, PollFlags::PRI);
+
+        let everything = Interest::READ | Interest::WRITE | Interest::PRIORITY;
+        selector.add(mine.as_raw_fd(), ONE, everything, trigger).unwrap();
+        let readiness = Readiness::READ | Readiness::WRITE | Readiness::PRIORITY;
+        assert_eq!(told_now(selector), [(ONE, readiness)]);
+        // And only what is wanted of it.
+        selector.set(mine.as_raw_fd(), Interest::WRITE).unwrap();
+        assert_eq!(told_now(selector), [(ONE, Readiness::WRITE)]);
+        selector.set(mine.as_raw_fd(), Interest::READ).unwrap();
+        assert_eq!(told_now(selector), [(ONE, Readiness::READ)]);
+    });
+}
+
+#[test]
+fn urgent_data_wakes_only_who_asked_for_it() {
+    on_every_backend(Trigger::ALL, |selector, trigger| {
+        let (mine, theirs) = tcp_pair();
+        selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
+        rustix::net::send(&theirs, b"!", SendFlags::OOB).unwrap();
+        settle(&mine, PollFlags::PRI);
+        assert_silent(selector);
+
+        selector.set(mine.as_raw_fd(), Interest::PRIORITY).unwrap();
+        let mut events = Events::new();
+        selector.wait(&mut events, Deadline::Now).unwrap();
+        let told: Vec<_> = events.iter().collect();
+        assert_eq!(told.len(), 1);
+        assert!(told[0].is_priority());
+        assert_eq!(told[0].is_readable(), !selector.caps().urgent_apart);
+
+        let (_, length) = rustix::net::recv(&mine, &mut [0; 8], RecvFlags::OOB).unwrap();
+        assert_eq!(length, 1);
+        selector.set(mine.as_raw_fd(), Interest::PRIORITY).unwrap();
+        assert_silent(selector);
+    });
+}
+
+/// A regular file, a directory, and a device that never blocks.
+fn always_ready() -> [File; 3] {
+    [std::env::current_exe().unwrap(), "/".into(), "/dev/null".into()]
+        .map(|path| File::open(path).unwrap())
+}
+
+#[test]
+fn files_and_directories_are_always_ready() {
+    for file in always_ready() {
+        on_every_backend(Trigger::ALL, |selector, trigger| {
+            let fd = file.as_raw_fd();
+            selector.add(fd, ONE, Interest::READ, trigger).unwrap();
+            for (interest, readiness) in [
+                (Interest::READ, Readiness::READ),
+                (Interest::WRITE, Readiness::WRITE),
+                (Interest::READ | Interest::WRITE, Readiness::READ | Readiness::WRITE),
+                (Interest::READ | Interest::PRIORITY, Readiness::READ),
+            ] {
+                selector.set(fd, interest).unwrap();
+                assert_eq!(told_one(selector), (ONE, readiness));
+                match trigger {
+                    Trigger::Level => assert_eq!(told_one(selector), (ONE, readiness)),
+                    _ => assert_silent(selector),
+                }
+            }
+            for interest in [Interest::NONE, Interest::PRIORITY] {
+                selector.set(fd, interest).unwrap();
+                assert_silent(selector);
+            }
+            selector.set(fd, Interest::READ).unwrap();
+            selector.remove(fd).unwrap();
+            assert_silent(selector);
+            assert_eq!(selector.counters().repairs, 0);
+        });
+    }
+}
+
+#[test]
+fn a_file_beside_a_socket_hides_nothing_and_keeps_nobody_waiting() {
+    on_every_backend(Trigger::ALL, |selector, trigger| {
+        let [file, directory, _] = always_ready();
+        let (mine, mut theirs) = unix_pair();
+        selector.add(file.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
+        selector.add(mine.as_raw_fd(), OTHER, Interest::READ, trigger).unwrap();
+        assert_eq!(told(selector, Deadline::Never), [(ONE, Readiness::READ)]);
+
+        selector.add(directory.as_raw_fd(), Token::new(3, 0), Interest::READ, trigger).unwrap();
+        theirs.write_all(b"x").unwrap();
+        let told: BTreeSet<_> = tokens_now(selector).into_iter().collect();
+        let still = (trigger == Trigger::Level).then_some(ONE);
+        assert_eq!(told, [OTHER, Token::new(3, 0)].into_iter().chain(still).collect());
+    });
+}
+
+#[test]
+fn a_buffer_for_one_event_starves_nobody() {
+    on_every_backend(Trigger::ALL, |selector, trigger| {
+        const READY: u64 = 1_000;
+        sys::raise_descriptor_limit(10_000).unwrap();
+        let (mine, mut theirs) = unix_pair();
+        theirs.write_all(b"x").unwrap();
+        let ready: Vec<_> = (0..READY).map(|_| mine.try_clone().unwrap()).collect();
+        for (token, mine) in (0..).zip(&ready) {
+            selector.add(mine.as_raw_fd(), Token::from(token), Interest::READ, trigger).unwrap();
+        }
+        let mut events = Events::with_capacity(1);
+        assert_eq!(events.capacity(), 1);
+        let (mut told, mut waits) = (BTreeSet::new(), 0);
+        while told.len() < READY as usize {
+            selector.wait(&mut events, Deadline::Now).unwrap();
+            told.extend(events.iter().map(|event| u64::from(event.token())));
+            waits += 1;
+            // Doubled whenever it was full: 1 + 2 + 4 + ... + 512 are enough.
+            assert!(waits <= 10, "{} of {READY} told in {waits} waits", told.len());
+        }
+        assert_eq!(told, (0..READY).collect());
+    });
+}
+
+#[test]
+fn a_wait_forgets_what_the_last_one_told() {
+    on_every_backend(Trigger::ALL, |selector, trigger| {
+        let (mine, mut theirs) = unix_pair();
+        selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
+        theirs.write_all(b"x").unwrap();
+        let mut events = Events::new();
+        selector.wait(&mut events, Deadline::Now).unwrap();
+        assert_eq!((events.len(), events.is_empty()), (1, false));
+        drain(&mine);
+        selector.wait(&mut events, Deadline::Now).unwrap();
+        assert_eq!((events.len(), events.is_empty()), (0, true));
+    });
+}
+
+#[test]
+fn any_of_many_can_leave_and_the_others_stay() {
+    on_every_backend(Trigger::ALL, |selector, trigger| {
+        let pairs: Vec<_> = (0..6).map(|_| unix_pair()).collect();
+        let fd = |index: usize| pairs[index].0.as_raw_fd();
+        for (token, (mine, _)) in (0..).zip(&pairs) {
+            selector.add(mine.as_raw_fd(), Token::from(token), Interest::WRITE, trigger).unwrap();
+        }
+        let tell_all = |selector: &mut dyn Selector, staying: &[usize]| {
+            for &index in staying {
+                selector.set(fd(index), Interest::WRITE).unwrap();
+            }
+            let told: BTreeSet<_> = tokens_now(selector).into_iter().map(u64::from).collect();
+            assert_eq!(told, staying.iter().map(|&index| index as u64).collect());
+        };
+        tell_all(selector, &[0, 1, 2, 3, 4, 5]);
+        selector.remove(fd(0)).unwrap(); // the first
+        tell_all(selector, &[1, 2, 3, 4, 5]);
+        selector.set(fd(3), Interest::NONE).unwrap(); // one between
+        tell_all(selector, &[1, 2, 4, 5]);
+        selector.remove(fd(5)).unwrap(); // the last
+        tell_all(selector, &[1, 2, 4]);
+        selector.add(fd(5), Token::from(5), Interest::WRITE, trigger).unwrap();
+        tell_all(selector, &[1, 2, 3, 4, 5]);
+    });
+}

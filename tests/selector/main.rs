@@ -1,0 +1,9 @@
+//! What every selector promises.
+
+mod closed;
+mod contract;
+mod descriptors;
+mod events;
+mod model;
+mod open;
+mod waits;

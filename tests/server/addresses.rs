@@ -1,0 +1,100 @@
+//! The address of a server, the files of Unix sockets, and abstract names.
+
+use std::io::{self, Read};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::Path;
+use std::process;
+
+use support::server::*;
+use tripoll::net::Address;
+use tripoll::server::{
+    DatagramExchange, Exchange, HandlerResult, Inline, Server, ServerConfig, TcpServer, Transport,
+    UdpServer, UnixDatagramServer, UnixStreamServer,
+};
+
+fn say_hello(exchange: &mut Exchange) -> HandlerResult {
+    Ok(exchange.request.sendall(b"hello")?)
+}
+
+#[test]
+fn the_address_is_the_sockets() {
+    let path = SocketPath::new();
+    same_address(&TcpServer::from_fn(ANY, say_hello).unwrap());
+    same_address(&TcpServer::from_fn("localhost:0", say_hello).unwrap());
+    same_address(&UnixStreamServer::from_fn(path.address(), say_hello).unwrap());
+    same_address(&UdpServer::from_fn(ANY, |_: &mut DatagramExchange| Ok(())).unwrap());
+}
+
+fn same_address<T: Transport>(server: &Server<T, Inline>) {
+    let bound = server.with_socket(|socket| {
+        let address = socket2::SockRef::from(&socket).local_addr().unwrap();
+        (address.as_socket().map(Address::Inet))
+            .or_else(|| Some(Address::Unix(address.as_pathname()?.into())))
+    });
+    assert_eq!(bound.unwrap(), Some(server.server_address()));
+}
+
+#[test]
+fn an_address_of_another_kind_is_refused_in_words() {
+    let refused = UnixStreamServer::from_fn(ANY, say_hello).unwrap_err();
+    assert_eq!(refused.to_string(), "127.0.0.1:0 is no address of a Unix stream server");
+    let refused = TcpServer::from_fn("/tmp/x", say_hello).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_unix_socket_file_is_replaced_on_request_and_removed_if_it_is_ones_own() {
+    let path = SocketPath::new();
+    drop(std::os::unix::net::UnixListener::bind(&path.0).unwrap()); // a crash leaves its file
+    let refused = UnixStreamServer::from_fn(path.address(), say_hello).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+    let replacing = ServerConfig { replace_stale: true, ..ServerConfig::default() };
+    let bind = |config: &ServerConfig| {
+        UnixStreamServer::builder(path.address()).config(config.clone()).build_fn(say_hello)
+    };
+    let server = bind(&replacing).unwrap();
+    assert_eq!(bind(&replacing).unwrap_err().kind(), io::ErrorKind::AddrInUse); // it lives
+    server.server_close();
+    assert!(!path.0.exists());
+
+    let leaving = ServerConfig { unlink_on_close: false, ..ServerConfig::default() };
+    bind(&leaving).unwrap().server_close();
+    assert!(path.0.exists());
+
+    let server = bind(&replacing).unwrap();
+    std::fs::remove_file(&path.0).unwrap();
+    std::fs::write(&path.0, "somebody else's").unwrap();
+    server.server_close();
+    assert!(Path::exists(&path.0));
+}
+
+#[test]
+fn so_is_the_file_of_a_unix_socket_for_datagrams() {
+    let path = SocketPath::new();
+    drop(UnixDatagram::bind(&path.0).unwrap());
+    let bind = |replace_stale| {
+        UnixDatagramServer::builder(path.address())
+            .config(ServerConfig { replace_stale, ..ServerConfig::default() })
+            .build_fn(|_: &mut DatagramExchange| Ok(()))
+    };
+    assert_eq!(bind(false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    let server = bind(true).unwrap();
+    assert_eq!(bind(true).unwrap_err().kind(), io::ErrorKind::AddrInUse); // it lives
+    server.server_close();
+    assert!(!path.0.exists());
+}
+
+#[test]
+fn an_abstract_name_is_an_address() {
+    let name = format!("@tripoll-kinds-{}", process::id());
+    let server = UnixStreamServer::from_fn(name.as_str(), say_hello).unwrap();
+    assert_eq!(server.server_address().to_string(), name);
+    while_serving(&server, || {
+        use std::os::linux::net::SocketAddrExt;
+        let there = std::os::unix::net::SocketAddr::from_abstract_name(&name[1..]).unwrap();
+        let mut client = UnixStream::connect_addr(&there).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "hello");
+    });
+}

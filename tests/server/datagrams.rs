@@ -1,0 +1,195 @@
+//! Servers of datagrams, and clients who do not take what they have asked for.
+
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram as Socket};
+use std::process;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use support::server::*;
+use support::*;
+use tripoll::net::Address;
+use tripoll::server::{
+    BaseServer, Concurrency, Datagram, DatagramExchange, HandlerError, HandlerResult, Hooks,
+    InReactor, Inline, Server, ServerConfig, Supports, Threading, UdpServer, UnixDgram,
+};
+use tripoll::{Backend, Trigger};
+
+/// A Unix socket's name that nobody else has, and that leaves no file.
+fn name() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("tripoll-datagrams-{}-{number}", process::id())
+}
+
+fn client() -> Socket {
+    let client = Socket::bind_addr(&SocketAddr::from_abstract_name(name()).unwrap()).unwrap();
+    client.set_read_timeout(Some(LONG)).unwrap();
+    client.set_write_timeout(Some(LONG)).unwrap();
+    client
+}
+
+/// What the handling of requests has cost, and what was told of it.
+#[derive(Default)]
+struct Account {
+    handled: Mutex<(u32, Duration)>,
+    told: Mutex<Vec<(io::ErrorKind, String)>>,
+}
+
+impl Account {
+    fn told(&self) -> Vec<(io::ErrorKind, String)> {
+        self.told.lock().unwrap().clone()
+    }
+}
+
+struct Counting(Arc<Account>);
+
+impl Hooks<Datagram> for Counting {
+    fn finish_request(
+        &self,
+        server: &BaseServer<Datagram>,
+        request: &Datagram,
+        client_address: &Address,
+    ) -> HandlerResult {
+        let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+        let before = used();
+        let outcome = server.finish_request(request, client_address);
+        let mut handled = self.0.handled.lock().unwrap();
+        handled.0 += 1;
+        handled.1 += used() - before;
+        outcome
+    }
+
+    fn handle_error(
+        &self,
+        _: &BaseServer<Datagram>,
+        _: &Datagram,
+        _: &Address,
+        error: &HandlerError,
+    ) {
+        let kind = error.downcast_ref::<io::Error>().expect("an error of the system's").kind();
+        self.0.told.lock().unwrap().push((kind, error.to_string()));
+    }
+}
+
+fn who_reads_no_answers_keeps_nobody_waiting<C>()
+where
+    C: Concurrency + Default + Supports<DatagramExchange>,
+{
+    for &backend in Backend::ALL {
+        thread::scope(|scope| {
+            for &trigger in Trigger::ALL {
+                let config = ServerConfig { backend, trigger, ..ServerConfig::default() };
+                scope.spawn(|| ask_and_do_not_listen::<C>(config));
+            }
+        });
+    }
+}
+
+/// The system keeps some ten answers for whoever reads none.
+fn ask_and_do_not_listen<C>(config: ServerConfig)
+where
+    C: Concurrency + Default + Supports<DatagramExchange>,
+{
+    let name = name();
+    let account = Arc::<Account>::default();
+    let address = Address::Abstract(name.clone().into_bytes());
+    let server = Server::<UnixDgram, C>::builder(address)
+        .config(config)
+        .hooks(Counting(Arc::clone(&account)))
+        .build(|| Line)
+        .unwrap();
+    let there = &SocketAddr::from_abstract_name(name).unwrap();
+    let greedy = client();
+    let greedy_address = greedy.local_addr().unwrap();
+    let (done, wait) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..300 {
+                if greedy.send_to_addr(b"hello\n", there).is_err() {
+                    break; // the server is closed
+                }
+            }
+            let _ = wait.recv(); // until then it is there, and reads nothing
+            drop(greedy);
+        });
+        while_serving(&server, || {
+            let _done = done;
+            await_that("a reply that is not taken", || !account.told().is_empty());
+            let client = client();
+            for _ in 0..3 {
+                client.send_to_addr(b"hello\n", there).unwrap();
+                assert_eq!(client.recv(&mut [0; 10]).unwrap(), 6);
+            }
+            let greedy = greedy_address.as_abstract_name().unwrap();
+            let greedy = format!("@{} takes nothing", String::from_utf8_lossy(greedy));
+            for (kind, message) in account.told() {
+                assert_eq!(kind, io::ErrorKind::TimedOut, "{message}");
+                assert!(message.starts_with(&greedy), "{message}");
+            }
+        });
+    });
+    let (count, used) = *account.handled.lock().unwrap();
+    assert!(used < count * Duration::from_millis(2), "{count} requests took {used:?}");
+}
+
+#[test]
+fn inline_who_reads_no_answers_keeps_nobody_waiting() {
+    who_reads_no_answers_keeps_nobody_waiting::<Inline>();
+}
+
+#[test]
+fn with_threads_who_reads_no_answers_keeps_nobody_waiting() {
+    who_reads_no_answers_keeps_nobody_waiting::<Threading>();
+}
+
+#[test]
+fn in_the_loop_who_reads_no_answers_keeps_nobody_waiting() {
+    who_reads_no_answers_keeps_nobody_waiting::<InReactor>();
+}
+
+/// Also one datagram after the other finds the whole buffer: what was longer before leaves nothing.
+#[test]
+fn each_datagram_has_its_own_bytes() {
+    let server = UdpServer::from_fn(ANY, |exchange: &mut DatagramExchange| {
+        exchange.wfile.extend_from_slice(&exchange.packet.data);
+        Ok(())
+    })
+    .unwrap();
+    while_serving(&server, || {
+        let Address::Inet(address) = server.server_address() else { unreachable!() };
+        let client = std::net::UdpSocket::bind(ANY).unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        for question in [&b"long, longer, longest"[..], b"short", b"", b"long again"] {
+            client.send_to(question, address).unwrap();
+            let mut answer = [0; 100];
+            let size = client.recv(&mut answer).unwrap();
+            assert_eq!(&answer[..size], question);
+        }
+    });
+}
+
+#[test]
+fn no_datagram_is_longer_than_the_kernel_makes_them() {
+    let serve = |max_packet_size| {
+        let config = ServerConfig { max_packet_size, ..ServerConfig::default() };
+        UdpServer::builder(ANY).config(config).build_fn(|_: &mut DatagramExchange| Ok(()))
+    };
+    for too_much in [usize::MAX, (16 << 20) + 1] {
+        let refused = serve(too_much).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        assert!(refused.to_string().contains("max_packet_size"), "{refused}");
+    }
+    let server = serve(16 << 20).unwrap();
+    while_serving(&server, || {
+        let Address::Inet(address) = server.server_address() else { unreachable!() };
+        let client = std::net::UdpSocket::bind(ANY).unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        client.send_to(&[1; 60_000], address).unwrap();
+        assert_eq!(client.recv(&mut [0; 10]).unwrap(), 0);
+    });
+}

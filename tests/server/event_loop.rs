@@ -1,0 +1,143 @@
+//! Conversations in the loop: what a handler is shown of its input, and what becomes of a loop whose
+//! door is broken.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use support::server::*;
+use support::*;
+use tripoll::net::{Address, Stream};
+use tripoll::server::{
+    BaseServer, Cause, Exchange, HandlerResult, Hooks, LoopExchange, ReactorTcpServer, TcpServer,
+};
+
+#[test]
+fn what_is_not_used_up_is_there_whatever_the_cause() {
+    on_every_config(|config| {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let note = Arc::clone(&seen);
+        let handle = move |exchange: &mut LoopExchange| {
+            let input = String::from_utf8(exchange.input().into())?;
+            note.lock().unwrap().push((exchange.cause(), input));
+            match exchange.cause() {
+                Cause::Input if exchange.input().len() < 3 => {
+                    exchange.set_timeout(Some(Duration::from_millis(1)));
+                }
+                Cause::Timeout => {
+                    exchange.consume(1); // outside of any input
+                    exchange.sendall(b"?");
+                }
+                Cause::Input => exchange.consume(2),
+                _ => {
+                    exchange.consume(1);
+                    exchange.consume(usize::MAX); // all there is
+                    assert!(exchange.input().is_empty());
+                    exchange.sendall(b"!");
+                }
+            }
+            Ok(())
+        };
+        let server =
+            ReactorTcpServer::builder(ANY).config(config.clone()).build_fn(handle).unwrap();
+        while_serving(&server, || {
+            let mut client = connect(&server.server_address());
+            client.write_all(b"ab").unwrap();
+            client.read_exact(&mut [0]).unwrap();
+            client.write_all(b"cdef").unwrap();
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut rest = String::new();
+            client.read_to_string(&mut rest).unwrap();
+            assert_eq!(rest, "!");
+        });
+        let seen: Vec<_> = seen.lock().unwrap().iter().map(|(c, i)| format!("{c:?} {i}")).collect();
+        let expected = ["Input ab", "Timeout ab", "Input bcdef", "Input def", "Input f"];
+        assert_eq!(seen[..4], expected[..4]);
+        assert_eq!(seen.last().unwrap(), "Ended f");
+    });
+}
+
+#[test]
+fn a_long_line_comes_whole_however_it_was_cut() {
+    const LENGTH: usize = 300_000;
+    on_every_config(|config| {
+        let handle = |exchange: &mut LoopExchange| {
+            if exchange.input().last() == Some(&b'\n') {
+                let line = exchange.recv(usize::MAX);
+                exchange.sendall(line.len().to_string().as_bytes());
+                exchange.close();
+            }
+            Ok(())
+        };
+        let server =
+            ReactorTcpServer::builder(ANY).config(config.clone()).build_fn(handle).unwrap();
+        while_serving(&server, || {
+            let mut client = connect(&server.server_address());
+            let line = [vec![b'x'; LENGTH - 1], b"\n".to_vec()].concat();
+            for piece in line.chunks(1_009) {
+                client.write_all(piece).unwrap();
+            }
+            let mut said = String::new();
+            client.read_to_string(&mut said).unwrap();
+            assert_eq!(said, LENGTH.to_string());
+        });
+    });
+}
+
+#[test]
+fn a_broken_listener_ends_the_loop_though_clients_are_in_it() {
+    on_every_config(|config| {
+        let handle = |exchange: &mut LoopExchange| {
+            let data = exchange.recv(100);
+            exchange.sendall(&data);
+            Ok(())
+        };
+        let server =
+            ReactorTcpServer::builder(ANY).config(config.clone()).build_fn(handle).unwrap();
+        thread::scope(|scope| {
+            let serving = scope.spawn(|| server.serve_forever(MINUTE));
+            let mut client = connect(&server.server_address());
+            client.write_all(b"x").unwrap();
+            client.read_exact(&mut [0]).unwrap();
+            let break_it = |socket: std::os::fd::BorrowedFd<'_>| {
+                rustix::net::shutdown(socket.as_fd(), rustix::net::Shutdown::Both).unwrap();
+            };
+            server.with_socket(break_it).unwrap();
+            serving.join().unwrap().unwrap_err();
+            await_end(&client);
+        });
+    });
+}
+
+/// Lets nobody in, and takes nobody out of the queue.
+struct NeverOpens(Arc<AtomicUsize>);
+
+impl Hooks<Arc<Stream>> for NeverOpens {
+    fn get_request(&self, _: &BaseServer<Arc<Stream>>) -> io::Result<(Arc<Stream>, Address)> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Err(io::Error::other("nobody is at home"))
+    }
+}
+
+#[test]
+fn a_door_that_never_opens_does_not_spin() {
+    on_every_config(|config| {
+        let tries = Arc::new(AtomicUsize::new(0));
+        let server = TcpServer::builder(ANY)
+            .config(config.clone())
+            .hooks(NeverOpens(Arc::clone(&tries)))
+            .build_fn(|_: &mut Exchange| HandlerResult::Ok(()))
+            .unwrap();
+        while_serving(&server, || {
+            let _client = connect(&server.server_address());
+            await_that("it tries", || tries.load(Ordering::Relaxed) > 0);
+            thread::sleep(Duration::from_millis(50)); // so long it has the chance to spin
+            // Some thirty every ten milliseconds; who spins makes thousands.
+            let tries = tries.load(Ordering::Relaxed);
+            assert!(tries < 500, "{tries} tries");
+        });
+    });
+}

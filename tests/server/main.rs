@@ -1,0 +1,14 @@
+//! Python's `socketserver` on every backend and trigger.
+
+mod addresses;
+mod close;
+mod datagrams;
+mod event_loop;
+mod handlers;
+mod hooks;
+mod kinds;
+mod outcomes;
+mod races;
+mod shutdown;
+mod timeouts;
+mod to_address;

@@ -1,0 +1,23 @@
+//! The harness of tripoll's tests: one body for every backend and trigger, sockets, scripted
+//! servers, programs in processes of their own.
+//!
+//! A crate, so that it is built once, and not once a test target. `tests/README.md` says where a test
+//! goes.
+
+pub mod alone;
+pub mod faulty;
+pub mod net;
+pub mod program;
+pub mod reactor;
+pub mod selector;
+pub mod server;
+pub mod sleep;
+pub mod sockets;
+
+mod bytes;
+mod pair;
+mod wait;
+
+pub use bytes::{Dice, known_bytes, pattern};
+pub use pair::{Context, Pair, on_every_pair, on_every_pair_at_once};
+pub use wait::{LONG, MINUTE, await_that};

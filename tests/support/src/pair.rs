@@ -1,0 +1,107 @@
+//! The pairs of backend and trigger, and what is to be expected of each.
+
+use std::fmt;
+use std::thread;
+
+use tripoll::reactor::ReactorBuilder;
+use tripoll::selector::Caps;
+use tripoll::server::ServerConfig;
+use tripoll::{Backend, Reactor, Trigger};
+
+/// A backend and a trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair {
+    pub backend: Backend,
+    pub trigger: Trigger,
+}
+
+/// Runs `body` once for every backend and trigger. A panic says for which.
+pub fn on_every_pair(body: impl Fn(Pair)) {
+    for pair in Pair::all() {
+        let _context = Context(format!("on {pair}"));
+        body(pair);
+    }
+}
+
+/// Runs `body` once for every backend and trigger, all at the same time, each on a thread with the
+/// pair's name.
+pub fn on_every_pair_at_once(body: impl Fn(Pair) + Sync) {
+    thread::scope(|scope| {
+        for pair in Pair::all() {
+            let body = &body;
+            thread::Builder::new()
+                .name(pair.to_string())
+                .spawn_scoped(scope, move || body(pair))
+                .unwrap();
+        }
+    });
+}
+
+impl Pair {
+    /// Every pair of this build.
+    pub fn all() -> impl Iterator<Item = Pair> {
+        let triggers =
+            |&backend| Trigger::ALL.iter().map(move |&trigger| Pair { backend, trigger });
+        Backend::ALL.iter().flat_map(triggers)
+    }
+
+    pub fn caps(self) -> Caps {
+        self.backend.selector().unwrap().caps()
+    }
+
+    pub fn builder(self) -> ReactorBuilder {
+        Reactor::builder().backend(self.backend).trigger(self.trigger)
+    }
+
+    pub fn reactor<S: 'static>(self, state: S) -> Reactor<S> {
+        self.build(self.builder(), state)
+    }
+
+    /// The reactor, which is the one that it was meant to be.
+    pub fn build<S: 'static>(self, builder: ReactorBuilder, state: S) -> Reactor<S> {
+        let reactor = builder.build_with(state).unwrap();
+        self.check(&reactor);
+        reactor
+    }
+
+    pub fn check<S: 'static>(self, reactor: &Reactor<S>) {
+        assert_eq!(reactor.backend(), self.backend.name());
+        assert_eq!(reactor.trigger(), self.trigger);
+        assert_eq!(reactor.effective_trigger(), self.effective_trigger());
+    }
+
+    pub fn config(self) -> ServerConfig {
+        ServerConfig { backend: self.backend, trigger: self.trigger, ..ServerConfig::default() }
+    }
+
+    /// How the kernel is asked: by edge where edge is wanted and the selector has it, otherwise by
+    /// level where it has that. (One-shot is the reactor's own, on top of level.)
+    pub fn effective_trigger(self) -> Trigger {
+        let triggers = self.caps().triggers;
+        let nearest = if self.trigger == Trigger::Edge { Trigger::Edge } else { Trigger::Level };
+        if triggers.contains(&nearest) { nearest } else { triggers[0] }
+    }
+
+    /// Whether a change of interest is a system call.
+    pub fn changes_cost(self) -> bool {
+        self.caps().change_is_a_system_call
+    }
+}
+
+impl fmt::Display for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}-triggered", self.backend, self.trigger)
+    }
+}
+
+/// Says where a panic happened, beside what the panic itself says.
+#[derive(Debug)]
+pub struct Context(pub String);
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("this happened {}", self.0);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Reactors for the tests: one body for every backend and trigger, and a driver that ends.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use tripoll::reactor::Counters;
+use tripoll::{Context, Deadline, Interest, Next, Reactor, Source, Token};
+
+use crate::LONG;
+
+/// Turns `reactor` until its state is as wished, at most `most` times, and returns how often that
+/// was. Each turn ends by something that happens: nothing happening is a failure.
+pub fn drive<S: 'static>(
+    reactor: &mut Reactor<S>,
+    most: u64,
+    mut until: impl FnMut(&mut S) -> bool,
+) -> u64 {
+    for turns in 0..=most {
+        if until(reactor.state()) {
+            return turns;
+        }
+        let began = Instant::now();
+        reactor.turn(Deadline::after(LONG)).unwrap();
+        assert!(began.elapsed() < LONG, "stalled after {turns} turns: {:?}", reactor.counters());
+    }
+    panic!("not there after {most} turns: {:?}", reactor.counters());
+}
+
+/// Nothing is told, nobody is called, and the turn sleeps as long as it may.
+pub fn assert_quiet<S: 'static>(reactor: &mut Reactor<S>) {
+    let (before, began, asked) = (reactor.counters(), Instant::now(), Duration::from_millis(2));
+    assert_eq!(reactor.turn(Deadline::after(asked)).unwrap(), 0, "somebody was called");
+    let after = reactor.counters();
+    assert_eq!(after.events, before.events, "somebody was told");
+    assert!(began.elapsed() >= asked, "came back early, after {:?}", began.elapsed());
+    let waits = after.waits - before.waits;
+    assert!((1..=2).contains(&waits), "{waits} system calls for one turn"); // one may ask first
+}
+
+/// Turns until the kernel has nothing more to tell, which concerns nobody: an edge is told of what
+/// nobody wants (yet), when a source is added or its interest changes.
+pub fn let_settle<S: 'static>(reactor: &mut Reactor<S>) {
+    for _ in 0..10 {
+        let before = reactor.counters().events;
+        assert_eq!(reactor.turn(Deadline::Now).unwrap(), 0, "somebody was called");
+        if reactor.counters().events == before {
+            return;
+        }
+    }
+    panic!("it spins: {:?}", reactor.counters());
+}
+
+/// How much more there is of `count` than before.
+pub fn grown(after: Counters, before: Counters, count: impl Fn(Counters) -> u64) -> u64 {
+    count(after) - count(before)
+}
+
+/// A handler that reads all there is into the state, and removes its source at the end.
+pub fn collect<F: Read>(source: &mut Source<F>, cx: &mut Context<Vec<u8>>) -> io::Result<Next> {
+    let mut buffer = [0; 4_096];
+    loop {
+        match source.read(&mut buffer)? {
+            0 => return Ok(Next::Remove),
+            n => cx.state.extend_from_slice(&buffer[..n]),
+        }
+    }
+}
+
+/// A handler that sends back what it gets, and removes its source when all is sent back.
+pub fn echo<F: Read + Write, S: 'static>()
+-> impl FnMut(&mut Source<F>, &mut Context<S>) -> io::Result<Next> {
+    let mut unsent = Vec::new();
+    move |client, _| {
+        loop {
+            client.set_interest(Interest::WRITE);
+            while !unsent.is_empty() {
+                let sent = client.write(&unsent)?;
+                unsent.drain(..sent);
+            }
+            client.set_interest(Interest::READ);
+            let mut buffer = [0; 4_096];
+            match client.read(&mut buffer)? {
+                0 => return Ok(Next::Remove),
+                n => unsent.extend_from_slice(&buffer[..n]),
+            }
+        }
+    }
+}
+
+/// Adds a source whose addition cannot fail.
+pub fn add<S: 'static, F: AsFd + 'static>(
+    reactor: &mut Reactor<S>,
+    source: F,
+    interest: Interest,
+    handler: impl FnMut(&mut Source<F>, &mut Context<S>) -> io::Result<Next> + 'static,
+) -> Token {
+    reactor.add(source, interest, handler).unwrap()
+}
+
+/// Says on what kind of stream a panic happened.
+pub fn on(kind: &str) -> crate::Context {
+    crate::Context(format!("on a {kind} stream"))
+}

@@ -1,0 +1,3 @@
+//! The system calls, one by one.
+
+mod calls;

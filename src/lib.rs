@@ -22,15 +22,33 @@
 //!
 //! `mio` (on by default) adds [`selector::MioSelector`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(docsrs, doc(auto_cfg(hide(target_os = "linux"))))]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "tripoll supports Linux only: it needs epoll, eventfd, timerfd, pidfd and accept4, which no \
+     other system has together"
+);
+
+#[cfg(target_os = "linux")]
 pub mod net;
+#[cfg(target_os = "linux")]
 pub mod pool;
+#[cfg(target_os = "linux")]
 pub mod reactor;
+#[cfg(target_os = "linux")]
 pub mod selector;
+#[cfg(target_os = "linux")]
 pub mod server;
+#[cfg(target_os = "linux")]
 mod sync;
+#[cfg(target_os = "linux")]
 pub mod sys;
 
+#[cfg(target_os = "linux")]
 pub use reactor::{Context, Handler, Next, Reactor, ReactorHandle, Source};
+#[cfg(target_os = "linux")]
 pub use selector::{
     Backend, Caps, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
 };

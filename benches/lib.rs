@@ -1,16 +1,16 @@
-//! The benchmarks of tripoll. They are a package of their own, so that the tests of the library need
+//! The benchmarks of tripoll. They are a package of their own, so that the tests of the library do
 //! not build criterion and the lab.
 //!
 //! | bench | measures |
 //! |---|---|
 //! | `wait` | a wait for one ready descriptor of N |
 //! | `ring` | an event of libevent's ring, with A descriptors of N ready |
-//! | `socketserver` | a connection to each kind of server, beside CPython's where `python3` is found |
+//! | `socketserver` | a connection to each kind of server, and to CPython's if there is a `python3` |
 //!
 //! `cargo bench` runs all of them. Criterion's arguments follow the name of a bench:
 //!
 //! ```text
-//! cargo bench --bench ring -- 1000-of-1000          only those with this text in their name
+//! cargo bench --bench ring -- 1000-of-1000          only benchmarks with this text in their name
 //! cargo bench -- --save-baseline before             measure, and keep the figures
 //! cargo bench -- --baseline before                  measure, and compare with the kept figures
 //! ```

@@ -1,8 +1,8 @@
 //! libevent's ring: of N pipes, some hold a byte; each event reads it and writes it to the next.
 //!
-//! The workload is that of `tripoll compare`, driven by the same code, on the same pipes for all:
-//! the C library's calls by themselves, mio by itself, and `tripoll::selector` and `tripoll::reactor`
-//! over each.
+//! The workload is that of `tripoll compare`, driven by the same code. The contenders are the C
+//! library's calls, mio, and `tripoll::selector` and `tripoll::reactor` over each. All use the same
+//! pipes.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tripoll_lab::workload::{Contender, Pipes, Workload};
@@ -12,15 +12,14 @@ fn ring(criterion: &mut Criterion) {
         let pipes = Pipes::open(n).expect("the descriptor limit allows them");
         for active in [1, n / 10, n] {
             if n == 10 && active == n / 10 {
-                continue; // one, again
+                continue; // the same as `active == 1`
             }
             let mut group = criterion.benchmark_group(format!("ring/{active}-of-{n}"));
             group.throughput(Throughput::Elements(active as u64));
             for contender in Contender::all() {
                 group.bench_function(contender.to_string(), |bencher| {
                     bencher.iter_custom(|laps| {
-                        // Whole batches, because a wait costs the same for one of its events as
-                        // for all.
+                        // Whole batches: a wait costs the same for one of its events as for all.
                         let writes = laps * active as u64;
                         let run = Workload::Ring { n, active, writes }.run(contender, &pipes);
                         run.expect("pipes do not fail").wall

@@ -1,8 +1,8 @@
-//! A lone wait: one descriptor of N is written to, waited for and read.
+//! A wait for one ready descriptor of N: a byte is written, waited for and read.
 //!
-//! The workload is the watch table of `tripoll compare`, driven by the same code, on the same pipes
-//! for all: the C library's calls by themselves, mio by itself, and `tripoll::selector` and `tripoll::reactor`
-//! over each.
+//! The workload is the watch table of `tripoll compare`, driven by the same code. The contenders
+//! are the C library's calls, mio, and `tripoll::selector` and `tripoll::reactor` over each. All
+//! use the same pipes.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tripoll_lab::workload::{Contender, Pipes, Workload};

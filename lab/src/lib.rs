@@ -1,13 +1,13 @@
-//! The laboratory: select, poll and epoll measured on this machine, on real descriptors.
+//! Measures select, poll and epoll on this machine, on real descriptors.
 //!
-//! This is the package behind the command `tripoll`. It is a library too, so that the benchmarks of
-//! the crate drive the same [`workload`]s as `tripoll compare`.
+//! This package has the command `tripoll`. It is also a library, so that the benchmarks drive the
+//! same [`workload`]s as `tripoll compare`.
 //!
-//! | module | what it knows |
+//! | module | contents |
 //! |---|---|
 //! | [`cli`] | the command line |
-//! | [`compare`] | what is measured, and what it means |
-//! | [`workload`] | what is done, on which pipes, and by whom |
+//! | [`compare`] | `tripoll compare`: the plan, the measurement, the report |
+//! | [`workload`] | the two workloads, and the contenders that run them |
 
 pub mod cli;
 pub mod compare;

@@ -1,4 +1,4 @@
-//! The command line: what it prints, and how it ends.
+//! The command line: its output and its exit codes.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
@@ -15,7 +15,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// The three figures of a one-shot's line.
+/// Parses the line of three figures of a single run.
 fn figures(line: &str) -> Vec<f64> {
     let fields: Vec<_> = line.trim_end().split(' ').map(|f| f.split_once('=').unwrap()).collect();
     assert_eq!(
@@ -27,7 +27,7 @@ fn figures(line: &str) -> Vec<f64> {
 }
 
 #[test]
-fn a_one_shot_prints_one_line_of_three_figures() {
+fn a_single_run_prints_one_line_of_three_figures() {
     for arguments in [
         "ring --n 20 --active 3 --writes 2000 --backend poll --layer raw-zero",
         "ring --n 5 --active 5 --writes 2000 --backend epoll --trigger edge --layer selector",
@@ -45,7 +45,7 @@ fn a_one_shot_prints_one_line_of_three_figures() {
 }
 
 #[test]
-fn the_reactor_takes_every_trigger_and_says_how_the_kernel_is_asked() {
+fn the_reactor_takes_every_trigger_and_prints_the_effective_one() {
     for (backend, trigger, effective) in [
         ("select", "edge", "level"),
         ("poll", "edge", "level"),
@@ -66,7 +66,7 @@ fn the_reactor_takes_every_trigger_and_says_how_the_kernel_is_asked() {
 }
 
 #[test]
-fn what_cannot_be_meant_ends_with_2_and_one_line_that_names_the_option() {
+fn wrong_arguments_exit_with_2_and_one_line_that_names_the_option() {
     for (arguments, named) in [
         ("ring --n 10 --active 11", "--active 11"),
         ("ring --n 0", "--n"),
@@ -92,7 +92,7 @@ fn what_cannot_be_meant_ends_with_2_and_one_line_that_names_the_option() {
 }
 
 #[test]
-fn more_pipes_than_descriptors_is_refused_with_both_numbers() {
+fn more_pipes_than_the_limit_allows_are_refused_with_both_numbers() {
     let limited = format!("ulimit -n 80; exec {TRIPOLL} ring --n 50");
     let output = Command::new("sh").args(["-c", &limited]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
@@ -102,7 +102,7 @@ fn more_pipes_than_descriptors_is_refused_with_both_numbers() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_is_refused_before_anything_is_measured() {
+fn a_file_that_cannot_be_written_is_refused_before_the_measurement() {
     let output = tripoll("compare --quick --json /dev/null/report.json");
     assert_eq!(output.status.code(), Some(1));
     let reason = text(&output.stderr);
@@ -111,7 +111,7 @@ fn a_report_that_cannot_be_written_is_refused_before_anything_is_measured() {
 }
 
 #[test]
-fn ctrl_c_ends_with_130_and_one_line() {
+fn ctrl_c_exits_with_130_and_one_line() {
     let mut compare = Command::new(TRIPOLL)
         .args(["compare", "--quick"])
         .stdout(Stdio::piped())
@@ -134,7 +134,7 @@ fn ctrl_c_ends_with_130_and_one_line() {
 }
 
 #[test]
-fn help_is_no_error() {
+fn help_is_not_an_error() {
     let output = tripoll("ring --help");
     assert!(output.status.success());
     assert!(text(&output.stdout).contains("cpu_ns="));

@@ -1,4 +1,4 @@
-//! The report: what it says agrees with what was measured.
+//! The report agrees with what was measured.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn machine() -> Machine {
     Machine { kernel: "Linux".into(), cpus: 2, pinned_to: None, descriptor_limit: 20_000 }
 }
 
-/// A cell with three rounds of made-up figures, the middle one being `ns`.
+/// Returns a cell with three rounds of synthetic figures, whose median is `ns`.
 fn cell(point: Point, contender: Contender, ns: f64) -> Cell {
     let samples = vec![ns * 0.99, ns, ns * 1.01];
     Cell {
@@ -26,8 +26,8 @@ fn cell(point: Point, contender: Contender, ns: f64) -> Cell {
     }
 }
 
-/// What an event costs on a machine where watching costs 10 ns a descriptor, or 20 ns asleep, and
-/// each event of epoll's 100 ns.
+/// Returns the cost of an event on a synthetic machine. Each watched descriptor costs select and poll
+/// 10 ns, or 20 ns if they block at once. Each event costs epoll 100 ns.
 fn synthetic_ns(point: Point, contender: Contender) -> f64 {
     let (watched, ready) = match point {
         Point::Watch { n } => (n as f64, 1.0),
@@ -44,7 +44,7 @@ fn synthetic_ns(point: Point, contender: Contender) -> f64 {
     }
 }
 
-/// The report of such a machine, with `layer` as ours.
+/// Returns the report of that machine for `layer`.
 fn synthetic_report(layer: Layer) -> Report {
     let plan = Plan::new(layer, false, 10_000);
     let cells: Vec<Cell> = plan
@@ -58,7 +58,7 @@ fn synthetic_report(layer: Layer) -> Report {
 }
 
 #[test]
-fn the_sentences_say_what_made_up_figures_say() {
+fn the_sentences_agree_with_synthetic_figures() {
     let report = synthetic_report(Layer::Selector);
     assert_eq!(
         report.sentences[..2],
@@ -76,12 +76,12 @@ fn the_sentences_say_what_made_up_figures_say() {
     );
     assert!(report.sentences[3].contains("1,001 times"), "{}", report.sentences[3]);
     let text = report.text();
-    assert!(text.starts_with("On pipes"), "words come first");
+    assert!(text.starts_with("On pipes"), "sentences come first");
     assert!(text.contains("could not be pinned"));
 }
 
 #[test]
-fn what_was_left_out_is_said_with_both_numbers() {
+fn points_that_were_left_out_are_reported_with_both_numbers() {
     let mut plan = Plan::new(Layer::Selector, true, 10);
     plan.left_out = vec![LeftOut { n: 10_000, descriptors: 20_000 }];
     let cells = measure_quickly(&plan);
@@ -104,7 +104,7 @@ fn the_json_is_valid_and_its_sentences_agree_with_its_numbers() {
 
         assert_eq!(report["cells"].as_array().unwrap().len(), plan.points.len() * 10);
         let sentences = report["sentences"].as_array().unwrap();
-        // Our two lines have a sentence each, the bare calls' two share one.
+        // The two lines of the layer have a sentence each, those of the raw calls share one.
         for (line, place) in report["lines"].as_array().unwrap().iter().zip([0, 1, 2, 2]) {
             for segment in line["segments"].as_array().unwrap() {
                 check_segment(&report, line, segment, sentences[place].as_str().unwrap());
@@ -118,33 +118,33 @@ fn json(report: &Report) -> Value {
 }
 
 #[test]
-fn which_layer_is_ours_is_said_everywhere_and_no_other_was_measured() {
-    for (ours, other) in [(Layer::Selector, Layer::Reactor), (Layer::Reactor, Layer::Selector)] {
-        let report = synthetic_report(ours);
-        let (ours, other) = (ours.name(), other.name());
+fn the_layer_is_named_everywhere_and_no_other_was_measured() {
+    for (layer, other) in [(Layer::Selector, Layer::Reactor), (Layer::Reactor, Layer::Selector)] {
+        let report = synthetic_report(layer);
+        let (layer, other) = (layer.name(), other.name());
         let text = report.text();
         // The two lines, the watch table, and the cost; then the heads of both tables.
         assert_eq!(
-            text.split_whitespace().filter(|word| word.starts_with(ours)).count(),
+            text.split_whitespace().filter(|word| word.starts_with(layer)).count(),
             6,
             "{text}"
         );
         assert!(!text.contains(other), "{text}");
 
         let report = json(&report);
-        assert_eq!(report["config"]["layer"], ours);
+        assert_eq!(report["config"]["layer"], layer);
         let of_cells = report["cells"].as_array().unwrap().iter().map(|cell| &cell["layer"]);
         assert_eq!(
-            of_cells.filter(|&layer| layer == ours).count() * 10,
+            of_cells.filter(|&name| name == layer).count() * 10,
             4 * report["cells"].as_array().unwrap().len()
         );
-        assert!(report["lines"].as_array().unwrap()[..2].iter().all(|line| line["layer"] == ours));
+        assert!(report["lines"].as_array().unwrap()[..2].iter().all(|line| line["layer"] == layer));
         assert!(!report.to_string().contains(other));
     }
 }
 
-/// Whoever is said to be cheapest on a segment has the lower figures at each of its points, and the
-/// sentence names them.
+/// Checks that the cheapest calls of a segment have the lower figures at each of its points, and
+/// that the sentence names them.
 fn check_segment(report: &Value, line: &Value, segment: &Value, sentence: &str) {
     let cheapest = segment["cheapest"].as_array().unwrap();
     let Some(winner) = cheapest.first() else {
@@ -178,14 +178,14 @@ fn check_segment(report: &Value, line: &Value, segment: &Value, sentence: &str) 
 }
 
 #[test]
-fn measuring_stops_when_it_is_told_to() {
+fn measuring_stops_when_the_callback_returns_break() {
     let plan = Plan::new(Layer::Reactor, true, 4);
     let pipes = Pipes::open(plan.pipes()).unwrap();
     let mut steps = 0;
-    let answer = measure(&plan, &pipes, |_| {
+    let result = measure(&plan, &pipes, |_| {
         steps += 1;
         if steps > 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    assert!(matches!(answer, Err(MeasureError::Stopped)));
+    assert!(matches!(result, Err(MeasureError::Stopped)));
     assert_eq!(steps, 4);
 }

@@ -1,4 +1,4 @@
-//! `tripoll compare`, as its user meets it.
+//! `tripoll compare`: the arguments, the progress bar, and the report.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal};
@@ -50,7 +50,8 @@ pub(super) fn run(layer: Layer, quick: bool, json: Option<&Path>) -> Result<(), 
     Ok(())
 }
 
-/// Finds out before two minutes are spent. What is in the file stays until there is something new.
+/// Checks that the file can be written, before two minutes are spent. Its content stays until the
+/// report is complete.
 fn check_writable(path: &Path) -> Result<(), Failure> {
     let new = !path.exists();
     OpenOptions::new()
@@ -68,20 +69,20 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::Runtime(format!("--json {}: {error}", path.display()))
 }
 
-/// A bar on standard error with the time that is left; on anything but a terminal, one line.
+/// Returns a progress bar on standard error. If that is no terminal, prints one line instead.
 fn progress(plan: &Plan) -> ProgressBar {
     if !io::stderr().is_terminal() {
         eprintln!("measuring {} points in {} rounds", plan.points.len(), plan.rounds);
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{bar:30} {percent:>3} %, {eta} left · {msg}")
-        .expect("a template that has been seen to work");
+        .expect("the template is valid");
     ProgressBar::new(plan.runs() as u64).with_style(style.progress_chars("█▉▊▋▌▍▎▏ "))
 }
 
 fn describe(plan: &Plan, Progress { round, point, .. }: Progress) -> String {
     let round = match round {
-        0 => "finding its pace".to_string(),
+        0 => "calibration".to_string(),
         round => format!("round {round} of {}", plan.rounds),
     };
     match point {

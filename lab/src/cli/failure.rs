@@ -3,13 +3,13 @@
 use std::io;
 use std::process::ExitCode;
 
-/// Why the command did not do what it was asked.
+/// The reason why the command failed.
 pub(super) enum Failure {
-    /// It was called in a way that cannot be meant.
+    /// The arguments are wrong.
     Usage(String),
-    /// It could not.
+    /// A system call failed.
     Runtime(String),
-    /// Ctrl-C.
+    /// Ctrl-C stopped it.
     Stopped,
 }
 

@@ -1,8 +1,13 @@
 //! The command line.
 //!
-//! The report goes to standard output, everything about the way there to standard error. The
-//! command ends with 0; with 1 when something failed; with 2 and one line when it was called in a
-//! way that cannot be meant; with 130 after Ctrl-C, as the shells have it.
+//! The report goes to standard output, progress and errors to standard error. Exit codes:
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | success |
+//! | 1 | a system call failed, or the report could not be written |
+//! | 2 | the arguments are wrong; the reason is one line |
+//! | 130 | stopped by Ctrl-C, as in shells |
 
 mod compare;
 mod failure;
@@ -20,7 +25,7 @@ use crate::workload::{Contender, Layer, Workload, default_trigger};
 use failure::Failure;
 use single::pipes_allowed;
 
-/// Select, poll and epoll, compared on this machine.
+/// Compare select, poll and epoll on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "tripoll", version, max_term_width = 100)]
 struct Cli {
@@ -30,18 +35,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measure select, poll and epoll on this machine, and say where they cross
+    /// Measure select, poll and epoll on this machine, and report where one becomes cheaper
     ///
-    /// Takes about two minutes on two slow processors. The report goes to standard output: first in
-    /// sentences, then in tables.
+    /// Takes about two minutes on two slow processors. The report goes to standard output, in
+    /// sentences and then in tables.
     Compare {
-        /// A first impression in about 20 seconds
+        /// Measure fewer and shorter rounds, in about 20 seconds
         #[arg(long)]
         quick: bool,
-        /// Which of our layers stands beside the bare loops
+        /// The layer of tripoll to compare with the raw loops
         #[arg(long, default_value = "selector", value_parser = layer_parser(Layer::TRIPOLL))]
         layer: Layer,
-        /// Write everything that was found to this file, too
+        /// Also write all results to this file, as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
@@ -50,13 +55,13 @@ enum Command {
     /// Of N pipes, A hold a byte; each event reads it and writes it to the next pipe. Prints
     /// `ns=<wall ns per event> cpu_ns=<CPU ns per event> reg_ns=<ns per registration>`.
     Ring {
-        /// How many pipes are watched
+        /// Number of pipes that are watched
         #[arg(long, default_value_t = 100, value_parser = count_parser())]
         n: u64,
-        /// How many of them hold a byte at any time
+        /// Number of pipes that hold a byte at any time
         #[arg(long, default_value_t = 1, value_parser = count_parser())]
         active: u64,
-        /// How many events in all
+        /// Number of events
         #[arg(long, default_value_t = 1_000_000, value_parser = count_parser())]
         writes: u64,
         #[command(flatten)]
@@ -64,13 +69,13 @@ enum Command {
     },
     /// Run the watch table of The Linux Programming Interface once, and print one line of figures
     ///
-    /// A byte is written to a random one of N pipes, waited for, and read. Prints
+    /// A byte is written to a random one of N pipes, waited for and read. Prints
     /// `ns=<wall ns per operation> cpu_ns=<CPU ns per operation> reg_ns=<ns per registration>`.
     Watch {
-        /// How many pipes are watched
+        /// Number of pipes that are watched
         #[arg(long, default_value_t = 100, value_parser = count_parser())]
         n: u64,
-        /// How many operations
+        /// Number of operations
         #[arg(long, default_value_t = 100_000, value_parser = count_parser())]
         ops: u64,
         #[command(flatten)]
@@ -78,16 +83,16 @@ enum Command {
     },
 }
 
-/// Who is driven through a workload.
+/// The contender that runs a workload.
 #[derive(Debug, Args)]
 struct ContenderArgs {
-    /// Which call waits
+    /// The system call that waits
     #[arg(long, default_value = "epoll", value_parser = backend_parser())]
     backend: Backend,
-    /// How it is asked [default: level, where the backend has it]. The reactor takes them all
+    /// The trigger [default: level, if the backend has it]. The reactor takes all of them
     #[arg(long, value_parser = trigger_parser())]
     trigger: Option<Trigger>,
-    /// What stands between: nothing (raw), nothing but a zero timeout first (raw-zero), or ours
+    /// The layer: C library (raw), C library with a zero timeout first (raw-zero), or tripoll's
     #[arg(long, default_value = "selector", value_parser = layer_parser(Layer::ALL))]
     layer: Layer,
 }
@@ -103,14 +108,14 @@ fn count_parser() -> impl TypedValueParser<Value = u64> {
     clap::value_parser!(u64).range(1..)
 }
 
-/// A parser for one of `all`, by its name.
+/// Returns a parser for the name of one of `all`.
 fn name_parser<T: Copy + Send + Sync + 'static>(
     all: impl IntoIterator<Item = T>,
     name: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {
     let all: Vec<T> = all.into_iter().collect();
     PossibleValuesParser::new(all.iter().map(|&one| name(one))).map(move |given| {
-        *all.iter().find(|&&one| name(one) == given).expect("the parser takes no other")
+        *all.iter().find(|&&one| name(one) == given).expect("the parser takes no other name")
     })
 }
 
@@ -126,7 +131,7 @@ fn trigger_parser() -> impl TypedValueParser<Value = Trigger> {
     name_parser(Trigger::ALL.iter().copied(), Trigger::name)
 }
 
-/// Reads the arguments and does what they say.
+/// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -142,7 +147,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The reason alone, without the usage that clap adds below it.
+/// Returns the reason without the usage that clap adds below it.
 fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let reason = text.split("\n\n").next().unwrap_or_default();

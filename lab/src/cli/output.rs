@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::failure::Failure;
 
-/// Prints to standard output. A reader who has gone away (`| head`) has seen enough.
+/// Prints to standard output. A closed pipe (`| head`) is not an error.
 pub(super) fn print(report: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(report.as_bytes()).and_then(|()| out.flush()) {

@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::output::print;
 use crate::workload::{Contender, Measurement, Pipes, Workload};
 
-/// Refuses more pipes than this process may open.
+/// Checks that the descriptor limit allows `n` pipes.
 pub(super) fn pipes_allowed(n: u64) -> Result<usize, Failure> {
     let count = usize::try_from(n).unwrap_or(usize::MAX);
     match Pipes::check(count) {

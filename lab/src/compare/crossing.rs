@@ -1,33 +1,32 @@
-//! Where one call overtakes another along a line of points.
+//! Where one call becomes cheaper than another along a line of points.
 //!
-//! The calls are of two families: `select` and `poll`, which look at everything that is watched,
-//! and the two `epoll`s, which look at what is ready. Along a line, one family is cheapest for a
-//! while, then perhaps nobody clearly, then the other. These stretches are the answer; the rest is
-//! putting them into words.
+//! The calls are of two families: `select` and `poll`, whose cost grows with the descriptors that
+//! are watched, and the two triggers of `epoll`, whose cost grows with those that are ready. The
+//! result is a list of segments: on each, one family is the cheapest, or neither is clearly.
 
 use serde::Serialize;
 
 use super::plan::Call;
 use super::statistics::{Estimate, NEGLIGIBLE, Verdict};
 
-/// The calls that look at everything watched.
+/// The calls that scan all watched descriptors.
 pub const SCANNING: [Call; 2] = [Call::SELECT, Call::POLL];
-/// The calls that look at what is ready.
+/// The calls that return a list of the ready descriptors.
 pub const LISTED: [Call; 2] = [Call::EPOLL_LEVEL, Call::EPOLL_EDGE];
 
-/// A point of the line: where it lies, and the samples of each call, in the order of
-/// [`Call::ALL`], those with the same index taken in the same round.
+/// A point of the line: its position, and the samples of each call in the order of [`Call::ALL`].
+/// Samples with the same index are of the same round.
 pub type LinePoint<'a> = (usize, [&'a [f64]; 4]);
 
-/// A part of the line on which the answer is the same.
+/// A part of the line with one result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Segment {
-    /// Its first point.
+    /// The position of its first point.
     pub from: usize,
-    /// Its last point.
+    /// The position of its last point.
     pub to: usize,
-    /// Who is cheapest. Two, if there is nothing to choose between them; none, if it is too close
-    /// to call between the families.
+    /// The cheapest calls: two of a family if their difference is negligible, none if the
+    /// difference between the families is too close to call.
     #[serde(serialize_with = "names")]
     pub cheapest: Vec<Call>,
 }
@@ -37,13 +36,13 @@ fn names<S: serde::Serializer>(calls: &[Call], serializer: S) -> Result<S::Ok, S
 }
 
 impl Segment {
-    /// Whether `select` or `poll` is cheapest here.
+    /// Returns whether `select` or `poll` is cheapest on this segment.
     pub fn is_scanning(&self) -> bool {
         self.cheapest.iter().any(|call| SCANNING.contains(call))
     }
 }
 
-/// Divides a line into segments.
+/// Divides a line into segments of one result each.
 pub fn segments(line: &[LinePoint<'_>]) -> Vec<Segment> {
     let verdicts: Vec<Verdict> = line.iter().map(verdict).collect();
     let mut segments = Vec::new();
@@ -61,21 +60,23 @@ pub fn segments(line: &[LinePoint<'_>]) -> Vec<Segment> {
     segments
 }
 
-/// Which family is cheaper at a point, each with the better of its two.
+/// Compares the cheaper calls of both families at a point.
 fn verdict((_, samples): &LinePoint<'_>) -> Verdict {
     let best = |family: [Call; 2]| {
-        let [a, b] = family.map(|call| of(samples, call));
+        let [a, b] = family.map(|call| samples_of(samples, call));
         if Estimate::of_ratio(a, b).median <= 1.0 { a } else { b }
     };
     Estimate::of_ratio(best(SCANNING), best(LISTED)).verdict()
 }
 
-/// Who of a family is the cheaper along a segment: both, if on the whole they differ by nothing.
+/// Returns the cheaper call of a family along a segment, or both if their difference is negligible.
 fn cheapest(segment: &[LinePoint<'_>], family: [Call; 2]) -> Vec<Call> {
     let [a, b] = family;
     let ratios: Vec<f64> = segment
         .iter()
-        .map(|(_, samples)| Estimate::of_ratio(of(samples, a), of(samples, b)).median)
+        .map(|(_, samples)| {
+            Estimate::of_ratio(samples_of(samples, a), samples_of(samples, b)).median
+        })
         .collect();
     let ratio = Estimate::of(&ratios).median;
     if (ratio - 1.0).abs() < NEGLIGIBLE {
@@ -87,16 +88,16 @@ fn cheapest(segment: &[LinePoint<'_>], family: [Call; 2]) -> Vec<Call> {
     }
 }
 
-fn of<'a>(samples: &[&'a [f64]; 4], call: Call) -> &'a [f64] {
-    let place = Call::ALL.iter().position(|&other| other == call);
-    samples[place.expect("a call of ours is among all calls")]
+fn samples_of<'a>(samples: &[&'a [f64]; 4], call: Call) -> &'a [f64] {
+    let index = Call::ALL.iter().position(|&other| other == call);
+    samples[index.expect("`Call::ALL` has every call")]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Three rounds which agree within 0.2 %.
+    /// Samples of three rounds that agree within 0.2 %.
     fn steady(ns: f64) -> [f64; 3] {
         [ns, ns * 1.001, ns * 0.999]
     }
@@ -128,20 +129,20 @@ mod tests {
     }
 
     #[test]
-    fn where_the_intervals_overlap_it_is_too_close_to_call() {
+    fn overlapping_intervals_are_too_close_to_call() {
         let noisy = (4, [[210.0; 3], [180.0, 195.0, 215.0], [220.0; 3], [190.0; 3]]);
         let points = [point(1, [220.0, 150.0, 200.0, 190.0]), noisy];
         assert_eq!(segments(&line(&points)), [segment(1, 1, &[Call::POLL]), segment(4, 4, &[])]);
     }
 
     #[test]
-    fn a_difference_that_is_none_is_too_close_however_steady() {
+    fn a_negligible_difference_is_too_close_to_call_however_steady() {
         let points = [point(3, [192.0, 192.0, 190.0, 190.0])];
         assert_eq!(segments(&line(&points)), [segment(3, 3, &[])]);
     }
 
     #[test]
-    fn equals_within_a_family_are_both_named_and_the_line_may_turn_twice() {
+    fn equal_calls_of_a_family_are_both_named_and_a_line_may_cross_twice() {
         let points = [
             point(1, [100.0, 100.5, 200.0, 150.0]),
             point(100, [300.0, 301.0, 200.0, 150.0]),

@@ -1,50 +1,50 @@
-//! What is concluded from the figures, before it is put in words.
+//! The conclusions from the figures, as data.
 
 use serde::Serialize;
 
 use super::crossing::Segment;
 
-/// A line of points, and who is cheapest along it.
+/// A line of points, and the cheapest calls along it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Line {
-    /// Through which layer.
+    /// The layer through which the calls were measured.
     pub layer: &'static str,
-    /// What grows along the line.
+    /// The number that grows along the line.
     pub along: Axis,
-    /// How many of the other there are at each point.
+    /// The other number, which is the same at each point.
     pub fixed: usize,
-    /// Who is cheapest where.
+    /// The cheapest calls, part by part.
     pub segments: Vec<Segment>,
 }
 
-/// What grows along a line.
+/// The number that grows along a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Axis {
-    /// Descriptors watched, one of them ready.
+    /// The number of watched descriptors, one of which is ready.
     Watched,
-    /// Descriptors ready, of so many watched.
+    /// The number of ready descriptors, of a fixed number that are watched.
     Ready,
 }
 
-/// What our layer costs for one call.
+/// The cost of a layer of tripoll for one call.
 #[derive(Debug, Clone, Serialize)]
 pub struct Cost {
-    /// Which call.
+    /// The call.
     pub call: String,
-    /// Times the classic bare loop.
+    /// Relative to the raw loop.
     pub to_raw: Ratios,
-    /// Times the bare loop that asks first, where there is one.
+    /// Relative to the raw loop that calls with a zero timeout first, for calls that have one.
     pub to_raw_zero: Option<Ratios>,
 }
 
-/// Ratios at the ring's points.
+/// The ratios at the points of the ring.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Ratios {
-    /// At the point where it is least.
+    /// The least of all points.
     pub least: f64,
-    /// In the middle of all points.
+    /// The median of all points.
     pub median: f64,
-    /// At the point where it is most.
+    /// The greatest of all points.
     pub most: f64,
 }

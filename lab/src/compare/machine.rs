@@ -1,4 +1,4 @@
-//! Where it was measured.
+//! The machine on which the figures were measured.
 
 use std::fmt;
 use std::io;
@@ -9,26 +9,28 @@ use tripoll::sys::descriptor_limit;
 
 use super::sentences::grouped;
 
-/// What a figure means nothing without.
+/// The facts about the machine without which a figure has no meaning.
 #[derive(Debug, Clone, Serialize)]
 pub struct Machine {
     /// The kernel's name, release and processor.
     pub kernel: String,
-    /// How many processors this process may use.
+    /// The number of processors that this process may use.
     pub cpus: usize,
-    /// The one that it was pinned to, if that was allowed.
+    /// The processor to which the thread was pinned, if that was possible.
     pub pinned_to: Option<usize>,
-    /// How many descriptors it may have.
+    /// The hard limit of descriptors.
     pub descriptor_limit: u64,
 }
 
 impl Machine {
-    /// Pins this thread to one processor, so that the scheduler moving it about does not show in
-    /// the figures, and says where we are. The last one: the first is where most interrupts go.
+    /// Pins this thread to one processor, so that migrations do not show in the figures, and
+    /// describes the machine.
+    ///
+    /// It is the last processor, because most interrupts go to the first.
     ///
     /// # Errors
     ///
-    /// Whatever the system says about the limit of descriptors.
+    /// Any error of `getrlimit(2)`.
     pub fn pinned() -> io::Result<Self> {
         let allowed = sched_getaffinity(None).unwrap_or_default();
         let last = (0..CpuSet::MAX_CPU).rev().find(|&cpu| allowed.is_set(cpu));

@@ -1,15 +1,17 @@
-//! `tripoll compare`: which call is cheapest on this machine, when, and what our layer adds.
+//! `tripoll compare`: which call is cheapest on this machine, and when, and the cost of a layer.
 //!
-//! A [`Plan`] says which points are measured: how many descriptors are watched, and how many of
-//! them are ready. At each point every [`Call`] is measured through a layer of ours (the selector
-//! or the reactor) and as a bare loop over the C library. [`measure`] goes round the whole plan
-//! several times, at each point everybody once and in another order each time, so that whatever else
-//! the machine does meets all alike. A comparison is a ratio taken within a round; of the rounds, the median counts, with the
-//! interval in which it lies nine times out of ten ([`statistics`]). Where that interval leaves
-//! open who is cheaper, the answer is "too close to call" ([`crossing`]).
+//! A [`Plan`] has the points that are measured: how many descriptors are watched, and how many of
+//! them are ready. At each point every [`Call`] is measured through one layer of tripoll (the
+//! selector or the reactor) and as a raw loop over the C library.
 //!
-//! The figure is the time of the processor, which other programs disturb less than they disturb the
-//! clock on the wall.
+//! [`measure`] runs the whole plan several times. In each round every contender runs once at each
+//! point, in random order, so that other load on the machine disturbs all contenders alike.
+//!
+//! A comparison is the ratio of two times from the same round. The result is the median of the
+//! rounds, with its 90 % confidence interval ([`statistics`]). If that interval does not show which
+//! call is cheaper, the result is "too close to call" ([`crossing`]).
+//!
+//! The figure is processor time, which other programs disturb less than wall-clock time.
 
 pub mod crossing;
 mod findings;

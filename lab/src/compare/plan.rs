@@ -1,4 +1,4 @@
-//! What is measured, and how often.
+//! The plan: the points that are measured, and how often.
 
 use std::iter;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use tripoll::{Backend, Trigger};
 
 use crate::workload::{Contender, Layer, Workload};
 
-/// A kernel call, asked in one way: what the user chooses between.
+/// A system call with a trigger: the alternatives between which the user chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Call {
-    /// Which call.
+    /// The system call.
     pub backend: Backend,
-    /// Asked how.
+    /// The trigger.
     pub trigger: Trigger,
 }
 
@@ -22,15 +22,15 @@ impl Call {
     pub const SELECT: Call = Call { backend: Backend::Select, trigger: Trigger::Level };
     /// `poll(2)`.
     pub const POLL: Call = Call { backend: Backend::Poll, trigger: Trigger::Level };
-    /// `epoll(7)`, told for as long as something is ready.
+    /// `epoll(7)`, level-triggered.
     pub const EPOLL_LEVEL: Call = Call { backend: Backend::Epoll, trigger: Trigger::Level };
-    /// `epoll(7)`, told of each change.
+    /// `epoll(7)`, edge-triggered.
     pub const EPOLL_EDGE: Call = Call { backend: Backend::Epoll, trigger: Trigger::Edge };
 
-    /// All that are compared.
+    /// All calls that are compared.
     pub const ALL: [Call; 4] = [Call::SELECT, Call::POLL, Call::EPOLL_LEVEL, Call::EPOLL_EDGE];
 
-    /// Its name in the tables.
+    /// Returns its name in the tables.
     pub fn name(self) -> String {
         match self.backend {
             Backend::Epoll => format!("epoll {}", self.trigger),
@@ -38,7 +38,7 @@ impl Call {
         }
     }
 
-    /// Its bare loops.
+    /// Returns the layers of its raw loops.
     pub fn raw_layers(self) -> &'static [Layer] {
         match self.backend {
             Backend::Select | Backend::Poll => &[Layer::Raw, Layer::RawZero],
@@ -46,40 +46,42 @@ impl Call {
         }
     }
 
-    /// This call through `layer`.
+    /// Returns this call through `layer`.
     pub fn contender(self, layer: Layer) -> Contender {
         Contender { layer, backend: self.backend, trigger: self.trigger }
     }
 }
 
-/// A place in the grid.
+/// A point of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "workload", rename_all = "lowercase")]
 pub enum Point {
     /// [`Workload::Watch`] over `n` pipes.
     Watch {
-        /// Pipes watched.
+        /// The number of pipes that are watched.
         n: usize,
     },
     /// [`Workload::Ring`] over `n` pipes.
     Ring {
-        /// Pipes watched.
+        /// The number of pipes that are watched.
         n: usize,
-        /// Pipes ready at any time.
+        /// The number of pipes that are ready at any time.
         active: usize,
     },
 }
 
 impl Point {
-    /// How many pipes are watched.
+    /// Returns the number of pipes that are watched.
     pub fn n(self) -> usize {
         match self {
             Point::Watch { n } | Point::Ring { n, .. } => n,
         }
     }
 
-    /// The work at this point with about `events` events: enough to mean something, and whole
-    /// batches, because a wait costs the same whether its last events are used or not.
+    /// Returns the workload at this point with about `events` events.
+    ///
+    /// It has at least 16 events, and whole batches: a wait costs the same whether its last events
+    /// are used or not.
     pub fn workload(self, events: u64) -> Workload {
         let events = events.max(16);
         match self {
@@ -91,55 +93,55 @@ impl Point {
     }
 }
 
-/// What could not be measured here.
+/// A point that the descriptor limit does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
-    /// So many pipes were wanted.
+    /// The number of pipes of the point.
     pub n: usize,
-    /// They need so many descriptors.
+    /// The number of descriptors of these pipes.
     pub descriptors: usize,
 }
 
-/// What is measured, and how often.
+/// The points that are measured, and how often.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Which layer is ours: the one that stands beside the bare loops.
+    /// The layer of tripoll that is compared with the raw loops.
     pub layer: Layer,
-    /// How often the whole plan is gone round, at least once.
+    /// How often every point is measured; at least once.
     pub rounds: usize,
-    /// How long each contender is measured at each point in each round.
+    /// How long each contender runs at each point in each round.
     pub sample_time: Duration,
-    /// Where. Sorted, and each once.
+    /// The points, sorted and without duplicates.
     pub points: Vec<Point>,
-    /// How many pipes are watched on the line of shares.
+    /// The number of pipes that are watched on the line of ready shares.
     pub share_n: usize,
-    /// What would have been measured too if there were more descriptors.
+    /// The points that were left out because the descriptor limit is too low.
     pub left_out: Vec<LeftOut>,
 }
 
-/// The line on which one pipe is ready.
+/// The numbers of watched pipes on the line on which one is ready.
 const ONE_READY: [usize; 12] = [1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256];
-/// The line on which 1,000 are watched: how many in a thousand are ready.
+/// The shares of ready pipes, in thousandths, on the line on which 1,000 are watched.
 const SHARES_PER_MILLE: [usize; 11] = [1, 10, 50, 100, 200, 250, 300, 400, 500, 750, 1_000];
-/// How many pipes are watched in the watch table and in the grid.
+/// The numbers of watched pipes in the watch table and in the grid.
 const PIPE_COUNTS: [usize; 4] = [10, 100, 1_000, 10_000];
-/// How many in a thousand are ready in the grid, beside a single one.
+/// The shares of ready pipes in the grid, in thousandths. A single ready pipe comes in addition.
 const GRID_PER_MILLE: [usize; 3] = [100, 500, 1_000];
 
 impl Plan {
-    /// The plan for a process that may have `most` pipes, with `layer` as ours; `quick` for a first
-    /// impression.
-    pub fn new(layer: Layer, quick: bool, most: usize) -> Self {
+    /// Creates the plan for a process that can have `max` pipes, to compare `layer` with the raw
+    /// loops. A `quick` plan has fewer and shorter rounds.
+    pub fn new(layer: Layer, quick: bool, max: usize) -> Self {
         let (rounds, sample_time) = match quick {
             true => (5, Duration::from_millis(4)),
             false => (9, Duration::from_millis(20)),
         };
-        let mut counts: Vec<usize> = PIPE_COUNTS.iter().map(|&n| n.min(most)).collect();
+        let mut counts: Vec<usize> = PIPE_COUNTS.iter().map(|&n| n.min(max)).collect();
         counts.dedup();
-        let share_n = 1_000.min(most);
+        let share_n = 1_000.min(max);
 
         let mut points: Vec<Point> = Vec::new();
-        points.extend(ONE_READY.iter().filter(|&&n| n <= most).map(|&n| ring(n, 1)));
+        points.extend(ONE_READY.iter().filter(|&&n| n <= max).map(|&n| ring(n, 1)));
         points.extend(SHARES_PER_MILLE.iter().map(|&share| ring(share_n, part(share_n, share))));
         for n in counts {
             points.push(Point::Watch { n });
@@ -149,33 +151,33 @@ impl Plan {
         points.sort();
         points.dedup();
 
-        let left_out = PIPE_COUNTS.iter().filter(|&&n| n > most);
+        let left_out = PIPE_COUNTS.iter().filter(|&&n| n > max);
         let left_out = left_out.map(|&n| LeftOut { n, descriptors: 2 * n }).collect();
         Plan { layer, rounds, sample_time, points, share_n, left_out }
     }
 
-    /// Everybody who is measured at a point: each call through our layer, and its bare loops.
+    /// Returns the contenders at each point: every call through the layer, and its raw loops.
     pub fn contenders(&self) -> impl Iterator<Item = Contender> {
-        let ours = self.layer;
+        let layer = self.layer;
         Call::ALL.into_iter().flat_map(move |call| {
-            iter::once(ours)
+            iter::once(layer)
                 .chain(call.raw_layers().iter().copied())
                 .map(move |layer| call.contender(layer))
         })
     }
 
-    /// The most pipes that any point needs.
+    /// Returns the greatest number of pipes of any point.
     pub fn pipes(&self) -> usize {
         self.points.iter().map(|point| point.n()).max().unwrap_or(0)
     }
 
-    /// How many runs there are: everybody once at each point in each round, and in one round before
-    /// them which finds out how long a run is.
+    /// Returns the number of runs: one for each contender, point and round, and one more for the
+    /// calibration.
     pub fn runs(&self) -> usize {
         self.points.len() * self.contenders().count() * (self.rounds + 1)
     }
 
-    /// The points at which one pipe of the ring is ready, by how many are watched.
+    /// Returns the points at which one pipe of the ring is ready, by the number that is watched.
     pub fn one_ready(&self) -> impl Iterator<Item = (usize, Point)> {
         self.points.iter().filter_map(|&point| match point {
             Point::Ring { n, active: 1 } => Some((n, point)),
@@ -183,7 +185,8 @@ impl Plan {
         })
     }
 
-    /// The points at which [`share_n`](Self::share_n) are watched, by how many are ready.
+    /// Returns the points at which [`share_n`](Self::share_n) pipes are watched, by the number that
+    /// is ready.
     pub fn shares(&self) -> impl Iterator<Item = (usize, Point)> {
         self.points.iter().filter_map(|&point| match point {
             Point::Ring { n, active } if n == self.share_n => Some((active, point)),
@@ -196,7 +199,7 @@ fn ring(n: usize, active: usize) -> Point {
     Point::Ring { n, active }
 }
 
-/// So many in a thousand of `n`, and at least one.
+/// Returns `per_mille` thousandths of `n`, at least one.
 fn part(n: usize, per_mille: usize) -> usize {
     (n * per_mille / 1_000).max(1)
 }
@@ -206,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_low_limit_leaves_out_what_does_not_fit_and_says_so() {
+    fn points_above_a_low_limit_are_left_out_and_listed() {
         let plan = Plan::new(Layer::Selector, false, 400);
         assert_eq!(plan.pipes(), 400);
         assert_eq!(plan.share_n, 400);
@@ -218,10 +221,10 @@ mod tests {
 
     #[test]
     fn the_plan_has_every_point_once_and_no_more_bytes_than_pipes() {
-        for most in [1, 7, 10, 999, 1_000, 9_990, 10_000, 500_000] {
-            let plan = Plan::new(Layer::Reactor, true, most);
+        for max in [1, 7, 10, 999, 1_000, 9_990, 10_000, 500_000] {
+            let plan = Plan::new(Layer::Reactor, true, max);
             assert!(plan.points.windows(2).all(|pair| pair[0] < pair[1]));
-            assert!(plan.pipes() <= most.min(10_000));
+            assert!(plan.pipes() <= max.min(10_000));
             for &point in &plan.points {
                 if let Point::Ring { n, active } = point {
                     assert!((1..=n).contains(&active), "{point:?}");

@@ -1,4 +1,4 @@
-//! What `compare` found: for the reader in words and tables, for programs as JSON.
+//! The report of `compare`: sentences and tables for the reader, JSON for programs.
 
 use std::fmt::Write;
 
@@ -13,22 +13,22 @@ use super::statistics::Estimate;
 use super::{sentences, table};
 use crate::workload::{Layer, Pipes};
 
-/// Everything that was found.
+/// All results of a comparison.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// Where.
+    /// The machine on which it was measured.
     pub machine: Machine,
-    /// How.
+    /// How it was measured.
     pub config: Config,
-    /// What the figures say, most wanted first.
+    /// The conclusions in sentences, the most important first.
     pub sentences: Vec<String>,
-    /// The lines behind the first sentences.
+    /// The data of the first sentences.
     pub lines: Vec<Line>,
-    /// What our layer costs.
+    /// The cost of the layer, call by call.
     pub costs: Vec<Cost>,
-    /// What could not be measured.
+    /// The points that could not be measured.
     pub left_out: Vec<LeftOut>,
-    /// All figures.
+    /// The figures of every contender at every point.
     pub cells: Vec<Figure>,
     #[serde(skip)]
     tables: String,
@@ -37,45 +37,45 @@ pub struct Report {
 /// How it was measured.
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
-    /// The shape of this report.
+    /// The version of the format of this report.
     pub version: u32,
-    /// Which layer is ours: the one that stands beside the bare loops.
+    /// The layer of tripoll that is compared with the raw loops.
     pub layer: &'static str,
-    /// Rounds that count.
+    /// The number of rounds, without the calibration.
     pub rounds: usize,
-    /// How long each contender was measured at each point in each round, in milliseconds.
+    /// How long each contender ran at each point in each round, in milliseconds.
     #[serde(rename = "stretch_ms")]
     pub sample_time_ms: f64,
-    /// What the figures are.
+    /// What the figures measure.
     pub figure: &'static str,
 }
 
-/// One contender at one point.
+/// The figures of one contender at one point.
 #[derive(Debug, Clone, Serialize)]
 pub struct Figure {
-    /// Where.
+    /// The point.
     #[serde(flatten)]
     pub point: Point,
-    /// Which call.
+    /// The system call.
     pub backend: &'static str,
-    /// Asked how.
+    /// The trigger.
     pub trigger: &'static str,
-    /// Through what.
+    /// The layer.
     pub layer: &'static str,
-    /// Events in each sample.
+    /// The number of events in each sample.
     pub events: u64,
-    /// Nanoseconds of the processor for an event.
+    /// Processor time of an event, in nanoseconds.
     pub cpu_ns: Estimate,
-    /// The same, round by round.
+    /// The samples of `cpu_ns`, round by round.
     pub samples_cpu_ns: Vec<f64>,
-    /// Nanoseconds by the clock for an event.
+    /// Wall-clock time of an event, in nanoseconds.
     pub wall_ns: Estimate,
-    /// Nanoseconds by the clock for registering a descriptor.
+    /// Wall-clock time of a registration, in nanoseconds.
     pub registration_ns: Estimate,
 }
 
 impl Report {
-    /// Draws the conclusions from what [`measure`](super::measure) returned for `plan`.
+    /// Creates the report from the cells that [`measure`](super::measure) returned for `plan`.
     pub fn new(plan: &Plan, machine: Machine, cells: &[Cell]) -> Self {
         let line = |layer: Layer, along: Axis| {
             let (fixed, points): (usize, Vec<_>) = match along {
@@ -85,12 +85,13 @@ impl Report {
             let segments = segments(&along_of(cells, &points, layer));
             Line { layer: layer.name(), along, fixed, segments }
         };
-        let ours = [Axis::Watched, Axis::Ready].map(|along| line(plan.layer, along));
-        let bare = [Axis::Watched, Axis::Ready].map(|along| line(Layer::Raw, along));
+        let layer_lines = [Axis::Watched, Axis::Ready].map(|along| line(plan.layer, along));
+        let raw_lines = [Axis::Watched, Axis::Ready].map(|along| line(Layer::Raw, along));
         let costs: Vec<Cost> =
             Call::ALL.into_iter().filter_map(|call| cost(plan.layer, cells, call)).collect();
         let watch = widest_watch(plan.layer, cells);
-        let sentences = sentences::sentences(ours.each_ref(), bare.each_ref(), watch, &costs);
+        let sentences =
+            sentences::sentences(layer_lines.each_ref(), raw_lines.each_ref(), watch, &costs);
         Report {
             tables: table::tables(plan, cells),
             machine,
@@ -103,26 +104,26 @@ impl Report {
                          nine times out of ten",
             },
             sentences,
-            lines: ours.into_iter().chain(bare).collect(),
+            lines: layer_lines.into_iter().chain(raw_lines).collect(),
             costs,
             left_out: plan.left_out.clone(),
             cells: cells.iter().map(figure).collect(),
         }
     }
 
-    /// The report as it is read: the sentences, the tables, the machine.
+    /// Returns the report as text: the sentences, the tables, the machine.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for sentence in &self.sentences {
             let _ = writeln!(text, "{}", wrapped(sentence));
         }
-        let most = Pipes::max().unwrap_or_default();
+        let max = Pipes::max().unwrap_or_default();
         for row in &self.left_out {
-            let row = sentences::left_out(row, self.machine.descriptor_limit, most);
+            let row = sentences::left_out(row, self.machine.descriptor_limit, max);
             let _ = writeln!(text, "{}", wrapped(&row));
         }
         if cfg!(debug_assertions) {
-            text.push_str("These are the figures of a debug build: ask again with --release.\n");
+            text.push_str("These figures are of a debug build. Measure again with --release.\n");
         }
         let _ = write!(text, "\n{}", self.tables);
         let Config { rounds, sample_time_ms, .. } = self.config;
@@ -135,7 +136,7 @@ impl Report {
     }
 }
 
-/// The samples of every call at each of `points`.
+/// Returns the samples of every call through `layer` at each of `points`.
 fn along_of<'a>(cells: &'a [Cell], points: &[(usize, Point)], layer: Layer) -> Vec<LinePoint<'a>> {
     let all = |point| {
         let [select, poll, level, edge] = Call::ALL.map(|call| samples(cells, point, call, layer));
@@ -144,15 +145,15 @@ fn along_of<'a>(cells: &'a [Cell], points: &[(usize, Point)], layer: Layer) -> V
     points.iter().filter_map(|&(x, point)| Some((x, all(point)?))).collect()
 }
 
-fn cost(ours: Layer, cells: &[Cell], call: Call) -> Option<Cost> {
-    let to = |layer| {
+fn cost(layer: Layer, cells: &[Cell], call: Call) -> Option<Cost> {
+    let relative_to = |raw| {
         let ratios: Vec<f64> = cells
             .iter()
-            .filter(|cell| cell.contender == call.contender(ours))
+            .filter(|cell| cell.contender == call.contender(layer))
             .filter(|cell| matches!(cell.point, Point::Ring { .. }))
-            .filter_map(|ours| {
-                let bare = samples(cells, ours.point, call, layer)?;
-                Some(Estimate::of_ratio(&ours.cpu_ns, bare).median)
+            .filter_map(|cell| {
+                let raw = samples(cells, cell.point, call, raw)?;
+                Some(Estimate::of_ratio(&cell.cpu_ns, raw).median)
             })
             .collect();
         Some(Ratios {
@@ -161,15 +162,19 @@ fn cost(ours: Layer, cells: &[Cell], call: Call) -> Option<Cost> {
             most: ratios.iter().copied().max_by(f64::total_cmp)?,
         })
     };
-    Some(Cost { call: call.name(), to_raw: to(Layer::Raw)?, to_raw_zero: to(Layer::RawZero) })
+    Some(Cost {
+        call: call.name(),
+        to_raw: relative_to(Layer::Raw)?,
+        to_raw_zero: relative_to(Layer::RawZero),
+    })
 }
 
-/// At the widest point of the watch table: how many times poll costs what epoll does.
-fn widest_watch(ours: Layer, cells: &[Cell]) -> Option<(usize, f64)> {
+/// Returns the greatest number of pipes in the watch table, and the ratio of poll to epoll there.
+fn widest_watch(layer: Layer, cells: &[Cell]) -> Option<(usize, f64)> {
     let widest = cells.iter().filter(|cell| matches!(cell.point, Point::Watch { .. }));
     let point = widest.map(|cell| cell.point).max()?;
-    let poll = samples(cells, point, Call::POLL, ours)?;
-    let epoll = samples(cells, point, Call::EPOLL_EDGE, ours)?;
+    let poll = samples(cells, point, Call::POLL, layer)?;
+    let epoll = samples(cells, point, Call::EPOLL_EDGE, layer)?;
     Some((point.n(), Estimate::of_ratio(poll, epoll).median))
 }
 
@@ -187,7 +192,7 @@ fn figure(cell: &Cell) -> Figure {
     }
 }
 
-/// A paragraph broken into lines that fit a terminal.
+/// Breaks a paragraph into lines that fit a terminal.
 fn wrapped(sentence: &str) -> String {
     const WIDTH: usize = 96;
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Goes round the plan, and keeps what everything took.
+//! Measures the points of a plan, round by round.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -8,52 +8,52 @@ use super::plan::{Call, Plan, Point};
 use super::statistics::Estimate;
 use crate::workload::{Contender, Layer, Measurement, Pipes, Xorshift};
 
-/// One contender at one point, with a sample from each round.
+/// The samples of one contender at one point, one from each round.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cell {
-    /// Where.
+    /// The point.
     pub point: Point,
-    /// Who.
+    /// The contender.
     pub contender: Contender,
-    /// Events in each sample.
+    /// The number of events in each sample.
     pub events: u64,
-    /// Nanoseconds of the processor for an event.
+    /// Processor time of an event, in nanoseconds.
     pub cpu_ns: Vec<f64>,
-    /// Nanoseconds by the clock for an event.
+    /// Wall-clock time of an event, in nanoseconds.
     pub wall_ns: Vec<f64>,
-    /// Nanoseconds by the clock for registering a descriptor.
+    /// Wall-clock time of a registration, in nanoseconds.
     pub registration_ns: Vec<f64>,
 }
 
 impl Cell {
-    /// The figure: nanoseconds of the processor for an event.
+    /// Returns the estimate of the processor time of an event, in nanoseconds.
     pub fn estimate(&self) -> Estimate {
         Estimate::of(&self.cpu_ns)
     }
 }
 
-/// The samples of `call` through `layer` at `point`.
+/// Returns the samples of `call` through `layer` at `point`.
 pub(super) fn samples(cells: &[Cell], point: Point, call: Call, layer: Layer) -> Option<&[f64]> {
     let contender = call.contender(layer);
     let cell = cells.iter().find(|cell| cell.point == point && cell.contender == contender)?;
     Some(&cell.cpu_ns)
 }
 
-/// How far the measuring is.
+/// The progress of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
-    /// Runs done, of [`Plan::runs`].
+    /// The number of finished runs, of [`Plan::runs`].
     pub done: usize,
-    /// Round 0 finds out how many events a sample_time has, and is not counted.
+    /// The round. Round 0 is the calibration, which finds the number of events of a sample.
     pub round: usize,
-    /// What comes next.
+    /// The point that is measured next.
     pub point: Point,
 }
 
-/// Why there is no answer.
+/// The reason why a measurement has no result.
 #[derive(Debug)]
 pub enum MeasureError {
-    /// It was asked to stop.
+    /// `on_progress` stopped it.
     Stopped,
     /// A workload failed.
     Failed(io::Error),
@@ -65,12 +65,12 @@ impl From<io::Error> for MeasureError {
     }
 }
 
-/// Measures everything that the plan has, on the same `pipes`. Before each run `step` is told,
-/// and may end it all.
+/// Measures all points of `plan` on the same `pipes`. Calls `on_progress` before each run.
 ///
 /// # Errors
 ///
-/// When `step` said so, and when a workload failed.
+/// [`MeasureError::Stopped`] if `on_progress` returned `Break`; [`MeasureError::Failed`] if a
+/// workload failed.
 pub fn measure(
     plan: &Plan,
     pipes: &Pipes,
@@ -124,7 +124,7 @@ fn run(cell: &Cell, events: u64, pipes: &Pipes) -> io::Result<Measurement> {
     cell.point.workload(events).run(cell.contender, pipes)
 }
 
-/// Finds out how many events fill a sample_time, from ever longer runs.
+/// Finds the number of events that take `sample_time`, by runs of increasing length.
 fn calibrate(cell: &mut Cell, sample_time: Duration, pipes: &Pipes) -> io::Result<()> {
     loop {
         let measurement = run(cell, cell.events, pipes)?;

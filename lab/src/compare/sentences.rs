@@ -1,10 +1,10 @@
-//! The answer in sentences.
+//! The conclusions in sentences.
 
 use super::crossing::Segment;
 use super::findings::{Cost, Line};
 use super::plan::{Call, LeftOut};
 
-/// A number with its thousands apart: `12,345`.
+/// Formats a number with separators: `12,345`.
 pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -17,15 +17,15 @@ pub fn grouped(number: usize) -> String {
     text
 }
 
-/// A share as `0.1%`, `25%`.
+/// Formats a share: `0.1%`, `25%`.
 pub fn percent(part: usize, of: usize) -> String {
     let percent = part as f64 * 100.0 / of as f64;
     let digits = usize::from(percent < 9.95 && percent.fract() > 0.05);
     format!("{percent:.digits$}%")
 }
 
-/// "select and poll", "epoll (edge)".
-fn who(calls: &[Call]) -> String {
+/// Formats the names of some calls: "select and poll", "epoll (edge)".
+fn names(calls: &[Call]) -> String {
     let name = |call: &Call| match *call {
         Call::EPOLL_LEVEL => "epoll (level)".to_string(),
         Call::EPOLL_EDGE => "epoll (edge)".to_string(),
@@ -37,9 +37,10 @@ fn who(calls: &[Call]) -> String {
     }
 }
 
-/// "poll is cheapest up to 3 descriptors, too close to call at 4, epoll (edge) from 6 on".
+/// Formats segments: "poll is cheapest up to 3 descriptors, too close to call at 4, epoll (edge)
+/// from 6 on".
 ///
-/// `label` says where a point lies, `full` says it the first time.
+/// `label` formats the position of a point, and `full` the first one, with its unit.
 fn clauses(
     segments: &[Segment],
     label: impl Fn(usize) -> String,
@@ -75,13 +76,13 @@ fn clauses(
             };
             verb_said = true;
             listed_before |= !segment.is_scanning();
-            format!("{}{verb} {place}", who(&segment.cheapest))
+            format!("{}{verb} {place}", names(&segment.cheapest))
         })
         .collect();
     clauses.join(", ")
 }
 
-/// A line along which more and more are watched.
+/// Formats a line along which the number of watched descriptors grows.
 fn one_ready(segments: &[Segment]) -> String {
     clauses(segments, grouped, |n| match n {
         1 => "1 descriptor".to_string(),
@@ -89,32 +90,32 @@ fn one_ready(segments: &[Segment]) -> String {
     })
 }
 
-/// A line along which more and more of `n` are ready.
+/// Formats a line along which the number of ready descriptors of `n` grows.
 fn shares(segments: &[Segment], n: usize) -> String {
     clauses(segments, |ready| percent(ready, n), |ready| percent(ready, n) + " ready")
 }
 
-/// Everything that the figures say, most wanted first.
+/// Returns all conclusions, the most important first.
 pub(super) fn sentences(
-    [ours_one_ready, ours_shares]: [&Line; 2],
+    [layer_one_ready, layer_shares]: [&Line; 2],
     [raw_one_ready, raw_shares]: [&Line; 2],
     watch: Option<(usize, f64)>,
     costs: &[Cost],
 ) -> Vec<String> {
-    let fixed = ours_shares.fixed;
-    let (n, ours) = (grouped(fixed), ours_shares.layer);
+    let fixed = layer_shares.fixed;
+    let (n, layer) = (grouped(fixed), layer_shares.layer);
     let mut all = vec![
         format!(
-            "On pipes, through the {ours}, with one descriptor ready: {}.",
-            one_ready(&ours_one_ready.segments)
+            "On pipes, through the {layer}, with one descriptor ready: {}.",
+            one_ready(&layer_one_ready.segments)
         ),
         format!(
-            "On pipes, through the {ours}, with {n} watched: {}.",
-            shares(&ours_shares.segments, fixed)
+            "On pipes, through the {layer}, with {n} watched: {}.",
+            shares(&layer_shares.segments, fixed)
         ),
         format!(
-            "The C library's calls by themselves, sleeping at once as most programs let them: with \
-             one ready, {}; with {n} watched, {}.",
+            "The C library's calls alone, blocking at once as in most programs: with one ready, \
+             {}; with {n} watched, {}.",
             one_ready(&raw_one_ready.segments),
             shares(&raw_shares.segments, fixed)
         ),
@@ -123,44 +124,44 @@ pub(super) fn sentences(
         let times =
             if times < 9.95 { format!("{times:.1}") } else { grouped(times.round() as usize) };
         format!(
-            "Through the {ours}, with {} watched and a random one ready, writing, waiting by poll \
-             and reading costs {times} times what it costs by epoll (edge).",
+            "Through the {layer}, with {} watched and a random one ready: a write, a wait by poll \
+             and a read cost {times} times what they cost by epoll (edge).",
             grouped(n)
         )
     }));
-    all.push(layer_sentence(ours, costs));
+    all.push(cost_sentence(layer, costs));
     all
 }
 
-/// What our layer costs over the bare loop of the same call.
-fn layer_sentence(ours: &str, costs: &[Cost]) -> String {
+/// Formats the cost of the layer relative to the raw loops of the same call.
+fn cost_sentence(layer: &str, costs: &[Cost]) -> String {
     let list = |text: &dyn Fn(&Cost) -> Option<String>| {
         costs.iter().filter_map(text).collect::<Vec<_>>().join(", ")
     };
-    let asleep = list(&|cost| match cost.to_raw_zero {
+    let to_raw = list(&|cost| match cost.to_raw_zero {
         None => Some(format!("{} {:.2}", cost.call, cost.to_raw.median)),
         Some(_) => None,
     });
-    let asking = list(&|cost| Some(format!("{} {:.2}", cost.call, cost.to_raw_zero?.median)));
-    let at_once = list(&|Cost { call, to_raw, to_raw_zero }| {
+    let to_raw_zero = list(&|cost| Some(format!("{} {:.2}", cost.call, cost.to_raw_zero?.median)));
+    let range = list(&|Cost { call, to_raw, to_raw_zero }| {
         to_raw_zero.map(|_| format!("{call} {:.2} to {:.2}", to_raw.least, to_raw.most))
     });
     format!(
-        "What tripoll's {ours} costs where the bare C loop of the same call costs 1, the median \
-         over the ring: {asleep}; {asking} if the bare loop asks before it sleeps, as ours do. If \
-         it sleeps at once: {at_once}."
+        "Cost of the {layer} relative to the raw C loop of the same call, median over the ring: \
+         {to_raw}. Relative to a raw loop that polls with a zero timeout before it blocks, as \
+         tripoll does: {to_raw_zero}. Relative to one that blocks at once: {range}."
     )
 }
 
-/// What could not be measured, and why.
-pub(super) fn left_out(row: &LeftOut, limit: u64, most: usize) -> String {
+/// Formats a point that could not be measured, with the limit.
+pub(super) fn left_out(row: &LeftOut, limit: u64, max: usize) -> String {
     format!(
-        "Left out: N = {}, which needs {} descriptors and a few more; this process may have {}. \
-         The most that fits is N = {}.",
+        "Left out: N = {}, which needs {} descriptors and a few more; the limit of this process is \
+         {}, enough for N = {}.",
         grouped(row.n),
         grouped(row.descriptors),
         grouped(limit as usize),
-        grouped(most)
+        grouped(max)
     )
 }
 
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn there_and_back_with_a_doubt_between() {
+    fn two_crossings_with_a_doubt_between() {
         let segments = [
             segment(1, 200, &[Call::EPOLL_EDGE]),
             segment(250, 250, &[]),
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn no_crossing_and_no_answer() {
+    fn no_crossing_and_no_result() {
         let everywhere = [segment(1, 1_000, &[Call::EPOLL_LEVEL, Call::EPOLL_EDGE])];
         assert_eq!(
             one_ready(&everywhere),
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_to_be_read() {
+    fn numbers_and_shares_are_formatted() {
         assert_eq!(
             [1, 999, 1_000, 9_990, 1_234_567].map(grouped).join(" "),
             "1 999 1,000 9,990 1,234,567"

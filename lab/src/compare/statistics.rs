@@ -1,34 +1,38 @@
-//! Medians, and how far they can be trusted.
+//! Medians and their confidence intervals.
 
 use serde::Serialize;
 
-/// Differences below this share are none: another build of the same loop shows as much.
+/// Differences below this share are negligible: two builds of the same loop can differ as much.
 pub const NEGLIGIBLE: f64 = 0.03;
 
-/// A median and the interval in which it lies with nine chances in ten.
+/// A median with its 90 % confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
-    /// The middle sample.
+    /// The median of the samples.
     pub median: f64,
-    /// The interval's lower end.
+    /// The lower end of the interval.
     pub low: f64,
-    /// The interval's upper end.
+    /// The upper end of the interval.
     pub high: f64,
 }
 
-/// Whether a ratio says that the first is cheaper than the second.
+/// Which of two calls is cheaper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// The first is cheaper.
     First,
     /// The second is cheaper.
     Second,
-    /// The interval spans 1, or the difference is none.
+    /// The interval contains 1, or the difference is negligible.
     TooClose,
 }
 
 impl Estimate {
-    /// The median of `samples`, of which there must be some, none of them NaN.
+    /// Returns the estimate for `samples`.
+    ///
+    /// # Panics
+    ///
+    /// If there are no samples.
     pub fn of(samples: &[f64]) -> Self {
         let mut sorted = samples.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -41,14 +45,15 @@ impl Estimate {
         Estimate { median, low: sorted[beyond], high: sorted[count - 1 - beyond] }
     }
 
-    /// How many times `a` is `b`, where the samples with the same index were taken in the same
-    /// round: what disturbed the round has disturbed both.
+    /// Returns the estimate for the ratio of `a` to `b`.
+    ///
+    /// Samples with the same index are of the same round, so that a disturbance affects both.
     pub fn of_ratio(a: &[f64], b: &[f64]) -> Self {
         let ratios: Vec<f64> = a.iter().zip(b).map(|(a, b)| a / b).collect();
         Estimate::of(&ratios)
     }
 
-    /// What this ratio says about who is cheaper.
+    /// Returns which of the two calls of this ratio is cheaper.
     pub fn verdict(&self) -> Verdict {
         if self.low <= 1.0 && 1.0 <= self.high || (self.median - 1.0).abs() < NEGLIGIBLE {
             Verdict::TooClose
@@ -59,17 +64,17 @@ impl Estimate {
         }
     }
 
-    /// Half the width of the interval, as a share of the median.
+    /// Returns half the width of the interval, as a share of the median.
     pub fn spread(&self) -> f64 {
         (self.high - self.low) / 2.0 / self.median
     }
 }
 
-/// How many of the sorted samples can be left out at each end, so that the true median is still
-/// within the rest with nine chances in ten.
+/// Returns how many of the sorted samples can be left out at each end, so that the rest contains
+/// the true median with a probability of 90 %.
 ///
-/// Each sample lies below the true median or above it with even chances, whatever their
-/// distribution is; so the number below is that of heads in as many throws of a coin.
+/// Each sample is below the true median with a probability of one half, whatever the distribution.
+/// The number of samples below it therefore has a binomial distribution (the sign test).
 fn samples_beyond(count: usize) -> usize {
     let throws = count as f64;
     let mut chance = 0.5_f64.powi(count as i32); // of exactly `heads` heads
@@ -97,8 +102,8 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_has_nine_chances_in_ten_as_in_the_tables() {
-        // The sign test's tables for the median, 90 %: ranks from the end.
+    fn the_interval_is_that_of_the_sign_test() {
+        // From tables of the sign test for the median, 90 %: ranks from the end.
         for (count, beyond) in
             [(1, 0), (5, 0), (7, 0), (8, 1), (9, 1), (11, 2), (15, 3), (21, 6), (30, 10)]
         {
@@ -110,14 +115,14 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_within_a_round() {
-        // Both vary threefold from round to round, and one is always half the other.
+        // Both vary threefold from round to round, and `a` is always half of `b`.
         let ratio = Estimate::of_ratio(&[1.0, 2.0, 3.0, 2.0, 1.0], &[2.0, 4.0, 6.0, 4.0, 2.0]);
         assert_eq!(ratio, Estimate { median: 0.5, low: 0.5, high: 0.5 });
         assert_eq!(ratio.verdict(), Verdict::First);
     }
 
     #[test]
-    fn a_verdict_needs_an_interval_beside_1_and_a_difference_that_is_one() {
+    fn a_verdict_needs_an_interval_without_1_and_a_difference_that_is_not_negligible() {
         let verdict = |low, median, high| Estimate { median, low, high }.verdict();
         assert_eq!(verdict(0.7, 0.8, 0.9), Verdict::First);
         assert_eq!(verdict(1.1, 1.2, 1.3), Verdict::Second);

@@ -1,4 +1,4 @@
-//! The figures themselves.
+//! The tables of figures.
 
 use std::fmt::Write;
 
@@ -8,20 +8,20 @@ use super::sentences::{grouped, percent};
 use super::statistics::Estimate;
 use crate::workload::Layer;
 
-/// Both tables.
+/// Formats the table of the ring and the watch table.
 pub(super) fn tables(plan: &Plan, cells: &[Cell]) -> String {
-    let ours = plan.layer.name();
+    let layer = plan.layer.name();
     let mut text = format!(
-        "The ring: CPU nanoseconds per event through the {ours}, its read and write included, and the\n\
-         spread; ×raw: times the bare C loop of the same call; ×zero: times the one that asks with a\n\
-         zero timeout first.\n"
+        "The ring: CPU nanoseconds per event through the {layer}, with its read and write, and the\n\
+         spread. ×raw: relative to the raw C loop of the same call; ×zero: relative to the one that\n\
+         polls with a zero timeout first.\n"
     );
     let ring = plan.points.iter().filter(|point| matches!(point, Point::Ring { .. }));
     rows(&mut text, plan.layer, ring, cells, |ns| grouped(ns.round() as usize));
     let _ = write!(
         text,
         "\nThe watch table (The Linux Programming Interface, 63-9): CPU seconds per 100,000 operations\n\
-         through the {ours}, write and read included; measured on fewer, and scaled.\n"
+         through the {layer}, with the write and the read; measured on fewer, and scaled.\n"
     );
     let watch = plan.points.iter().filter(|point| matches!(point, Point::Watch { .. }));
     rows(&mut text, plan.layer, watch, cells, |ns| {
@@ -35,7 +35,7 @@ pub(super) fn tables(plan: &Plan, cells: &[Cell]) -> String {
 
 fn rows<'a>(
     text: &mut String,
-    ours: Layer,
+    layer: Layer,
     points: impl Iterator<Item = &'a Point>,
     cells: &[Cell],
     figure: impl Fn(f64) -> String,
@@ -50,13 +50,13 @@ fn rows<'a>(
         let mut line = format!("{:>6} {ready:>6}", grouped(point.n()));
         for call in Call::ALL {
             let of = |layer| samples(cells, point, call, layer);
-            let Some(samples) = of(ours) else { continue };
+            let Some(samples) = of(layer) else { continue };
             let estimate = Estimate::of(samples);
             let _ = write!(line, " │{:>9}", figure(estimate.median));
             let _ = write!(line, " ±{:>2.0}%", (estimate.spread() * 100.0).min(99.0));
-            for &layer in call.raw_layers() {
-                if let Some(bare) = of(layer) {
-                    let _ = write!(line, " {:>5.2}", Estimate::of_ratio(samples, bare).median);
+            for &raw in call.raw_layers() {
+                if let Some(raw) = of(raw) {
+                    let _ = write!(line, " {:>5.2}", Estimate::of_ratio(samples, raw).median);
                 }
             }
         }
@@ -67,12 +67,12 @@ fn rows<'a>(
 fn heading(text: &mut String) {
     let mut names = format!("{:>6} {:>6}", "N", "ready");
     for call in Call::ALL {
-        let bare: String = call
+        let ratios: String = call
             .raw_layers()
             .iter()
             .map(|layer| if *layer == Layer::RawZero { " ×zero" } else { "  ×raw" })
             .collect();
-        let _ = write!(names, " │ {:<13}{bare}", call.name());
+        let _ = write!(names, " │ {:<13}{ratios}", call.name());
     }
     let rule: String = names.chars().map(|c| if c == '│' { '┼' } else { '─' }).collect();
     let _ = writeln!(text, "{names}\n{rule}");

@@ -1,4 +1,4 @@
-//! Who is measured: a kernel call, how it is asked, and through which layer.
+//! The contenders: a kernel call, its trigger, and the layer through which it is called.
 
 use std::fmt;
 use std::io;
@@ -12,13 +12,13 @@ use super::raw::{RawEpoll, RawPoll, RawSelect};
 use super::reactor::ReactorDriver;
 use super::selector::SelectorWaiter;
 
-/// What stands between the workload and the kernel's call.
+/// The code between the workload and the system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Layer {
-    /// Nothing: the C library's functions, in a loop as an expert would write it. For mio, the mio
-    /// crate by itself.
+    /// The C library's functions in a loop, as an expert would write it. For mio, the mio crate
+    /// itself.
     Raw,
-    /// The same for select and poll, asked with a zero timeout before each sleep.
+    /// The same for select and poll, called with a zero timeout before each wait that blocks.
     RawZero,
     /// `tripoll::selector`.
     Selector,
@@ -27,13 +27,13 @@ pub enum Layer {
 }
 
 impl Layer {
-    /// All of them.
+    /// All layers.
     pub const ALL: [Layer; 4] = [Layer::Raw, Layer::RawZero, Layer::Selector, Layer::Reactor];
 
-    /// Those that are ours.
+    /// The layers of this crate.
     pub const TRIPOLL: [Layer; 2] = [Layer::Selector, Layer::Reactor];
 
-    /// Its name on the command line.
+    /// Returns its name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Layer::Raw => "raw",
@@ -44,14 +44,14 @@ impl Layer {
     }
 }
 
-/// Who is measured.
+/// A combination of layer, backend and trigger that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Contender {
-    /// Through what.
+    /// The layer.
     pub layer: Layer,
-    /// Which call.
+    /// The system call.
     pub backend: Backend,
-    /// Asked how.
+    /// The trigger.
     pub trigger: Trigger,
 }
 
@@ -62,8 +62,8 @@ impl fmt::Display for Contender {
     }
 }
 
-/// A combination of layer, backend and trigger that does not exist; the message has the option to
-/// change.
+/// A combination of layer, backend and trigger that does not exist. The message names the option
+/// to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsupported(String);
 
@@ -76,8 +76,8 @@ impl fmt::Display for Unsupported {
 impl std::error::Error for Unsupported {}
 
 impl Contender {
-    /// All that differ in what the kernel is asked, those beside each other that differ only in the
-    /// layer.
+    /// Returns all contenders that differ in their system calls. Those that differ only in the
+    /// layer are neighbours.
     pub fn all() -> Vec<Contender> {
         let mut all = Vec::new();
         for &backend in Backend::ALL {
@@ -91,11 +91,11 @@ impl Contender {
         all
     }
 
-    /// Whether there is such a one.
+    /// Checks that this combination exists.
     ///
     /// # Errors
     ///
-    /// When there is none, with the reason.
+    /// [`Unsupported`], with the reason, if it does not.
     pub fn check(&self) -> Result<(), Unsupported> {
         let Contender { layer, backend, trigger } = *self;
         let triggers = triggers_of(backend);
@@ -104,22 +104,23 @@ impl Contender {
             let known = known.join(", ");
             return Err(Unsupported(match trigger {
                 Trigger::OneShot => format!(
-                    "--trigger oneshot: only --layer reactor arms again by itself, {} does not",
+                    "--trigger oneshot: only --layer reactor re-arms a descriptor, {} does not",
                     layer.name()
                 ),
-                _ => format!("--trigger {trigger}: {backend} has none; it has: {known}"),
+                _ => format!("--trigger {trigger}: {backend} does not have it; it has: {known}"),
             }));
         }
         if layer == Layer::RawZero && !matches!(backend, Backend::Select | Backend::Poll) {
             return Err(Unsupported(format!(
-                "--layer raw-zero: only select and poll gain from asking first, {backend} does not"
+                "--layer raw-zero: only select and poll gain from a call with a zero timeout \
+                 first, {backend} does not"
             )));
         }
         Ok(())
     }
 
-    /// How the kernel is asked: the trigger itself, or, below the reactor, which takes every one,
-    /// the nearest to it that the call has.
+    /// Returns the trigger that the kernel is asked for: the contender's own, or the default of a
+    /// backend that does not have it. (Only the reactor takes every trigger on every backend.)
     pub fn effective_trigger(&self) -> Trigger {
         match triggers_of(self.backend).contains(&self.trigger) {
             true => self.trigger,
@@ -127,8 +128,8 @@ impl Contender {
         }
     }
 
-    /// Makes the one who will be driven through `links`, with at most `active` of them ready at a
-    /// time. They link each of `pipes` to the one `step` further on.
+    /// Creates the driver for `links`, of which at most `active` are ready at a time. They link
+    /// each of `pipes` to the one `step` places further.
     pub(super) fn driver<'a>(
         &self,
         links: &'a [Link<'a>],
@@ -152,7 +153,7 @@ impl Contender {
             (_, Backend::Epoll) => waiter_driver(RawEpoll::new(edge, active)?, links),
             (_, Backend::Mio) => waiter_driver(MioWaiter::new(active)?, links),
             (_, unknown) => {
-                let message = format!("--backend {unknown}: there is no raw loop of it");
+                let message = format!("--backend {unknown}: there is no raw loop for it");
                 return Err(io::Error::new(io::ErrorKind::Unsupported, message));
             }
         })
@@ -163,7 +164,7 @@ fn waiter_driver<'a>(waiter: impl Waiter + 'a, links: &'a [Link<'a>]) -> Box<dyn
     Box::new(WaiterDriver { waiter, links })
 }
 
-/// The triggers that the workloads use of a call.
+/// Returns the triggers with which the workloads can use a backend.
 fn triggers_of(backend: Backend) -> &'static [Trigger] {
     match backend {
         Backend::Select | Backend::Poll => &[Trigger::Level],
@@ -172,7 +173,7 @@ fn triggers_of(backend: Backend) -> &'static [Trigger] {
     }
 }
 
-/// How a backend is asked when nobody says.
+/// Returns the trigger of a backend if none is given.
 pub fn default_trigger(backend: Backend) -> Trigger {
     triggers_of(backend)[0]
 }

@@ -1,30 +1,30 @@
-//! The two loops, and what a layer has to bring to be driven by them.
+//! The two loops, and the trait that a layer implements to be driven by them.
 
 use std::io;
 
 use super::pipes::{Link, read_byte, write_byte};
 use super::xorshift::Xorshift;
 
-/// Somebody with a way of waiting, ready to be driven through a workload.
+/// Runs the workloads with one way of waiting.
 pub(super) trait Driver {
-    /// Watches all pipes.
+    /// Registers all pipes.
     fn register(&mut self) -> io::Result<()>;
-    /// See [`Workload::Ring`].
+    /// Runs [`Workload::Ring`](super::Workload::Ring).
     fn ring(&mut self, writes: u64) -> io::Result<()>;
-    /// See [`Workload::Watch`].
+    /// Runs [`Workload::Watch`](super::Workload::Watch).
     fn watch(&mut self, operations: u64) -> io::Result<()>;
 }
 
-/// A way of waiting: all that a layer has to bring to be driven by [`WaiterDriver`].
+/// A way of waiting, which [`WaiterDriver`] drives through the workloads.
 pub(super) trait Waiter {
-    /// Watches `links[index].from`, whose events are to be told by `index`.
+    /// Registers `link.from`, whose events are reported by `index`.
     fn add(&mut self, index: usize, link: &Link<'_>) -> io::Result<()>;
 
-    /// Waits once, and tells the index of each that is ready.
+    /// Waits once, and calls `on_ready` with the index of each ready descriptor.
     fn turn(&mut self, on_ready: impl FnMut(usize) -> io::Result<()>) -> io::Result<()>;
 }
 
-/// The two loops, compiled anew for each waiter, so that nothing stands between them.
+/// The two loops, compiled for each waiter, so that a wait is not a virtual call.
 pub(super) struct WaiterDriver<'a, W> {
     pub(super) waiter: W,
     pub(super) links: &'a [Link<'a>],
@@ -42,7 +42,7 @@ impl<W: Waiter> Driver for WaiterDriver<'_, W> {
         while left > 0 {
             waiter.turn(|index| {
                 if left == 0 {
-                    return Ok(()); // the last batch has more than were asked for
+                    return Ok(()); // the last wait can report more events than are left
                 }
                 left -= 1;
                 links[index].pass()

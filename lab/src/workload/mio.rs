@@ -1,4 +1,4 @@
-//! The mio crate by itself, driven as its user would drive it.
+//! The mio crate itself, used as its documentation says.
 
 use std::io;
 use std::os::fd::AsRawFd;

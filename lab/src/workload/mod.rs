@@ -1,15 +1,15 @@
-//! The two workloads, on real pipes, and who can be driven through them.
+//! The two workloads, on real pipes, and the contenders that run them.
 //!
-//! * **Ring**, libevent's benchmark: of N pipes, A hold a byte. Each event reads the byte and writes
-//!   it to the next pipe, so that there are always A ready of N. When all are ready, each byte goes
-//!   back to its own pipe.
-//! * **Watch**, table 63-9 of *The Linux Programming Interface*: of N pipes a random one is written
-//!   to; then a wait, and the byte is read back.
+//! * **Ring**, libevent's benchmark: of N pipes, A hold a byte. Each event reads the byte and
+//!   writes it to the next pipe, so that A of N pipes are always ready. When all are ready, each
+//!   byte goes back to its own pipe.
+//! * **Watch**, table 63-9 of *The Linux Programming Interface*: one byte is written to a random
+//!   one of N pipes, waited for, and read back.
 //!
-//! Whoever takes part ([`Contender`]) does the same reads and writes through the same functions, on
-//! the same descriptors, in the same two loops; only the waiting differs. Level and edge do the same
-//! too: an event is one byte. Nothing is allocated and no clock is read between the first wait and
-//! the last.
+//! Every [`Contender`] does the same reads and writes through the same functions, on the same
+//! descriptors, in the same two loops. Only the waiting differs. Level- and edge-triggered
+//! contenders do the same work too: an event is one byte. Between the first wait and the last,
+//! nothing is allocated and no clock is read.
 
 mod contender;
 mod driver;
@@ -29,70 +29,72 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// What is done, how wide and how often.
+/// A workload and its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Workload {
-    /// `active` bytes go round `n` pipes, with `writes` writes in all.
+    /// `active` bytes circulate through `n` pipes, with `writes` writes in all.
     Ring {
-        /// Pipes watched.
+        /// The number of pipes that are watched.
         n: usize,
-        /// Bytes in flight: pipes ready at any time.
+        /// The number of bytes in flight, which is the number of pipes ready at any time.
         active: usize,
-        /// Events, each of one read and one write.
+        /// The number of events, each of one read and one write.
         writes: u64,
     },
-    /// `operations` times a byte is written to a random one of `n` pipes, waited for and read.
+    /// A byte is written to a random one of `n` pipes, waited for and read, `operations` times.
     Watch {
-        /// Pipes watched.
+        /// The number of pipes that are watched.
         n: usize,
-        /// Times.
+        /// The number of repetitions.
         operations: u64,
     },
 }
 
-/// What a run took. An event is one event of the ring, or one operation of the watch.
+/// What a run cost. An event is one event of the ring, or one operation of the watch.
 #[derive(Debug, Clone, Copy)]
 pub struct Measurement {
-    /// How many events there were.
+    /// The number of events.
     pub events: u64,
-    /// Time by the clock, for all of them.
+    /// Wall-clock time for all events.
     pub wall: Duration,
-    /// Time of the processor, in this thread and the kernel, for all of them.
+    /// Processor time of this thread for all events, in user space and in the kernel.
     pub cpu: Duration,
-    /// How many descriptors were registered.
+    /// The number of registered descriptors.
     pub registered: usize,
-    /// Time by the clock, for registering all of them.
+    /// Wall-clock time for registering all descriptors.
     pub registration: Duration,
 }
 
 impl Measurement {
-    /// Nanoseconds by the clock for one event.
+    /// Returns the wall-clock time of one event, in nanoseconds.
     pub fn wall_ns(&self) -> f64 {
         self.wall.as_nanos() as f64 / self.events as f64
     }
 
-    /// Nanoseconds of the processor for one event.
+    /// Returns the processor time of one event, in nanoseconds.
     pub fn cpu_ns(&self) -> f64 {
         self.cpu.as_nanos() as f64 / self.events as f64
     }
 
-    /// Nanoseconds by the clock for registering one descriptor.
+    /// Returns the wall-clock time of one registration, in nanoseconds.
     pub fn registration_ns(&self) -> f64 {
         self.registration.as_nanos() as f64 / self.registered as f64
     }
 }
 
 impl Workload {
-    /// How many pipes it watches.
+    /// Returns the number of pipes that are watched.
     pub fn n(&self) -> usize {
         match *self {
             Workload::Ring { n, .. } | Workload::Watch { n, .. } => n,
         }
     }
 
-    /// Where in its gap each byte of the ring starts. To `select` and `poll` it matters where in the
-    /// row the ready ones stand; so where the bytes do not go all the way to where the next one
-    /// began, they go through the middle.
+    /// Returns the offset of each byte of the ring from the start of its gap.
+    ///
+    /// The cost of `select` and `poll` depends on where in the array the ready descriptors are. A
+    /// byte that does not reach the start of the next one therefore moves through the middle of its
+    /// gap.
     fn start_index(&self) -> usize {
         match *self {
             Workload::Ring { n, active, writes } if active < n => {
@@ -103,13 +105,13 @@ impl Workload {
         }
     }
 
-    /// Drives `contender` through this workload on the first pipes of `pipes`, and leaves them
-    /// empty.
+    /// Runs this workload with `contender` on the first pipes of `pipes`, and leaves them empty.
     ///
     /// # Errors
     ///
-    /// When `contender` is none that there is; when there are too few pipes, or fewer pipes than
-    /// bytes; and what the system says.
+    /// * `Unsupported`: there is no such contender ([`Contender::check`]).
+    /// * `InvalidInput`: there are too few pipes, or fewer pipes than bytes.
+    /// * Any error of a system call, and `Other` if bytes were lost.
     pub fn run(&self, contender: Contender, pipes: &Pipes) -> io::Result<Measurement> {
         contender.check().map_err(|error| io::Error::new(io::ErrorKind::Unsupported, error))?;
         let (n, active, step) = match *self {
@@ -141,13 +143,15 @@ impl Workload {
         let left = pipes.drain(0..n)?;
         let events = events?;
         if left != active {
-            return Err(io::Error::other(format!("{active} bytes went in and {left} came out")));
+            return Err(io::Error::other(format!(
+                "{active} bytes were written and {left} were left at the end"
+            )));
         }
         Ok(Measurement { events, wall, cpu, registered: n, registration })
     }
 }
 
-/// The time that the processor has spent on this thread, the kernel's work for it included.
+/// Returns the processor time of this thread, in user space and in the kernel.
 fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

@@ -1,4 +1,4 @@
-//! What every layer is measured on: pipes, each a descriptor to read and one to write.
+//! The pipes on which every layer is measured, and the read and write of one byte.
 
 use std::io;
 use std::ops::Range;
@@ -9,40 +9,40 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tripoll::sys::{descriptor_limit, raise_descriptor_limit};
 
-/// A row of pipes whose reading ends have consecutive numbers, the writing ends above them.
+/// Pipes whose reading ends have consecutive numbers, and whose writing ends have higher ones.
 ///
-/// `select` pays for the *number* of the highest descriptor, so if reading and writing ends took
-/// turns it would look at twice as many bits as there are pipes to watch.
+/// The cost of `select` depends on the *number* of the highest descriptor. If reading and writing
+/// ends alternated, it would scan twice as many bits as there are pipes.
 #[derive(Debug)]
 pub struct Pipes {
     readers: Vec<Arc<OwnedFd>>,
     writers: Vec<Arc<OwnedFd>>,
 }
 
-/// The lowest reading end: the numbers below are left to everything which is not a pipe of ours.
+/// The lowest number of a reading end. Lower numbers are left for all other descriptors.
 const FIRST_READER: RawFd = 20;
 
-/// Descriptors that are not pipes of ours: those below, and some which we may have inherited.
+/// The number of descriptors that are kept free for others: lower ones, and inherited ones.
 const RESERVED: u64 = 40;
 
 impl Pipes {
-    /// Opens `n` pipes, non-blocking, and raises the descriptor limit for them if that is needed.
+    /// Opens `n` non-blocking pipes, and raises the soft descriptor limit if it is too low.
     ///
     /// # Errors
     ///
-    /// When the limit does not allow so many; the message has both numbers.
+    /// As [`check`](Self::check), and any error of `pipe2(2)` and `fcntl(2)`.
     pub fn open(n: usize) -> io::Result<Self> {
         Pipes::check(n)?;
         raise_descriptor_limit(descriptors_for(n))?;
         let mut pipes = Pipes { readers: Vec::with_capacity(n), writers: Vec::with_capacity(n) };
         for _ in 0..n {
             let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-            // Off the low numbers, among which others hold some, to where there are no gaps.
+            // Low numbers have gaps, because other descriptors hold some of them.
             let reader = fcntl_dupfd_cloexec(&reader, FIRST_READER)?;
             let first = pipes.readers.first().map_or(reader.as_raw_fd(), |first| first.as_raw_fd());
             let writer = fcntl_dupfd_cloexec(&writer, first + n as RawFd)?;
-            // The kernel gives a pipe its memory with the first byte, and whoever is measured first
-            // would pay for it.
+            // The kernel allocates the buffer of a pipe at its first byte. Without this one, the
+            // first contender would pay for it.
             write_byte(writer.as_fd())?;
             read_byte(reader.as_fd())?;
             pipes.readers.push(Arc::new(reader));
@@ -51,44 +51,44 @@ impl Pipes {
         Ok(pipes)
     }
 
-    /// Whether the descriptor limit, raised as far as it can be, allows `n` pipes.
+    /// Checks that the hard descriptor limit allows `n` pipes.
     ///
     /// # Errors
     ///
-    /// When it does not; the message has both numbers.
+    /// `Other` if it does not; the message has both numbers. Any error of `getrlimit(2)`.
     pub fn check(n: usize) -> io::Result<()> {
-        let (limit, most) = (descriptor_limit()?.hard, Pipes::max()?);
-        if n <= most {
+        let (limit, max) = (descriptor_limit()?.hard, Pipes::max()?);
+        if n <= max {
             return Ok(());
         }
         Err(io::Error::other(format!(
-            "{n} pipes need {} descriptors and this process may have {limit}, enough for {most} \
-             pipes (`ulimit -Hn`)",
+            "{n} pipes need {} descriptors; the limit of this process is {limit}, enough for {max} \
+             pipes (raise it with `ulimit -Hn`)",
             descriptors_for(n)
         )))
     }
 
-    /// How many pipes the descriptor limit allows when it is raised as far as it can be.
+    /// Returns the number of pipes that the hard descriptor limit allows.
     ///
     /// # Errors
     ///
-    /// Whatever the system says about the limit.
+    /// Any error of `getrlimit(2)`.
     pub fn max() -> io::Result<usize> {
         let limit = descriptor_limit()?.hard.min(i32::MAX as u64);
         Ok((limit.saturating_sub(RESERVED) / 2) as usize)
     }
 
-    /// How many there are.
+    /// Returns the number of pipes.
     pub fn len(&self) -> usize {
         self.readers.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no pipes.
     pub fn is_empty(&self) -> bool {
         self.readers.is_empty()
     }
 
-    /// The first `n` pipes, each linked to the one `step` further on in the circle.
+    /// Returns the first `n` pipes, each linked to the one `step` places further in the ring.
     pub(super) fn links(&self, n: usize, step: usize) -> Vec<Link<'_>> {
         (0..n)
             .map(|index| Link {
@@ -98,17 +98,18 @@ impl Pipes {
             .collect()
     }
 
-    /// The ends of the first `n` pipes, to read and to write, for a layer that owns what it watches.
+    /// Returns the reading and the writing ends of the first `n` pipes, for a layer that owns its
+    /// sources.
     pub(super) fn ends(&self, n: usize) -> (&[Arc<OwnedFd>], &[Arc<OwnedFd>]) {
         (&self.readers[..n], &self.writers[..n])
     }
 
-    /// Puts one byte into the pipe `index`.
+    /// Writes one byte to the pipe `index`.
     pub(super) fn fill(&self, index: usize) -> io::Result<()> {
         write_byte(self.writers[index].as_fd())
     }
 
-    /// Reads whatever is left in some of the pipes, and says how many bytes that was.
+    /// Empties some of the pipes, and returns how many bytes they held.
     pub(super) fn drain(&self, which: Range<usize>) -> io::Result<usize> {
         let mut bytes = 0;
         for reader in &self.readers[which] {
@@ -124,12 +125,12 @@ impl Pipes {
     }
 }
 
-/// How many descriptors `n` pipes need, with all that the process has open besides.
+/// Returns how many descriptors a process with `n` pipes needs.
 fn descriptors_for(n: usize) -> u64 {
     (n as u64).saturating_mul(2).saturating_add(RESERVED)
 }
 
-/// Where a byte is read, and where it is written next.
+/// The descriptor from which a byte is read, and the one to which it is written next.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Link<'a> {
     pub(super) from: BorrowedFd<'a>,
@@ -137,7 +138,7 @@ pub(super) struct Link<'a> {
 }
 
 impl Link<'_> {
-    /// Reads one byte and writes it on: all that an event does in these workloads.
+    /// Reads one byte and writes it to the next pipe. An event does nothing else.
     #[inline]
     pub(super) fn pass(&self) -> io::Result<()> {
         read_byte(self.from)?;
@@ -145,12 +146,12 @@ impl Link<'_> {
     }
 }
 
-/// Reads the one byte that is there. Every layer reads through this function.
+/// Reads one byte. Every layer reads through this function.
 #[inline]
 #[allow(unsafe_code)]
 pub(super) fn read_byte(from: BorrowedFd<'_>) -> io::Result<()> {
     let mut byte = 0_u8;
-    // SAFETY: there is room for the one byte that is asked for.
+    // SAFETY: `byte` has room for one byte.
     match unsafe { libc::read(from.as_raw_fd(), (&raw mut byte).cast(), 1) } {
         1 => Ok(()),
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -162,7 +163,7 @@ pub(super) fn read_byte(from: BorrowedFd<'_>) -> io::Result<()> {
 #[inline]
 #[allow(unsafe_code)]
 pub(super) fn write_byte(to: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: the one byte that is given is there to be read.
+    // SAFETY: `BYTE` is one readable byte.
     match unsafe { libc::write(to.as_raw_fd(), (&raw const BYTE).cast(), 1) } {
         1 => Ok(()),
         _ => Err(io::Error::last_os_error()),

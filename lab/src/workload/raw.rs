@@ -1,13 +1,13 @@
-//! The baseline: `select`, `poll` and `epoll` as a seasoned C programmer would use them, straight
-//! from the C library.
+//! The baseline: `select`, `poll` and `epoll` of the C library, called as an experienced C
+//! programmer would.
 //!
-//! Nothing in here calls `tripoll`, so that what the crate is measured against owes it nothing.
-//! Each is as fast as it can honestly be made: `select` with a bit map of its own beyond 1,024 and
-//! scanned by words, `poll` and `select` stopping at the count that the call returned, `epoll` with
-//! the index as its data.
+//! Nothing in this file calls `tripoll`, so that the baseline does not depend on what is measured.
+//! Each loop is as fast as it can be made. `select` has a bit map that holds more than 1,024
+//! descriptors, and scans it by words. `select` and `poll` stop scanning at the count that the call
+//! returned. `epoll` has the index as its data.
 //!
-//! `select` and `poll` come in two forms. The *classic* one sleeps at once, with no timeout. The
-//! *zero* one first asks with a timeout of zero, always, and sleeps only when nothing was ready.
+//! `select` and `poll` have two forms. The *raw* one blocks at once, without a timeout. The
+//! *raw-zero* one always calls with a timeout of zero first, and blocks only if nothing was ready.
 
 #![allow(unsafe_code)]
 
@@ -18,7 +18,7 @@ use std::ptr::null_mut;
 use super::driver::Waiter;
 use super::pipes::Link;
 
-/// Calls until no signal interrupts.
+/// Repeats `call` while it fails with `EINTR`.
 #[inline]
 fn uninterrupted(mut call: impl FnMut() -> libc::c_int) -> io::Result<usize> {
     loop {
@@ -39,7 +39,7 @@ pub(crate) struct RawSelect {
     watched: Vec<u64>,
     ready: Vec<u64>,
     nfds: libc::c_int,
-    /// Descriptor → index.
+    /// The index of each descriptor.
     index: Vec<u32>,
 }
 
@@ -54,8 +54,8 @@ impl RawSelect {
         uninterrupted(|| {
             self.ready.copy_from_slice(&self.watched);
             let set = self.ready.as_mut_ptr().cast();
-            // SAFETY: the set has at least `nfds` bits, which is all that the kernel touches;
-            // `timeout` is null or a timeval of the caller's.
+            // SAFETY: the set has at least `nfds` bits, and the kernel touches no others. `timeout`
+            // is null or points to a timeval of the caller.
             unsafe { libc::select(self.nfds, set, null_mut(), null_mut(), timeout) }
         })
     }
@@ -124,7 +124,7 @@ impl RawPoll {
 
 impl Waiter for RawPoll {
     fn add(&mut self, _: usize, link: &Link<'_>) -> io::Result<()> {
-        // Pipes are added in order: a place in the array is the index.
+        // Pipes are added in order, so the position in the array is the index.
         let fd = link.from.as_raw_fd();
         self.array.push(libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
         Ok(())
@@ -161,9 +161,9 @@ pub(crate) struct RawEpoll {
 
 impl RawEpoll {
     pub(crate) fn new(edge: bool, room: usize) -> io::Result<Self> {
-        // SAFETY: takes a flag, and returns a new descriptor or -1.
+        // SAFETY: the call takes a flag, and returns a new descriptor or -1.
         let epoll = uninterrupted(|| unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: the kernel has just made it, and nobody else knows it.
+        // SAFETY: the kernel has just returned this descriptor, and nothing else owns it.
         let epoll = unsafe { OwnedFd::from_raw_fd(epoll as libc::c_int) };
         let events = libc::EPOLLIN as u32 | if edge { libc::EPOLLET as u32 } else { 0 };
         Ok(RawEpoll { epoll, events, ready: vec![libc::epoll_event { events: 0, u64: 0 }; room] })

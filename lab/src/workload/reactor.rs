@@ -1,4 +1,4 @@
-//! `tripoll::reactor`, driven as its user would drive it: a handler for each pipe, called in turns.
+//! `tripoll::reactor`, used as its documentation says: a handler for each pipe, called in turns.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,7 +10,7 @@ use super::driver::Driver;
 use super::pipes::{read_byte, write_byte};
 use super::xorshift::Xorshift;
 
-/// The reactor, and the ends of the pipes, which its sources share with the other layers.
+/// Drives a reactor. Its sources share the ends of the pipes with the other layers.
 pub(super) struct ReactorDriver {
     reactor: Reactor<State>,
     readers: Vec<Arc<OwnedFd>>,
@@ -18,13 +18,13 @@ pub(super) struct ReactorDriver {
     step: usize,
 }
 
-/// What the handlers share.
+/// The state that the handlers share.
 struct State {
-    /// Events that are still wanted.
+    /// The number of events that are left.
     left: u64,
-    /// Whether a byte that was read is written on.
+    /// Whether each byte is written to the next pipe after it was read.
     forwards: bool,
-    /// What a handler has failed with, which a reactor would survive and a workload must not.
+    /// The first error of a handler. The reactor would survive it; the workload must fail.
     error: Option<io::Error>,
 }
 
@@ -48,14 +48,16 @@ impl ReactorDriver {
     }
 }
 
-/// One event: a byte is read, and in the ring written on. As the other layers do, it reads no
-/// further: there is no more, and it says so.
+/// Handles one event: reads a byte, and in the ring writes it to `to`.
+///
+/// The handler returns [`Next::Done`] without a second read, as the other layers do: a pipe never
+/// holds more than its byte.
 fn handler(
     to: Arc<OwnedFd>,
 ) -> impl FnMut(&mut Source<'_, Arc<OwnedFd>>, &mut Context<'_, State>) -> io::Result<Next> {
     move |from, cx| {
         if cx.state.left == 0 {
-            return Ok(Next::Done); // the last batch has more than were asked for
+            return Ok(Next::Done); // the last wait can report more events than are left
         }
         cx.state.left -= 1;
         let mut result = from.try_io(Interest::READ, |from| read_byte(from.as_fd()));

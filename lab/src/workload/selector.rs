@@ -1,4 +1,4 @@
-//! `tripoll::selector`, driven as its user would drive it.
+//! `tripoll::selector`, used as its documentation says.
 
 use std::io;
 use std::os::fd::AsRawFd;

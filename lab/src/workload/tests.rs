@@ -1,4 +1,4 @@
-//! The workloads do what they say, whoever is driven through them.
+//! Each workload does what its documentation says, with every contender.
 
 use std::os::fd::AsRawFd;
 
@@ -18,7 +18,7 @@ fn the_ring_moves_exactly_as_many_bytes_as_it_says() {
             starts.iter().for_each(|&start| pipes.fill(start).unwrap());
             driver.ring(writes).unwrap();
 
-            // Each write moves one byte one pipe on: their places tell how many there were.
+            // Each write moves one byte to the next pipe: the final positions give the number.
             let ends = (0..n).map(|index| index * bytes_in(&pipes, index)).sum::<usize>();
             let way = starts.iter().sum::<usize>() + writes as usize;
             assert_eq!(ends % n, way % n, "{contender:?}, {active} of {n}");
@@ -50,7 +50,7 @@ fn every_contender_runs_both_workloads_and_leaves_the_pipes_empty() {
 }
 
 #[test]
-fn there_is_a_contender_for_every_backend_and_each_is_who_it_says() {
+fn every_backend_has_a_contender_in_every_layer() {
     let all = Contender::all();
     for &backend in tripoll::Backend::ALL {
         for layer in [Layer::Raw, Layer::Selector, Layer::Reactor] {
@@ -62,7 +62,7 @@ fn there_is_a_contender_for_every_backend_and_each_is_who_it_says() {
 }
 
 #[test]
-fn the_reactor_takes_every_pair_and_asks_as_it_is_said_to() {
+fn the_reactor_takes_every_backend_and_trigger() {
     let pipes = Pipes::open(20).unwrap();
     for &backend in tripoll::Backend::ALL {
         for &trigger in tripoll::Trigger::ALL {
@@ -95,34 +95,35 @@ fn what_does_not_fit_is_an_error() {
 
 #[test]
 fn more_pipes_than_the_limit_allows_are_refused_with_both_numbers() {
-    let most = Pipes::max().unwrap();
+    let max = Pipes::max().unwrap();
     let limit = tripoll::sys::descriptor_limit().unwrap().hard;
-    let error = Pipes::open(most + 1).unwrap_err().to_string();
+    let error = Pipes::open(max + 1).unwrap_err().to_string();
     assert!(
-        error.contains(&(most + 1).to_string()) && error.contains(&limit.to_string()),
+        error.contains(&(max + 1).to_string()) && error.contains(&limit.to_string()),
         "{error}"
     );
 }
 
 #[test]
 fn reading_ends_are_neighbours_and_writing_ends_above_them() {
-    // Other tests open descriptors meanwhile, and take numbers between: one try in peace is enough.
-    let in_peace = (0..10_000).any(|_| {
+    // Other tests may open descriptors at the same time and take numbers in between. One
+    // undisturbed try is enough.
+    let undisturbed = (0..10_000).any(|_| {
         let pipes = Pipes::open(30).unwrap();
         let links = pipes.links(30, 0);
         let first = links[0].from.as_raw_fd();
         assert!(links.iter().all(|link| link.to.as_raw_fd() >= first + 30));
         links.iter().map(|link| link.from.as_raw_fd()).eq(first..first + 30)
     });
-    assert!(in_peace);
+    assert!(undisturbed);
 }
 
 #[test]
-fn the_dice_are_fair_enough_and_never_leave_the_table() {
+fn random_numbers_are_uniform_and_below_their_bound() {
     let mut random = Xorshift::default();
-    let mut thrown = [0; 10];
+    let mut counts = [0; 10];
     for _ in 0..10_000 {
-        thrown[random.below(10)] += 1;
+        counts[random.below(10)] += 1;
     }
-    assert!(thrown.iter().all(|&times| (800..1_200).contains(&times)), "{thrown:?}");
+    assert!(counts.iter().all(|&times| (800..1_200).contains(&times)), "{counts:?}");
 }

@@ -1,6 +1,6 @@
-//! The random numbers of the workloads.
+//! Random numbers for the workloads.
 
-/// Marsaglia's xorshift: the same sequence for everybody, for a few instructions.
+/// Marsaglia's xorshift generator: the same sequence in every run, for a few instructions a number.
 pub(crate) struct Xorshift(u64);
 
 impl Default for Xorshift {
@@ -10,7 +10,7 @@ impl Default for Xorshift {
 }
 
 impl Xorshift {
-    /// A number below `sides`.
+    /// Returns a number below `bound`.
     #[inline]
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;

@@ -103,7 +103,7 @@ fn a_probe_sees_a_turn_from_beginning_to_end() {
         let Saw::Dispatched(dispatch) = saw[3] else { panic!("{saw:?}") };
         assert_eq!(saw.len(), 4);
         assert_eq!((dispatch.token, dispatch.interest), (token, Interest::READ));
-        assert!(dispatch.told.contains(Readiness::READ));
+        assert!(dispatch.readiness.contains(Readiness::READ));
         assert_eq!((dispatch.operations, dispatch.bytes_read, dispatch.bytes_written), (2, 2, 0));
         assert!(dispatch.cut_off && !dispatch.spurious);
         assert_eq!(dispatch.outcome, DispatchOutcome::Ready);

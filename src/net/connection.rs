@@ -128,7 +128,7 @@ impl<P> Connection<P> {
                 self.offer_inbox(stream, cx);
                 continue;
             }
-            let mut scratch = cx.lend_scratch();
+            let mut scratch = cx.take_scratch();
             let result = stream.read(&mut scratch);
             match result {
                 Ok(0) => self.end(stream, cx),

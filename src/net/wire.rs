@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::write_buffer::{self, Outbox};
 use super::{Address, Stream};
-use crate::reactor::{Io, Source};
+use crate::reactor::{IoState, Source};
 use crate::selector::{Interest, Token};
 
 /// A connection in its protocol's hands.
@@ -224,7 +224,7 @@ impl Link {
 #[derive(Debug)]
 pub(super) struct Loan<'a> {
     stream: &'a Stream,
-    io: &'a mut Io,
+    io: &'a mut IoState,
 }
 
 impl<'a> Loan<'a> {

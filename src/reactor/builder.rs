@@ -70,8 +70,8 @@ impl ReactorBuilder {
     ///
     /// # Errors
     ///
-    /// When the process is out of descriptors: a reactor needs one for its alarm clock, one for its
-    /// bell, and one for its selector on epoll and mio.
+    /// When the process is out of descriptors: a reactor needs one for its timer_source clock, one for its
+    /// waker, and one for its selector on epoll and mio.
     pub fn build(self) -> io::Result<Reactor> {
         self.build_with(())
     }

@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::handle::Shared;
-use super::handler::{Bound, Pair};
+use super::handle::WakeState;
+use super::handler::{AnyHandler, Registered};
 use super::mode::reads_raw;
 use super::registry::Registry;
 use super::timers::Timers;
@@ -28,15 +28,15 @@ pub struct Context<'a, S = ()> {
 /// Everything in a reactor that a running handler can reach.
 pub(super) struct Core<S> {
     pub(super) registry: Registry,
-    pub(super) timers: Timers<Ring<S>>,
-    pub(super) shared: Arc<Shared<S>>,
+    pub(super) timers: Timers<TimerAction<S>>,
+    pub(super) wake_state: Arc<WakeState<S>>,
     /// What is to be done as soon as no handler runs.
-    pub(super) errands: VecDeque<Errand<S>>,
+    pub(super) deferred: VecDeque<Deferred<S>>,
     /// For whom somebody has something.
     pub(super) notified: VecDeque<Token>,
     pub(super) is_shutting_down: bool,
     /// Who is to be told that the reactor is winding down.
-    pub(super) leaving: VecDeque<Token>,
+    pub(super) shutdown_queue: VecDeque<Token>,
     /// What sources are read into that have no buffer of their own.
     scratch: Vec<u8>,
     pub(super) counters: Counters,
@@ -46,15 +46,15 @@ pub(super) struct Core<S> {
 type TimerJob<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
 
 /// What a timer does.
-pub(super) enum Ring<S> {
+pub(super) enum TimerAction<S> {
     Job(TimerJob<S>),
     Deadline(Token),
 }
 
 /// What cannot be done while a handler runs: its place, and all the others, are out of reach then.
-pub(super) enum Errand<S> {
+pub(super) enum Deferred<S> {
     /// A source has come: its place is to be filled, and it is to be told.
-    Add(Token, Box<dyn Bound<S>>),
+    Add(Token, Box<dyn AnyHandler<S>>),
     /// A source has been removed, perhaps for an error: it is to be told, and its place cleared.
     Remove(Token, Option<io::Error>),
 }
@@ -105,13 +105,13 @@ impl<S: 'static> Context<'_, S> {
         F: AsFd + 'static,
         H: Handler<F, S> + 'static,
     {
-        let Core { registry, errands, is_shutting_down, leaving, .. } = &mut *self.core;
+        let Core { registry, deferred, is_shutting_down, shutdown_queue, .. } = &mut *self.core;
         match registry.add(source.as_fd(), interest, reads_raw) {
             Ok(token) => {
-                let pair = Box::new(Pair { source, handler });
-                errands.push_back(Errand::Add(token, pair));
+                let registered = Box::new(Registered { source, handler });
+                deferred.push_back(Deferred::Add(token, registered));
                 if *is_shutting_down {
-                    leaving.push_back(token);
+                    shutdown_queue.push_back(token);
                 }
                 Ok(token)
             }
@@ -124,12 +124,12 @@ impl<S: 'static> Context<'_, S> {
     ///
     /// # Errors
     ///
-    /// `NotFound` if it is gone already.
+    /// `NotFound` if it is not_registered already.
     pub fn remove(&mut self, token: Token) -> io::Result<()> {
-        if self.core.remove(token, None) { Ok(()) } else { Err(gone(token)) }
+        if self.core.remove(token, None) { Ok(()) } else { Err(not_registered(token)) }
     }
 
-    /// What is wanted of a source; `None` if it is gone.
+    /// What is wanted of a source; `None` if it is not_registered.
     pub fn interest(&mut self, token: Token) -> Option<Interest> {
         self.core.registry.interest(token)
     }
@@ -139,28 +139,32 @@ impl<S: 'static> Context<'_, S> {
     ///
     /// # Errors
     ///
-    /// `NotFound` if it is gone.
+    /// `NotFound` if it is not_registered.
     pub fn set_interest(&mut self, token: Token, interest: Interest) -> io::Result<()> {
-        if self.core.registry.set_interest(token, interest) { Ok(()) } else { Err(gone(token)) }
+        if self.core.registry.set_interest(token, interest) {
+            Ok(())
+        } else {
+            Err(not_registered(token))
+        }
     }
 
     /// Arms a source again that was disarmed with [`Next::Disarm`](super::Next::Disarm).
     ///
     /// # Errors
     ///
-    /// `NotFound` if it is gone.
+    /// `NotFound` if it is not_registered.
     pub fn arm(&mut self, token: Token) -> io::Result<()> {
-        if self.core.registry.arm(token) { Ok(()) } else { Err(gone(token)) }
+        if self.core.registry.arm(token) { Ok(()) } else { Err(not_registered(token)) }
     }
 
     /// Has a source's handler called ([`Handler::notified`]), in this turn or the next: the way to
-    /// hand it something, left for it in the [state](Self::state). Not called if it is gone by then.
+    /// hand it something, left for it in the [state](Self::state). Not called if it is not_registered by then.
     ///
     /// # Errors
     ///
-    /// `NotFound` if it is gone.
+    /// `NotFound` if it is not_registered.
     pub fn notify(&mut self, token: Token) -> io::Result<()> {
-        self.core.registry.get(token).ok_or_else(|| gone(token))?;
+        self.core.registry.get(token).ok_or_else(|| not_registered(token))?;
         self.core.notified.push_back(token);
         Ok(())
     }
@@ -171,10 +175,10 @@ impl<S: 'static> Context<'_, S> {
     ///
     /// # Errors
     ///
-    /// `NotFound` if it is gone.
+    /// `NotFound` if it is not_registered.
     pub fn set_deadline(&mut self, token: Token, at: Option<Instant>) -> io::Result<()> {
         let Core { registry, timers, .. } = &mut *self.core;
-        let entry = registry.get(token).ok_or_else(|| gone(token))?;
+        let entry = registry.get(token).ok_or_else(|| not_registered(token))?;
         entry.deadline = match (entry.deadline, at) {
             // Moved back: looked at again when the timer rings. So an idle timeout that every byte
             // moves costs nothing but this.
@@ -183,7 +187,7 @@ impl<S: 'static> Context<'_, S> {
                 if let Some((timer, _)) = old {
                     timers.take(timer);
                 }
-                at.map(|at| (timers.set(at, Ring::Deadline(token)), at))
+                at.map(|at| (timers.set(at, TimerAction::Deadline(token)), at))
             }
         };
         Ok(())
@@ -197,7 +201,7 @@ impl<S: 'static> Context<'_, S> {
         at: Instant,
         job: impl FnOnce(&mut Context<'_, S>) + 'static,
     ) -> TimerId {
-        self.core.timers.set(at, Ring::Job(Box::new(job)))
+        self.core.timers.set(at, TimerAction::Job(Box::new(job)))
     }
 
     /// Cancels a timer. True if it will now not run; false if it has run or was cancelled before.
@@ -207,7 +211,7 @@ impl<S: 'static> Context<'_, S> {
 
     /// Ends in good order: every source's handler is told once
     /// ([`Handler::shutting_down`]) and may take its time to finish what is owed; the loop stops when
-    /// the last source is gone, and at the latest after `grace`. They are told at the end of the turn,
+    /// the last source is not_registered, and at the latest after `grace`. They are told at the end of the turn,
     /// when everybody has been called of whom the kernel has told in it. A source that is added from
     /// now on is told in the turn in which it comes. Winding down once more changes nothing.
     pub fn shutdown(&mut self, grace: Duration) {
@@ -215,8 +219,8 @@ impl<S: 'static> Context<'_, S> {
             return;
         }
         self.core.is_shutting_down = true;
-        let Core { registry, leaving, .. } = &mut *self.core;
-        leaving.extend(registry.tokens());
+        let Core { registry, shutdown_queue, .. } = &mut *self.core;
+        shutdown_queue.extend(registry.tokens());
         if let Some(end) = Instant::now().checked_add(grace) {
             self.set_timer(end, |cx| cx.stop());
         }
@@ -229,12 +233,12 @@ impl<S: 'static> Context<'_, S> {
 
     /// Stops the loop when this turn has ended; see [`ReactorHandle::stop`].
     pub fn stop(&mut self) {
-        self.core.shared.stop();
+        self.core.wake_state.stop();
     }
 
     /// Reaches this reactor from other threads.
     pub fn handle(&self) -> ReactorHandle<S> {
-        ReactorHandle::new(&self.core.shared)
+        ReactorHandle::new(&self.core.wake_state)
     }
 
     /// Goes on with another backend: every source moves, open connections and unread events with
@@ -262,7 +266,7 @@ impl<S: 'static> Context<'_, S> {
 
     /// Lends the buffer that all of a reactor's connections read into, so that an idle one owns
     /// none. To be [given back](Self::return_scratch).
-    pub(crate) fn lend_scratch(&mut self) -> Vec<u8> {
+    pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
         let mut scratch = std::mem::take(&mut self.core.scratch);
         scratch.resize(SCRATCH, 0);
         scratch
@@ -319,21 +323,21 @@ impl<S: 'static> Context<'_, S> {
 const SCRATCH: usize = 64 << 10;
 
 impl<S> Core<S> {
-    pub(super) fn new(registry: Registry, shared: Shared<S>) -> Self {
+    pub(super) fn new(registry: Registry, wake_state: WakeState<S>) -> Self {
         Core {
             registry,
             timers: Timers::new(),
-            shared: Arc::new(shared),
-            errands: VecDeque::new(),
+            wake_state: Arc::new(wake_state),
+            deferred: VecDeque::new(),
             notified: VecDeque::new(),
             is_shutting_down: false,
-            leaving: VecDeque::new(),
+            shutdown_queue: VecDeque::new(),
             scratch: Vec::new(),
             counters: Counters::default(),
         }
     }
 
-    /// Forgets a source, which is told and closed when no handler runs. False if it is gone.
+    /// Forgets a source, which is told and closed when no handler runs. False if it is not_registered.
     pub(super) fn remove(&mut self, token: Token, error: Option<io::Error>) -> bool {
         let Some(entry) = self.registry.remove(token) else { return false };
         if let Some((timer, _)) = entry.deadline {
@@ -343,26 +347,26 @@ impl<S> Core<S> {
             self.counters.errors += 1;
             log::debug!(target: "tripoll", "{token:?} ended: {error}");
         }
-        self.errands.push_back(Errand::Remove(token, error));
+        self.deferred.push_back(Deferred::Remove(token, error));
         true
     }
 
-    /// Whether the deadline for which a timer has just rung has come. If it was moved back since,
+    /// Whether the deadline for which a timer has just expired_at has come. If it was moved back since,
     /// the timer is set anew.
-    pub(super) fn has_come(&mut self, token: Token) -> bool {
+    pub(super) fn deadline_has_passed(&mut self, token: Token) -> bool {
         let Core { registry, timers, .. } = self;
         let Some(entry) = registry.get(token) else { return false };
         let Some((_, at)) = entry.deadline.take() else { return false };
         if at <= Instant::now() {
             return true;
         }
-        entry.deadline = Some((timers.set(at, Ring::Deadline(token)), at));
+        entry.deadline = Some((timers.set(at, TimerAction::Deadline(token)), at));
         false
     }
 
     pub(super) fn counters(&self) -> Counters {
         let kernel = self.registry.selector_counters();
-        let (wakes, wakes_saved) = self.shared.wakes();
+        let (wakes, wakes_saved) = self.wake_state.wakes();
         Counters {
             waits: kernel.waits,
             controls: kernel.controls,
@@ -375,7 +379,7 @@ impl<S> Core<S> {
     }
 }
 
-fn gone(token: Token) -> io::Error {
+fn not_registered(token: Token) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, format!("{token:?} is not registered (any more)"))
 }
 

@@ -20,7 +20,7 @@ pub struct Counters {
     /// Calls that did nothing at all with their source, and did not say so. A handler that does so
     /// is called again every turn: when this number runs, it is why the processor is busy.
     pub idle: u64,
-    /// Events of sources that were already gone.
+    /// Events of sources that were already not_registered.
     pub stale: u64,
     /// Calls that the [`Budget`](super::Budget) ended; they went on in the next turn.
     pub cut_off: u64,

@@ -21,12 +21,12 @@ pub(super) type Job<S> = Box<dyn FnOnce(&mut Context<'_, S>) + Send>;
 /// loop, a wake is a store to memory; of many wakes to a sleeping loop the first alone is a system
 /// call.
 pub struct ReactorHandle<S = ()> {
-    shared: Arc<Shared<S>>,
+    wake_state: Arc<WakeState<S>>,
 }
 
 impl<S: 'static> ReactorHandle<S> {
-    pub(super) fn new(shared: &Arc<Shared<S>>) -> Self {
-        ReactorHandle { shared: Arc::clone(shared) }
+    pub(super) fn new(wake_state: &Arc<WakeState<S>>) -> Self {
+        ReactorHandle { wake_state: Arc::clone(wake_state) }
     }
 
     /// Has `job` run by the loop, in the turn that is under way or the next. The way to register a
@@ -53,30 +53,30 @@ impl<S: 'static> ReactorHandle<S> {
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` when the reactor is gone. A job that a reactor does not live to run is dropped.
+    /// `BrokenPipe` when the reactor is not_registered. A job that a reactor does not live to run is dropped.
     pub fn post(&self, job: impl FnOnce(&mut Context<'_, S>) + Send + 'static) -> io::Result<()> {
-        self.shared.jobs().as_mut().ok_or_else(gone)?.push(Box::new(job));
-        self.shared.wake();
+        self.wake_state.jobs().as_mut().ok_or_else(not_registered)?.push(Box::new(job));
+        self.wake_state.wake();
         Ok(())
     }
 
     /// Arms a source again that was [disarmed](super::Next::Disarm): what was wanted of it before is
-    /// wanted again. Nothing happens if it is gone by then.
+    /// wanted again. Nothing happens if it is not_registered by then.
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` when the reactor is gone.
+    /// `BrokenPipe` when the reactor is not_registered.
     pub fn arm(&self, token: Token) -> io::Result<()> {
         self.post(move |cx| {
             let _ = cx.arm(token);
         })
     }
 
-    /// Has a source's handler called, see [`Context::notify`]. Nothing happens if it is gone by then.
+    /// Has a source's handler called, see [`Context::notify`]. Nothing happens if it is not_registered by then.
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` when the reactor is gone.
+    /// `BrokenPipe` when the reactor is not_registered.
     pub fn notify(&self, token: Token) -> io::Result<()> {
         self.post(move |cx| {
             let _ = cx.notify(token);
@@ -87,7 +87,7 @@ impl<S: 'static> ReactorHandle<S> {
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` when the reactor is gone.
+    /// `BrokenPipe` when the reactor is not_registered.
     pub fn shutdown(&self, grace: Duration) -> io::Result<()> {
         self.post(move |cx| cx.shutdown(grace))
     }
@@ -97,23 +97,23 @@ impl<S: 'static> ReactorHandle<S> {
     /// later returns without a turn. It waits for nobody; whoever wants to wait joins the loop's
     /// thread.
     pub fn stop(&self) {
-        self.shared.stop();
-        self.shared.wake();
+        self.wake_state.stop();
+        self.wake_state.wake();
     }
 
     /// Whether [`stop`](Self::stop) has been called.
     pub fn is_stopped(&self) -> bool {
-        self.shared.is_stopped()
+        self.wake_state.is_stopped()
     }
 }
 
-fn gone() -> io::Error {
+fn not_registered() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the reactor has been dropped")
 }
 
 impl<S: 'static> Clone for ReactorHandle<S> {
     fn clone(&self) -> Self {
-        ReactorHandle::new(&self.shared)
+        ReactorHandle::new(&self.wake_state)
     }
 }
 
@@ -126,38 +126,38 @@ impl<S: 'static> fmt::Debug for ReactorHandle<S> {
 /// What the loop and its handles share.
 ///
 /// The loop is AWAKE, ASLEEP (or about to be) or NOTIFIED. A caller first leaves its job, then makes
-/// the state NOTIFIED; only who finds it ASLEEP rings the bell. The loop goes to sleep only from
+/// the state NOTIFIED; only who finds it ASLEEP rings the waker. The loop goes to sleep only from
 /// AWAKE, in one compare-exchange, so that a notice given while it was awake cannot be slept over;
 /// and it takes the state back to AWAKE *before* it takes the jobs, so that one left in between is
 /// found the next time.
-pub(super) struct Shared<S> {
+pub(super) struct WakeState<S> {
     state: AtomicU8,
     is_stopped: AtomicBool,
-    bell: EventFd,
-    /// `None` when the reactor is gone.
+    waker: EventFd,
+    /// `None` when the reactor is not_registered.
     jobs: Mutex<Option<Vec<Job<S>>>>,
-    rung: AtomicU64,
-    spared: AtomicU64,
+    wakes: AtomicU64,
+    wakes_saved: AtomicU64,
 }
 
 const AWAKE: u8 = 0;
 const ASLEEP: u8 = 1;
 const NOTIFIED: u8 = 2;
 
-impl<S> Shared<S> {
+impl<S> WakeState<S> {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Shared {
+        Ok(WakeState {
             state: AtomicU8::new(AWAKE),
             is_stopped: AtomicBool::new(false),
-            bell: EventFd::new()?,
+            waker: EventFd::new()?,
             jobs: Mutex::new(Some(Vec::new())),
-            rung: AtomicU64::new(0),
-            spared: AtomicU64::new(0),
+            wakes: AtomicU64::new(0),
+            wakes_saved: AtomicU64::new(0),
         })
     }
 
-    pub(super) fn bell(&self) -> &EventFd {
-        &self.bell
+    pub(super) fn waker(&self) -> &EventFd {
+        &self.waker
     }
 
     fn jobs(&self) -> MutexGuard<'_, Option<Vec<Job<S>>>> {
@@ -167,10 +167,10 @@ impl<S> Shared<S> {
     /// Gives notice to the loop.
     fn wake(&self) {
         if self.state.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP {
-            self.rung.fetch_add(1, Ordering::Relaxed);
-            self.bell.ring();
+            self.wakes.fetch_add(1, Ordering::Relaxed);
+            self.waker.wake();
         } else {
-            self.spared.fetch_add(1, Ordering::Relaxed);
+            self.wakes_saved.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -185,7 +185,7 @@ impl<S> Shared<S> {
 
     /// The loop wants to sleep. False if there is a notice to attend to.
     #[inline]
-    pub(super) fn fall_asleep(&self) -> bool {
+    pub(super) fn prepare_to_sleep(&self) -> bool {
         let state = self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
         // It sleeps already if it was parked.
         !matches!(state, Err(NOTIFIED))
@@ -194,9 +194,9 @@ impl<S> Shared<S> {
     /// The loop has woken. True if there is a notice to attend to.
     ///
     /// A notice given between the two steps is overwritten; but whoever gave it found the loop
-    /// ASLEEP, and rang the bell, which the next wait will hear.
+    /// ASLEEP, and rang the waker, which the next wait will hear.
     #[inline]
-    pub(super) fn wake_up(&self) -> bool {
+    pub(super) fn finish_sleep(&self) -> bool {
         match self.state.load(Ordering::Acquire) {
             ASLEEP => {
                 self.state.store(AWAKE, Ordering::Release);
@@ -220,12 +220,12 @@ impl<S> Shared<S> {
 
     /// How many wakes were system calls, and how many were not.
     pub(super) fn wakes(&self) -> (u64, u64) {
-        (self.rung.load(Ordering::Relaxed), self.spared.load(Ordering::Relaxed))
+        (self.wakes.load(Ordering::Relaxed), self.wakes_saved.load(Ordering::Relaxed))
     }
 }
 
-impl<S> fmt::Debug for Shared<S> {
+impl<S> fmt::Debug for WakeState<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("is_stopped", &self.is_stopped()).finish_non_exhaustive()
+        f.debug_struct("WakeState").field("is_stopped", &self.is_stopped()).finish_non_exhaustive()
     }
 }

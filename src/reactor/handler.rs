@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::io_state::Io;
+use super::io_state::IoState;
 use super::{Context, Source};
 use crate::selector::Token;
 
@@ -118,59 +118,59 @@ where
 }
 
 /// A source and its handler, whatever their types are.
-pub(super) trait Bound<S> {
-    fn ready(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
-    fn added(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
-    fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
-    fn notified(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
-    fn shutting_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer;
+pub(super) trait AnyHandler<S> {
+    fn ready(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
+    fn added(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
+    fn timed_out(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
+    fn notified(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
+    fn shutting_down(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>);
 }
 
-/// What a handler has answered. An error is put aside in the [`Io`]: the ordinary answer is then one
+/// What a handler has answered. An error is put aside in the [`IoState`]: the ordinary answer is then one
 /// byte, in a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum Returned {
     Next(Next),
     Failed,
 }
 
 /// A source and its handler. The reactor owns both.
-pub(super) struct Pair<F, H> {
+pub(super) struct Registered<F, H> {
     pub(super) source: F,
     pub(super) handler: H,
 }
 
 #[inline(always)] // into each of the five, and there into the handler's own end
-fn answer(result: io::Result<Next>, io: &mut Io) -> Answer {
+fn returned(result: io::Result<Next>, io: &mut IoState) -> Returned {
     match result {
-        Ok(next) => Answer::Next(next),
+        Ok(next) => Returned::Next(next),
         Err(error) => {
             io.error = Some(error);
-            Answer::Failed
+            Returned::Failed
         }
     }
 }
 
-impl<F, S, H: Handler<F, S>> Bound<S> for Pair<F, H> {
-    fn ready(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {
-        answer(self.handler.ready(&mut Source::new(&mut self.source, io), cx), io)
+impl<F, S, H: Handler<F, S>> AnyHandler<S> for Registered<F, H> {
+    fn ready(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
+        returned(self.handler.ready(&mut Source::new(&mut self.source, io), cx), io)
     }
 
-    fn added(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {
-        answer(self.handler.added(&mut Source::new(&mut self.source, io), cx), io)
+    fn added(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
+        returned(self.handler.added(&mut Source::new(&mut self.source, io), cx), io)
     }
 
-    fn timed_out(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {
-        answer(self.handler.timed_out(&mut Source::new(&mut self.source, io), cx), io)
+    fn timed_out(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
+        returned(self.handler.timed_out(&mut Source::new(&mut self.source, io), cx), io)
     }
 
-    fn notified(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {
-        answer(self.handler.notified(&mut Source::new(&mut self.source, io), cx), io)
+    fn notified(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
+        returned(self.handler.notified(&mut Source::new(&mut self.source, io), cx), io)
     }
 
-    fn shutting_down(&mut self, io: &mut Io, cx: &mut Context<'_, S>) -> Answer {
-        answer(self.handler.shutting_down(&mut Source::new(&mut self.source, io), cx), io)
+    fn shutting_down(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
+        returned(self.handler.shutting_down(&mut Source::new(&mut self.source, io), cx), io)
     }
 
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {

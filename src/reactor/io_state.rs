@@ -10,17 +10,17 @@ use crate::selector::{Interest, Readiness, Token};
 /// This is where READY becomes BLOCKED (see the [module's diagram](super)). One such value serves
 /// all calls, one after another: making it costs more than using it.
 #[derive(Debug)]
-pub(crate) struct Io {
+pub(crate) struct IoState {
     pub(crate) token: Token,
     /// What the kernel has said since the handler was last called.
-    pub(super) told: Readiness,
+    pub(super) readiness: Readiness,
     /// The directions that are READY.
     pub(crate) ready: Interest,
     /// What was wanted when the call began.
-    pub(super) wanted: Interest,
-    /// What the handler wants since, if it has [said so](Facts::WISHED).
-    wished: Interest,
-    pub(super) facts: Facts,
+    pub(super) interest_before: Interest,
+    /// What the handler wants since, if it has [said so](Flags::INTEREST_SET).
+    interest_set: Interest,
+    pub(super) flags: Flags,
     pub(super) used: Used,
     budget: Budget,
     /// What the handler has failed with.
@@ -40,7 +40,7 @@ pub(super) struct Used {
 bitflags::bitflags! {
     /// What is true of a call. None of it in the ordinary case, but for the first.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(super) struct Facts: u16 {
+    pub(super) struct Flags: u16 {
         /// A short read says as much as `WouldBlock`.
         const SHORT_READS_DRAIN = 1;
         /// The first thing that was tried met `WouldBlock`.
@@ -52,25 +52,25 @@ bitflags::bitflags! {
         /// The end of the stream was read.
         const ENDED = 16;
         /// The handler has said what it wants.
-        const WISHED = 32;
+        const INTEREST_SET = 32;
         /// The handler has said `Next::Disarm`.
         const DISARM = 64;
         /// The kernel has told of the end, or of an error.
-        const END_TOLD = 128;
+        const END_REPORTED = 128;
         /// The budget is used up.
         const USED_UP = 256;
     }
 }
 
-impl Io {
+impl IoState {
     pub(super) fn new(budget: Budget) -> Self {
-        Io {
+        IoState {
             token: Token::from(u64::MAX),
-            told: Readiness::empty(),
+            readiness: Readiness::empty(),
             ready: Interest::NONE,
-            wanted: Interest::NONE,
-            wished: Interest::NONE,
-            facts: Facts::empty(),
+            interest_before: Interest::NONE,
+            interest_set: Interest::NONE,
+            flags: Flags::empty(),
             used: Used::default(),
             budget,
             error: None,
@@ -83,16 +83,16 @@ impl Io {
     pub(super) fn begin(
         &mut self,
         token: Token,
-        told: Readiness,
+        readiness: Readiness,
         ready: Interest,
-        wanted: Interest,
-        facts: Facts,
+        interest_before: Interest,
+        flags: Flags,
     ) {
         self.token = token;
-        self.told = told;
+        self.readiness = readiness;
         self.ready = ready;
-        self.wanted = wanted;
-        self.facts = facts;
+        self.interest_before = interest_before;
+        self.flags = flags;
         self.used = Used::default();
     }
 
@@ -102,26 +102,26 @@ impl Io {
     /// A *read* is known to block unless the kernel said otherwise. A *write* is tried even if the
     /// kernel was never asked: it mostly succeeds, and asking first would cost a turn.
     #[inline]
-    pub(super) fn admit(&mut self, direction: Interest) -> io::Result<()> {
+    pub(super) fn check_ready(&mut self, direction: Interest) -> io::Result<()> {
         let may_block = if direction.contains(Interest::WRITE) {
-            self.facts.contains(Facts::WRITE_BLOCKED)
+            self.flags.contains(Flags::WRITE_BLOCKED)
         } else {
             !self.ready.intersects(direction)
         };
-        if may_block || self.facts.contains(Facts::USED_UP) {
-            return Err(self.refuse(direction, may_block));
+        if may_block || self.flags.contains(Flags::USED_UP) {
+            return Err(self.would_block(direction, may_block));
         }
         self.used.operations += 1;
         if self.used.operations == self.budget.operations() {
-            self.facts |= Facts::USED_UP;
+            self.flags |= Flags::USED_UP;
         }
         Ok(())
     }
 
     #[cold]
-    fn refuse(&mut self, direction: Interest, may_block: bool) -> io::Error {
+    fn would_block(&mut self, direction: Interest, may_block: bool) -> io::Error {
         if !may_block {
-            self.facts |= Facts::CUT_OFF;
+            self.flags |= Flags::CUT_OFF;
             // It could be done: READY stays, so that the handler is called again.
             self.ready |= direction;
         }
@@ -133,9 +133,9 @@ impl Io {
     pub(super) fn note_error(&mut self, direction: Interest, error: &io::Error) {
         if error.kind() == io::ErrorKind::WouldBlock {
             if self.used.operations == 1 {
-                self.facts |= Facts::SPURIOUS;
+                self.flags |= Flags::SPURIOUS;
             }
-            self.block(direction);
+            self.clear_ready(direction);
         }
     }
 
@@ -151,10 +151,10 @@ impl Io {
 
     fn note_short_read(&mut self, count: usize) {
         if count == 0 {
-            self.facts |= Facts::ENDED;
-            self.block(Interest::READ);
-        } else if self.facts.contains(Facts::SHORT_READS_DRAIN) {
-            self.block(Interest::READ);
+            self.flags |= Flags::ENDED;
+            self.clear_ready(Interest::READ);
+        } else if self.flags.contains(Flags::SHORT_READS_DRAIN) {
+            self.clear_ready(Interest::READ);
         }
     }
 
@@ -169,56 +169,60 @@ impl Io {
     fn note_bytes(&mut self) {
         let bytes = self.used.bytes_read.saturating_add(self.used.bytes_written);
         if bytes >= self.budget.bytes() {
-            self.facts |= Facts::USED_UP;
+            self.flags |= Flags::USED_UP;
         }
     }
 
-    fn block(&mut self, direction: Interest) {
+    fn clear_ready(&mut self, direction: Interest) {
         self.ready.remove(direction);
         if direction.contains(Interest::WRITE) {
-            self.facts |= Facts::WRITE_BLOCKED;
+            self.flags |= Flags::WRITE_BLOCKED;
         }
     }
 
     /// The handler wants `interest` from now on.
     #[inline]
-    pub(super) fn wish(&mut self, interest: Interest) {
-        self.changes += u64::from(interest != self.wish_or_wanted());
-        self.wished = interest;
-        self.facts |= Facts::WISHED;
+    pub(super) fn set_interest(&mut self, interest: Interest) {
+        self.changes += u64::from(interest != self.interest());
+        self.interest_set = interest;
+        self.flags |= Flags::INTEREST_SET;
     }
 
     /// The handler wants nothing until it is armed again.
     pub(super) fn disarm(&mut self) {
         self.changes += 1;
-        self.facts |= Facts::DISARM;
+        self.flags |= Flags::DISARM;
     }
 
     /// What the handler has said that it wants.
-    pub(super) fn wished(&self) -> Option<Interest> {
-        self.facts.contains(Facts::WISHED).then_some(self.wished)
+    pub(super) fn new_interest(&self) -> Option<Interest> {
+        self.flags.contains(Flags::INTEREST_SET).then_some(self.interest_set)
     }
 
     /// What is wanted now.
     #[inline]
-    pub(super) fn wish_or_wanted(&self) -> Interest {
-        if self.facts.contains(Facts::WISHED) { self.wished } else { self.wanted }
+    pub(super) fn interest(&self) -> Interest {
+        if self.flags.contains(Flags::INTEREST_SET) {
+            self.interest_set
+        } else {
+            self.interest_before
+        }
     }
 
     /// The handler has used up what it was told of.
     pub(super) fn done(&mut self) {
         // It may have taken the budget's `WouldBlock` for the kernel's; and what it was not told
         // apart from data, the end of the stream, it cannot have used up.
-        if !self.facts.intersects(Facts::CUT_OFF | Facts::END_TOLD) {
-            self.ready.remove(self.wanted);
+        if !self.flags.intersects(Flags::CUT_OFF | Flags::END_REPORTED) {
+            self.ready.remove(self.interest_before);
         }
     }
 
     /// Whether being done leaves nothing to take back: nothing READY, and nothing out of the
     /// ordinary.
     #[inline]
-    pub(super) fn leaves_nothing(&self) -> bool {
-        Facts::SHORT_READS_DRAIN.contains(self.facts) && self.wanted.contains(self.ready)
+    pub(super) fn is_fully_consumed(&self) -> bool {
+        Flags::SHORT_READS_DRAIN.contains(self.flags) && self.interest_before.contains(self.ready)
     }
 }
 

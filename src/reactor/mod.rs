@@ -76,20 +76,20 @@
 //! * The *end of the stream* is told once. Whoever has read it wants to read no more, whatever its
 //!   interest says. Nobody spins on it.
 //! * A source whose interest is [`Interest::NONE`](crate::Interest::NONE) leaves the kernel's set,
-//!   and is told nothing until interest returns: not even that its peer is gone.
+//!   and is told nothing until interest returns: not even that its peer is not_registered.
 //! * A handler that does nothing is called again each turn. That is the contract's honest price; it
 //!   is counted ([`Counters::idle`]).
 //!
 //! # The turn
 //!
 //! One turn of the loop: changed interests are applied to the kernel, each source's only once →
-//! the wait → handlers → the timers that were due when the alarm rang → closures sent by a
+//! the wait → handlers → the timers that were due when the timer_source rang → closures sent by a
 //! [`ReactorHandle`] → those who were [notified](Context::notify). A handler is never called from inside a
 //! call of this API: what is added, removed or wound down is told when the one that is running has
 //! returned.
 //!
 //! An error that a handler returns, or a panic, ends its own source and nothing else. `WouldBlock`
-//! and `Interrupted` are no errors, so `?` may be used on every operation. (After a panic the shared
+//! and `Interrupted` are no errors, so `?` may be used on every operation. (After a panic the wake_state
 //! state may be half changed: that is the price of going on.)
 //!
 //! # Where it lives
@@ -124,7 +124,7 @@ pub use context::Context;
 pub use counters::Counters;
 pub use handle::ReactorHandle;
 pub use handler::{Handler, Next};
-pub(crate) use io_state::Io;
+pub(crate) use io_state::IoState;
 pub use probe::{Dispatch, DispatchOutcome, Probe};
 pub use reactor::Reactor;
 pub use source::Source;

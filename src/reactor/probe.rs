@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Counters;
-use super::io_state::{Facts, Io};
+use super::io_state::{Flags, IoState};
 use crate::selector::{Deadline, Event, Events, Interest, Readiness, Token};
 
 /// Sees each turn of a reactor, without being able to change it.
@@ -33,7 +33,7 @@ pub trait Probe {
         let _ = dispatch;
     }
 
-    /// An event came for a source that is already gone, and was dropped.
+    /// An event came for a source that is already not_registered, and was dropped.
     fn stale(&mut self, event: Event) {
         let _ = event;
     }
@@ -51,7 +51,7 @@ pub struct Dispatch {
     /// Whose handler it was.
     pub token: Token,
     /// What the kernel has said; empty when the handler was called again without being told anew.
-    pub told: Readiness,
+    pub readiness: Readiness,
     /// What was wanted.
     pub interest: Interest,
     /// Operations that were made through the source.
@@ -78,21 +78,21 @@ pub enum DispatchOutcome {
     Waiting,
     /// It is called when it has been armed again.
     Disarmed,
-    /// It is gone.
+    /// It is not_registered.
     Removed,
 }
 
 impl Dispatch {
-    pub(super) fn of(io: &Io, outcome: DispatchOutcome) -> Self {
+    pub(super) fn of(io: &IoState, outcome: DispatchOutcome) -> Self {
         Dispatch {
             token: io.token,
-            told: io.told,
-            interest: io.wanted,
+            readiness: io.readiness,
+            interest: io.interest_before,
             operations: io.used.operations,
             bytes_read: io.used.bytes_read as usize,
             bytes_written: io.used.bytes_written as usize,
-            spurious: io.facts.contains(Facts::SPURIOUS),
-            cut_off: io.facts.contains(Facts::CUT_OFF),
+            spurious: io.flags.contains(Flags::SPURIOUS),
+            cut_off: io.flags.contains(Flags::CUT_OFF),
             outcome,
         }
     }
@@ -104,10 +104,10 @@ impl fmt::Display for Dispatch {
         write!(f, "{:?} wants ", self.token)?;
         bitflags::parser::to_writer(&self.interest, &mut *f)?;
         f.write_str(", told ")?;
-        if self.told.is_empty() {
+        if self.readiness.is_empty() {
             f.write_str("nothing new")?;
         } else {
-            bitflags::parser::to_writer(&self.told, &mut *f)?;
+            bitflags::parser::to_writer(&self.readiness, &mut *f)?;
         }
         write!(f, "; {} operations", self.operations)?;
         if self.bytes_read > 0 {

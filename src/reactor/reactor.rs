@@ -6,12 +6,12 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use super::context::Core;
-use super::handle::Shared;
-use super::handler::{Bound, Handler};
+use super::handle::WakeState;
+use super::handler::{AnyHandler, Handler};
 use super::probe::Probe;
 use super::registry::Registry;
-use super::timer_source::Alarm;
-use super::turn_state::{ALARM, Agenda, BELL};
+use super::timer_source::TimerSource;
+use super::turn_state::{TIMER, TurnState, WAKER};
 use super::{AddError, Context, Counters, ReactorBuilder, ReactorHandle};
 use crate::selector::{Backend, Deadline, Interest, Selector, Token, Trigger};
 
@@ -23,13 +23,13 @@ pub struct Reactor<S = ()> {
     // Dropped in this order: the selector before the sources, so that nothing is closed while
     // the kernel watches it.
     pub(super) core: Core<S>,
-    pub(super) handlers: Vec<Option<Box<dyn Bound<S>>>>,
+    pub(super) handlers: Vec<Option<Box<dyn AnyHandler<S>>>>,
     pub(super) state: S,
-    pub(super) alarm: Alarm,
+    pub(super) timer_source: TimerSource,
     pub(super) before_wait: Vec<Hook<S>>,
     pub(super) after_wait: Vec<Hook<S>>,
     pub(super) probe: Option<Box<dyn Probe>>,
-    pub(super) agenda: Agenda<S>,
+    pub(super) turn_state: TurnState<S>,
 }
 
 pub(super) type Hook<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
@@ -57,19 +57,19 @@ impl<S: 'static> Reactor<S> {
         state: S,
     ) -> io::Result<Self> {
         // Made before any source, so that their descriptors are low: `select` pays for the highest.
-        let (alarm, shared) = (Alarm::new()?, Shared::new()?);
+        let (timer_source, wake_state) = (TimerSource::new()?, WakeState::new()?);
         let mut registry = Registry::new(selector, builder.trigger)?;
-        registry.add_own(shared.bell().as_fd(), BELL)?;
-        registry.add_own(alarm.as_fd(), ALARM)?;
+        registry.add_own(wake_state.waker().as_fd(), WAKER)?;
+        registry.add_own(timer_source.as_fd(), TIMER)?;
         Ok(Reactor {
-            core: Core::new(registry, shared),
+            core: Core::new(registry, wake_state),
             handlers: Vec::new(),
             state,
-            alarm,
+            timer_source,
             before_wait: Vec::new(),
             after_wait: Vec::new(),
             probe: builder.probe,
-            agenda: Agenda::new(builder.events, builder.budget),
+            turn_state: TurnState::new(builder.events, builder.budget),
         })
     }
 
@@ -103,7 +103,7 @@ impl<S: 'static> Reactor<S> {
 
     /// Reaches this reactor from other threads.
     pub fn handle(&self) -> ReactorHandle<S> {
-        ReactorHandle::new(&self.core.shared)
+        ReactorHandle::new(&self.core.wake_state)
     }
 
     /// Calls `hook` in every turn before the wait: the place to write out what a turn has gathered.
@@ -167,7 +167,7 @@ impl<S: 'static> Reactor<S> {
     ///
     /// As [`turn`](Self::turn).
     pub fn run(&mut self) -> io::Result<()> {
-        while !self.core.shared.is_stopped() {
+        while !self.core.wake_state.is_stopped() {
             self.turn(Deadline::Never)?;
         }
         Ok(())
@@ -176,7 +176,7 @@ impl<S: 'static> Reactor<S> {
 
 impl<S> Drop for Reactor<S> {
     fn drop(&mut self) {
-        self.core.shared.close();
+        self.core.wake_state.close();
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{self as unix, UnixListener, UnixStream};
 
-use super::io_state::Io;
+use super::io_state::IoState;
 use crate::selector::{Interest, Readiness, Token};
 
 /// A source of type `F` during one call of its handler.
@@ -22,17 +22,17 @@ use crate::selector::{Interest, Readiness, Token};
 #[derive(Debug)]
 pub struct Source<'a, F> {
     file: &'a mut F,
-    io: &'a mut Io,
+    io: &'a mut IoState,
 }
 
 impl<'a, F> Source<'a, F> {
     #[inline]
-    pub(crate) fn new(file: &'a mut F, io: &'a mut Io) -> Self {
+    pub(crate) fn new(file: &'a mut F, io: &'a mut IoState) -> Self {
         Source { file, io }
     }
 
     /// The source itself, and its readiness.
-    pub(crate) fn split(&mut self) -> (&F, &mut Io) {
+    pub(crate) fn split(&mut self) -> (&F, &mut IoState) {
         (self.file, self.io)
     }
 
@@ -44,7 +44,7 @@ impl<'a, F> Source<'a, F> {
     /// What the kernel has said since the handler was last called: raw, and no more than the
     /// backend can say. Empty when the handler is called again without having been told anew.
     pub fn readiness(&self) -> Readiness {
-        self.io.told
+        self.io.readiness
     }
 
     /// Whether a read is worth trying.
@@ -59,14 +59,14 @@ impl<'a, F> Source<'a, F> {
 
     /// What is wanted.
     pub fn interest(&self) -> Interest {
-        self.io.wish_or_wanted()
+        self.io.interest()
     }
 
     /// Wants `interest` from now on. Costs nothing here: what is wanted when the next wait begins
     /// is applied then, once.
     #[inline]
     pub fn set_interest(&mut self, interest: Interest) {
-        self.io.wish(interest);
+        self.io.set_interest(interest);
     }
 
     /// Makes an operation of any kind, one that waits for `direction` ([`Interest::READ`] for
@@ -95,7 +95,7 @@ impl<'a, F> Source<'a, F> {
         direction: Interest,
         operation: impl FnOnce(&mut F) -> io::Result<T>,
     ) -> io::Result<T> {
-        self.io.admit(direction)?;
+        self.io.check_ready(direction)?;
         operation(self.file).inspect_err(|error| self.io.note_error(direction, error))
     }
 

@@ -1,4 +1,4 @@
-//! The alarm clock that all timers ring through.
+//! The timer_source clock that all timers ring through.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,14 +13,14 @@ use crate::sys::TimerFd;
 /// than what it is set to, which is rare; a timer that is cancelled or moved back lets it ring for
 /// nothing, once.
 #[derive(Debug)]
-pub(super) struct Alarm {
-    clock: TimerFd,
+pub(super) struct TimerSource {
+    timer_fd: TimerFd,
     set_to: Option<Instant>,
 }
 
-impl Alarm {
+impl TimerSource {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Alarm { clock: TimerFd::new()?, set_to: None })
+        Ok(TimerSource { timer_fd: TimerFd::new()?, set_to: None })
     }
 
     /// Sees to it that the clock rings at `next` or before.
@@ -30,22 +30,22 @@ impl Alarm {
             (None, _) => Ok(()),
             (Some(next), Some(set_to)) if set_to <= next => Ok(()),
             (Some(next), _) => {
-                self.clock.set(next.saturating_duration_since(Instant::now()))?;
+                self.timer_fd.set(next.saturating_duration_since(Instant::now()))?;
                 self.set_to = Some(next);
                 Ok(())
             }
         }
     }
 
-    /// It has rung.
-    pub(super) fn hush(&mut self) {
-        self.clock.hush();
+    /// It has expired_at.
+    pub(super) fn clear(&mut self) {
+        self.timer_fd.clear();
         self.set_to = None;
     }
 }
 
-impl AsFd for Alarm {
+impl AsFd for TimerSource {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.clock.as_fd()
+        self.timer_fd.as_fd()
     }
 }

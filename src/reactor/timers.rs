@@ -21,7 +21,7 @@ pub struct TimerId {
 #[derive(Debug)]
 pub(super) struct Timers<T> {
     timers: Slab<Timer<T>>,
-    heap: Vec<Entry>,
+    heap: Vec<HeapItem>,
     number: u64,
 }
 
@@ -30,18 +30,18 @@ struct Timer<T> {
     number: u64,
     /// Where in the heap it stands; `None` once it is due and out of it.
     position: Option<usize>,
-    what: T,
+    value: T,
 }
 
 /// The key is kept in the heap itself: comparing touches no timer.
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct HeapItem {
     at: Instant,
     number: u64,
     slot: usize,
 }
 
-impl Entry {
+impl HeapItem {
     fn key(&self) -> (Instant, u64) {
         (self.at, self.number)
     }
@@ -64,17 +64,17 @@ impl<T> Timers<T> {
         self.timers.len()
     }
 
-    pub(super) fn set(&mut self, at: Instant, what: T) -> TimerId {
+    pub(super) fn set(&mut self, at: Instant, value: T) -> TimerId {
         let number = self.number;
         self.number += 1;
         let position = self.heap.len();
-        let slot = self.timers.insert(Timer { number, position: Some(position), what });
-        self.heap.push(Entry { at, number, slot });
-        self.rise(position);
+        let slot = self.timers.insert(Timer { number, position: Some(position), value });
+        self.heap.push(HeapItem { at, number, slot });
+        self.sift_up(position);
         TimerId { slot, number }
     }
 
-    /// Takes a timer out, whether it is due or not. `None` if it has rung or was cancelled.
+    /// Takes a timer out, whether it is due or not. `None` if it has fired or was cancelled.
     pub(super) fn take(&mut self, id: TimerId) -> Option<T> {
         if self.timers.get(id.slot)?.number != id.number {
             return None;
@@ -83,13 +83,13 @@ impl<T> Timers<T> {
         if let Some(position) = timer.position {
             self.remove_from_heap(position);
         }
-        Some(timer.what)
+        Some(timer.value)
     }
 
     /// Names those due at `now`, in order. They are out of the heap and still to be
     /// [taken](Self::take), so that one of them can cancel another.
-    pub(super) fn due(&mut self, now: Instant, due: &mut VecDeque<TimerId>) {
-        while let Some(&Entry { at, number, slot }) = self.heap.first()
+    pub(super) fn take_due(&mut self, now: Instant, due: &mut VecDeque<TimerId>) {
+        while let Some(&HeapItem { at, number, slot }) = self.heap.first()
             && at <= now
         {
             self.remove_from_heap(0);
@@ -101,24 +101,24 @@ impl<T> Timers<T> {
     fn remove_from_heap(&mut self, position: usize) {
         self.heap.swap_remove(position);
         if position < self.heap.len() {
-            self.place(position);
-            self.sink(position);
-            self.rise(position);
+            self.update_position(position);
+            self.sift_down(position);
+            self.sift_up(position);
         }
     }
 
     /// Tells the timer at `position` where it stands.
-    fn place(&mut self, position: usize) {
+    fn update_position(&mut self, position: usize) {
         self.timers[self.heap[position].slot].position = Some(position);
     }
 
     fn swap(&mut self, one: usize, other: usize) {
         self.heap.swap(one, other);
-        self.place(one);
-        self.place(other);
+        self.update_position(one);
+        self.update_position(other);
     }
 
-    fn rise(&mut self, mut position: usize) {
+    fn sift_up(&mut self, mut position: usize) {
         while position > 0 {
             let parent = (position - 1) / CHILDREN;
             if self.heap[parent].key() <= self.heap[position].key() {
@@ -129,7 +129,7 @@ impl<T> Timers<T> {
         }
     }
 
-    fn sink(&mut self, mut position: usize) {
+    fn sift_down(&mut self, mut position: usize) {
         loop {
             let first = position * CHILDREN + 1;
             let children = first..(first + CHILDREN).min(self.heap.len());
@@ -170,12 +170,12 @@ mod tests {
         expected.sort_unstable();
         assert_eq!(timers.len(), expected.len());
 
-        let (mut due, mut rung) = (VecDeque::new(), Vec::new());
+        let (mut due, mut fired) = (VecDeque::new(), Vec::new());
         for ms in 0..500 {
-            timers.due(at(ms), &mut due);
-            rung.extend(due.drain(..).filter_map(|id| timers.take(id)));
+            timers.take_due(at(ms), &mut due);
+            fired.extend(due.drain(..).filter_map(|id| timers.take(id)));
         }
-        assert_eq!(rung, expected);
+        assert_eq!(fired, expected);
         assert_eq!(timers.next(), None);
     }
 

@@ -1,7 +1,7 @@
 //! What a descriptor is, and how it reads and writes.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use socket2::{SockAddr, SockAddrStorage, Socket};
 
@@ -132,4 +132,12 @@ pub(crate) fn receive_from(
 pub(crate) fn of_mio(poll: &mio::Poll) -> BorrowedFd<'_> {
     // SAFETY: the poll owns the descriptor, and outlives the borrow.
     unsafe { BorrowedFd::borrow_raw(poll.as_raw_fd()) }
+}
+
+/// Reads the counter of an eventfd or a timerfd, which resets it. A counter of zero fails with
+/// EAGAIN and is unreadable already.
+pub(super) fn read_counter(fd: &OwnedFd) {
+    let mut count = [0_u8; 8];
+    // SAFETY: reads eight bytes into an array of eight.
+    let _ = unsafe { libc::read(fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
 }

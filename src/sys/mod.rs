@@ -34,16 +34,18 @@
 
 mod deadline;
 mod epoll;
+mod event_fd;
 mod fd;
 mod fd_set;
 mod limits;
 mod poll;
 mod process;
 mod select;
-mod wake;
+mod timer_fd;
 
 pub use deadline::Deadline;
 pub use epoll::{Epoll, EpollEvent, EpollFlags};
+pub(crate) use event_fd::EventFd;
 #[cfg(feature = "mio")]
 pub(crate) use fd::of_mio;
 pub(crate) use fd::{
@@ -58,7 +60,7 @@ pub use process::DespiteThreads;
 pub(crate) use process::{Side, check_alone, exit_now, fork, has_ended, kill, let_go, watch_child};
 pub use select::select;
 pub(crate) use select::{FdSets, pselect};
-pub(crate) use wake::{EventFd, TimerFd};
+pub(crate) use timer_fd::TimerFd;
 
 use std::io;
 

@@ -4,12 +4,11 @@
 //! read it back; the time is that of one connection. Every server is a process of its own: a server
 //! that forks must be.
 
-use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group};
 use tripoll::server::{

@@ -20,10 +20,10 @@ fn main() -> io::Result<()> {
         let pairs = [UnixStream::pair()?, UnixStream::pair()?, UnixStream::pair()?];
         let [(ann, mut to_ann), (bob, mut to_bob), (cy, mut to_cy)] = pairs;
 
-        reactor.add(ann, Interest::READ, remove_cy)?;
-        reactor.add(bob, Interest::READ, let_dora_in)?;
+        reactor.context().add(ann, Interest::READ, remove_cy)?;
+        reactor.context().add(bob, Interest::READ, let_dora_in)?;
         let number = cy.as_raw_fd();
-        let cy = reactor.add(cy, Interest::READ, told_by_mistake)?;
+        let cy = reactor.context().add(cy, Interest::READ, told_by_mistake)?;
         reactor.state().cy = Some((cy, number));
         for friend in [&mut to_ann, &mut to_bob, &mut to_cy] {
             friend.write_all(b"hello")?;
@@ -33,7 +33,7 @@ fn main() -> io::Result<()> {
         let Some((dora, her_number)) = reactor.state().dora else { unreachable!() };
         let [number, place] = [her_number == number, dora.index() == cy.index()].map(yes);
         let [token, event] = [dora == cy, reactor.state().mistakes > 0].map(yes);
-        let stale = reactor.counters().stale;
+        let stale = reactor.context().counters().stale;
         println!("{backend:12}  {number:6}  {place:5}  {token:5}  {event:5}     {stale}");
     }
     Ok(())

@@ -17,9 +17,9 @@ fn main() -> io::Result<()> {
         for &trigger in Trigger::ALL {
             let mut reactor =
                 Reactor::builder().backend(backend).trigger(trigger).build_with(String::new())?;
-            let asked = reactor.effective_trigger();
+            let asked = reactor.context().effective_trigger();
             let (mine, mut theirs) = UnixStream::pair()?;
-            reactor.add(mine, Interest::READ, one_byte)?;
+            reactor.context().add(mine, Interest::READ, one_byte)?;
 
             let mut turns = Vec::new();
             for turn in 1..=10 {

@@ -66,12 +66,12 @@ fn ten_turns(trigger: Trigger, answer: Answer, and_the_end: bool) -> io::Result<
     let (mine, mut theirs) = UnixStream::pair()?;
     theirs.write_all(&[b'x'; 100])?;
     let peer = (!and_the_end).then_some(theirs); // or it is closed here
-    reactor.add(mine, Interest::READ, answer)?;
+    reactor.context().add(mine, Interest::READ, answer)?;
     for _ in 0..10 {
         reactor.turn(Deadline::Now)?;
     }
     drop(peer);
-    Ok(reactor.counters())
+    Ok(reactor.context().counters())
 }
 
 fn reads_all(source: &mut Source<UnixStream>, _: &mut Context) -> io::Result<Next> {

@@ -60,7 +60,7 @@ fn wakes() -> io::Result<()> {
             handle.post(|cx| *cx.state += 1).expect("the reactor is there");
         }
         reactor.turn(Deadline::Never)?;
-        let (counters, jobs) = (reactor.counters(), *reactor.state());
+        let (counters, jobs) = (reactor.context().counters(), *reactor.state());
         let what = if asleep { "asleep" } else { "awake" };
         println!(
             "    to a loop that is {what:6}  {jobs} are run, system calls to wake it: {}",
@@ -81,9 +81,9 @@ fn stops() -> io::Result<()> {
     reactor.run()?; // whether it was asleep by then, or had not even begun
     stopper.join().expect("it does not panic");
     println!("    from another thread: run has returned");
-    let turns = reactor.counters().turns;
+    let turns = reactor.context().counters().turns;
     reactor.run()?;
-    println!("    and stays stopped: {} more turns", reactor.counters().turns - turns);
+    println!("    and stays stopped: {} more turns", reactor.context().counters().turns - turns);
     Ok(())
 }
 
@@ -113,7 +113,7 @@ fn winds_down() -> io::Result<()> {
     println!("winding down:");
     let mut reactor = Reactor::new()?;
     let (mine, mut theirs) = UnixStream::pair()?;
-    reactor.add(mine, Interest::READ, Polite)?;
+    reactor.context().add(mine, Interest::READ, Polite)?;
     let client = thread::spawn(move || -> io::Result<()> {
         theirs.read_exact(&mut [0; "last orders".len()])?;
         theirs.write_all(b"one more")
@@ -123,6 +123,6 @@ fn winds_down() -> io::Result<()> {
     reactor.run()?;
     client.join().expect("it does not panic")?;
     let waited = began.elapsed() >= Duration::from_secs(60);
-    println!("    all are gone: {}, the grace was used up: {waited}", reactor.is_empty());
+    println!("    all are gone: {}, the grace was used up: {waited}", reactor.context().is_empty());
     Ok(())
 }

@@ -14,20 +14,20 @@ use tripoll::{Backend, Context, Deadline, Interest, Next, Reactor, Source, Trigg
 fn main() -> io::Result<()> {
     let mut reactor = Reactor::builder().trigger(Trigger::Level).build_with(String::new())?;
     let (mine, mut theirs) = UnixStream::pair()?;
-    reactor.add(mine, Interest::READ, one_byte)?;
+    reactor.context().add(mine, Interest::READ, one_byte)?;
 
     theirs.write_all(b"it is all one")?;
     for &backend in Backend::ALL.iter().cycle().take(13) {
-        reactor.switch_to(backend)?; // in the middle of the message
+        reactor.context().switch_to(backend)?; // in the middle of the message
         reactor.turn(Deadline::Never)?;
-        let (backend, asked) = (reactor.backend(), reactor.effective_trigger());
+        let (backend, asked) = (reactor.context().backend(), reactor.context().effective_trigger());
         println!("{backend:7} {asked:7} {:?}", reactor.state());
     }
-    let counters = reactor.counters();
+    let counters = reactor.context().counters();
     println!(
         "{} switches, {} connection, {} errors",
         counters.switches,
-        reactor.len(),
+        reactor.context().len(),
         counters.errors
     );
     Ok(())

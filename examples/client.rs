@@ -25,9 +25,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process;
-use std::thread;
 use std::time::Duration;
+use std::{process, thread};
 
 use clap::{Args, CommandFactory as _, Parser};
 use socket2::Socket;

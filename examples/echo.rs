@@ -40,7 +40,7 @@ fn main() -> Result<(), common::Failure> {
 
     let listener = Listener::bind(&options.listen)?;
     let address = listener.local_address().clone();
-    reactor.add(listener, Interest::READ, Acceptor::default())?;
+    reactor.context().add(listener, Interest::READ, Acceptor::default())?;
     common::wind_down_on_signals(&mut reactor)?;
 
     common::announce(&address);

@@ -182,7 +182,7 @@ fn what_a_probe_sees_agrees_with_the_counters() {
             }
         }
         let saw = witness.0.borrow();
-        let counters = reactor.counters();
+        let counters = reactor.context().counters();
         let Some(Saw::Turned(last)) = saw.last() else { panic!("the turn has no end") };
         assert_eq!(*last, counters);
         let count = |is: fn(&Saw) -> bool| saw.iter().filter(|saw| is(saw)).count() as u64;
@@ -213,7 +213,7 @@ fn a_probe_is_told_of_events_that_came_too_late() {
         faults.plan().extra = vec![Event::new(stranger, Readiness::READ)];
         assert_eq!(reactor.turn(Deadline::Never).unwrap(), 0);
         assert!(witness.take().contains(&Saw::Stale(stranger)));
-        assert_eq!(reactor.counters().stale, 1);
+        assert_eq!(reactor.context().counters().stale, 1);
     });
 }
 
@@ -249,7 +249,7 @@ fn the_log_has_one_readable_line_for_each_call() {
         reactor.turn(Deadline::after(LONG)).unwrap();
         assert_eq!(theirs.read(&mut [0; 8]).unwrap(), 4); // unread, it would make the end an error
         drop(theirs);
-        while !reactor.is_empty() {
+        while !reactor.context().is_empty() {
             assert!(reactor.turn(Deadline::after(LONG)).unwrap() > 0);
         }
         let me = std::thread::current().id();
@@ -258,7 +258,7 @@ fn the_log_has_one_readable_line_for_each_call() {
             let mine = notes.extract_if(.., |(thread, ..)| *thread == me);
             mine.map(|(_, level, line)| (level, line)).collect()
         };
-        assert_eq!(lines.len() as u64, reactor.counters().dispatches, "{lines:?}");
+        assert_eq!(lines.len() as u64, reactor.context().counters().dispatches, "{lines:?}");
         let (level, line) = &lines[0];
         assert_eq!(*level, Level::Trace);
         for part in [

@@ -2,13 +2,12 @@
 //!
 //! As in `server_forking`, each test starts this very program anew.
 
-use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
-use std::process;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use std::{env, process};
 
 use support::program::{self, *};
 use support::server::*;

@@ -4,8 +4,6 @@
 //! anew as a server, and looks at that from outside: without the usual runner, whose tests run in
 //! threads.
 
-use std::env;
-use std::fs;
 use std::io::{self, BufRead, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -13,8 +11,8 @@ use std::os::unix::process::parent_id;
 use std::path::PathBuf;
 use std::process::{self, Command};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
+use std::{env, fs, thread};
 
 use support::program::{self, *};
 use support::server::*;

@@ -3,12 +3,11 @@
 //! One test alone: it counts the threads and descriptors of the whole process.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::{fmt, thread};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::server::*;

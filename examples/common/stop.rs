@@ -44,7 +44,7 @@ pub fn wind_down_on_signals<S: 'static>(reactor: &mut Reactor<S>) -> io::Result<
         cx.shutdown(GRACE);
         Ok(Next::Remove)
     };
-    reactor.add(signals()?, Interest::READ, signalled)?;
+    reactor.context().add(signals()?, Interest::READ, signalled)?;
     Ok(())
 }
 

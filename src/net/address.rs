@@ -1,12 +1,11 @@
 //! Where a listener listens, and who a peer is.
 
 use std::ffi::OsStr;
-use std::fmt;
-use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::{fmt, io};
 
 use socket2::SockAddr;
 

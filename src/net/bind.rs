@@ -1,13 +1,12 @@
 //! How a socket gets its address, whatever its type.
 
-use std::fs;
-use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::Address;
+use super::address::Address;
 
 /// What is said before and while a socket is bound.
 #[derive(Debug, Clone)]

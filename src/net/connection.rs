@@ -18,9 +18,10 @@ use std::io::{self, Read};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use super::wire::{Link, Loan, MOST_DISCARDED, Phase};
+use super::protocol::{CloseReason, Protocol};
+use super::stream::Stream;
+use super::wire::{Link, Loan, MOST_DISCARDED, Phase, Watermarks, Wire};
 use super::write_buffer::Outbox;
-use super::{CloseReason, Protocol, Stream, Watermarks, Wire};
 use crate::reactor::{Context, Handler, Next, Source};
 use crate::selector::{Interest, Token};
 

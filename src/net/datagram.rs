@@ -1,14 +1,13 @@
 //! A socket for datagrams.
 
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use socket2::{Socket, Type};
 
-use super::Address;
+use super::address::Address;
 use super::bind::{Binding, SocketFile};
 use crate::sync::lock;
 use crate::sys::{self, PollFd, PollFlags};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::accept::{Acceptor, Door};
 use super::limit::Gate;
-use super::{Listener, Stream};
+use super::listener::Listener;
+use super::stream::Stream;
 use crate::pool::{Pool, Reservation, WhenFull};
 use crate::reactor::{Context, Next};
 use crate::selector::{Interest, Token};

@@ -1,15 +1,15 @@
 //! A listening socket.
 
-use std::fs;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::{fs, io};
 
 use socket2::{Socket, Type};
 
 use super::accept::{Acceptor, Door};
+use super::address::Address;
 use super::bind::{Binding, SocketFile};
 use super::limit::Gate;
-use super::{Address, Stream};
+use super::stream::Stream;
 use crate::reactor::{Context, Next};
 use crate::selector::{Interest, Token};
 use crate::sync::Call;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use socket2::{SockAddr, Socket};
 
-use super::Address;
+use super::address::Address;
 use super::idle::{Over, Patience, Wait};
 use super::limit::Permit;
 use crate::sync::lock;

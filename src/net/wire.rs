@@ -5,8 +5,9 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
+use super::address::Address;
+use super::stream::Stream;
 use super::write_buffer::{self, Outbox};
-use super::{Address, Stream};
 use crate::reactor::{IoState, Source};
 use crate::selector::{Interest, Token};
 

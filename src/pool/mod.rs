@@ -77,11 +77,10 @@ mod queue;
 
 pub use crate::sync::{Call, Panicked};
 
-use std::fmt;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 use crate::reactor::{Context, ReactorHandle};
 use crate::sync::{guard, lock};

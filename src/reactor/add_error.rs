@@ -1,7 +1,6 @@
 //! A registration that failed.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 /// A source that could not be registered, given back, and why.
 pub struct AddError<F> {

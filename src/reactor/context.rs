@@ -1,18 +1,18 @@
 //! The reactor as a handler sees it: everything but the turn.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::io;
 use std::os::fd::{AsFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
-use super::handle::WakeState;
-use super::handler::{AnyHandler, Registered};
+use super::add_error::AddError;
+use super::counters::Counters;
+use super::handle::{ReactorHandle, WakeState};
+use super::handler::{AnyHandler, Handler, Registered};
 use super::mode::reads_raw;
 use super::registry::Registry;
-use super::timers::Timers;
-use super::{AddError, Counters, Handler, ReactorHandle, TimerId};
+use super::timers::{TimerId, Timers};
 use crate::selector::{Backend, Interest, Selector, Token, Trigger};
 
 /// A reactor in the hands of a handler, a timer, a job or a hook.

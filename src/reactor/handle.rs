@@ -1,12 +1,11 @@
 //! Reaching the loop from other threads.
 
-use std::fmt;
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use std::{fmt, io};
 
-use super::Context;
+use super::context::Context;
 use crate::selector::Token;
 use crate::sync::lock;
 use crate::sys::EventFd;
@@ -47,7 +46,7 @@ impl<S: 'static> ReactorHandle<S> {
     ///     })
     /// });
     /// reactor.run()?;
-    /// assert_eq!(reactor.len(), 1);
+    /// assert_eq!(reactor.context().len(), 1);
     /// # io::Result::Ok(())
     /// ```
     ///

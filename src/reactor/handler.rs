@@ -2,8 +2,9 @@
 
 use std::io;
 
+use super::context::Context;
 use super::io_state::IoState;
-use super::{Context, Source};
+use super::source::Source;
 use crate::selector::Token;
 
 /// What becomes of a source after its handler was called.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Budget;
+use super::budget::Budget;
 use crate::selector::{Interest, Readiness, Token};
 
 /// The part of a source's readiness that its handler moves, lent to it for one call.

@@ -34,7 +34,7 @@
 //! }
 //!
 //! let mut reactor = Reactor::new()?;
-//! reactor.add(TcpListener::bind("127.0.0.1:7000")?, Interest::READ, accept)?;
+//! reactor.context().add(TcpListener::bind("127.0.0.1:7000")?, Interest::READ, accept)?;
 //! reactor.run()?;
 //! # std::io::Result::Ok(())
 //! ```
@@ -100,7 +100,6 @@
 
 mod add_error;
 mod budget;
-mod builder;
 mod context;
 mod counters;
 mod handle;
@@ -112,20 +111,19 @@ mod probe;
 mod reactor;
 mod registry;
 mod source;
-mod timer_source;
+mod sources;
 mod timers;
 mod turn;
 mod turn_state;
 
 pub use add_error::AddError;
 pub use budget::Budget;
-pub use builder::ReactorBuilder;
 pub use context::Context;
 pub use counters::Counters;
 pub use handle::ReactorHandle;
 pub use handler::{Handler, Next};
 pub(crate) use io_state::IoState;
 pub use probe::{Dispatch, DispatchOutcome, Probe};
-pub use reactor::Reactor;
+pub use reactor::{Reactor, ReactorBuilder};
 pub use source::Source;
 pub use timers::TimerId;

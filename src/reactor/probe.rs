@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Counters;
+use super::counters::Counters;
 use super::io_state::{Flags, IoState};
 use crate::selector::{Deadline, Event, Events, Interest, Readiness, Token};
 

@@ -1,19 +1,18 @@
 //! The reactor's face: what it owns, and what can be done with it from outside.
 
-use std::fmt;
-use std::io;
 use std::os::fd::AsFd;
 use std::time::Instant;
+use std::{fmt, io};
 
-use super::context::Core;
-use super::handle::WakeState;
-use super::handler::{AnyHandler, Handler};
+use super::budget::Budget;
+use super::context::{Context, Core};
+use super::handle::{ReactorHandle, WakeState};
+use super::handler::AnyHandler;
 use super::probe::Probe;
 use super::registry::Registry;
-use super::timer_source::TimerSource;
+use super::sources::timer_source::TimerSource;
 use super::turn_state::{TIMER, TurnState, WAKER};
-use super::{AddError, Context, Counters, ReactorBuilder, ReactorHandle};
-use crate::selector::{Backend, Deadline, Interest, Selector, Token, Trigger};
+use crate::selector::{Backend, Deadline, Events, Selector, Trigger};
 
 /// Owns sources, waits for them, and calls their handlers.
 ///
@@ -73,25 +72,8 @@ impl<S: 'static> Reactor<S> {
         })
     }
 
-    /// Takes a source into the reactor; see [`Context::add`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Context::add`].
-    pub fn add<F, H>(
-        &mut self,
-        source: F,
-        interest: Interest,
-        handler: H,
-    ) -> Result<Token, AddError<F>>
-    where
-        F: AsFd + 'static,
-        H: Handler<F, S> + 'static,
-    {
-        self.context().add(source, interest, handler)
-    }
-
-    /// Everything else that a handler can do to the reactor, between turns.
+    /// All that a handler can do to the reactor, between turns: add sources, set timers, switch the
+    /// backend, read the counters.
     pub fn context(&mut self) -> Context<'_, S> {
         Context { core: &mut self.core, state: &mut self.state }
     }
@@ -117,45 +99,6 @@ impl<S: 'static> Reactor<S> {
         self.after_wait.push(Box::new(hook));
     }
 
-    /// Goes on with another backend; see [`Context::switch_to`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Context::switch_to`].
-    pub fn switch_to(&mut self, backend: Backend) -> io::Result<()> {
-        self.context().switch_to(backend)
-    }
-
-    /// The name of the backend that is asked now.
-    pub fn backend(&self) -> &'static str {
-        self.core.registry.selector().name()
-    }
-
-    /// How the kernel was wished to be asked.
-    pub fn trigger(&self) -> Trigger {
-        self.core.registry.trigger()
-    }
-
-    /// How the kernel is asked; see [`Context::effective_trigger`].
-    pub fn effective_trigger(&self) -> Trigger {
-        self.core.registry.effective_trigger()
-    }
-
-    /// How many sources there are.
-    pub fn len(&self) -> usize {
-        self.core.registry.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// What the reactor has done so far.
-    pub fn counters(&self) -> Counters {
-        self.core.counters()
-    }
-
     /// When the next timer or deadline is due, at the earliest.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.core.timers.next()
@@ -171,6 +114,102 @@ impl<S: 'static> Reactor<S> {
             self.turn(Deadline::Never)?;
         }
         Ok(())
+    }
+}
+
+/// Makes a [`Reactor`].
+///
+/// ```
+/// use tripoll::{Backend, Reactor, Trigger};
+///
+/// let mut reactor = Reactor::builder().backend(Backend::Poll).trigger(Trigger::Edge).build()?;
+/// assert_eq!(reactor.context().backend(), "poll");
+/// assert_eq!(reactor.context().trigger(), Trigger::Edge);
+/// assert_eq!(reactor.context().effective_trigger(), Trigger::Level); // poll has no edge to offer
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Default)]
+#[must_use = "it makes nothing before `build`"]
+pub struct ReactorBuilder {
+    backend: Backend,
+    selector: Option<Box<dyn Selector>>,
+    pub(super) trigger: Trigger,
+    pub(super) budget: Budget,
+    pub(super) events: Events,
+    pub(super) probe: Option<Box<dyn Probe>>,
+}
+
+impl ReactorBuilder {
+    /// Which kernel call is asked; [`Backend::default`] if not said.
+    pub fn backend(mut self, backend: Backend) -> Self {
+        (self.backend, self.selector) = (backend, None);
+        self
+    }
+
+    /// Which selector is asked: one with settings of its own, or one from outside this crate.
+    pub fn selector(mut self, selector: impl Selector + 'static) -> Self {
+        self.selector = Some(Box::new(selector));
+        self
+    }
+
+    /// How the kernel is asked to tell; level if not said. Every trigger is accepted with every
+    /// backend. Where the kernel's call lacks it, it is asked in the nearest way, which
+    /// [`Context::effective_trigger`] says.
+    pub fn trigger(mut self, trigger: Trigger) -> Self {
+        self.trigger = trigger;
+        self
+    }
+
+    /// How much one call of a handler may do.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// How many events there is room for to begin with, see [`Events::with_capacity`].
+    pub fn events_capacity(mut self, capacity: usize) -> Self {
+        self.events = Events::with_capacity(capacity);
+        self
+    }
+
+    /// Who looks on.
+    pub fn probe(mut self, probe: impl Probe + 'static) -> Self {
+        self.probe = Some(Box::new(probe));
+        self
+    }
+
+    /// A reactor whose handlers share nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the process is out of descriptors: a reactor needs one for its timer_source clock, one for its
+    /// waker, and one for its selector on epoll and mio.
+    pub fn build(self) -> io::Result<Reactor> {
+        self.build_with(())
+    }
+
+    /// A reactor whose handlers share `state`.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_with<S: 'static>(mut self, state: S) -> io::Result<Reactor<S>> {
+        let selector = match self.selector.take() {
+            Some(selector) => selector,
+            None => self.backend.selector()?,
+        };
+        Reactor::assemble(self, selector, state)
+    }
+}
+
+impl fmt::Debug for ReactorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReactorBuilder")
+            .field("backend", &self.backend)
+            .field("selector", &self.selector)
+            .field("trigger", &self.trigger)
+            .field("budget", &self.budget)
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,14 +6,13 @@ use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::context::{Core, Deferred, TimerAction};
+use super::context::{Context, Core, Deferred, TimerAction};
 use super::handler::{AnyHandler, Next, Returned};
 use super::io_state::{Flags, IoState};
 use super::probe::{Dispatch, DispatchOutcome};
-use super::reactor::Hook;
+use super::reactor::{Hook, Reactor};
 use super::registry::Delivery;
 use super::turn_state::{TIMER, WAKER};
-use super::{Context, Reactor};
 use crate::selector::{Deadline, Event, Token};
 use crate::sync::Panicked;
 
@@ -254,7 +253,7 @@ impl<S: 'static> Reactor<S> {
             self.call_method(token, |handler, io, cx| handler.shutting_down(io, cx));
             self.run_deferred();
         }
-        if self.is_empty() {
+        if self.core.registry.len() == 0 {
             self.core.wake_state.stop();
         }
     }
@@ -403,8 +402,8 @@ impl<S: 'static> Reactor<S> {
             target: "tripoll",
             "turn {} {} {}: {dispatch}",
             self.core.counters.turns,
-            self.backend(),
-            self.effective_trigger(),
+            self.core.registry.selector().name(),
+            self.core.registry.effective_trigger(),
         );
         if let Some(probe) = &mut self.probe {
             probe.dispatched(&dispatch);

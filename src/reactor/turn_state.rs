@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::budget::Budget;
 use super::handle::Job;
 use super::io_state::IoState;
-use super::{Budget, TimerId};
+use super::timers::TimerId;
 use crate::selector::{Events, Token};
 
 /// What is still to be done in this turn. It is used up from the front, so that a panic in the

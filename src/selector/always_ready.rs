@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 
-use super::{Event, Events, Interest, Readiness, Token, Trigger};
+use super::event::{Event, Events, Interest, Readiness, Token, Trigger};
 
 /// A regular file or directory is always ready, say `select` and `poll`. epoll says EPERM instead,
 /// and a program whose standard input is a file works on two backends and fails on the third. So

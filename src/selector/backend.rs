@@ -1,10 +1,13 @@
 //! The backends by name, to be chosen at run time.
 
-use std::fmt;
-use std::io;
 use std::str::FromStr;
+use std::{fmt, io};
 
-use super::{EpollSelector, PollSelector, SelectSelector, Selector};
+use super::Selector;
+use super::epoll::EpollSelector;
+use super::poll::PollSelector;
+use super::select::SelectSelector;
+use super::unknown_name::UnknownName;
 
 /// Which kernel call a selector asks with.
 ///
@@ -84,32 +87,3 @@ impl FromStr for Backend {
         UnknownName::find("backend", name, Backend::ALL)
     }
 }
-
-/// A name that is none of those which this build knows; its message lists them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownName {
-    message: String,
-}
-
-impl UnknownName {
-    /// Finds the one of `known` that displays as `name`.
-    pub(super) fn find<T: fmt::Display + Copy>(
-        kind: &str,
-        name: &str,
-        known: &[T],
-    ) -> Result<T, UnknownName> {
-        known.iter().copied().find(|one| one.to_string() == name).ok_or_else(|| {
-            let names: Vec<_> = known.iter().map(T::to_string).collect();
-            let message = format!("unknown {kind} {name:?}; known are: {}", names.join(", "));
-            UnknownName { message }
-        })
-    }
-}
-
-impl fmt::Display for UnknownName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for UnknownName {}

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::{Readiness, Trigger};
+use super::event::{Readiness, Trigger};
 
 /// What a [`Selector`](super::Selector) can and cannot do.
 ///

@@ -21,10 +21,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 use super::always_ready::Files;
+use super::caps::{Caps, Cost};
+use super::event::{Events, Interest, Readiness, Token, Trigger};
 use super::table::Table;
-use super::{
-    Caps, Cost, Deadline, Events, Interest, Readiness, Selector, SelectorCounters, Token, Trigger,
-};
+use super::{Deadline, Selector, SelectorCounters};
 use crate::sys::{self, Epoll, EpollFlags};
 
 /// The selector over `epoll(7)`.

@@ -1,5 +1,6 @@
 //! What is wanted, what is told, and to whom.
 
+use super::unknown_name::UnknownName;
 use std::fmt;
 
 use crate::sys::{EpollEvent, EpollFlags};
@@ -145,11 +146,11 @@ impl fmt::Display for Trigger {
 }
 
 impl std::str::FromStr for Trigger {
-    type Err = super::UnknownName;
+    type Err = UnknownName;
 
     /// `"level"`, `"edge"`, `"oneshot"`.
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        super::UnknownName::find("trigger", name, Trigger::ALL)
+        UnknownName::find("trigger", name, Trigger::ALL)
     }
 }
 

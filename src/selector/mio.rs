@@ -19,11 +19,10 @@ use std::os::fd::{BorrowedFd, RawFd};
 use mio::unix::SourceFd;
 
 use super::always_ready::Files;
+use super::caps::{Caps, Cost};
+use super::event::{Event, Events, Interest, Readiness, Token, Trigger};
 use super::table::Table;
-use super::{
-    Caps, Cost, Deadline, Event, Events, Interest, Readiness, Selector, SelectorCounters, Token,
-    Trigger,
-};
+use super::{Deadline, Selector, SelectorCounters};
 use crate::sys;
 
 /// The selector over [`mio::Poll`].

@@ -62,9 +62,10 @@ mod mio;
 mod poll;
 mod select;
 mod table;
+mod unknown_name;
 
 pub use crate::sys::Deadline;
-pub use backend::{Backend, UnknownName};
+pub use backend::Backend;
 pub use caps::{Caps, Cost};
 pub use epoll::EpollSelector;
 pub use event::{Event, Events, Interest, Readiness, Token, Trigger};
@@ -72,6 +73,7 @@ pub use event::{Event, Events, Interest, Readiness, Token, Trigger};
 pub use mio::MioSelector;
 pub use poll::PollSelector;
 pub use select::SelectSelector;
+pub use unknown_name::UnknownName;
 
 use std::fmt::Debug;
 use std::io;

@@ -20,10 +20,10 @@ use std::io;
 use std::os::fd::RawFd;
 
 use super::ask_first::AskFirst;
+use super::caps::Caps;
+use super::event::{Event, Events, Interest, Readiness, Token, Trigger};
 use super::table::Table;
-use super::{
-    Caps, Deadline, Event, Events, Interest, Readiness, Selector, SelectorCounters, Token, Trigger,
-};
+use super::{Deadline, Selector, SelectorCounters};
 use crate::sys::{self, FdSets};
 
 /// The selector over `select(2)`.

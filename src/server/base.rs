@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use socket2::Socket;
 
+use super::config::ServerConfig;
+use super::handler::{Exchange, Exit, HandlerError, HandlerResult};
+use super::hooks::Hooks;
 use crate::net::{Address, Binding, Stream};
 use crate::server::concurrency::Strategy;
 use crate::server::connections::Live;
 use crate::server::handler::{Class, guard};
 use crate::server::lifecycle::Serving;
 use crate::server::transport::{Endpoint, Request};
-use crate::server::{Exchange, Exit, HandlerError, HandlerResult, Hooks, ServerConfig};
 use crate::sync::{self, lock};
 
 /// A server as its [hooks](Hooks) and handlers see it: Python's `BaseServer`.

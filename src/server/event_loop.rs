@@ -4,6 +4,9 @@ use std::io;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use super::base::BaseServer;
+use super::config::ServerConfig;
+use super::handler::Exit;
 use crate::net::{Acceptor, Address, Door};
 use crate::reactor::{Context, Next, Reactor, Source};
 use crate::selector::{Deadline, Interest, Token};
@@ -11,7 +14,6 @@ use crate::server::concurrency::{Errand, in_loop as in_reactor};
 use crate::server::handler::Class;
 use crate::server::lifecycle::{Run, Signals};
 use crate::server::transport::{Endpoint, Request};
-use crate::server::{BaseServer, Exit, ServerConfig};
 use crate::sync::Call;
 
 /// What `handle_request` has done.
@@ -91,7 +93,7 @@ impl Loop {
     /// Has the clients in the loop served to their end, and nobody else.
     fn empty<R: Request>(&mut self, server: &BaseServer<R>) -> io::Result<()> {
         self.reactor.context().remove(self.listener)?;
-        while !self.reactor.is_empty() {
+        while !self.reactor.context().is_empty() {
             if self.is_stopping() {
                 return self.shutdown(server);
             }

@@ -2,9 +2,10 @@
 
 use std::io;
 
+use super::base::BaseServer;
+use super::handler::{HandlerError, HandlerResult};
 use crate::net::Address;
 use crate::server::transport::Request;
-use crate::server::{BaseServer, HandlerError, HandlerResult};
 
 /// The methods of a server that can be overridden: Python's, under Python's names, called in
 /// Python's order. Each has the body that the base class has; `server.the_same_name(…)` is that

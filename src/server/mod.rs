@@ -113,7 +113,7 @@
 //!     cx.shutdown(grace);
 //!     Ok(Next::Remove)
 //! };
-//! reactor.add(ours, Interest::READ, signalled)?;
+//! reactor.context().add(ours, Interest::READ, signalled)?;
 //! reactor.run()?;
 //! server.server_close_within(grace)?;
 //! # std::io::Result::Ok(())

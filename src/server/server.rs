@@ -8,6 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use super::base::BaseServer;
+use super::config::ServerConfig;
+use super::handler::RequestHandler;
+use super::hooks::{Hooks, NoHooks};
 use crate::net::Address;
 use crate::reactor::Context;
 use crate::selector::Token;
@@ -15,7 +19,6 @@ use crate::server::concurrency::{Concurrency, Supports};
 use crate::server::event_loop::Handled;
 use crate::server::handler::{Class, ExchangeKind};
 use crate::server::transport::Transport;
-use crate::server::{BaseServer, Hooks, NoHooks, RequestHandler, ServerConfig};
 
 /// A server: what it listens on × where requests are handled.
 ///

@@ -8,8 +8,8 @@ use std::{fmt, io};
 
 use socket2::{Socket, Type};
 
+use super::config::ServerConfig;
 use crate::net::{Address, DatagramSocket, Listener, Stream};
-use crate::server::ServerConfig;
 
 /// What a server listens on: Python's class hierarchy from `TCPServer` to `UnixDatagramServer`. It
 /// cannot be implemented elsewhere.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use super::guard;
+use super::panic::guard;
 
 /// How somebody is called who waits for room. Whoever drops it is not called any more.
 #[derive(Clone)]

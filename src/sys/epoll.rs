@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::{Deadline, check, retry};
+use super::deadline::Deadline;
+use super::{check, retry};
 
 bitflags::bitflags! {
     /// What epoll is asked and what it answers, `epoll_ctl(2)`'s own bits.

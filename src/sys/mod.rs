@@ -52,7 +52,6 @@ pub(crate) use fd::{
     about, accept, check_number, check_open, is_bad_descriptor, is_tcp, receive_from,
     set_nonblocking,
 };
-pub(crate) use fd_set::FdSet;
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub(crate) use poll::ppoll;
 pub use poll::{PollFd, PollFlags, poll};

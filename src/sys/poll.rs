@@ -4,8 +4,9 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::deadline::{timespec, timespec_ptr};
-use super::{Deadline, check, descriptor_limit, retry};
+use super::deadline::{Deadline, timespec, timespec_ptr};
+use super::limits::descriptor_limit;
+use super::{check, retry};
 
 bitflags::bitflags! {
     /// What `poll` is asked and what it answers, `poll(2)`'s own bits.

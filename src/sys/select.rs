@@ -4,8 +4,10 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use super::deadline::{timespec, timespec_ptr};
-use super::{Deadline, FdSet, check, check_number, check_open, retry};
+use super::deadline::{Deadline, timespec, timespec_ptr};
+use super::fd::{check_number, check_open};
+use super::fd_set::FdSet;
+use super::{check, retry};
 
 /// The three sets of a `select`: to read, to write, and those with an exceptional condition.
 pub(crate) type FdSets = [FdSet; 3];

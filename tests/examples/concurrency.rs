@@ -10,8 +10,7 @@ use crate::harness::{example, limited, on_every_backend, run, run_command};
 use crate::hostile::{self, Subject};
 use crate::requests::{self, Belongings, each};
 use rustix::process::{Signal, kill_process};
-use support::LONG;
-use support::{await_that, pattern};
+use support::{LONG, await_that, pattern};
 use tripoll::sys::raise_descriptor_limit;
 use tripoll::{Backend, Trigger};
 

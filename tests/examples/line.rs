@@ -1,13 +1,12 @@
 //! CPython's own test program, `readline` and `write`, on all four transports and with each
 //! `--concurrency`.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::thread;
+use std::{fs, thread};
 
 use crate::harness::{Server, example, on_every_backend, run};
 use crate::requests::{self, CONCURRENCIES, each};

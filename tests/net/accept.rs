@@ -142,7 +142,7 @@ fn a_connection_that_is_dropped_on_another_thread_makes_room() {
             };
             listener.serve(&mut reactor.context(), give_away).unwrap();
             reactor.run().unwrap();
-            reactor.counters()
+            reactor.context().counters()
         });
         let handle = handle.recv().unwrap();
 

@@ -8,8 +8,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use support::net::{Scripted, Server, Told, Why, echo};
-use support::sockets::{blocking_tcp_pair, exchange};
-use support::sockets::{read_all, read_exactly};
+use support::sockets::{blocking_tcp_pair, exchange, read_all, read_exactly};
 use support::{LONG, known_bytes, on_every_pair};
 use tripoll::net::{Address, Connection, Listener, Protocol, Stream, Watermarks, Wire};
 use tripoll::{Context, Deadline};
@@ -447,7 +446,7 @@ fn a_panic_ends_one_connection_and_it_is_told_why() {
         });
         reactor.run().unwrap();
         client.join().unwrap();
-        assert_eq!(reactor.counters().panics, 1);
+        assert_eq!(reactor.context().counters().panics, 1);
         let failed = Told::Closed(Why::Failed(io::ErrorKind::Other));
         assert_eq!(told.try_iter().filter(|told| *told == failed).count(), 1);
     });

@@ -13,9 +13,9 @@ const BOTH: Interest = Interest::READ.union(Interest::WRITE);
 
 /// The controls of one turn.
 fn controls_of_a_turn<S: 'static>(reactor: &mut tripoll::Reactor<S>) -> u64 {
-    let before = reactor.counters();
+    let before = reactor.context().counters();
     reactor.turn(Deadline::Now).unwrap();
-    grown(reactor.counters(), before, |counters| counters.controls)
+    grown(reactor.context().counters(), before, |counters| counters.controls)
 }
 
 #[test]
@@ -38,12 +38,12 @@ fn a_change_of_interest_is_one_call_a_source_and_turn_or_none() {
             assert_eq!(controls_of_a_turn(&mut reactor), step);
             assert_eq!(controls_of_a_turn(&mut reactor), 0);
             // Taken back.
-            let saved = reactor.counters().controls_saved;
+            let saved = reactor.context().counters().controls_saved;
             for interest in [Interest::READ, Interest::NONE, BOTH] {
                 reactor.context().set_interest(token, interest).unwrap();
             }
             assert_eq!(controls_of_a_turn(&mut reactor), 0);
-            let saved = reactor.counters().controls_saved - saved;
+            let saved = reactor.context().counters().controls_saved - saved;
             assert_eq!(saved, if pair.changes_cost() { 3 } else { 0 });
         }
     });
@@ -57,10 +57,10 @@ fn toggles_inside_a_handler_cost_nothing_when_they_are_taken_back() {
         add(&mut reactor, mine, Interest::READ, echo());
         for round in 0..50 {
             theirs.write_all(b"ping").unwrap();
-            let before = reactor.counters();
+            let before = reactor.context().counters();
             reactor.turn(Deadline::after(LONG)).unwrap();
             assert_eq!(theirs.read(&mut [0; 8]).unwrap(), 4);
-            let after = reactor.counters();
+            let after = reactor.context().counters();
             assert_eq!(grown(after, before, |counters| counters.controls), 0, "round {round}");
             assert_eq!(grown(after, before, |counters| counters.dispatches), 1);
         }
@@ -77,7 +77,7 @@ fn a_turn_is_one_wait_on_epoll_and_at_most_two_elsewhere() {
         let twin = mine.try_clone().unwrap();
         add(&mut reactor, mine, Interest::READ, echo());
         let_settle(&mut reactor);
-        let before = reactor.counters();
+        let before = reactor.context().counters();
         theirs.set_nonblocking(false).unwrap();
         for _ in 0..500 {
             theirs.write_all(b"ping").unwrap();
@@ -85,7 +85,7 @@ fn a_turn_is_one_wait_on_epoll_and_at_most_two_elsewhere() {
             reactor.turn(Deadline::after(LONG)).unwrap();
             theirs.read_exact(&mut [0; 4]).unwrap();
         }
-        let after = reactor.counters();
+        let after = reactor.context().counters();
         assert_eq!(grown(after, before, |counters| counters.turns), 500);
         let waits = grown(after, before, |counters| counters.waits);
         if pair.changes_cost() {

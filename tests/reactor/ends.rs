@@ -57,9 +57,9 @@ fn a_peer_that_closes_is_told_once_and_nobody_spins() {
         let (tcp, tcp_peer) = tcp_pair();
         let (unix, unix_peer) = unix_pair();
         let (pipe, pipe_peer) = io::pipe().unwrap();
-        reactor.add(tcp, Interest::READ, Keeper).unwrap();
-        reactor.add(unix, Interest::READ, Keeper).unwrap();
-        reactor.add(pipe, Interest::READ, Keeper).unwrap();
+        reactor.context().add(tcp, Interest::READ, Keeper).unwrap();
+        reactor.context().add(unix, Interest::READ, Keeper).unwrap();
+        reactor.context().add(pipe, Interest::READ, Keeper).unwrap();
         let_settle(&mut reactor);
         (&tcp_peer).write_all(b"the last words").unwrap();
         drop((tcp_peer, unix_peer, pipe_peer));
@@ -68,8 +68,8 @@ fn a_peer_that_closes_is_told_once_and_nobody_spins() {
         assert_quiet(&mut reactor);
         let seen = reactor.state();
         assert_eq!((seen.ends, &*seen.bytes), (3, &b"the last words"[..]));
-        assert_eq!(reactor.len(), 3, "they are kept");
-        assert_eq!(reactor.counters().idle, 0);
+        assert_eq!(reactor.context().len(), 3, "they are kept");
+        assert_eq!(reactor.context().counters().idle, 0);
     });
 }
 
@@ -100,12 +100,12 @@ fn a_peer_that_has_finished_writing_can_still_be_answered() {
         theirs.shutdown(Shutdown::Write).unwrap();
         let turns = drive(&mut reactor, 10, |answer| !answer.is_empty());
         drive(&mut reactor, 10 - turns, |answer| answer == b"stressed desserts");
-        assert!(reactor.is_empty() || reactor.turn(Deadline::after(LONG)).is_ok());
+        assert!(reactor.context().is_empty() || reactor.turn(Deadline::after(LONG)).is_ok());
         let mut answer = String::new();
         theirs.set_nonblocking(false).unwrap();
         theirs.read_to_string(&mut answer).unwrap();
         assert_eq!(answer, "stressed desserts");
-        assert!(reactor.is_empty());
+        assert!(reactor.context().is_empty());
     });
 }
 
@@ -136,13 +136,13 @@ fn a_reset_ends_the_source_with_an_error() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(Seen::default());
         let (mine, theirs) = tcp_pair();
-        let token = reactor.add(mine, Interest::READ, Keeper).unwrap();
+        let token = reactor.context().add(mine, Interest::READ, Keeper).unwrap();
         let_settle(&mut reactor);
         reset(theirs);
         drive(&mut reactor, 5, |seen| !seen.failures.is_empty());
         assert_eq!(reactor.state().failures, [ErrorKind::ConnectionReset]);
         assert_eq!(reactor.context().interest(token), None);
-        assert_eq!(reactor.counters().errors, 1);
+        assert_eq!(reactor.context().counters().errors, 1);
         assert_quiet(&mut reactor);
     });
 }
@@ -158,9 +158,9 @@ fn who_is_paused_is_not_told_that_its_peer_is_gone_until_interest_returns() {
             (&unix).write_all(b"unread").unwrap();
             let before = if paused_first { Interest::NONE } else { Interest::READ };
             let tokens = [
-                reactor.add(closed, before, Keeper).unwrap(),
-                reactor.add(broken, before, Keeper).unwrap(),
-                reactor.add(unix, before, Keeper).unwrap(),
+                reactor.context().add(closed, before, Keeper).unwrap(),
+                reactor.context().add(broken, before, Keeper).unwrap(),
+                reactor.context().add(unix, before, Keeper).unwrap(),
             ];
             let_settle(&mut reactor);
             for token in tokens {
@@ -216,7 +216,7 @@ fn urgent_data_calls_nobody_who_did_not_ask() {
         let mut reactor = pair.reactor(Seen::default());
         let (mine, theirs) = tcp_pair();
         let twin = mine.try_clone().unwrap();
-        reactor.add(mine, Interest::READ, Keeper).unwrap();
+        reactor.context().add(mine, Interest::READ, Keeper).unwrap();
         let_settle(&mut reactor);
         rustix::net::send(&theirs, b"!", SendFlags::OOB).unwrap();
         settle(&twin, PollFlags::PRI);
@@ -318,7 +318,7 @@ fn exchange(mut reactor: Reactor<usize>, exchanges: usize) {
         // Short sleeps, to see the writer's end; a stall is what lasts.
         let turn = Deadline::after(std::time::Duration::from_millis(20));
         reactor.turn(turn).unwrap();
-        assert!(Instant::now() < give_up, "stalled: {:?}", reactor.counters());
+        assert!(Instant::now() < give_up, "stalled: {:?}", reactor.context().counters());
     }
     assert_eq!(*reactor.state(), writer.join().unwrap());
 }
@@ -349,6 +349,6 @@ fn the_end_that_came_with_the_data_is_not_used_up_by_done() {
             })
         });
         drive(&mut reactor, 5, |read| read.has_ended);
-        assert_eq!((reactor.state().bytes, reactor.len()), (10, 0));
+        assert_eq!((reactor.state().bytes, reactor.context().len()), (10, 0));
     });
 }

@@ -58,12 +58,12 @@ fn streams_come_whole_through_the_noise() {
         }
         drop(peers);
         let give_up = Instant::now() + LONG;
-        while !reactor.is_empty() {
+        while !reactor.context().is_empty() {
             reactor.turn(tripoll::Deadline::At(give_up)).unwrap();
             assert!(Instant::now() < give_up, "the end is not told");
         }
         assert_noisy(&faults);
-        assert_eq!(reactor.counters().errors, 0);
+        assert_eq!(reactor.context().counters().errors, 0);
     });
 }
 
@@ -88,11 +88,11 @@ fn echoes_come_back_through_the_noise() {
                 }
             }
             reactor.turn(tripoll::Deadline::after(Duration::from_millis(10))).unwrap();
-            assert!(Instant::now() < give_up, "stalled: {:?}", reactor.counters());
+            assert!(Instant::now() < give_up, "stalled: {:?}", reactor.context().counters());
         }
         assert!(clients.iter().all(|(_, sent, _, got)| sent == got));
         assert_noisy(&faults);
-        assert_eq!((reactor.len(), reactor.counters().errors), (4, 0));
+        assert_eq!((reactor.context().len(), reactor.context().counters().errors), (4, 0));
     });
 }
 

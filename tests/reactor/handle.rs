@@ -1,9 +1,8 @@
 //! Reaching the loop from other threads: nothing is lost, little is paid.
 
 use std::io::{ErrorKind, Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -56,7 +55,7 @@ fn jobs_run_exactly_once_and_in_each_threads_order() {
         for got in reactor.state().iter() {
             assert!(got.iter().copied().eq(0..500), "{got:?}");
         }
-        let counters = reactor.counters();
+        let counters = reactor.context().counters();
         assert_eq!(counters.wakes + counters.wakes_saved, 1_500);
         assert!(counters.wakes <= counters.turns, "at most one a sleep: {counters:?}");
     });
@@ -116,7 +115,7 @@ fn a_wake_from_the_loops_own_thread_costs_no_system_call() {
         let more = |cx: &mut Context<u32>| cx.handle().post(|cx| *cx.state += 1).unwrap();
         reactor.handle().post(more).unwrap();
         drive(&mut reactor, 3, |runs| *runs == 12);
-        let counters = reactor.counters();
+        let counters = reactor.context().counters();
         assert_eq!((counters.wakes, counters.wakes_saved), (0, 13));
         assert_quiet(&mut reactor);
     });
@@ -139,7 +138,7 @@ fn of_many_wakes_to_a_sleeping_loop_one_is_a_system_call() {
         });
         drive(&mut reactor, 4, |runs| *runs == 99);
         sender.join().unwrap();
-        let counters = reactor.counters();
+        let counters = reactor.context().counters();
         assert_eq!((counters.wakes, counters.wakes_saved), (1, 99));
     });
 }
@@ -158,7 +157,7 @@ fn sources_can_be_registered_from_other_threads() {
         theirs.write_all(b"hello").unwrap();
         drive(&mut reactor, 6, |read| read == b"hello");
         adder.join().unwrap().unwrap();
-        assert_eq!(reactor.len(), 1);
+        assert_eq!(reactor.context().len(), 1);
     });
 }
 
@@ -220,7 +219,7 @@ fn jobs_that_send_jobs_starve_nobody() {
         theirs.write_all(b"x").unwrap();
         reactor.turn(Deadline::Never).unwrap();
         assert!(is_called.load(Ordering::Relaxed));
-        assert_eq!(reactor.counters().wakes, 0);
+        assert_eq!(reactor.context().counters().wakes, 0);
     });
 }
 /// A reactor inside another one, which sleeps on its descriptor: whatever the inner one has to do,
@@ -270,5 +269,5 @@ fn let_settle_both(outer: &mut Reactor<Reactor<Vec<u8>>>) {
             return assert_quiet(outer);
         }
     }
-    panic!("it spins: {:?}", outer.counters());
+    panic!("it spins: {:?}", outer.context().counters());
 }

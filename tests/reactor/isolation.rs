@@ -60,7 +60,7 @@ fn add_ready(
     let add = |actor| {
         let (mine, mut theirs) = unix_pair();
         theirs.write_all(b"x").unwrap();
-        (reactor.add(mine, Interest::READ, actor).unwrap(), theirs)
+        (reactor.context().add(mine, Interest::READ, actor).unwrap(), theirs)
     };
     actors.into_iter().map(add).collect()
 }
@@ -92,7 +92,7 @@ fn an_error_or_a_panic_ends_its_source_alone_and_the_batch_is_served() {
         ] {
             assert_eq!(log.iter().filter(|entry| *entry == line).count(), 1, "{line}: {log:?}");
         }
-        let counters = reactor.counters();
+        let counters = reactor.context().counters();
         assert_eq!((counters.errors, counters.panics), (3, 2));
         let alive: Vec<_> =
             sources.iter().map(|(token, _)| reactor.context().interest(*token).is_some()).collect();
@@ -120,8 +120,8 @@ fn a_panic_in_failed_ends_nobody_else() {
             [bad("a"), Actor::new("b", fine), worse("c"), Actor::new("d", fine), bad("e")],
         );
         assert_eq!(reactor.turn(Deadline::after(LONG)).unwrap(), 5);
-        assert_eq!((reactor.len(), reactor.counters().errors), (2, 3));
-        assert_eq!(reactor.counters().panics, 4);
+        assert_eq!((reactor.context().len(), reactor.context().counters().errors), (2, 3));
+        assert_eq!(reactor.context().counters().panics, 4);
         assert_quiet(&mut reactor);
     });
 }
@@ -149,7 +149,7 @@ fn a_failing_handler_can_add_its_successor() {
         let actor = Actor { failed: succeed, ..Actor::new("a", || panic!()) };
         let sources = add_ready(&mut reactor, [actor]);
         drive(&mut reactor, 3, |log| log.last().is_some_and(|line| line == "the successor"));
-        assert_eq!(reactor.len(), 1);
+        assert_eq!(reactor.context().len(), 1);
         assert_eq!(reactor.context().interest(sources[0].0), None);
     });
 }
@@ -174,14 +174,17 @@ fn panicking_timers_jobs_and_timeouts_end_nothing_else() {
         reactor.state().sort();
         let all = ["job one", "job three", "job two", "timer one", "timer three", "timer two"];
         assert_eq!(*reactor.state(), all);
-        assert_eq!((reactor.counters().panics, reactor.counters().errors), (2, 0));
+        assert_eq!(
+            (reactor.context().counters().panics, reactor.context().counters().errors),
+            (2, 0)
+        );
 
         reactor.state().clear();
         let (mine, _theirs) = unix_pair();
-        let token = reactor.add(mine, Interest::READ, Actor::new("late", fine)).unwrap();
+        let token = reactor.context().add(mine, Interest::READ, Actor::new("late", fine)).unwrap();
         reactor.context().set_deadline(token, Some(now)).unwrap();
         drive(&mut reactor, 3, |log| *log == ["late failed: panicked: no patience"]);
-        assert!(reactor.is_empty());
+        assert!(reactor.context().is_empty());
         assert_quiet(&mut reactor);
     });
 }
@@ -224,7 +227,7 @@ fn a_panic_while_a_source_is_dropped_ends_nobody_else() {
         });
         theirs.write_all(b"x").unwrap();
         drive(&mut reactor, 4, |log| !log.is_empty());
-        assert_eq!((reactor.len(), reactor.counters().panics), (2, 1));
+        assert_eq!((reactor.context().len(), reactor.context().counters().panics), (2, 1));
         assert_quiet(&mut reactor);
     });
 }

@@ -1,8 +1,7 @@
 //! Handing something to another source: `notify`, from a handler and from another thread.
 
-use std::io;
 use std::os::unix::net::UnixStream;
-use std::thread;
+use std::{io, thread};
 
 use support::reactor::*;
 use support::sockets::*;
@@ -46,8 +45,8 @@ fn whoever_is_notified_is_called_once_and_from_any_thread() {
         let mut reactor = pair.reactor(Post::default());
         let (one, _peer) = unix_pair();
         let (other, _other_peer) = unix_pair();
-        let one = reactor.add(one, Interest::READ, Mailbox).unwrap();
-        let other = reactor.add(other, Interest::READ, Mailbox).unwrap();
+        let one = reactor.context().add(one, Interest::READ, Mailbox).unwrap();
+        let other = reactor.context().add(other, Interest::READ, Mailbox).unwrap();
         reactor.context().notify(other).unwrap();
         reactor.turn(Deadline::after(LONG)).unwrap();
         assert_eq!(reactor.state().delivered, [other], "without waiting");
@@ -72,7 +71,7 @@ fn two_that_notify_each_other_keep_nobody_waiting() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(Post::default());
         let (echo, _peer) = unix_pair();
-        let echo = reactor.add(echo, Interest::READ, Mailbox).unwrap();
+        let echo = reactor.context().add(echo, Interest::READ, Mailbox).unwrap();
         reactor.state().forward = Some(echo);
         reactor.context().notify(echo).unwrap();
         for turn in 1..=5 {

@@ -1,7 +1,6 @@
 //! A reactor that is waited for by another loop: parked before each of its sleeps.
 
-use std::io::Read;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::Instant;
 
 use support::reactor::*;

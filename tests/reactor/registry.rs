@@ -51,10 +51,10 @@ fn a_handler_can_remove_itself_in_two_ways() {
             Ok(Next::Remove)
         });
         drive(&mut reactor, 3, |calls| *calls == 2);
-        assert!(reactor.is_empty());
+        assert!(reactor.context().is_empty());
         assert!(is_closed(&one_peer) && is_closed(&other_peer));
         assert_quiet(&mut reactor);
-        assert_eq!(reactor.counters().stale, 0);
+        assert_eq!(reactor.context().counters().stale, 0);
     });
 }
 
@@ -82,9 +82,9 @@ fn who_is_removed_later_in_the_batch_is_not_called() {
         }
         reactor.turn(Deadline::after(LONG)).unwrap();
         assert_eq!(reactor.state().1, 1);
-        assert_eq!(reactor.len(), 1);
+        assert_eq!(reactor.context().len(), 1);
         assert_eq!(peers.iter().filter(|peer| is_closed(peer)).count(), 9);
-        assert_eq!(reactor.counters().stale, 9, "their events came too late");
+        assert_eq!(reactor.context().counters().stale, 9, "their events came too late");
     });
 }
 
@@ -138,7 +138,7 @@ fn a_newcomer_in_the_place_of_the_removed_gets_no_stale_event() {
             [first, second, token].map(|token| Event::new(token, everything)).into();
         reactor.turn(Deadline::after(LONG)).unwrap();
         assert_eq!((reactor.state().called, reactor.state().newcomers_called), (2, 0));
-        assert_eq!(reactor.counters().stale, 1);
+        assert_eq!(reactor.context().counters().stale, 1);
         assert_quiet(&mut reactor);
         // The newcomer is alive, and its predecessor's name is good for nothing.
         let error = reactor.context().set_interest(token, Interest::NONE).unwrap_err();
@@ -192,6 +192,7 @@ fn a_registration_that_fails_gives_the_source_back() {
         let dropped = Rc::new(());
         let guard = Rc::clone(&dropped);
         let refused = reactor
+            .context()
             .add(mine, Interest::READ, move |_: &mut Source<_>, _: &mut Context<u32>| {
                 let _ = &guard;
                 Ok(Next::Keep)
@@ -199,7 +200,7 @@ fn a_registration_that_fails_gives_the_source_back() {
             .unwrap_err();
         assert_eq!(refused.error.kind(), ErrorKind::StorageFull);
         assert!(refused.to_string().contains("no watches left"), "{refused}");
-        assert_eq!((reactor.len(), Rc::strong_count(&dropped)), (0, 1));
+        assert_eq!((reactor.context().len(), Rc::strong_count(&dropped)), (0, 1));
 
         // And it can be registered when there is room again.
         faults.plan().refuse_add_after = None;
@@ -209,7 +210,7 @@ fn a_registration_that_fails_gives_the_source_back() {
         });
         theirs.write_all(b"x").unwrap();
         drive(&mut reactor, 3, |read| *read == 1);
-        assert_eq!(reactor.counters().errors, 0);
+        assert_eq!(reactor.context().counters().errors, 0);
     });
 }
 
@@ -225,11 +226,11 @@ fn what_no_selector_takes_is_refused_by_every_one() {
         let mut reactor = pair.reactor(());
         for interest in [Interest::READ, Interest::NONE] {
             let handler = |_: &mut Source<File>, _: &mut Context| Ok(Next::Keep);
-            let refused = reactor.add(path_only(), interest, handler).unwrap_err();
+            let refused = reactor.context().add(path_only(), interest, handler).unwrap_err();
             assert_eq!(refused.error.kind(), ErrorKind::InvalidInput);
             let _: File = refused.source;
         }
-        assert!(reactor.is_empty());
+        assert!(reactor.context().is_empty());
         assert_quiet(&mut reactor);
     });
 }
@@ -260,7 +261,7 @@ fn a_change_that_the_kernel_refuses_ends_its_source_alone() {
         let builder = pair.builder().selector(faults.of(pair.backend));
         let mut reactor = pair.build(builder, Vec::new());
         let (mine, theirs) = ready_source();
-        let token = reactor.add(mine, Interest::READ, Teller).unwrap();
+        let token = reactor.context().add(mine, Interest::READ, Teller).unwrap();
         let (other, mut others_peer) = unix_pair();
         let clear = |source: &mut Source<UnixStream>, cx: &mut Context<Vec<ErrorKind>>| {
             assert_eq!(source.read(&mut [0; 8])?, 1);
@@ -272,7 +273,7 @@ fn a_change_that_the_kernel_refuses_ends_its_source_alone() {
         faults.plan().refuse_set = true;
         drive(&mut reactor, 3, |failures| *failures == [ErrorKind::StorageFull]);
         assert_eq!(reactor.context().interest(token), None);
-        assert_eq!((reactor.len(), reactor.counters().errors), (1, 1));
+        assert_eq!((reactor.context().len(), reactor.context().counters().errors), (1, 1));
         assert!(is_closed(&theirs));
         assert_quiet(&mut reactor);
         others_peer.write_all(b"x").unwrap();
@@ -358,7 +359,7 @@ fn places_are_used_again_and_names_are_not() {
             assert_eq!(reactor.turn(Deadline::after(LONG)).unwrap(), 1);
             assert_eq!(*reactor.state(), life);
         }
-        assert_eq!(reactor.counters().stale, 0);
-        assert_eq!(reactor.counters().repairs, 0);
+        assert_eq!(reactor.context().counters().stale, 0);
+        assert_eq!(reactor.context().counters().repairs, 0);
     });
 }

@@ -75,12 +75,12 @@ fn switching_under_load_loses_and_doubles_nothing() {
         let give_up = Instant::now() + 2 * LONG;
         while !reactor.handle().is_stopped() {
             reactor.turn(Deadline::after(LONG)).unwrap();
-            assert!(Instant::now() < give_up, "stalled: {:?}", reactor.counters());
+            assert!(Instant::now() < give_up, "stalled: {:?}", reactor.context().counters());
         }
         for client in clients {
             client.join().unwrap();
         }
-        let counters = reactor.counters();
+        let counters = reactor.context().counters();
         assert!(counters.switches >= 5, "{counters:?}");
         assert_eq!((counters.errors, counters.panics, counters.stale), (0, 0, 0));
     });
@@ -159,8 +159,8 @@ fn whatever_is_pending_moves_with_the_switch() {
             .set_timer(Instant::now(), |cx: &mut Context<Vec<u8>>| cx.state.push(b't'));
         reactor.handle().post(|cx| cx.state.push(b'j')).unwrap();
 
-        reactor.switch_to(to.backend).unwrap();
-        to.check(&reactor);
+        reactor.context().switch_to(to.backend).unwrap();
+        to.check(&mut reactor);
         assert_eq!(reactor.context().interest(unread), Some(Interest::READ));
         drive(&mut reactor, 5, |got| got.len() == 7);
         reactor.state().sort_unstable();
@@ -168,8 +168,8 @@ fn whatever_is_pending_moves_with_the_switch() {
         reactor.turn(Deadline::Now).unwrap();
         assert_quiet(&mut reactor);
 
-        reactor.switch_to(from.backend).unwrap();
-        from.check(&reactor);
+        reactor.context().switch_to(from.backend).unwrap();
+        from.check(&mut reactor);
         reactor.turn(Deadline::Now).unwrap(); // on edge all is told anew, and called is nobody
         assert_eq!(reactor.state().len(), 7);
         reactor.context().arm(disarmed).unwrap();
@@ -177,8 +177,8 @@ fn whatever_is_pending_moves_with_the_switch() {
         drive(&mut reactor, 5, |got| got.len() == 9);
         reactor.state().sort_unstable();
         assert_eq!(*reactor.state(), b"abcdefgjt");
-        assert_eq!(reactor.counters().switches, 2);
-        assert_eq!(reactor.counters().stale, 0);
+        assert_eq!(reactor.context().counters().switches, 2);
+        assert_eq!(reactor.context().counters().stale, 0);
     });
 }
 
@@ -204,7 +204,7 @@ fn a_handler_can_switch_in_the_middle_of_a_batch() {
         // One call each may follow that finds nothing.
         reactor.turn(Deadline::Now).unwrap();
         assert_quiet(&mut reactor);
-        assert_eq!(reactor.counters().errors, 0);
+        assert_eq!(reactor.context().counters().errors, 0);
     });
 }
 
@@ -224,20 +224,20 @@ fn a_switch_that_fails_changes_nothing() {
             let refusing = Box::new(faults.of(to.backend));
             let error = reactor.context().switch_to_selector(refusing).unwrap_err();
             assert_eq!(error.to_string(), "no watches left");
-            from.check(&reactor);
+            from.check(&mut reactor);
         }
-        assert_eq!(reactor.counters().switches, 0);
+        assert_eq!(reactor.context().counters().switches, 0);
         assert_quiet(&mut reactor);
         theirs.write_all(b"one ").unwrap();
         drive(&mut reactor, 3, |read| read.len() == 4);
         others_peer.write_all(b"two").unwrap();
         drive(&mut reactor, 3, |read| read == b"one two");
         // What a change of interest costs is as before, too: nothing on edge.
-        let before = reactor.counters();
+        let before = reactor.context().counters();
         let cx = &mut reactor.context();
         cx.set_interest(token, Interest::READ | Interest::WRITE).unwrap();
         reactor.turn(Deadline::Now).unwrap();
-        let controls = grown(reactor.counters(), before, |counters| counters.controls);
+        let controls = grown(reactor.context().counters(), before, |counters| counters.controls);
         let expected = from.changes_cost() && from.effective_trigger() == Trigger::Level;
         assert_eq!(controls, u64::from(expected));
     });
@@ -251,7 +251,7 @@ fn timers_and_wakes_work_after_a_switch() {
         let soon = Instant::now() + Duration::from_millis(5);
         reactor.context().set_timer(soon, |cx: &mut Context<u32>| *cx.state += 1);
         reactor.turn(Deadline::Now).unwrap();
-        reactor.switch_to(to.backend).unwrap();
+        reactor.context().switch_to(to.backend).unwrap();
         drive(&mut reactor, 3, |state| *state == 1);
         assert!(Instant::now() >= soon);
         let (handle, sleeper) = (reactor.handle(), rustix::thread::gettid());
@@ -261,7 +261,7 @@ fn timers_and_wakes_work_after_a_switch() {
         });
         drive(&mut reactor, 3, |state| *state == 2);
         waker.join().unwrap().unwrap();
-        assert_eq!(reactor.counters().wakes, 1);
-        to.check(&reactor);
+        assert_eq!(reactor.context().counters().wakes, 1);
+        to.check(&mut reactor);
     });
 }

@@ -36,7 +36,7 @@ fn timers_run_in_order_and_equal_ones_in_the_order_of_setting() {
         expected.sort_unstable();
         assert_eq!(*reactor.state(), expected);
         assert_eq!((reactor.context().timers(), reactor.next_deadline()), (0, None));
-        assert_eq!(reactor.counters().timers, 60);
+        assert_eq!(reactor.context().counters().timers, 60);
         assert_quiet(&mut reactor);
     });
 }
@@ -74,7 +74,7 @@ fn a_timer_can_cancel_another_that_is_due_in_the_same_turn() {
         drive(&mut reactor, 2, |state| state.1 == 1);
         assert_quiet(&mut reactor);
         assert_eq!(reactor.state().1, 1);
-        assert_eq!(reactor.counters().timers, 1);
+        assert_eq!(reactor.context().counters().timers, 1);
     });
 }
 
@@ -115,7 +115,7 @@ fn a_cancelled_timer_never_runs_and_its_name_is_not_used_again() {
         assert!(!cx.cancel_timer(cancelled), "it would be the other's");
         assert_eq!(reactor.next_deadline(), Some(soon + LONG));
         assert_eq!(reactor.turn(Deadline::after(5 * MS)).unwrap(), 0);
-        assert_eq!(reactor.counters().timers, 0);
+        assert_eq!(reactor.context().counters().timers, 0);
     });
 }
 
@@ -137,11 +137,11 @@ fn a_timer_far_ahead_costs_no_turn_and_leaves_waits_infinite() {
             handle.stop();
             (sleeps, timeout)
         });
-        let before = reactor.counters();
+        let before = reactor.context().counters();
         reactor.run().unwrap();
         let (sleeps, timeout) = looker.join().unwrap();
         assert_eq!(timeout, Some(0), "no timeout, {sleeps:?}");
-        assert_eq!(grown(reactor.counters(), before, |counters| counters.turns), 1);
+        assert_eq!(grown(reactor.context().counters(), before, |counters| counters.turns), 1);
     });
 }
 
@@ -213,7 +213,7 @@ fn a_timer_that_is_set_by_another_thread_wakes_the_loop_in_time() {
         });
         reactor.run().unwrap();
         setter.join().unwrap().unwrap();
-        assert!(reactor.counters().turns <= 4, "{:?}", reactor.counters());
+        assert!(reactor.context().counters().turns <= 4, "{:?}", reactor.context().counters());
     });
 }
 
@@ -296,15 +296,15 @@ fn a_deadline_ends_its_source_unless_the_handler_lives_on() {
         let (patient, _patient_peer) = unix_pair();
         let at = Instant::now() + 2 * MS;
         for token in [
-            reactor.add(strict, Interest::READ, Strict).unwrap(),
-            reactor.add(patient, Interest::NONE, Patient).unwrap(),
+            reactor.context().add(strict, Interest::READ, Strict).unwrap(),
+            reactor.context().add(patient, Interest::NONE, Patient).unwrap(),
         ] {
             reactor.context().set_deadline(token, Some(at)).unwrap();
         }
         drive(&mut reactor, 5, |seen| seen.timeouts == 1 && !seen.failures.is_empty());
         assert!(Instant::now() >= at);
         assert_eq!(reactor.state().failures, [ErrorKind::TimedOut]);
-        assert_eq!(reactor.len(), 1);
+        assert_eq!(reactor.context().len(), 1);
         assert_eq!(strict_peer.read(&mut [0]).unwrap(), 0, "it is closed");
         assert_quiet(&mut reactor);
         assert_eq!(reactor.state().timeouts, 1, "told once");
@@ -320,7 +320,7 @@ fn a_deadline_can_be_moved_and_taken_away_and_goes_with_its_source() {
         for _ in 0..4 {
             let (mine, theirs) = unix_pair();
             peers.push(theirs);
-            tokens.push(reactor.add(mine, Interest::READ, Patient).unwrap());
+            tokens.push(reactor.context().add(mine, Interest::READ, Patient).unwrap());
         }
         let now = Instant::now();
         let mut cx = reactor.context();
@@ -346,7 +346,7 @@ fn who_has_failed_is_not_timed_out_as_well() {
         let mut reactor = pair.reactor(Seen::default());
         let (mine, mut theirs) = unix_pair();
         theirs.write_all(b"x").unwrap();
-        let token = reactor.add(mine, Interest::NONE, Failing).unwrap();
+        let token = reactor.context().add(mine, Interest::NONE, Failing).unwrap();
         reactor.context().set_deadline(token, Some(Instant::now() + 30 * MS)).unwrap();
         reactor.turn(Deadline::Now).unwrap(); // sets the clock
         thread::sleep(31 * MS); // it rings
@@ -365,7 +365,7 @@ fn a_deadline_does_not_make_a_ready_source_be_called_twice_a_turn() {
         let mut reactor = pair.reactor(Seen::default());
         let (mine, mut theirs) = unix_pair();
         theirs.write_all(&[0; 200]).unwrap();
-        let token = reactor.add(mine, Interest::READ, Patient).unwrap();
+        let token = reactor.context().add(mine, Interest::READ, Patient).unwrap();
         for round in 1..=20 {
             reactor.context().set_deadline(token, Some(Instant::now())).unwrap();
             drive(&mut reactor, 50, |seen| seen.timeouts == round);

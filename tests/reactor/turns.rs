@@ -26,7 +26,7 @@ fn stop_before_run_is_remembered() {
             for _ in 0..2 {
                 reactor.run().unwrap();
             }
-            assert_eq!(reactor.counters().turns, 0);
+            assert_eq!(reactor.context().counters().turns, 0);
             // A turn by hand is still possible, and does not sleep.
             reactor.turn(Deadline::Never).unwrap();
         }
@@ -50,9 +50,9 @@ fn a_handler_can_stop_the_loop_and_the_others_in_the_batch_are_served() {
             });
         }
         reactor.run().unwrap();
-        assert_eq!((*reactor.state(), reactor.counters().turns), (5, 1));
+        assert_eq!((*reactor.state(), reactor.context().counters().turns), (5, 1));
         reactor.run().unwrap();
-        assert_eq!(reactor.counters().turns, 1);
+        assert_eq!(reactor.context().counters().turns, 1);
     });
 }
 
@@ -68,7 +68,7 @@ fn another_thread_stops_a_sleeping_loop() {
         });
         reactor.run().unwrap();
         stopper.join().unwrap();
-        let counters = reactor.counters();
+        let counters = reactor.context().counters();
         assert!(counters.turns <= 2, "{counters:?}");
         assert!(counters.wakes <= 2, "{counters:?}");
     });
@@ -95,12 +95,12 @@ fn a_turn_that_must_not_wait_does_not_sleep() {
         let (mine, _theirs) = unix_pair();
         add(&mut reactor, mine, Interest::READ, |_, _| unreachable!());
         let_settle(&mut reactor);
-        let (before, began) = (reactor.counters(), Instant::now());
+        let (before, began) = (reactor.context().counters(), Instant::now());
         for _ in 0..100 {
             assert_eq!(reactor.turn(Deadline::Now).unwrap(), 0);
         }
         assert!(began.elapsed() < LONG);
-        let after = reactor.counters();
+        let after = reactor.context().counters();
         assert_eq!((after.turns - before.turns, after.waits - before.waits), (100, 100));
     });
 }
@@ -139,10 +139,10 @@ fn a_thousand_idle_connections_cause_no_turn() {
                     let far = Instant::now() + Duration::from_secs(3_600);
                     reactor.context().set_timer(far, |_| unreachable!());
                     let_settle(&mut reactor);
-                    let before = reactor.counters();
+                    let before = reactor.context().counters();
                     let deadline = Duration::from_secs(1);
                     assert_eq!(reactor.turn(Deadline::after(deadline)).unwrap(), 0);
-                    let after = reactor.counters();
+                    let after = reactor.context().counters();
                     assert_eq!(after.turns - before.turns, 1, "the one that was asked for");
                     assert_eq!(after.events, before.events);
                     assert!(after.waits - before.waits <= 2, "one may ask first");
@@ -228,7 +228,7 @@ fn a_source_that_is_added_by_a_handler_is_told_what_is_ready_already() {
             Ok(Next::Remove)
         });
         drive(&mut reactor, 3, |calls| *calls == 1);
-        assert!(reactor.is_empty());
+        assert!(reactor.context().is_empty());
     });
 }
 
@@ -272,6 +272,6 @@ fn winding_down_waits_for_the_end_of_the_batch() {
             peers.push(theirs);
         }
         reactor.run().unwrap();
-        assert_eq!((*reactor.state(), reactor.len()), (3, 0));
+        assert_eq!((*reactor.state(), reactor.context().len()), (3, 0));
     });
 }

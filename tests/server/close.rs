@@ -142,7 +142,7 @@ fn in_another_loop(
         });
         reactor.run().unwrap();
     });
-    assert!(reactor.is_empty());
+    assert!(reactor.context().is_empty());
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_close_does_not_wait_for_what_is_owed_in_a_loop_that_stands_still() {
     }
     client.read_exact(&mut [0]).unwrap();
     server.request_shutdown();
-    while reactor.len() > 1 {
+    while reactor.context().len() > 1 {
         reactor.turn(Deadline::Now).unwrap(); // the listener goes, the client is owed something
     }
     reactor.turn(Deadline::Now).unwrap();

@@ -1,13 +1,11 @@
 //! Servers of datagrams, and clients who do not take what they have asked for.
 
-use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram as Socket};
-use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
 use std::time::Duration;
+use std::{io, process, thread};
 
 use rustix::time::{ClockId, clock_gettime};
 use support::server::*;

@@ -1,10 +1,8 @@
 //! In how many ways it can be said where a server is to listen.
 
-use std::env;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process;
+use std::{env, io, process};
 
 use support::server::*;
 use tripoll::net::Address;

@@ -1,7 +1,6 @@
 //! The machine on which the figures were measured.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;

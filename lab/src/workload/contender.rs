@@ -1,7 +1,6 @@
 //! The contenders: a kernel call, its trigger, and the layer through which it is called.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use tripoll::{Backend, Trigger};
 

@@ -76,7 +76,7 @@ impl Driver for ReactorDriver {
         let ReactorDriver { reactor, readers, writers, step } = self;
         for (index, reader) in readers.iter().enumerate() {
             let to = &writers[(index + *step) % writers.len()];
-            reactor.add(Arc::clone(reader), Interest::READ, handler(Arc::clone(to)))?;
+            reactor.context().add(Arc::clone(reader), Interest::READ, handler(Arc::clone(to)))?;
         }
         Ok(())
     }

@@ -68,7 +68,10 @@ fn the_reactor_takes_every_backend_and_trigger() {
         for &trigger in tripoll::Trigger::ALL {
             let contender = Contender { layer: Layer::Reactor, backend, trigger };
             let reactor = tripoll::Reactor::builder().backend(backend).trigger(trigger).build();
-            assert_eq!(reactor.unwrap().effective_trigger(), contender.effective_trigger());
+            assert_eq!(
+                reactor.unwrap().context().effective_trigger(),
+                contender.effective_trigger()
+            );
             for workload in [
                 Workload::Ring { n: 20, active: 3, writes: 200 },
                 Workload::Watch { n: 20, operations: 200 },

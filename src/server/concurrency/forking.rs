@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use crate::net::{Address, Gate, Permit};
+use crate::server::base::BaseServer;
 use crate::server::concurrency::{Concurrency, Errand, MayWait, Strategy};
-use crate::server::handler::guard;
+use crate::server::handler::{HandlerResult, guard};
 use crate::server::transport::Request;
-use crate::server::{BaseServer, HandlerResult};
 use crate::sync::{Call, lock};
 use crate::sys::{self, DespiteThreads, PollFd, PollFlags, Side};
 

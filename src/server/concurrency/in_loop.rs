@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 use crate::net::{Address, CloseReason, Connection, Gate, Permit, Protocol, Wire, copy_of};
 use crate::reactor::Context;
 use crate::selector::Interest;
+use crate::server::base::BaseServer;
 use crate::server::concurrency::{Concurrency, Errand, Strategy, Supports};
+use crate::server::config::ServerConfig;
 use crate::server::connections::{Mailbox, Post};
-use crate::server::handler::{Conversation, DatagramExchange, LoopExchange};
+use crate::server::handler::exchange::DatagramExchange;
+use crate::server::handler::in_loop::LoopExchange;
+use crate::server::handler::{Conversation, Exchange, HandlerResult};
 use crate::server::lifecycle::{Debt, Signals};
 use crate::server::transport::{Datagram, Request};
-use crate::server::{BaseServer, Exchange, HandlerResult, ServerConfig};
 use crate::sync::{Call, lock};
 
 /// All clients in the loop that accepts them, on one thread, which Python's module lacks.

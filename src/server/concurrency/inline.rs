@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::net::Address;
+use crate::server::base::BaseServer;
 use crate::server::concurrency::{Concurrency, MayWait, Strategy};
+use crate::server::handler::HandlerResult;
 use crate::server::transport::Request;
-use crate::server::{BaseServer, HandlerResult};
 
 /// One request after the other: Python's servers without a mix-in. A handler that waits, waits for
 /// everybody.

@@ -1,10 +1,10 @@
 //! Where and when requests are handled.
 
-mod forking;
+pub(super) mod forking;
 pub(in crate::server) mod in_loop;
-mod inline;
-mod pooled;
-mod threading;
+pub(super) mod inline;
+pub(super) mod pooled;
+pub(super) mod threading;
 
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
@@ -18,9 +18,9 @@ pub use pooled::Pooled;
 pub use threading::Threading;
 
 use crate::net::{Address, PATIENCE, Permit};
-use crate::server::handler::{Blocking, ExchangeKind};
+use crate::server::base::BaseServer;
+use crate::server::handler::{Blocking, ExchangeKind, HandlerResult};
 use crate::server::transport::Request;
-use crate::server::{BaseServer, HandlerResult};
 use crate::sync::Call;
 
 /// Where and when requests are handled: Python's mix-in classes, and more.

@@ -6,9 +6,10 @@ use std::{io, thread};
 
 use crate::net::Address;
 use crate::pool::{Pool, Reservation, SubmitError, WhenFull};
+use crate::server::base::BaseServer;
 use crate::server::concurrency::{Concurrency, MayWait, Strategy};
+use crate::server::handler::HandlerResult;
 use crate::server::transport::Request;
-use crate::server::{BaseServer, HandlerResult};
 use crate::sync::{Call, lock};
 
 /// A fixed number of threads for all requests: the mix-in that Python's users write themselves.

@@ -9,9 +9,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crate::net::{Address, Gate};
+use crate::server::base::BaseServer;
 use crate::server::concurrency::{Concurrency, MayWait, Strategy};
+use crate::server::handler::HandlerResult;
 use crate::server::transport::Request;
-use crate::server::{BaseServer, HandlerResult};
 use crate::sync::{Call, lock, wait_until};
 
 /// A thread for each request: Python's `ThreadingMixIn`.

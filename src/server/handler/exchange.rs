@@ -6,10 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::RequestHandler;
 use crate::net::{Address, DatagramSocket, Stream, timed_out};
+use crate::server::base::BaseServer;
+use crate::server::handler;
 use crate::server::handler::{Blocking, Class, Exchange, ExchangeKind};
 use crate::server::transport::Datagram;
-use crate::server::{BaseServer, RequestHandler, handler};
 
 /// One request with a reader and a writer: what Python's `StreamRequestHandler` has.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::net::{Address, Stream};
-use crate::server::BaseServer;
+use crate::server::base::BaseServer;
 use crate::server::handler::{
     Class, Conversation, Exchange, ExchangeKind, Exit, HandlerResult, Left, RequestHandler, guard,
 };

@@ -1,7 +1,7 @@
 //! What is done for one client.
 
-mod exchange;
-mod in_loop;
+pub(super) mod exchange;
+pub(super) mod in_loop;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ pub use exchange::{DatagramExchange, Reader, StreamExchange, StreamOptions, Writ
 pub use in_loop::{Cause, LoopExchange};
 
 use crate::net::{Address, Stream};
-use crate::server::BaseServer;
+use crate::server::base::BaseServer;
 use crate::server::transport::Request;
 use crate::sync;
 

@@ -1,8 +1,7 @@
 //! A test that needs a process to itself, for its limits, its logger or its count of descriptors.
 
-use std::env;
 use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::{env, thread};
 
 /// Runs `body` in a child process in which `test`, its name with its modules, runs alone.
 pub fn in_own_process(test: &str, body: impl FnOnce()) {

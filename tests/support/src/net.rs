@@ -156,7 +156,7 @@ impl Server {
             };
             listener.serve(&mut reactor.context(), accepted).unwrap();
             reactor.run().unwrap();
-            let counters = reactor.counters();
+            let counters = reactor.context().counters();
             assert_eq!((counters.panics, counters.idle), (0, 0), "{counters:?}");
         });
         let handle = handle.recv().unwrap();

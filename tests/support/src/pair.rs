@@ -1,7 +1,6 @@
 //! The pairs of backend and trigger, and what is to be expected of each.
 
-use std::fmt;
-use std::thread;
+use std::{fmt, thread};
 
 use tripoll::reactor::ReactorBuilder;
 use tripoll::selector::Caps;
@@ -59,15 +58,16 @@ impl Pair {
 
     /// The reactor, which is the one that it was meant to be.
     pub fn build<S: 'static>(self, builder: ReactorBuilder, state: S) -> Reactor<S> {
-        let reactor = builder.build_with(state).unwrap();
-        self.check(&reactor);
+        let mut reactor = builder.build_with(state).unwrap();
+        self.check(&mut reactor);
         reactor
     }
 
-    pub fn check<S: 'static>(self, reactor: &Reactor<S>) {
-        assert_eq!(reactor.backend(), self.backend.name());
-        assert_eq!(reactor.trigger(), self.trigger);
-        assert_eq!(reactor.effective_trigger(), self.effective_trigger());
+    pub fn check<S: 'static>(self, reactor: &mut Reactor<S>) {
+        let cx = reactor.context();
+        assert_eq!(cx.backend(), self.backend.name());
+        assert_eq!(cx.trigger(), self.trigger);
+        assert_eq!(cx.effective_trigger(), self.effective_trigger());
     }
 
     pub fn config(self) -> ServerConfig {

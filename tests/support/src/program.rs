@@ -1,12 +1,10 @@
 //! Tests that start their own program anew as a server, and look at that from outside. A server that
 //! forks needs a process without other threads, and the usual runner's tests run in threads.
 
-use std::env;
-use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::panic;
 use std::process::{self, Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
+use std::{env, fs, panic};
 
 use tripoll::net::Address;
 use tripoll::server::{BaseServer, Hooks, Request, ServerConfig};

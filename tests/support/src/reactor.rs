@@ -22,16 +22,21 @@ pub fn drive<S: 'static>(
         }
         let began = Instant::now();
         reactor.turn(Deadline::after(LONG)).unwrap();
-        assert!(began.elapsed() < LONG, "stalled after {turns} turns: {:?}", reactor.counters());
+        assert!(
+            began.elapsed() < LONG,
+            "stalled after {turns} turns: {:?}",
+            reactor.context().counters()
+        );
     }
-    panic!("not there after {most} turns: {:?}", reactor.counters());
+    panic!("not there after {most} turns: {:?}", reactor.context().counters());
 }
 
 /// Nothing is told, nobody is called, and the turn sleeps as long as it may.
 pub fn assert_quiet<S: 'static>(reactor: &mut Reactor<S>) {
-    let (before, began, asked) = (reactor.counters(), Instant::now(), Duration::from_millis(2));
+    let (before, began, asked) =
+        (reactor.context().counters(), Instant::now(), Duration::from_millis(2));
     assert_eq!(reactor.turn(Deadline::after(asked)).unwrap(), 0, "somebody was called");
-    let after = reactor.counters();
+    let after = reactor.context().counters();
     assert_eq!(after.events, before.events, "somebody was told");
     assert!(began.elapsed() >= asked, "came back early, after {:?}", began.elapsed());
     let waits = after.waits - before.waits;
@@ -42,13 +47,13 @@ pub fn assert_quiet<S: 'static>(reactor: &mut Reactor<S>) {
 /// nobody wants (yet), when a source is added or its interest changes.
 pub fn let_settle<S: 'static>(reactor: &mut Reactor<S>) {
     for _ in 0..10 {
-        let before = reactor.counters().events;
+        let before = reactor.context().counters().events;
         assert_eq!(reactor.turn(Deadline::Now).unwrap(), 0, "somebody was called");
-        if reactor.counters().events == before {
+        if reactor.context().counters().events == before {
             return;
         }
     }
-    panic!("it spins: {:?}", reactor.counters());
+    panic!("it spins: {:?}", reactor.context().counters());
 }
 
 /// How much more there is of `count` than before.
@@ -95,7 +100,7 @@ pub fn add<S: 'static, F: AsFd + 'static>(
     interest: Interest,
     handler: impl FnMut(&mut Source<F>, &mut Context<S>) -> io::Result<Next> + 'static,
 ) -> Token {
-    reactor.add(source, interest, handler).unwrap()
+    reactor.context().add(source, interest, handler).unwrap()
 }
 
 /// Says on what kind of stream a panic happened.

@@ -1,15 +1,13 @@
 //! What the tests of the socketserver module share.
 
-use std::env;
-use std::fs;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
-use std::process;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
+use std::{env, fs, process};
 
 use tripoll::net::{Address, Stream};
 use tripoll::server::{

@@ -13,19 +13,19 @@ use crate::sys::TimerFd;
 /// than what it is set to, which is rare; a timer that is cancelled or moved back lets it ring for
 /// nothing, once.
 #[derive(Debug)]
-pub(super) struct TimerSource {
+pub(in crate::reactor) struct TimerSource {
     timer_fd: TimerFd,
     set_to: Option<Instant>,
 }
 
 impl TimerSource {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(in crate::reactor) fn new() -> io::Result<Self> {
         Ok(TimerSource { timer_fd: TimerFd::new()?, set_to: None })
     }
 
     /// Sees to it that the clock rings at `next` or before.
     #[inline]
-    pub(super) fn set(&mut self, next: Option<Instant>) -> io::Result<()> {
+    pub(in crate::reactor) fn set(&mut self, next: Option<Instant>) -> io::Result<()> {
         match (next, self.set_to) {
             (None, _) => Ok(()),
             (Some(next), Some(set_to)) if set_to <= next => Ok(()),
@@ -38,7 +38,7 @@ impl TimerSource {
     }
 
     /// It has expired_at.
-    pub(super) fn clear(&mut self) {
+    pub(in crate::reactor) fn clear(&mut self) {
         self.timer_fd.clear();
         self.set_to = None;
     }

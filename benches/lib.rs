@@ -16,3 +16,5 @@
 //! ```
 //!
 //! The report is `target/criterion/report/index.html`.
+//!
+//! The script `benches/instructions` counts the instructions of an event, with valgrind.

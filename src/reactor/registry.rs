@@ -194,7 +194,7 @@ impl Registry {
             flags: self.mode.flags(kind),
             is_queued: false,
             reported: Readiness::empty(),
-            interest: interest,
+            interest,
             registered,
             has_ended: false,
             is_disarmed: false,

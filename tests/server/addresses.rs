@@ -18,7 +18,7 @@ fn say_hello(exchange: &mut Exchange) -> HandlerResult {
 
 #[test]
 fn the_address_is_the_sockets() {
-    let path = SocketPath::new();
+    let path = SocketPath::unused();
     same_address(&TcpServer::from_fn(ANY, say_hello).unwrap());
     same_address(&TcpServer::from_fn("localhost:0", say_hello).unwrap());
     same_address(&UnixStreamServer::from_fn(path.address(), say_hello).unwrap());
@@ -44,7 +44,7 @@ fn an_address_of_another_kind_is_refused_in_words() {
 
 #[test]
 fn a_unix_socket_file_is_replaced_on_request_and_removed_if_it_is_ones_own() {
-    let path = SocketPath::new();
+    let path = SocketPath::unused();
     drop(std::os::unix::net::UnixListener::bind(&path.0).unwrap()); // a crash leaves its file
     let refused = UnixStreamServer::from_fn(path.address(), say_hello).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
@@ -70,7 +70,7 @@ fn a_unix_socket_file_is_replaced_on_request_and_removed_if_it_is_ones_own() {
 
 #[test]
 fn so_is_the_file_of_a_unix_socket_for_datagrams() {
-    let path = SocketPath::new();
+    let path = SocketPath::unused();
     drop(UnixDatagram::bind(&path.0).unwrap());
     let bind = |replace_stale| {
         UnixDatagramServer::builder(path.address())

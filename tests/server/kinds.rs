@@ -71,7 +71,7 @@ impl Talk for UnixDgram {
     }
     fn ask(address: &Address, question: &[u8]) -> Vec<u8> {
         let Address::Unix(path) = address else { panic!() };
-        let here = SocketPath::new();
+        let here = SocketPath::unused();
         let client = UnixDatagram::bind(&here.0).unwrap();
         client.set_read_timeout(Some(LONG)).unwrap();
         client.send_to(question, path).unwrap();
@@ -95,7 +95,7 @@ where
     Line: RequestHandler<X>,
 {
     let places = Places::default();
-    let path = SocketPath::new();
+    let path = SocketPath::unused();
     let noted = Arc::clone(&places);
     let server: Server<T, C> = Server::builder(T::somewhere(&path))
         .config(config.clone())
@@ -318,7 +318,7 @@ fn who_has_no_address_cannot_be_answered_and_that_is_told() {
             self.0.send(error.to_string()).unwrap();
         }
     }
-    let path = SocketPath::new();
+    let path = SocketPath::unused();
     let server = UnixDatagramServer::builder(path.address())
         .hooks(Tell(told))
         .build_fn(|_: &mut DatagramExchange| Ok(()))

@@ -25,7 +25,8 @@ pub const ANY: &str = "127.0.0.1:0";
 pub struct SocketPath(pub PathBuf);
 
 impl SocketPath {
-    pub fn new() -> Self {
+    /// A path that no other test has.
+    pub fn unused() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         SocketPath(env::temp_dir().join(format!("tripoll-server-{}-{number}", process::id())))

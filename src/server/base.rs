@@ -11,10 +11,10 @@ use super::config::ServerConfig;
 use super::handler::{Exchange, Exit, HandlerError, HandlerResult};
 use super::hooks::Hooks;
 use crate::net::{Address, Binding, Stream};
-use crate::server::concurrency::Strategy;
-use crate::server::connections::Live;
-use crate::server::handler::{Class, guard};
-use crate::server::lifecycle::Serving;
+use crate::server::concurrency::Runner;
+use crate::server::connections::LiveConnections;
+use crate::server::handler::{HandlerFactory, guard};
+use crate::server::lifecycle::Lifecycle;
 use crate::server::transport::{Endpoint, Request};
 use crate::sync::{self, lock};
 
@@ -25,19 +25,19 @@ use crate::sync::{self, lock};
 pub struct BaseServer<R: Request> {
     pub(super) me: Weak<Self>,
     config: ServerConfig,
-    asked: Address,
+    requested: Address,
     bound: OnceLock<Address>,
-    phase: Mutex<Phase<R::Endpoint>>,
-    pub(super) class: Class<R>,
+    socket_state: Mutex<SocketState<R::Endpoint>>,
+    pub(super) factory: HandlerFactory<R>,
     pub(super) hooks: Box<dyn Hooks<R>>,
-    pub(super) strategy: Box<dyn Strategy<R>>,
-    pub(super) serving: Arc<Serving>,
-    pub(super) live: Live<R>,
+    pub(super) runner: Box<dyn Runner<R>>,
+    pub(super) lifecycle: Arc<Lifecycle>,
+    pub(super) connections: LiveConnections<R>,
 }
 
 /// What has become of the server's socket.
 #[derive(Debug)]
-enum Phase<E> {
+enum SocketState<E> {
     Made(Arc<Socket>),
     Bound(Arc<Socket>),
     Active(Arc<E>),
@@ -48,22 +48,22 @@ impl<R: Request> BaseServer<R> {
     pub(super) fn new(
         config: ServerConfig,
         address: Address,
-        class: Class<R>,
+        factory: HandlerFactory<R>,
         hooks: Box<dyn Hooks<R>>,
-        strategy: Box<dyn Strategy<R>>,
+        runner: Box<dyn Runner<R>>,
     ) -> io::Result<Arc<Self>> {
         let socket = Binding::socket(&address, R::Endpoint::KIND)?;
         Ok(Arc::new_cyclic(|me| BaseServer {
             me: Weak::clone(me),
             config,
-            asked: address,
+            requested: address,
             bound: OnceLock::new(),
-            phase: Mutex::new(Phase::Made(Arc::new(socket))),
-            class,
+            socket_state: Mutex::new(SocketState::Made(Arc::new(socket))),
+            factory,
             hooks,
-            strategy,
-            serving: Serving::new(),
-            live: Live::new(),
+            runner,
+            lifecycle: Lifecycle::new(),
+            connections: LiveConnections::new(),
         }))
     }
 
@@ -72,8 +72,8 @@ impl<R: Request> BaseServer<R> {
         self.me.upgrade().expect("whoever calls a server has it")
     }
 
-    fn phase(&self) -> MutexGuard<'_, Phase<R::Endpoint>> {
-        lock(&self.phase)
+    fn socket_state(&self) -> MutexGuard<'_, SocketState<R::Endpoint>> {
+        lock(&self.socket_state)
     }
 
     /// What it was made with.
@@ -84,7 +84,7 @@ impl<R: Request> BaseServer<R> {
     /// Where it is bound: with the port that it has got, if it asked for any. Before it is bound,
     /// where it is to be.
     pub fn server_address(&self) -> Address {
-        self.bound.get().unwrap_or(&self.asked).clone()
+        self.bound.get().unwrap_or(&self.requested).clone()
     }
 
     /// The number of its socket's descriptor, for loops of one's own; −1 when it is closed.
@@ -95,10 +95,10 @@ impl<R: Request> BaseServer<R> {
     /// Does something with its socket, which is open until that is done. `None` when it is closed.
     pub fn with_socket<T>(&self, body: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
         // Not under the lock: `body` may ask the server something.
-        let socket: Arc<dyn AsFd> = match &*self.phase() {
-            Phase::Made(socket) | Phase::Bound(socket) => Arc::clone(socket) as _,
-            Phase::Active(endpoint) => Arc::clone(endpoint) as _,
-            Phase::Closed => return None,
+        let socket: Arc<dyn AsFd> = match &*self.socket_state() {
+            SocketState::Made(socket) | SocketState::Bound(socket) => Arc::clone(socket) as _,
+            SocketState::Active(endpoint) => Arc::clone(endpoint) as _,
+            SocketState::Closed => return None,
         };
         Some(body(socket.as_fd()))
     }
@@ -112,7 +112,7 @@ impl<R: Request> BaseServer<R> {
     }
 
     /// Refuses to serve on a socket that was not made ready. (One that was closed is another matter:
-    /// [`Serving`] knows who was first.)
+    /// [`Lifecycle`] knows who was first.)
     pub(super) fn check_active(&self) -> io::Result<()> {
         match self.endpoint() {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error),
@@ -122,32 +122,34 @@ impl<R: Request> BaseServer<R> {
 
     /// The socket that requests come in through.
     pub(super) fn endpoint(&self) -> io::Result<Arc<R::Endpoint>> {
-        match &*self.phase() {
-            Phase::Active(endpoint) => Ok(Arc::clone(endpoint)),
-            Phase::Made(_) => Err(not_yet("bound: call server_bind and server_activate first")),
-            Phase::Bound(_) => Err(not_yet("active: call server_activate first")),
-            Phase::Closed => {
+        match &*self.socket_state() {
+            SocketState::Active(endpoint) => Ok(Arc::clone(endpoint)),
+            SocketState::Made(_) => {
+                Err(not_yet("bound: call server_bind and server_activate first"))
+            }
+            SocketState::Bound(_) => Err(not_yet("active: call server_activate first")),
+            SocketState::Closed => {
                 Err(io::Error::new(io::ErrorKind::NotConnected, "the server has been closed"))
             }
         }
     }
 
     /// Lets go of the socket, which is closed when nobody serves on it any more.
-    pub(super) fn let_go(&self) {
-        let phase = std::mem::replace(&mut *self.phase(), Phase::Closed);
-        drop(phase); // outside the lock
+    pub(super) fn close_socket(&self) {
+        let socket_state = std::mem::replace(&mut *self.socket_state(), SocketState::Closed);
+        drop(socket_state); // outside the lock
     }
 
     /// The numbers of its children. There are none but of a [forking](super::Forking) server, which
     /// forgets each when it has ended, and while it does not serve, when it is closed.
     pub fn active_children(&self) -> Vec<u32> {
-        self.strategy.active_children()
+        self.runner.active_children()
     }
 
     /// The connections that are being handled now, those in children excepted: to [tell them
     /// all](Self::sendall) something, say.
     pub fn connections(&self) -> Vec<(R, Address)> {
-        self.live.list()
+        self.connections.list()
     }
 }
 
@@ -159,8 +161,8 @@ impl<R: Request> BaseServer<R> {
     ///
     /// Whatever `bind(2)` says, with the address in the message.
     pub fn server_bind(&self) -> io::Result<()> {
-        let mut phase = self.phase();
-        let Phase::Made(socket) = &*phase else {
+        let mut socket_state = self.socket_state();
+        let SocketState::Made(socket) = &*socket_state else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the server is bound already"));
         };
         let binding = Binding {
@@ -171,10 +173,12 @@ impl<R: Request> BaseServer<R> {
             v6_only: self.config.v6_only,
             replace_stale: self.config.replace_stale,
         };
-        binding.bind(socket, &self.asked)?;
+        binding.bind(socket, &self.requested)?;
         let address = Address::of(&socket.local_addr()?);
-        if let Phase::Made(socket) = std::mem::replace(&mut *phase, Phase::Closed) {
-            *phase = Phase::Bound(socket);
+        if let SocketState::Made(socket) =
+            std::mem::replace(&mut *socket_state, SocketState::Closed)
+        {
+            *socket_state = SocketState::Bound(socket);
         }
         let _ = self.bound.set(address);
         Ok(())
@@ -186,18 +190,18 @@ impl<R: Request> BaseServer<R> {
     ///
     /// Whatever `listen(2)` says; the server is closed then.
     pub fn server_activate(&self) -> io::Result<()> {
-        let mut phase = self.phase();
-        match std::mem::replace(&mut *phase, Phase::Closed) {
-            Phase::Bound(socket) => {
+        let mut socket_state = self.socket_state();
+        match std::mem::replace(&mut *socket_state, SocketState::Closed) {
+            SocketState::Bound(socket) => {
                 // Somebody may be using it just now.
                 let socket = Arc::try_unwrap(socket).or_else(|lent| lent.try_clone())?;
                 let endpoint =
-                    R::Endpoint::activate(socket, &self.config, self.strategy.patience())?;
-                *phase = Phase::Active(Arc::new(endpoint));
+                    R::Endpoint::activate(socket, &self.config, self.runner.send_timeout())?;
+                *socket_state = SocketState::Active(Arc::new(endpoint));
                 Ok(())
             }
             other => {
-                *phase = other;
+                *socket_state = other;
                 Err(not_yet("bound, or active already"))
             }
         }
@@ -209,7 +213,7 @@ impl<R: Request> BaseServer<R> {
     ///
     /// Whatever `accept(2)` or `recvfrom(2)` says.
     pub fn get_request(&self) -> io::Result<(R, Address)> {
-        self.endpoint()?.next(&self.config, !self.class.is_in_loop())
+        self.endpoint()?.next(&self.config, !self.factory.is_in_loop())
     }
 
     /// Yes.
@@ -224,14 +228,14 @@ impl<R: Request> BaseServer<R> {
     ///
     /// Where it is handled at once, the handler's; elsewhere, that no thread or child could be made.
     pub fn process_request(&self, request: &R, client_address: &Address) -> HandlerResult {
-        self.strategy.process_request(&self.arc(), request, client_address)
+        self.runner.process_request(&self.arc(), request, client_address)
     }
 
     /// `finish_request`, `handle_error` if that fails, `shutdown_request` in any case.
     pub fn process_request_thread(&self, request: &R, client_address: &Address) {
         let outcome = guard(|| self.hooks.finish_request(self, request, client_address));
         if let Err(error) = outcome {
-            self.tell(request, client_address, &error);
+            self.report_error(request, client_address, &error);
         }
         self.shut_down(request);
     }
@@ -243,10 +247,10 @@ impl<R: Request> BaseServer<R> {
     /// The handler's.
     pub fn finish_request(&self, request: &R, client_address: &Address) -> HandlerResult {
         let exchange = self.exchange(request, client_address);
-        match &self.class {
-            Class::AtOnce(class) => class(exchange),
-            Class::InLoop(_) => {
-                self.strategy.keep(request, client_address);
+        match &self.factory {
+            HandlerFactory::AtOnce(factory) => factory(exchange),
+            HandlerFactory::InLoop(_) => {
+                self.runner.keep(request, client_address);
                 Ok(())
             }
         }
@@ -260,7 +264,7 @@ impl<R: Request> BaseServer<R> {
 
     /// Lets go of a connection.
     pub fn close_request(&self, request: &R) {
-        self.live.leave(request);
+        self.connections.leave(request);
     }
 
     /// Writes the error to stderr, between forty dashes and forty dashes.
@@ -281,12 +285,12 @@ impl<R: Request> BaseServer<R> {
 
     /// What the concurrency has to do: a forking server collects its children.
     pub fn handle_timeout(&self) {
-        self.strategy.service_actions();
+        self.runner.service_actions();
     }
 
     /// What the concurrency has to do: a forking server collects its children.
     pub fn service_actions(&self) {
-        self.strategy.service_actions();
+        self.runner.service_actions();
     }
 }
 
@@ -303,7 +307,7 @@ impl BaseServer<Arc<Stream>> {
     ///
     /// Whatever the write says, where it is made here.
     pub fn sendall(&self, request: &Arc<Stream>, data: &[u8]) -> io::Result<()> {
-        match self.live.mailbox(request) {
+        match self.connections.mailbox(request) {
             Some(mailbox) => {
                 mailbox.put(data);
                 Ok(())
@@ -317,8 +321,8 @@ impl BaseServer<Arc<Stream>> {
 impl<R: Request> BaseServer<R> {
     /// This process is a child: what is shared with the parent's threads is not touched any more.
     pub(super) fn enter_child(&self) {
-        self.live.enter_child();
-        self.serving.enter_child();
+        self.connections.enter_child();
+        self.lifecycle.enter_child();
     }
 
     /// What Python's `_handle_request_noblock` does when there is a request.
@@ -327,7 +331,7 @@ impl<R: Request> BaseServer<R> {
     ///
     /// [`Exit`] alone.
     pub(super) fn process(&self, request: R, client_address: &Address) -> Result<(), Exit> {
-        self.live.enter(&request, client_address);
+        self.connections.enter(&request, client_address);
         let verified = guard(|| Ok(self.hooks.verify_request(self, &request, client_address)));
         let outcome = match verified {
             Ok(true) => guard(|| self.hooks.process_request(self, &request, client_address)),
@@ -338,7 +342,7 @@ impl<R: Request> BaseServer<R> {
             Err(error) => Err(error),
         };
         let Err(error) = outcome else { return Ok(()) };
-        self.tell(&request, client_address, &error);
+        self.report_error(&request, client_address, &error);
         self.shut_down(&request);
         if error.is::<Exit>() { Err(Exit) } else { Ok(()) }
     }
@@ -350,7 +354,7 @@ impl<R: Request> BaseServer<R> {
             Ok(())
         });
         if let Err(panic) = worked {
-            self.tell(request, client_address, &panic);
+            self.report_error(request, client_address, &panic);
             self.shut_down(request);
         }
     }
@@ -371,7 +375,7 @@ impl<R: Request> BaseServer<R> {
     }
 
     /// Tells of an error, if it is one.
-    pub(super) fn tell(&self, request: &R, client_address: &Address, error: &HandlerError) {
+    pub(super) fn report_error(&self, request: &R, client_address: &Address, error: &HandlerError) {
         if error.is::<Exit>() {
             return;
         }
@@ -382,7 +386,7 @@ impl<R: Request> BaseServer<R> {
 
     pub(super) fn shut_down(&self, request: &R) {
         self.call("shutdown_request", |server| server.hooks.shutdown_request(server, request));
-        self.live.leave(request); // whatever the hook has done
+        self.connections.leave(request); // whatever the hook has done
     }
 }
 
@@ -394,7 +398,7 @@ impl<R: Request> fmt::Debug for BaseServer<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BaseServer")
             .field("server_address", &self.server_address())
-            .field("strategy", &self.strategy)
+            .field("strategy", &self.runner)
             .finish_non_exhaustive()
     }
 }

@@ -12,34 +12,34 @@ use crate::sync::lock;
 /// The connections that are being handled. They are known here, and not held: a request that is
 /// dropped is closed, whatever a hook has or has not done.
 #[derive(Debug)]
-pub(super) struct Live<R: Request> {
-    connections: Mutex<Connections<R>>,
+pub(super) struct LiveConnections<R: Request> {
+    connections: Mutex<ConnectionTable<R>>,
     /// A child has no list, and must not wait for a lock that another thread held when it was made.
     is_child: AtomicBool,
 }
 
 #[derive(Debug)]
-struct Connections<R: Request> {
-    known: HashMap<usize, Known<R>>,
+struct ConnectionTable<R: Request> {
+    entry: HashMap<usize, ConnectionEntry<R>>,
     /// How many there may be before those who left without a word are forgotten.
     prune_at: usize,
 }
 
 #[derive(Debug)]
-struct Known<R: Request> {
+struct ConnectionEntry<R: Request> {
     request: R::Weak,
     address: Address,
     /// For a client that is kept in the loop.
     mailbox: Option<Arc<Mailbox>>,
 }
 
-impl<R: Request> Live<R> {
+impl<R: Request> LiveConnections<R> {
     pub(super) fn new() -> Self {
-        let connections = Connections { known: HashMap::new(), prune_at: 64 };
-        Live { connections: Mutex::new(connections), is_child: AtomicBool::new(false) }
+        let connections = ConnectionTable { entry: HashMap::new(), prune_at: 64 };
+        LiveConnections { connections: Mutex::new(connections), is_child: AtomicBool::new(false) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connections<R>> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionTable<R>> {
         lock(&self.connections)
     }
 
@@ -54,18 +54,18 @@ impl<R: Request> Live<R> {
     pub(super) fn enter(&self, request: &R, address: &Address) {
         let Some((key, weak)) = request.downgrade() else { return };
         let mut connections = self.lock();
-        if connections.known.len() >= connections.prune_at {
-            connections.known.retain(|_, known| R::upgrade(&known.request).is_some());
-            connections.prune_at = 64.max(2 * connections.known.len());
+        if connections.entry.len() >= connections.prune_at {
+            connections.entry.retain(|_, entry| R::upgrade(&entry.request).is_some());
+            connections.prune_at = 64.max(2 * connections.entry.len());
         }
-        let known = Known { request: weak, address: address.clone(), mailbox: None };
-        connections.known.insert(key, known);
+        let entry = ConnectionEntry { request: weak, address: address.clone(), mailbox: None };
+        connections.entry.insert(key, entry);
     }
 
     pub(super) fn set_mailbox(&self, request: &R, mailbox: Arc<Mailbox>) {
         let Some((key, _)) = request.downgrade() else { return };
-        if let Some(known) = self.lock().known.get_mut(&key) {
-            known.mailbox = Some(mailbox);
+        if let Some(entry) = self.lock().entry.get_mut(&key) {
+            entry.mailbox = Some(mailbox);
         }
     }
 
@@ -74,12 +74,12 @@ impl<R: Request> Live<R> {
             return None;
         }
         let (key, _) = request.downgrade()?;
-        self.lock().known.get(&key)?.mailbox.clone()
+        self.lock().entry.get(&key)?.mailbox.clone()
     }
 
     /// The mailboxes of those who are kept in the loop.
     pub(super) fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
-        self.lock().known.values().filter_map(|known| known.mailbox.clone()).collect()
+        self.lock().entry.values().filter_map(|entry| entry.mailbox.clone()).collect()
     }
 
     pub(super) fn leave(&self, request: &R) {
@@ -87,7 +87,7 @@ impl<R: Request> Live<R> {
             return;
         }
         if let Some((key, _)) = request.downgrade() {
-            self.lock().known.remove(&key);
+            self.lock().entry.remove(&key);
         }
     }
 
@@ -96,9 +96,9 @@ impl<R: Request> Live<R> {
             return Vec::new();
         }
         let connections = self.lock();
-        let known = connections.known.values();
-        known
-            .filter_map(|known| Some((R::upgrade(&known.request)?, known.address.clone())))
+        let entry = connections.entry.values();
+        entry
+            .filter_map(|entry| Some((R::upgrade(&entry.request)?, entry.address.clone())))
             .collect()
     }
 }
@@ -109,13 +109,13 @@ impl<R: Request> Live<R> {
 /// would write into the middle of what waits for room.
 #[derive(Default)]
 pub(super) struct Mailbox {
-    post: Mutex<Post>,
+    mail: Mutex<Mail>,
     wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 /// What is in a mailbox.
 #[derive(Default)]
-pub(super) struct Post {
+pub(super) struct Mail {
     pub(super) unsent: Vec<u8>,
     /// Whether the conversation is to end after that.
     pub(super) is_last: bool,
@@ -130,42 +130,42 @@ impl Mailbox {
     }
 
     pub(super) fn put(&self, data: &[u8]) {
-        self.change(|post| post.unsent.extend_from_slice(data));
+        self.change(|mail| mail.unsent.extend_from_slice(data));
     }
 
     /// The conversation is to end.
     pub(super) fn finish(&self) {
-        self.change(|post| post.is_last = true);
+        self.change(|mail| mail.is_last = true);
     }
 
     /// Puts something in, and tells the loop if it does not know yet that something is there.
-    fn change(&self, change: impl FnOnce(&mut Post)) {
-        let mut post = self.post();
-        if post.is_closed {
+    fn change(&self, change: impl FnOnce(&mut Mail)) {
+        let mut mail = self.mail();
+        if mail.is_closed {
             return;
         }
-        let was_empty = post.unsent.is_empty() && !post.is_last;
-        change(&mut post);
-        drop(post);
+        let was_empty = mail.unsent.is_empty() && !mail.is_last;
+        change(&mut mail);
+        drop(mail);
         if let (true, Some(wake)) = (was_empty, self.wake.get()) {
             wake();
         }
     }
 
     /// Takes what is there, and takes nothing in any more.
-    pub(super) fn close(&self) -> Post {
-        let closed = Post { is_closed: true, ..Post::default() };
-        std::mem::replace(&mut *self.post(), closed)
+    pub(super) fn close(&self) -> Mail {
+        let closed = Mail { is_closed: true, ..Mail::default() };
+        std::mem::replace(&mut *self.mail(), closed)
     }
 
-    pub(super) fn take(&self) -> Post {
-        let mut post = self.post();
-        let empty = Post { is_closed: post.is_closed, ..Post::default() };
-        std::mem::replace(&mut *post, empty)
+    pub(super) fn take(&self) -> Mail {
+        let mut mail = self.mail();
+        let empty = Mail { is_closed: mail.is_closed, ..Mail::default() };
+        std::mem::replace(&mut *mail, empty)
     }
 
-    fn post(&self) -> MutexGuard<'_, Post> {
-        lock(&self.post)
+    fn mail(&self) -> MutexGuard<'_, Mail> {
+        lock(&self.mail)
     }
 }
 

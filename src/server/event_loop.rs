@@ -10,9 +10,9 @@ use super::handler::Exit;
 use crate::net::{Acceptor, Address, Door};
 use crate::reactor::{Context, Next, Reactor, Source};
 use crate::selector::{Deadline, Interest, Token};
-use crate::server::concurrency::{Errand, in_loop as in_reactor};
-use crate::server::handler::Class;
-use crate::server::lifecycle::{Run, Signals};
+use crate::server::concurrency::{LoopRequest, in_loop as in_reactor};
+use crate::server::handler::HandlerFactory;
+use crate::server::lifecycle::{ServeGuard, StopFlags};
 use crate::server::transport::{Endpoint, Request};
 use crate::sync::Call;
 
@@ -32,27 +32,27 @@ pub enum Handled {
 const REACTION: Duration = Duration::from_millis(500);
 
 /// A serving in a loop of the server's own.
-struct Loop {
+struct ServerLoop {
     // Goes first: when the serving has ended, nothing of it is left.
     reactor: Reactor,
     listener: Token,
-    run: Run,
+    run: ServeGuard,
 }
 
-impl Loop {
+impl ServerLoop {
     /// `None` if it is to end at once.
     fn begin<R: Request>(server: &BaseServer<R>, per_turn: u32) -> io::Result<Option<Self>> {
-        server.strategy.check()?;
+        server.runner.check()?;
         server.check_active()?;
         let ServerConfig { backend, trigger, .. } = *server.config();
         let mut reactor = Reactor::builder().backend(backend).trigger(trigger).build()?;
         let handle = reactor.handle();
         // `stop` would be for good: the clients in the loop are still to be told of the end.
         let wake = move || drop(handle.post(|_| ()));
-        let Some(run) = server.serving.begin(wake)? else { return Ok(None) };
-        let signals = Arc::clone(&run.signals);
-        match server.watch(&mut reactor.context(), per_turn, signals, None) {
-            Ok(listener) => Ok(Some(Loop { reactor, listener, run })),
+        let Some(run) = server.lifecycle.begin(wake)? else { return Ok(None) };
+        let stop_flags = Arc::clone(&run.stop_flags);
+        match server.watch(&mut reactor.context(), per_turn, stop_flags, None) {
+            Ok(listener) => Ok(Some(ServerLoop { reactor, listener, run })),
             Err(error) => {
                 drop(reactor);
                 Err(error)
@@ -61,11 +61,11 @@ impl Loop {
     }
 
     fn is_stopping(&self) -> bool {
-        self.run.signals.is_stopping()
+        self.run.stop_flags.is_stopping()
     }
 
     fn tried(&self) -> u64 {
-        self.run.signals.tried()
+        self.run.stop_flags.tried()
     }
 
     fn turn(&mut self, deadline: Option<Instant>) -> io::Result<()> {
@@ -80,8 +80,8 @@ impl Loop {
     fn shutdown<R: Request>(&mut self, server: &BaseServer<R>) -> io::Result<()> {
         self.reactor.context().shutdown(Duration::MAX);
         self.reactor.turn(Deadline::Now)?;
-        while self.run.signals.has_debts() {
-            let until = server.serving.until(); // somebody may say otherwise meanwhile
+        while self.run.stop_flags.has_pending_flushes() {
+            let until = server.lifecycle.until(); // somebody may say otherwise meanwhile
             if until.remaining() == Some(Duration::ZERO) {
                 break;
             }
@@ -103,27 +103,28 @@ impl Loop {
     }
 
     fn end(self) -> io::Result<()> {
-        let Loop { reactor, run, .. } = self;
+        let ServerLoop { reactor, run, .. } = self;
         drop(reactor); // handlers may say `Exit` even now
-        if run.signals.is_exiting() { Err(io::Error::other(Exit)) } else { Ok(()) }
+        if run.stop_flags.is_exiting() { Err(io::Error::other(Exit)) } else { Ok(()) }
     }
 }
 
 impl<R: Request> BaseServer<R> {
     pub(super) fn serve_forever(&self, poll_interval: Duration) -> io::Result<()> {
-        let Some(mut serving) = Loop::begin(self, self.config().requests_per_turn)? else {
+        let Some(mut server_loop) = ServerLoop::begin(self, self.config().requests_per_turn)?
+        else {
             return Ok(());
         };
-        while !serving.is_stopping() {
-            let tried = serving.tried();
-            serving.turn(Instant::now().checked_add(poll_interval))?;
-            if serving.is_stopping() && serving.tried() == tried {
+        while !server_loop.is_stopping() {
+            let tried = server_loop.tried();
+            server_loop.turn(Instant::now().checked_add(poll_interval))?;
+            if server_loop.is_stopping() && server_loop.tried() == tried {
                 break;
             }
             self.call("service_actions", |server| server.hooks.service_actions(server));
         }
-        serving.shutdown(self)?;
-        serving.end()
+        server_loop.shutdown(self)?;
+        server_loop.end()
     }
 
     pub(super) fn serve_in<S: 'static>(
@@ -131,7 +132,7 @@ impl<R: Request> BaseServer<R> {
         cx: &mut Context<'_, S>,
         poll_interval: Duration,
     ) -> io::Result<Token> {
-        self.strategy.check()?;
+        self.runner.check()?;
         self.check_active()?;
         let place = Arc::new(OnceLock::new());
         let (handle, token, server) = (cx.handle(), Arc::clone(&place), Weak::clone(&self.me));
@@ -140,16 +141,16 @@ impl<R: Request> BaseServer<R> {
             let _ = handle.post(move |cx| {
                 if let (Some(&token), Some(server)) = (token.get(), server.upgrade()) {
                     let _ = cx.remove(token); // it may be gone
-                    server.dismiss(cx);
+                    server.end_clients(cx);
                 }
             });
         };
-        let Some(run) = self.serving.begin(stop)? else {
+        let Some(run) = self.lifecycle.begin(stop)? else {
             let message = "the server was shut down before it ever served";
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, message));
         };
-        let signals = Arc::clone(&run.signals);
-        let token = self.watch(cx, self.config().requests_per_turn, signals, Some(run))?;
+        let stop_flags = Arc::clone(&run.stop_flags);
+        let token = self.watch(cx, self.config().requests_per_turn, stop_flags, Some(run))?;
         let _ = place.set(token);
         service(Weak::clone(&self.me), token, poll_interval, cx);
         Ok(token)
@@ -157,10 +158,10 @@ impl<R: Request> BaseServer<R> {
 
     /// Tells the clients in somebody else's loop of the end. They end there; whoever has not within
     /// the grace of a close is cut off.
-    fn dismiss<S: 'static>(self: Arc<Self>, cx: &mut Context<'_, S>) {
-        let mailboxes = self.live.mailboxes();
+    fn end_clients<S: 'static>(self: Arc<Self>, cx: &mut Context<'_, S>) {
+        let mailboxes = self.connections.mailboxes();
         mailboxes.iter().for_each(|mailbox| mailbox.finish());
-        let end = self.serving.grace().and_then(|grace| Instant::now().checked_add(grace));
+        let end = self.lifecycle.grace().and_then(|grace| Instant::now().checked_add(grace));
         if let (Some(end), false) = (end, mailboxes.is_empty()) {
             cx.set_timer(end, move |_| {
                 self.connections().iter().for_each(|(request, _)| request.cut());
@@ -169,15 +170,17 @@ impl<R: Request> BaseServer<R> {
     }
 
     pub(super) fn handle_request(&self) -> io::Result<Handled> {
-        let Some(mut serving) = Loop::begin(self, 1)? else { return Ok(Handled::Shutdown) };
-        let timeout = self.config().timeout.or_else(|| self.strategy.timeout());
+        let Some(mut server_loop) = ServerLoop::begin(self, 1)? else {
+            return Ok(Handled::Shutdown);
+        };
+        let timeout = self.config().timeout.or_else(|| self.runner.timeout());
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
-            serving.turn(deadline)?;
-            if serving.tried() > 0 {
+            server_loop.turn(deadline)?;
+            if server_loop.tried() > 0 {
                 break;
             }
-            if serving.is_stopping() {
+            if server_loop.is_stopping() {
                 return Ok(Handled::Shutdown);
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -186,26 +189,26 @@ impl<R: Request> BaseServer<R> {
             }
         }
         // A client that is kept in the loop is handled when it is gone.
-        if self.class.is_in_loop() {
-            serving.empty(self)?;
+        if self.factory.is_in_loop() {
+            server_loop.empty(self)?;
         }
-        serving.end()?;
+        server_loop.end()?;
         Ok(Handled::Request)
     }
 
     pub(super) fn handle_request_noblock(&self) -> io::Result<bool> {
-        self.strategy.check()?;
-        if self.class.is_in_loop() {
+        self.runner.check()?;
+        if self.factory.is_in_loop() {
             let message =
                 "the clients of this server need a loop to be in: serve_in, serve_forever";
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
-        self.strategy.service_actions(); // nobody else reaps children here
-        if !self.strategy.has_room(None) {
+        self.runner.service_actions(); // nobody else reaps children here
+        if !self.runner.has_room(None) {
             return Ok(false);
         }
         let Ok((request, address)) = self.next_request() else { return Ok(false) };
-        self.strategy.note_descriptors(&|| vec![self.fileno()]);
+        self.runner.note_descriptors(&|| vec![self.fileno()]);
         self.process(request, &address).map_err(io::Error::other)?;
         Ok(true)
     }
@@ -214,14 +217,14 @@ impl<R: Request> BaseServer<R> {
         &self,
         cx: &mut Context<'_, S>,
         per_turn: u32,
-        signals: Arc<Signals>,
-        run: Option<Run>,
+        stop_flags: Arc<StopFlags>,
+        run: Option<ServeGuard>,
     ) -> io::Result<Token> {
-        let door = Requests { server: self.arc(), signals, _run: run };
+        let door = IncomingRequests { server: self.arc(), stop_flags, _run: run };
         let acceptor = Acceptor::new(per_turn.max(1), door)?;
         let token = cx.add(self.endpoint()?, Interest::READ, acceptor)?;
-        self.strategy.resume();
-        self.run_errands(cx);
+        self.runner.resume();
+        self.run_loop_requests(cx);
         Ok(token)
     }
 
@@ -231,14 +234,14 @@ impl<R: Request> BaseServer<R> {
     /// Before the server has ever served this is remembered, and the first `serve_forever` returns
     /// at once. When it has served and does so no longer, it is nothing.
     pub fn request_shutdown(&self) {
-        self.serving.request_stop();
-        self.strategy.stop();
+        self.lifecycle.request_stop();
+        self.runner.stop();
     }
 
     /// A handler has said `Exit`.
     pub(super) fn exit(&self) {
-        self.serving.exit();
-        self.strategy.stop();
+        self.lifecycle.exit();
+        self.runner.stop();
     }
 
     /// Asks `serve_forever` to return, and waits until it has: Python's `shutdown`. The loop is
@@ -257,18 +260,18 @@ impl<R: Request> BaseServer<R> {
     /// [`request_shutdown`](Self::request_shutdown) there. `Unsupported` in a child of a forking
     /// server, from where the server cannot be reached.
     pub fn shutdown(&self) -> io::Result<()> {
-        if self.serving.is_child() {
+        if self.lifecycle.is_child() {
             let message = "this is a child: the server is in the parent process";
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
-        if self.serving.is_here() {
+        if self.lifecycle.is_here() {
             let message = "shutdown on the thread that serves would wait for itself: \
                            use request_shutdown";
             return Err(io::Error::new(io::ErrorKind::Deadlock, message));
         }
-        let asked = self.serving.request_stop();
-        self.strategy.stop();
-        self.serving.wait(asked, None);
+        let asked = self.lifecycle.request_stop();
+        self.runner.stop();
+        self.lifecycle.wait(asked, None);
         Ok(())
     }
 
@@ -276,29 +279,29 @@ impl<R: Request> BaseServer<R> {
     /// it: the body of the base class, which does not call the [hook](super::Hooks::server_close).
     /// With a [grace](super::Server::server_close_within), whoever works longer is cut off.
     pub fn server_close(&self) {
-        if self.serving.is_child() {
+        if self.lifecycle.is_child() {
             return; // whoever works, works for the parent
         }
-        let grace = self.serving.grace();
+        let grace = self.lifecycle.grace();
         let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
-        self.serving.close_by(deadline.map_or(Deadline::Never, Deadline::At));
+        self.lifecycle.close_by(deadline.map_or(Deadline::Never, Deadline::At));
         if !self.end(deadline) {
             for (request, _) in self.connections() {
                 request.cut();
             }
-            self.strategy.cut();
+            self.runner.cut();
             self.end(Some(Instant::now() + REACTION));
         }
     }
 
     /// Whether nobody serves or works any more, nor ever will. Waits for that until the deadline.
     pub(super) fn end(&self, deadline: Option<Instant>) -> bool {
-        let asked = self.serving.close();
-        self.strategy.stop();
+        let asked = self.lifecycle.close();
+        self.runner.stop();
         // On the thread that serves, the loop ends when this has returned.
-        let has_served = self.serving.is_here() || self.serving.wait(asked, deadline);
-        self.let_go();
-        self.strategy.join(deadline) && has_served
+        let has_served = self.lifecycle.is_here() || self.lifecycle.wait(asked, deadline);
+        self.close_socket();
+        self.runner.join(deadline) && has_served
     }
 }
 
@@ -320,25 +323,25 @@ fn service<R: Request, S: 'static>(
 // The server's side of the accept loop.
 
 /// Hands what comes in to the server's hooks.
-pub(super) struct Requests<R: Request> {
+pub(super) struct IncomingRequests<R: Request> {
     pub(super) server: Arc<BaseServer<R>>,
-    pub(super) signals: Arc<Signals>,
+    pub(super) stop_flags: Arc<StopFlags>,
     /// Serving ends with the door, where the loop is not the server's own.
-    pub(super) _run: Option<Run>,
+    pub(super) _run: Option<ServeGuard>,
 }
 
-impl<R: Request, S: 'static> Door<Arc<R::Endpoint>, S> for Requests<R> {
+impl<R: Request, S: 'static> Door<Arc<R::Endpoint>, S> for IncomingRequests<R> {
     type Guest = (R, Address);
 
     fn has_room(&mut self, call: &Call) -> bool {
         // Also after a shutdown in the middle of a turn: what is accepted then, nobody would serve.
-        !self.signals.is_stopping() && self.server.strategy.has_room(Some(call))
+        !self.stop_flags.is_stopping() && self.server.runner.has_room(Some(call))
     }
 
     fn accept(&mut self, _: &Arc<R::Endpoint>) -> io::Result<(R, Address)> {
         let request = self.server.next_request();
         if !matches!(&request, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-            self.signals.note_request();
+            self.stop_flags.note_request();
         }
         request
     }
@@ -349,9 +352,9 @@ impl<R: Request, S: 'static> Door<Arc<R::Endpoint>, S> for Requests<R> {
         _: Token,
         cx: &mut Context<'_, S>,
     ) -> Next {
-        self.server.strategy.note_descriptors(&|| cx.descriptors());
+        self.server.runner.note_descriptors(&|| cx.descriptors());
         let processed = self.server.process(request, &address);
-        self.server.run_errands(cx);
+        self.server.run_loop_requests(cx);
         match processed {
             Ok(()) => Next::Keep,
             Err(_) => {
@@ -373,33 +376,33 @@ impl<R: Request, S: 'static> Door<Arc<R::Endpoint>, S> for Requests<R> {
 // What the loop does for a concurrency.
 
 /// How soon a loop asks again for errands.
-const MOMENT: Duration = Duration::from_millis(10);
+const POLL_PAUSE: Duration = Duration::from_millis(10);
 
 impl<R: Request> BaseServer<R> {
     /// Does in the loop what the concurrency asks for.
-    pub(super) fn run_errands<S: 'static>(&self, cx: &mut Context<'_, S>) {
-        self.run_all(self.strategy.errands(false), cx);
+    pub(super) fn run_loop_requests<S: 'static>(&self, cx: &mut Context<'_, S>) {
+        self.run_all(self.runner.loop_requests(false), cx);
     }
 
-    fn run_all<S: 'static>(&self, errands: Vec<Errand<R>>, cx: &mut Context<'_, S>) {
-        for errand in errands {
-            if let Err(error) = self.run(errand, cx) {
+    fn run_all<S: 'static>(&self, loop_requests: Vec<LoopRequest<R>>, cx: &mut Context<'_, S>) {
+        for request in loop_requests {
+            if let Err(error) = self.run(request, cx) {
                 log::warn!(target: "tripoll", "the loop cannot watch what it is to watch: {error}");
             }
         }
     }
 
-    fn run<S: 'static>(&self, errand: Errand<R>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        match errand {
-            Errand::AskAgain => {
+    fn run<S: 'static>(&self, request: LoopRequest<R>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        match request {
+            LoopRequest::PollLater => {
                 let server = self.me.clone();
-                cx.set_timer(Instant::now() + MOMENT, move |cx| {
+                cx.set_timer(Instant::now() + POLL_PAUSE, move |cx| {
                     if let Some(server) = server.upgrade() {
-                        server.run_all(server.strategy.errands(true), cx);
+                        server.run_all(server.runner.loop_requests(true), cx);
                     }
                 });
             }
-            Errand::WhenReadable(fd, body) => {
+            LoopRequest::OnReadable(fd, body) => {
                 let mut body = Some(body);
                 cx.add(
                     fd,
@@ -412,9 +415,9 @@ impl<R: Request> BaseServer<R> {
                     },
                 )?;
             }
-            Errand::Keep(request, address, permit) => {
-                if let Class::InLoop(class) = &self.class {
-                    in_reactor::keep(class(self.exchange(&request, &address)), permit, cx)?;
+            LoopRequest::Adopt(request, address, permit) => {
+                if let HandlerFactory::InLoop(factory) = &self.factory {
+                    in_reactor::keep(factory(self.exchange(&request, &address)), permit, cx)?;
                 }
             }
         }

@@ -24,7 +24,7 @@ use crate::sync::{lock, wait_until};
 /// ```
 ///
 /// From each of them `server_close` leads to CLOSED, where no serving begins any more.
-pub(super) struct Serving {
+pub(super) struct Lifecycle {
     state: Mutex<State>,
     ended: Condvar,
     /// Whether this is a child's copy: here nobody serves.
@@ -34,9 +34,9 @@ pub(super) struct Serving {
 #[derive(Default)]
 struct State {
     has_served: bool,
-    is_forestalled: bool,
+    is_cancelled: bool,
     is_closed: bool,
-    running: Option<Running>,
+    running: Option<Active>,
     /// How many servings have begun.
     count: u64,
     /// How long those who still work may take to end, once the server is being closed.
@@ -44,9 +44,9 @@ struct State {
 }
 
 /// The serving that is under way.
-struct Running {
+struct Active {
     thread: ThreadId,
-    signals: Arc<Signals>,
+    stop_flags: Arc<StopFlags>,
     /// Wakes the loop.
     stop: Box<dyn Fn() + Send>,
     /// By when clients in the loop must have taken what they are owed, once it is to stop.
@@ -59,34 +59,34 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What a loop looks at while it serves. It dies with the serving, so that no word to the one is
 /// heard by the next.
 #[derive(Debug, Default)]
-pub(super) struct Signals {
+pub(super) struct StopFlags {
     is_stopping: AtomicBool,
     is_exiting: AtomicBool,
     /// How many requests were tried.
     tried: AtomicU64,
     /// How many clients in the loop are owed something, and say no more.
-    debts: AtomicUsize,
+    pending_flushes: AtomicUsize,
 }
 
 /// Something that is owed to a client.
 #[derive(Debug)]
-pub(super) struct Debt(Arc<Signals>);
+pub(super) struct PendingFlush(Arc<StopFlags>);
 
-impl Drop for Debt {
+impl Drop for PendingFlush {
     fn drop(&mut self) {
-        self.0.debts.fetch_sub(1, Ordering::Relaxed);
+        self.0.pending_flushes.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Signals {
+impl StopFlags {
     /// One more is owed something, until that is dropped.
-    pub(super) fn owe(self: &Arc<Self>) -> Debt {
-        self.debts.fetch_add(1, Ordering::Relaxed);
-        Debt(Arc::clone(self))
+    pub(super) fn begin_flush(self: &Arc<Self>) -> PendingFlush {
+        self.pending_flushes.fetch_add(1, Ordering::Relaxed);
+        PendingFlush(Arc::clone(self))
     }
 
-    pub(super) fn has_debts(&self) -> bool {
-        self.debts.load(Ordering::Relaxed) > 0
+    pub(super) fn has_pending_flushes(&self) -> bool {
+        self.pending_flushes.load(Ordering::Relaxed) > 0
     }
 
     /// Whether the loop is to take no more requests.
@@ -112,11 +112,11 @@ impl Signals {
 
 /// Which serving was asked to stop: whoever waits, waits for that one's end and no other's.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ticket(u64);
+pub(super) struct RunId(u64);
 
-impl Serving {
+impl Lifecycle {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Serving {
+        Arc::new(Lifecycle {
             state: Mutex::default(),
             ended: Condvar::new(),
             is_child: AtomicBool::new(false),
@@ -131,28 +131,28 @@ impl Serving {
     pub(super) fn begin(
         self: &Arc<Self>,
         stop: impl Fn() + Send + 'static,
-    ) -> io::Result<Option<Run>> {
+    ) -> io::Result<Option<ServeGuard>> {
         let mut state = self.state();
         if state.running.is_some() {
             let message = "the server is serving already";
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, message));
         }
         state.has_served = true;
-        if std::mem::take(&mut state.is_forestalled) {
+        if std::mem::take(&mut state.is_cancelled) {
             return Ok(None);
         }
         if state.is_closed {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the server has been closed"));
         }
         state.count += 1;
-        let signals = Arc::<Signals>::default();
-        state.running = Some(Running {
+        let stop_flags = Arc::<StopFlags>::default();
+        state.running = Some(Active {
             thread: thread::current().id(),
-            signals: Arc::clone(&signals),
+            stop_flags: Arc::clone(&stop_flags),
             stop: Box::new(stop),
             until: None,
         });
-        Ok(Some(Run { serving: Arc::clone(self), signals }))
+        Ok(Some(ServeGuard { serving: Arc::clone(self), stop_flags }))
     }
 
     pub(super) fn enter_child(&self) {
@@ -164,12 +164,12 @@ impl Serving {
     }
 
     /// Asks the loop to end. Before the first serving that is remembered, after it is nothing.
-    pub(super) fn request_stop(&self) -> Ticket {
+    pub(super) fn request_stop(&self) -> RunId {
         self.stop(|_| ())
     }
 
     /// As [`request_stop`](Self::request_stop), and no other serving begins.
-    pub(super) fn close(&self) -> Ticket {
+    pub(super) fn close(&self) -> RunId {
         self.stop(|state| state.is_closed = true)
     }
 
@@ -193,29 +193,29 @@ impl Serving {
     pub(super) fn exit(&self) {
         self.stop(|state| {
             if let Some(running) = &state.running {
-                running.signals.is_exiting.store(true, Ordering::Release);
+                running.stop_flags.is_exiting.store(true, Ordering::Release);
             }
         });
     }
 
-    fn stop(&self, also: impl FnOnce(&mut State)) -> Ticket {
+    fn stop(&self, also: impl FnOnce(&mut State)) -> RunId {
         if self.is_child() {
-            return Ticket(0); // a child has no loop, and the parent's is out of its reach
+            return RunId(0); // a child has no loop, and the parent's is out of its reach
         }
         let mut state = self.state();
         also(&mut state);
         if let Some(running) = &mut state.running {
             running.until.get_or_insert_with(|| Deadline::after(GRACE));
-            running.signals.is_stopping.store(true, Ordering::Release);
+            running.stop_flags.is_stopping.store(true, Ordering::Release);
             (running.stop)();
         } else if !state.has_served {
-            state.is_forestalled = true;
+            state.is_cancelled = true;
         }
-        Ticket(state.count)
+        RunId(state.count)
     }
 
     /// Waits until that serving has ended. False if it has not by the deadline.
-    pub(super) fn wait(&self, Ticket(count): Ticket, deadline: Option<Instant>) -> bool {
+    pub(super) fn wait(&self, RunId(count): RunId, deadline: Option<Instant>) -> bool {
         let mut state = self.state();
         while state.running.is_some() && state.count == count {
             let is_late;
@@ -234,13 +234,13 @@ impl Serving {
     }
 
     /// What the loop looks at that serves now.
-    pub(super) fn signals(&self) -> Option<Arc<Signals>> {
-        self.state().running.as_ref().map(|running| Arc::clone(&running.signals))
+    pub(super) fn stop_flags(&self) -> Option<Arc<StopFlags>> {
+        self.state().running.as_ref().map(|running| Arc::clone(&running.stop_flags))
     }
 
     /// Whether a serving is under way that is to end.
     pub(super) fn is_stopping(&self) -> bool {
-        self.signals().is_some_and(|signals| signals.is_stopping())
+        self.stop_flags().is_some_and(|stop_flags| stop_flags.is_stopping())
     }
 
     pub(super) fn set_grace(&self, grace: Option<Duration>) {
@@ -255,12 +255,12 @@ impl Serving {
 
 /// A serving, under way until this is dropped.
 #[derive(Debug)]
-pub(super) struct Run {
-    serving: Arc<Serving>,
-    pub(super) signals: Arc<Signals>,
+pub(super) struct ServeGuard {
+    serving: Arc<Lifecycle>,
+    pub(super) stop_flags: Arc<StopFlags>,
 }
 
-impl Drop for Run {
+impl Drop for ServeGuard {
     fn drop(&mut self) {
         let ended = self.serving.state().running.take();
         self.serving.ended.notify_all();
@@ -268,7 +268,7 @@ impl Drop for Run {
     }
 }
 
-impl fmt::Debug for Serving {
+impl fmt::Debug for Lifecycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Serving").field("is_running", &self.state().running.is_some()).finish()
     }

@@ -17,7 +17,7 @@ use crate::reactor::Context;
 use crate::selector::Token;
 use crate::server::concurrency::{Concurrency, Supports};
 use crate::server::event_loop::Handled;
-use crate::server::handler::{Class, ExchangeKind};
+use crate::server::handler::{ExchangeKind, HandlerFactory};
 use crate::server::transport::Transport;
 
 /// A server: what it listens on × where requests are handled.
@@ -158,7 +158,7 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     /// it: for ever if need be, as Python does. Twice is once. (A datagram server's socket closes when
     /// nobody has a [`Datagram`](super::Datagram) of it any more.)
     pub fn server_close(&self) {
-        self.base.serving.set_grace(None);
+        self.base.lifecycle.set_grace(None);
         self.base.hooks.server_close(&self.base);
     }
 
@@ -171,10 +171,10 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     /// `TimedOut` when somebody works even so, half a second later: a handler that waits for something
     /// else than its client. It is left to end by itself.
     pub fn server_close_within(&self, grace: Duration) -> io::Result<()> {
-        if self.base.serving.is_child() {
+        if self.base.lifecycle.is_child() {
             return Ok(()); // whoever works, works for the parent
         }
-        self.base.serving.set_grace(Some(grace));
+        self.base.lifecycle.set_grace(Some(grace));
         self.base.hooks.server_close(&self.base);
         if self.base.end(Some(Instant::now())) {
             return Ok(());
@@ -200,7 +200,7 @@ impl<T: Transport, C: Concurrency> Deref for Server<T, C> {
 impl<T: Transport, C: Concurrency> Drop for Server<T, C> {
     fn drop(&mut self) {
         self.base.request_shutdown();
-        self.base.let_go();
+        self.base.close_socket();
     }
 }
 
@@ -257,7 +257,7 @@ impl<T: Transport, C: Concurrency> ServerBuilder<T, C> {
         H: RequestHandler<X> + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
-        self.build_class(X::class(factory))
+        self.build_factory(X::factory(factory))
     }
 
     /// The server, with a handler that is nothing but a function: `handle`.
@@ -278,7 +278,7 @@ impl<T: Transport, C: Concurrency> ServerBuilder<T, C> {
         })
     }
 
-    fn build_class(self, class: Class<T::Request>) -> io::Result<Server<T, C>> {
+    fn build_factory(self, factory: HandlerFactory<T::Request>) -> io::Result<Server<T, C>> {
         let address = self.address?;
         if !T::takes(&address) {
             let message = format!("{address} is no address of a {} server", T::NAME);
@@ -286,7 +286,7 @@ impl<T: Transport, C: Concurrency> ServerBuilder<T, C> {
         }
         self.config.check()?;
         let base =
-            BaseServer::new(self.config, address, class, self.hooks, self.concurrency.strategy()?)?;
+            BaseServer::new(self.config, address, factory, self.hooks, self.concurrency.runner()?)?;
         let server = Server { base, concurrency: PhantomData };
         if self.bind_and_activate {
             let bound = server.server_bind().and_then(|()| server.server_activate());

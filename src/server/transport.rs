@@ -13,7 +13,7 @@ use crate::net::{Address, DatagramSocket, Listener, Stream};
 
 /// What a server listens on: Python's class hierarchy from `TCPServer` to `UnixDatagramServer`. It
 /// cannot be implemented elsewhere.
-pub trait Transport: Ours + 'static {
+pub trait Transport: Sealed + 'static {
     /// What comes in.
     type Request: Request;
 
@@ -28,7 +28,7 @@ pub trait Transport: Ours + 'static {
 
 /// What keeps [`Transport`] to this module.
 #[doc(hidden)]
-pub trait Ours {}
+pub trait Sealed {}
 
 /// TCP, over IPv4 or IPv6.
 #[derive(Debug)]
@@ -46,10 +46,10 @@ pub enum Unix {}
 #[derive(Debug)]
 pub enum UnixDgram {}
 
-impl Ours for Tcp {}
-impl Ours for Udp {}
-impl Ours for Unix {}
-impl Ours for UnixDgram {}
+impl Sealed for Tcp {}
+impl Sealed for Udp {}
+impl Sealed for Unix {}
+impl Sealed for UnixDgram {}
 
 impl Transport for Tcp {
     type Request = Arc<Stream>;
@@ -187,7 +187,7 @@ pub trait Endpoint: Sized + AsFd + Send + Sync + fmt::Debug + 'static {
 
     /// Takes requests from a bound socket from now on, and waits so long at most for who is answered
     /// through it.
-    fn activate(socket: Socket, config: &ServerConfig, patience: Duration) -> io::Result<Self>;
+    fn activate(socket: Socket, config: &ServerConfig, send_timeout: Duration) -> io::Result<Self>;
 
     /// The next request. `waits`: whether its handler will.
     fn next(
@@ -234,9 +234,9 @@ impl Endpoint for DatagramSocket {
     type Request = Datagram;
     const KIND: Type = Type::DGRAM;
 
-    fn activate(socket: Socket, config: &ServerConfig, patience: Duration) -> io::Result<Self> {
+    fn activate(socket: Socket, config: &ServerConfig, send_timeout: Duration) -> io::Result<Self> {
         let mut socket = DatagramSocket::bound(socket)?;
-        socket.set_patience(patience);
+        socket.set_patience(send_timeout);
         if !config.unlink_on_close {
             socket.keep_file();
         }

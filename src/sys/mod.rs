@@ -56,7 +56,9 @@ pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub(crate) use poll::ppoll;
 pub use poll::{PollFd, PollFlags, poll};
 pub use process::DespiteThreads;
-pub(crate) use process::{Side, check_alone, exit_now, fork, has_ended, kill, let_go, watch_child};
+pub(crate) use process::{
+    Side, check_alone, close_inherited, exit_now, fork, has_ended, kill, watch_child,
+};
 pub use select::select;
 pub(crate) use select::{FdSets, pselect};
 pub(crate) use timer_fd::TimerFd;

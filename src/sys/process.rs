@@ -114,7 +114,7 @@ pub(crate) fn kill(child: libc::pid_t, watch: Option<BorrowedFd<'_>>) {
 
 /// Lets go of what these descriptors stand for, and leaves `instead` in their places: in a child,
 /// whose copies of their owners still hold the numbers.
-pub(crate) fn let_go(fds: &[RawFd], instead: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn close_inherited(fds: &[RawFd], instead: BorrowedFd<'_>) -> io::Result<()> {
     for &fd in fds {
         // SAFETY: takes numbers. The descriptor stays open, as its owner believes it to be.
         check(unsafe { libc::dup3(instead.as_raw_fd(), fd, libc::O_CLOEXEC) })?;

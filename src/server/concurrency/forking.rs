@@ -10,7 +10,7 @@ use std::{io, thread};
 
 use crate::net::{Address, Gate, Permit};
 use crate::server::base::BaseServer;
-use crate::server::concurrency::{Concurrency, Errand, MayWait, Strategy};
+use crate::server::concurrency::{Concurrency, LoopRequest, MayWait, Runner};
 use crate::server::handler::{HandlerResult, guard};
 use crate::server::transport::Request;
 use crate::sync::{Call, lock};
@@ -46,13 +46,13 @@ impl Default for Forking {
 impl MayWait for Forking {}
 
 impl Concurrency for Forking {
-    fn strategy<R: Request>(self) -> io::Result<Box<dyn Strategy<R>>> {
-        Ok(Box::new(Children {
+    fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>> {
+        Ok(Box::new(ChildPerRequest {
             gate: Gate::new(self.max_children.max(1)),
-            choice: self,
-            active: Arc::default(),
+            options: self,
+            running: Arc::default(),
             unwatched: Mutex::default(),
-            is_asking: AtomicBool::new(false),
+            is_poll_scheduled: AtomicBool::new(false),
             inherited: Mutex::default(),
             null: File::open("/dev/null")?,
         }))
@@ -61,15 +61,15 @@ impl Concurrency for Forking {
 
 /// The children of a server.
 #[derive(Debug)]
-struct Children {
-    choice: Forking,
+struct ChildPerRequest {
+    options: Forking,
     gate: Gate,
-    active: Arc<Active>,
+    running: Arc<RunningChildren>,
     /// Those of them whose end the loop does not watch for: who was born just now; and where there
     /// are no descriptors for that (or it is a system before Linux 5.3), who was born before.
     unwatched: Mutex<Vec<libc::pid_t>>,
     /// Whether the loop will ask after them in a moment.
-    is_asking: AtomicBool,
+    is_poll_scheduled: AtomicBool,
     /// What the loop holds, and the next child shall not.
     inherited: Mutex<Vec<RawFd>>,
     /// What a child gets instead. It is open already: a child may be born when nothing can be opened.
@@ -80,11 +80,11 @@ struct Children {
 /// afterwards: so whoever asks after one, reaps it or signals it, does that under the lock, while it
 /// is in here.
 #[derive(Debug, Default)]
-struct Active(Mutex<HashMap<libc::pid_t, Child>>);
+struct RunningChildren(Mutex<HashMap<libc::pid_t, Child>>);
 
 #[derive(Debug)]
 struct Child {
-    /// See [`Active::end`].
+    /// See [`RunningChildren::end`].
     end: Option<Arc<OwnedFd>>,
     _permit: Permit,
 }
@@ -92,7 +92,7 @@ struct Child {
 /// How often a child is asked after of whom nothing tells the end.
 const PAUSE: Duration = Duration::from_millis(10);
 
-impl Active {
+impl RunningChildren {
     fn all(&self) -> Vec<libc::pid_t> {
         lock(&self.0).keys().copied().collect()
     }
@@ -103,15 +103,15 @@ impl Active {
 
     /// Reaps a child if it has ended. True if it is no more.
     fn reap(&self, child: libc::pid_t) -> bool {
-        let mut active = lock(&self.0);
-        if !active.contains_key(&child) {
+        let mut running = lock(&self.0);
+        if !running.contains_key(&child) {
             return true;
         }
         if !sys::has_ended(child) {
             return false;
         }
-        let reaped = active.remove(&child);
-        drop(active);
+        let reaped = running.remove(&child);
+        drop(running);
         drop(reaped); // outside the lock: it makes room for the next
         true
     }
@@ -125,8 +125,8 @@ impl Active {
     /// What is readable when a child has ended. `None` if it is no more, if there are no descriptors
     /// left, and on systems before Linux 5.3.
     fn end(&self, child: libc::pid_t) -> Option<Arc<OwnedFd>> {
-        let mut active = lock(&self.0);
-        let known = active.get_mut(&child)?;
+        let mut running = lock(&self.0);
+        let known = running.get_mut(&child)?;
         if known.end.is_none() {
             known.end = sys::watch_child(child).ok().map(Arc::new);
         }
@@ -158,44 +158,44 @@ impl Active {
     }
 }
 
-impl Children {
+impl ChildPerRequest {
     /// The child's whole life. It never returns to the loop that it is a copy of, whatever fails: a
     /// hook, or the logger that is told of that.
-    fn be_the_child<R: Request>(
+    fn run_child<R: Request>(
         &self,
         mut inherited: Vec<RawFd>,
         server: &BaseServer<R>,
         request: &R,
         address: &Address,
     ) -> ! {
-        let lived = guard(|| {
+        let ran = guard(|| {
             server.enter_child();
             // A datagram is answered through the server's own socket.
             inherited.retain(|&fd| fd != request.descriptor());
-            if let Err(error) = sys::let_go(&inherited, self.null.as_fd()) {
+            if let Err(error) = sys::close_inherited(&inherited, self.null.as_fd()) {
                 log::warn!(target: "tripoll", "a child keeps its parent's descriptors: {error}");
             }
             let outcome = guard(|| server.hooks.finish_request(server, request, address));
             if let Err(error) = &outcome {
-                server.tell(request, address, error);
+                server.report_error(request, address, error);
             }
             server.shut_down(request);
             outcome
         });
-        sys::exit_now(lived.is_err().into())
+        sys::exit_now(ran.is_err().into())
     }
 }
 
-impl<R: Request> Strategy<R> for Children {
+impl<R: Request> Runner<R> for ChildPerRequest {
     fn check(&self) -> io::Result<()> {
-        match self.choice.despite_threads {
+        match self.options.despite_threads {
             Some(_) => Ok(()),
             None => sys::check_alone(),
         }
     }
 
     fn has_room(&self, call: Option<&Call>) -> bool {
-        lock(&self.unwatched).retain(|&child| !self.active.reap(child));
+        lock(&self.unwatched).retain(|&child| !self.running.reap(child));
         self.gate.has_room(call)
     }
 
@@ -211,10 +211,10 @@ impl<R: Request> Strategy<R> for Children {
     ) -> HandlerResult {
         // For this child alone: by the next, these numbers may be somebody else's.
         let inherited = std::mem::take(&mut *lock(&self.inherited));
-        match sys::fork(self.choice.despite_threads)? {
-            Side::Child => self.be_the_child(inherited, server, request, client_address),
+        match sys::fork(self.options.despite_threads)? {
+            Side::Child => self.run_child(inherited, server, request, client_address),
             Side::Parent(child) => {
-                self.active.enter(child, self.gate.enter());
+                self.running.enter(child, self.gate.enter());
                 lock(&self.unwatched).push(child);
                 server.call("close_request", |server| server.hooks.close_request(server, request));
                 Ok(())
@@ -223,42 +223,44 @@ impl<R: Request> Strategy<R> for Children {
     }
 
     fn resume(&self) {
-        *lock(&self.unwatched) = self.active.all();
-        self.is_asking.store(false, Ordering::Relaxed);
+        *lock(&self.unwatched) = self.running.all();
+        self.is_poll_scheduled.store(false, Ordering::Relaxed);
     }
 
     /// Has the loop reap each child when it ends. (That takes a descriptor for each: the one that its
     /// client has just given back.)
-    fn errands(&self, again: bool) -> Vec<Errand<R>> {
+    fn loop_requests(&self, again: bool) -> Vec<LoopRequest<R>> {
         lock(&self.inherited).clear(); // it was for a request that was refused
         if again {
-            self.is_asking.store(false, Ordering::Relaxed);
-            lock(&self.unwatched).retain(|&child| !self.active.reap(child));
+            self.is_poll_scheduled.store(false, Ordering::Relaxed);
+            lock(&self.unwatched).retain(|&child| !self.running.reap(child));
         }
-        let mut errands = Vec::new();
+        let mut loop_requests = Vec::new();
         lock(&self.unwatched).retain(|&child| {
-            let Some(end) = self.active.end(child) else { return true };
-            let active = Arc::clone(&self.active);
+            let Some(end) = self.running.end(child) else { return true };
+            let running = Arc::clone(&self.running);
             let reap = move || {
-                active.reap(child);
+                running.reap(child);
             };
-            errands.push(Errand::WhenReadable(end, Box::new(reap)));
+            loop_requests.push(LoopRequest::OnReadable(end, Box::new(reap)));
             false
         });
         // Each of the others is to be asked after: once a moment, however many there are.
-        if !lock(&self.unwatched).is_empty() && !self.is_asking.swap(true, Ordering::Relaxed) {
-            errands.push(Errand::AskAgain);
+        if !lock(&self.unwatched).is_empty()
+            && !self.is_poll_scheduled.swap(true, Ordering::Relaxed)
+        {
+            loop_requests.push(LoopRequest::PollLater);
         }
-        errands
+        loop_requests
     }
 
     /// Python's `collect_children`.
     fn service_actions(&self) {
-        self.active.reap_all();
+        self.running.reap_all();
     }
 
     fn active_children(&self) -> Vec<u32> {
-        self.active.all().into_iter().map(libc::pid_t::cast_unsigned).collect()
+        self.running.all().into_iter().map(libc::pid_t::cast_unsigned).collect()
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -266,22 +268,22 @@ impl<R: Request> Strategy<R> for Children {
     }
 
     fn join(&self, deadline: Option<Instant>) -> bool {
-        if !self.choice.block_on_close {
-            self.active.reap_all();
+        if !self.options.block_on_close {
+            self.running.reap_all();
             return true;
         }
-        self.active.all().into_iter().all(|child| self.active.wait_for(child, deadline))
+        self.running.all().into_iter().all(|child| self.running.wait_for(child, deadline))
     }
 
     /// A child's connection is its own: it is cut off with the child.
     fn cut(&self) {
-        self.active.kill_all();
+        self.running.kill_all();
     }
 }
 
-impl Drop for Children {
+impl Drop for ChildPerRequest {
     fn drop(&mut self) {
-        self.active.reap_all();
+        self.running.reap_all();
     }
 }
 
@@ -315,22 +317,22 @@ mod tests {
     fn a_number_that_is_not_known_any_more_is_somebody_elses() {
         let mut foreign = sleeper();
         await_end(&mut foreign);
-        let active = Active::default();
-        assert!(active.reap(number(&foreign)));
+        let running = RunningChildren::default();
+        assert!(running.reap(number(&foreign)));
         assert!(foreign.wait().unwrap().success(), "it was there to be waited for");
     }
 
     #[test]
     fn a_number_that_is_somebody_elses_by_now_is_not_killed() {
         let (mut ours, mut foreign) = (sleeper(), sleeper());
-        let active = Active::default();
-        active.enter(number(&ours), permit());
-        let end = active.end(number(&ours));
+        let running = RunningChildren::default();
+        running.enter(number(&ours), permit());
+        let end = running.end(number(&ours));
         await_end(&mut ours);
         ours.wait().unwrap(); // somebody else was quicker, and the number is free
         let entry = Child { end, _permit: permit() };
-        lock(&active.0).insert(number(&foreign), entry);
-        active.kill_all();
+        lock(&running.0).insert(number(&foreign), entry);
+        running.kill_all();
         await_end(&mut foreign);
         assert!(foreign.wait().unwrap().success(), "it has ended by itself");
     }
@@ -338,17 +340,17 @@ mod tests {
     #[test]
     fn who_is_waited_for_is_waited_for_with_and_without_a_descriptor() {
         for has_descriptor in [true, false] {
-            let active = Active::default();
+            let running = RunningChildren::default();
             let mut child = sleeper();
-            active.enter(number(&child), permit());
+            running.enter(number(&child), permit());
             if has_descriptor {
-                active.end(number(&child)).expect("a pidfd");
+                running.end(number(&child)).expect("a pidfd");
             }
             let soon = Instant::now() + Duration::from_millis(20);
-            assert!(!active.wait_for(number(&child), Some(soon)));
-            active.kill_all();
-            assert!(active.wait_for(number(&child), None));
-            assert!(active.all().is_empty());
+            assert!(!running.wait_for(number(&child), Some(soon)));
+            running.kill_all();
+            assert!(running.wait_for(number(&child), None));
+            assert!(running.all().is_empty());
             assert!(child.wait().is_err(), "it was reaped");
         }
     }

@@ -8,13 +8,13 @@ use crate::net::{Address, CloseReason, Connection, Gate, Permit, Protocol, Wire,
 use crate::reactor::Context;
 use crate::selector::Interest;
 use crate::server::base::BaseServer;
-use crate::server::concurrency::{Concurrency, Errand, Strategy, Supports};
+use crate::server::concurrency::{Concurrency, LoopRequest, Runner, Supports};
 use crate::server::config::ServerConfig;
-use crate::server::connections::{Mailbox, Post};
+use crate::server::connections::{Mail, Mailbox};
 use crate::server::handler::exchange::DatagramExchange;
 use crate::server::handler::in_loop::LoopExchange;
-use crate::server::handler::{Conversation, Exchange, HandlerResult};
-use crate::server::lifecycle::{Debt, Signals};
+use crate::server::handler::{Exchange, HandlerResult, LoopHandler};
+use crate::server::lifecycle::{PendingFlush, StopFlags};
 use crate::server::transport::{Datagram, Request};
 use crate::sync::{Call, lock};
 
@@ -34,7 +34,7 @@ impl Supports<Exchange<Datagram>> for InReactor {}
 impl Supports<DatagramExchange> for InReactor {}
 
 impl Concurrency for InReactor {
-    fn strategy<R: Request>(self) -> io::Result<Box<dyn Strategy<R>>> {
+    fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>> {
         let gate = self.max_connections.map(|most| Gate::new(most.max(1)));
         Ok(Box::new(Clients { gate, newest: Mutex::default() }))
     }
@@ -47,7 +47,7 @@ struct Clients<R> {
     newest: Mutex<Vec<(R, Address)>>,
 }
 
-impl<R: Request> Strategy<R> for Clients<R> {
+impl<R: Request> Runner<R> for Clients<R> {
     fn has_room(&self, call: Option<&Call>) -> bool {
         self.gate.as_ref().is_none_or(|gate| gate.has_room(call))
     }
@@ -59,13 +59,13 @@ impl<R: Request> Strategy<R> for Clients<R> {
         client_address: &Address,
     ) -> HandlerResult {
         server.hooks.finish_request(server, request, client_address)?;
-        if !server.class.is_in_loop() {
+        if !server.factory.is_in_loop() {
             server.hooks.shutdown_request(server, request);
         }
         Ok(())
     }
 
-    fn patience(&self) -> Duration {
+    fn send_timeout(&self) -> Duration {
         Duration::ZERO
     }
 
@@ -74,65 +74,65 @@ impl<R: Request> Strategy<R> for Clients<R> {
         newest.push((request.clone(), client_address.clone()));
     }
 
-    fn errands(&self, _: bool) -> Vec<Errand<R>> {
+    fn loop_requests(&self, _: bool) -> Vec<LoopRequest<R>> {
         let newest = std::mem::take(&mut *lock(&self.newest));
         let keep = |(request, address)| {
-            Errand::Keep(request, address, self.gate.as_ref().map(Gate::enter))
+            LoopRequest::Adopt(request, address, self.gate.as_ref().map(Gate::enter))
         };
         newest.into_iter().map(keep).collect()
     }
 }
 
 /// A conversation over a [`Connection`].
-struct Spoken {
-    talk: Box<dyn Conversation>,
+struct LoopProtocol {
+    handler: Box<dyn LoopHandler>,
     mailbox: Arc<Mailbox>,
-    clock: Clock,
+    timeouts: Timeouts,
     /// Of the serving that has let it in.
-    signals: Arc<Signals>,
+    stop_flags: Arc<StopFlags>,
     /// While the client is owed something, and nothing more is to come.
-    debt: Option<Debt>,
+    pending_flush: Option<PendingFlush>,
     _permit: Option<Permit>,
 }
 
-impl Spoken {
+impl LoopProtocol {
     /// Does what the handler has left to do.
-    fn follow<S: 'static>(
+    fn perform_pending<S: 'static>(
         &mut self,
         wire: &mut Wire<'_>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<()> {
-        let left = self.talk.left();
-        if left.is_closing {
-            left.output.extend(self.mailbox.close().unsent); // `handle_error`'s last word, say
+        let pending = self.handler.pending();
+        if pending.is_closing {
+            pending.output.extend(self.mailbox.close().unsent); // `handle_error`'s last word, say
         }
-        let output = std::mem::take(&mut left.output);
+        let output = std::mem::take(&mut pending.output);
         if !output.is_empty() {
             wire.write(&output);
         }
-        self.clock.note_owed(wire.unsent(), output.len());
-        let timeout = left.timeout.take();
+        self.timeouts.note_unsent(wire.unsent(), output.len());
+        let timeout = pending.timeout.take();
         if let Some(timeout) = timeout {
-            self.clock.set_own(timeout);
+            self.timeouts.set_handler_timeout(timeout);
         }
-        if left.is_closing {
+        if pending.is_closing {
             wire.close(); // which has a deadline of its own
-            if wire.unsent() > 0 && self.debt.is_none() {
-                self.debt = Some(self.signals.owe());
+            if wire.unsent() > 0 && self.pending_flush.is_none() {
+                self.pending_flush = Some(self.stop_flags.begin_flush());
             }
             return Ok(());
         }
-        match self.clock.next() {
+        match self.timeouts.next() {
             None if timeout.is_none() => Ok(()), // as it was: most clients have no time limit
             next => cx.set_deadline(wire.token(), next),
         }
     }
 }
 
-impl<S: 'static> Protocol<S> for Spoken {
+impl<S: 'static> Protocol<S> for LoopProtocol {
     fn opened(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        self.talk.opened();
-        self.follow(wire, cx)
+        self.handler.opened();
+        self.perform_pending(wire, cx)
     }
 
     fn received(
@@ -141,9 +141,9 @@ impl<S: 'static> Protocol<S> for Spoken {
         data: &[u8],
         cx: &mut Context<'_, S>,
     ) -> io::Result<usize> {
-        self.clock.note_heard();
-        let used = self.talk.received(data);
-        self.follow(wire, cx)?;
+        self.timeouts.note_received();
+        let used = self.handler.received(data);
+        self.perform_pending(wire, cx)?;
         Ok(used)
     }
 
@@ -153,41 +153,41 @@ impl<S: 'static> Protocol<S> for Spoken {
         rest: &[u8],
         cx: &mut Context<'_, S>,
     ) -> io::Result<()> {
-        self.talk.ended(rest);
-        self.follow(wire, cx)
+        self.handler.ended(rest);
+        self.perform_pending(wire, cx)
     }
 
     fn drained(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        self.follow(wire, cx)
+        self.perform_pending(wire, cx)
     }
 
     fn timed_out(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        match self.clock.look(wire.unsent()) {
-            Due::Nobody => {}
-            Due::Handler => self.talk.timed_out(),
-            Due::Read => self.talk.fail(io::ErrorKind::TimedOut.into()),
+        match self.timeouts.check(wire.unsent()) {
+            Expired::Nothing => {}
+            Expired::Handler => self.handler.timed_out(),
+            Expired::Read => self.handler.fail(io::ErrorKind::TimedOut.into()),
             // It takes nothing of what it is owed.
-            Due::Idle if wire.unsent() > 0 => {
+            Expired::Idle if wire.unsent() > 0 => {
                 wire.abort();
                 return Ok(());
             }
-            Due::Idle => self.talk.hear_no_more(),
+            Expired::Idle => self.handler.end_input(),
         }
-        self.follow(wire, cx)
+        self.perform_pending(wire, cx)
     }
 
     fn notified(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        let Post { unsent, is_last, .. } = self.mailbox.take();
-        self.talk.left().output.extend(unsent);
+        let Mail { unsent, is_last, .. } = self.mailbox.take();
+        self.handler.pending().output.extend(unsent);
         if is_last {
-            self.talk.finish();
+            self.handler.finish();
         }
-        self.follow(wire, cx)
+        self.perform_pending(wire, cx)
     }
 
     fn shutting_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        self.talk.finish();
-        self.follow(wire, cx)
+        self.handler.finish();
+        self.perform_pending(wire, cx)
     }
 
     fn closed(&mut self, why: &CloseReason, _: &mut Context<'_, S>) {
@@ -195,26 +195,33 @@ impl<S: 'static> Protocol<S> for Spoken {
             CloseReason::Failed(error) => Some(copy_of(error)),
             _ => None,
         };
-        self.talk.closed(error);
+        self.handler.closed(error);
     }
 }
 
 /// Takes a client into the loop.
 pub(in crate::server) fn keep<S: 'static>(
-    talk: Box<dyn Conversation>,
+    handler: Box<dyn LoopHandler>,
     permit: Option<Permit>,
     cx: &mut Context<'_, S>,
 ) -> io::Result<()> {
-    let (stream, server) = talk.client();
+    let (stream, server) = handler.client();
     let mailbox = Arc::<Mailbox>::default();
-    let clock = Clock::new(server.config());
-    let signals = server.serving.signals().unwrap_or_default();
-    let its = Arc::clone(&mailbox);
-    let spoken = Spoken { talk, mailbox: its, clock, signals, debt: None, _permit: permit };
-    let token = cx.add(Arc::clone(&stream), Interest::READ, Connection::new(spoken))?;
+    let timeouts = Timeouts::new(server.config());
+    let stop_flags = server.lifecycle.stop_flags().unwrap_or_default();
+    let shared = Arc::clone(&mailbox);
+    let protocol = LoopProtocol {
+        handler,
+        mailbox: shared,
+        timeouts,
+        stop_flags,
+        pending_flush: None,
+        _permit: permit,
+    };
+    let token = cx.add(Arc::clone(&stream), Interest::READ, Connection::new(protocol))?;
     let handle = cx.handle();
     mailbox.open(move || drop(handle.notify(token)));
-    server.live.set_mailbox(&stream, mailbox);
+    server.connections.set_mailbox(&stream, mailbox);
     Ok(())
 }
 
@@ -223,82 +230,89 @@ pub(in crate::server) fn keep<S: 'static>(
 /// What a client's one deadline in the loop stands for: the handler's own timeout, and the server's
 /// two.
 #[derive(Debug)]
-pub(in crate::server) struct Clock {
+pub(in crate::server) struct Timeouts {
     /// When the handler wants to be called.
-    own: Option<Instant>,
+    handler_deadline: Option<Instant>,
     read: Option<Duration>,
     idle: Option<Duration>,
     /// When something last came.
-    heard: Instant,
+    received_at: Instant,
     /// When something last passed, in one direction or the other.
-    passed: Instant,
+    progress_at: Instant,
     /// How much was owed to the client when that was last looked at.
-    owed: usize,
+    unsent: usize,
 }
 
 /// Whose time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) enum Due {
-    Nobody,
+pub(in crate::server) enum Expired {
+    Nothing,
     Handler,
     Read,
     Idle,
 }
 
-impl Clock {
+impl Timeouts {
     pub(in crate::server) fn new(config: &ServerConfig) -> Self {
         let now = Instant::now();
         let ServerConfig { read_timeout: read, idle_timeout: idle, .. } = *config;
-        Clock { own: None, read, idle, heard: now, passed: now, owed: 0 }
+        Timeouts {
+            handler_deadline: None,
+            read,
+            idle,
+            received_at: now,
+            progress_at: now,
+            unsent: 0,
+        }
     }
 
     fn is_limited(&self) -> bool {
         self.read.or(self.idle).is_some()
     }
 
-    pub(in crate::server) fn set_own(&mut self, timeout: Option<Duration>) {
-        self.own = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    pub(in crate::server) fn set_handler_timeout(&mut self, timeout: Option<Duration>) {
+        self.handler_deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     }
 
     /// Something has come.
-    pub(in crate::server) fn note_heard(&mut self) {
+    pub(in crate::server) fn note_received(&mut self) {
         if self.is_limited() {
-            self.heard = Instant::now();
-            self.passed = self.heard;
+            self.received_at = Instant::now();
+            self.progress_at = self.received_at;
         }
     }
 
     /// So much is owed now, after `new` bytes more were.
-    pub(in crate::server) fn note_owed(&mut self, owed: usize, new: usize) {
-        if self.is_limited() && owed < self.owed + new {
-            self.passed = Instant::now();
+    pub(in crate::server) fn note_unsent(&mut self, unsent: usize, new: usize) {
+        if self.is_limited() && unsent < self.unsent + new {
+            self.progress_at = Instant::now();
         }
-        self.owed = owed;
+        self.unsent = unsent;
     }
 
     /// When to look next.
     pub(in crate::server) fn next(&self) -> Option<Instant> {
-        let read = self.read.and_then(|read| self.heard.checked_add(read));
-        let idle = self.idle.and_then(|idle| self.passed.checked_add(idle));
-        [self.own, read, idle].into_iter().flatten().min()
+        let read = self.read.and_then(|read| self.received_at.checked_add(read));
+        let idle = self.idle.and_then(|idle| self.progress_at.checked_add(idle));
+        [self.handler_deadline, read, idle].into_iter().flatten().min()
     }
 
     /// The deadline has come: whose?
-    pub(in crate::server) fn look(&mut self, owed: usize) -> Due {
-        self.note_owed(owed, 0);
+    pub(in crate::server) fn check(&mut self, unsent: usize) -> Expired {
+        self.note_unsent(unsent, 0);
         let now = Instant::now();
         let is_over = |since: Instant, limit: Option<Duration>| {
             limit.is_some_and(|limit| now.duration_since(since) >= limit)
         };
-        if self.own.is_some_and(|own| own <= now) {
-            self.own = None;
-            Due::Handler
-        } else if is_over(self.heard, self.read) {
-            Due::Read
-        } else if is_over(self.passed, self.idle) {
-            Due::Idle
+        if self.handler_deadline.is_some_and(|handler_deadline| handler_deadline <= now) {
+            self.handler_deadline = None;
+            Expired::Handler
+        } else if is_over(self.received_at, self.read) {
+            Expired::Read
+        } else if is_over(self.progress_at, self.idle) {
+            Expired::Idle
         } else {
-            Due::Nobody
+            Expired::Nothing
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::net::Address;
 use crate::server::base::BaseServer;
-use crate::server::concurrency::{Concurrency, MayWait, Strategy};
+use crate::server::concurrency::{Concurrency, MayWait, Runner};
 use crate::server::handler::HandlerResult;
 use crate::server::transport::Request;
 
@@ -18,14 +18,14 @@ pub struct Inline;
 impl MayWait for Inline {}
 
 impl Concurrency for Inline {
-    fn strategy<R: Request>(self) -> io::Result<Box<dyn Strategy<R>>> {
+    fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>> {
         Ok(Box::new(self))
     }
 }
 
-impl<R: Request> Strategy<R> for Inline {
+impl<R: Request> Runner<R> for Inline {
     /// Everybody waits with it.
-    fn patience(&self) -> Duration {
+    fn send_timeout(&self) -> Duration {
         Duration::from_millis(20)
     }
 

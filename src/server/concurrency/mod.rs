@@ -30,12 +30,12 @@ use crate::sync::Call;
 pub trait Concurrency: Sized + 'static {
     /// What it is for a server of requests `R`.
     #[doc(hidden)]
-    fn strategy<R: Request>(self) -> io::Result<Box<dyn Strategy<R>>>;
+    fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>>;
 }
 
 /// A concurrency at work in a server.
 #[doc(hidden)]
-pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
+pub trait Runner<R: Request>: fmt::Debug + Send + Sync {
     /// Whether it can work here and now.
     fn check(&self) -> io::Result<()> {
         Ok(())
@@ -71,13 +71,13 @@ pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
 
     /// What the loop is to do for it: asked when a loop begins, after each request, and `again` when
     /// it has asked for that.
-    fn errands(&self, again: bool) -> Vec<Errand<R>> {
+    fn loop_requests(&self, again: bool) -> Vec<LoopRequest<R>> {
         let _ = again;
         Vec::new()
     }
 
     /// How long a handler may wait for the receiver of a datagram.
-    fn patience(&self) -> Duration {
+    fn send_timeout(&self) -> Duration {
         PATIENCE
     }
 
@@ -109,21 +109,21 @@ pub trait Strategy<R: Request>: fmt::Debug + Send + Sync {
 
 /// What the loop is to do for a concurrency.
 #[doc(hidden)]
-pub enum Errand<R> {
+pub enum LoopRequest<R> {
     /// Ask for errands again in a moment: there is something of which no descriptor tells.
-    AskAgain,
+    PollLater,
     /// Call this once, when that is readable.
-    WhenReadable(Arc<OwnedFd>, Box<dyn FnOnce()>),
+    OnReadable(Arc<OwnedFd>, Box<dyn FnOnce()>),
     /// Keep this client in the loop.
-    Keep(R, Address, Option<Permit>),
+    Adopt(R, Address, Option<Permit>),
 }
 
-impl<R> fmt::Debug for Errand<R> {
+impl<R> fmt::Debug for LoopRequest<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Errand::AskAgain => "AskAgain",
-            Errand::WhenReadable(..) => "WhenReadable",
-            Errand::Keep(..) => "Keep",
+            LoopRequest::PollLater => "AskAgain",
+            LoopRequest::OnReadable(..) => "WhenReadable",
+            LoopRequest::Adopt(..) => "Keep",
         })
     }
 }

@@ -7,7 +7,7 @@ use std::{io, thread};
 use crate::net::Address;
 use crate::pool::{Pool, Reservation, SubmitError, WhenFull};
 use crate::server::base::BaseServer;
-use crate::server::concurrency::{Concurrency, MayWait, Strategy};
+use crate::server::concurrency::{Concurrency, MayWait, Runner};
 use crate::server::handler::HandlerResult;
 use crate::server::transport::Request;
 use crate::sync::{Call, lock};
@@ -35,11 +35,11 @@ impl Default for Pooled {
 impl MayWait for Pooled {}
 
 impl Concurrency for Pooled {
-    fn strategy<R: Request>(self) -> io::Result<Box<dyn Strategy<R>>> {
+    fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>> {
         Ok(Box::new(Workers {
             pool: Pool::new(self.workers, self.queue)?,
-            choice: self,
-            place: Mutex::default(),
+            options: self,
+            reservation: Mutex::default(),
             blocked: Mutex::default(),
         }))
     }
@@ -48,10 +48,10 @@ impl Concurrency for Pooled {
 /// The pool of a server.
 #[derive(Debug)]
 struct Workers {
-    choice: Pooled,
+    options: Pooled,
     pool: Pool,
     /// Kept for the next request.
-    place: Mutex<Option<Reservation>>,
+    reservation: Mutex<Option<Reservation>>,
     /// How to wake the loop that waits for room.
     blocked: Mutex<Option<Call>>,
 }
@@ -64,8 +64,8 @@ impl Workers {
         let call = Call::new(move || loop_thread.unpark());
         *lock(&self.blocked) = Some(call.clone());
         loop {
-            if let Some(place) = self.pool.reserve(Some(&call)) {
-                return Some(place);
+            if let Some(reservation) = self.pool.reserve(Some(&call)) {
+                return Some(reservation);
             }
             if is_stopping() {
                 return None;
@@ -99,16 +99,16 @@ impl<R: Request> Drop for Work<R> {
     }
 }
 
-impl<R: Request> Strategy<R> for Workers {
+impl<R: Request> Runner<R> for Workers {
     fn has_room(&self, call: Option<&Call>) -> bool {
-        if self.choice.when_full != WhenFull::Pause {
+        if self.options.when_full != WhenFull::Pause {
             return true;
         }
-        let mut place = lock(&self.place);
-        if place.is_none() {
-            *place = self.pool.reserve(call);
+        let mut reservation = lock(&self.reservation);
+        if reservation.is_none() {
+            *reservation = self.pool.reserve(call);
         }
-        place.is_some()
+        reservation.is_some()
     }
 
     fn process_request(
@@ -117,16 +117,16 @@ impl<R: Request> Strategy<R> for Workers {
         request: &R,
         client_address: &Address,
     ) -> HandlerResult {
-        let kept = lock(&self.place).take();
-        let place = kept.or_else(|| self.pool.reserve(None)).or_else(|| {
-            let waits = self.choice.when_full == WhenFull::Block;
-            waits.then(|| self.wait_for_room(|| server.serving.is_stopping()))?
+        let kept = lock(&self.reservation).take();
+        let reservation = kept.or_else(|| self.pool.reserve(None)).or_else(|| {
+            let waits = self.options.when_full == WhenFull::Block;
+            waits.then(|| self.wait_for_room(|| server.lifecycle.is_stopping()))?
         });
         let (server, request, address) =
             (Arc::clone(server), request.clone(), client_address.clone());
-        let place = place.ok_or(SubmitError::Full)?;
+        let reservation = reservation.ok_or(SubmitError::Full)?;
         let work = Work { server, request, address, is_done: false };
-        let _ = place.submit(move || work.run()); // if not, the work sees to its end
+        let _ = reservation.submit(move || work.run()); // if not, the work sees to its end
         Ok(())
     }
 
@@ -137,6 +137,6 @@ impl<R: Request> Strategy<R> for Workers {
     }
 
     fn join(&self, deadline: Option<Instant>) -> bool {
-        !self.choice.block_on_close || self.pool.close(deadline).is_ok()
+        !self.options.block_on_close || self.pool.close(deadline).is_ok()
     }
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::net::{Address, Gate};
 use crate::server::base::BaseServer;
-use crate::server::concurrency::{Concurrency, MayWait, Strategy};
+use crate::server::concurrency::{Concurrency, MayWait, Runner};
 use crate::server::handler::HandlerResult;
 use crate::server::transport::Request;
 use crate::sync::{Call, lock, wait_until};
@@ -37,43 +37,43 @@ impl Default for Threading {
 impl MayWait for Threading {}
 
 impl Concurrency for Threading {
-    fn strategy<R: Request>(self) -> io::Result<Box<dyn Strategy<R>>> {
-        Ok(Box::new(Threads {
+    fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>> {
+        Ok(Box::new(ThreadPerRequest {
             gate: self.max_threads.map(|most| Gate::new(most.max(1))),
-            choice: self,
-            alive: Arc::default(),
+            options: self,
+            running: Arc::default(),
         }))
     }
 }
 
 /// The threads of a server.
 #[derive(Debug)]
-struct Threads {
-    choice: Threading,
+struct ThreadPerRequest {
+    options: Threading,
     gate: Option<Gate>,
-    alive: Arc<Alive>,
+    running: Arc<Threads>,
 }
 
 /// Who lives. A thread that ends buries one that ended some time before it, so that only a few dead
 /// threads are ever kept.
 #[derive(Debug, Default)]
-struct Alive {
-    roll: Mutex<Roll>,
+struct Threads {
+    state: Mutex<ThreadsState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Roll {
+struct ThreadsState {
     /// By their own numbers. Who has no handle yet is just being made: the lock is not held for so
     /// long, for those who end would wait for it.
-    alive: HashMap<u64, Option<JoinHandle<()>>>,
+    running: HashMap<u64, Option<JoinHandle<()>>>,
     /// In the order of their ends. Whoever has only just ended is still busy with that, and would have
     /// to be waited for.
-    dead: VecDeque<JoinHandle<()>>,
+    finished: VecDeque<JoinHandle<()>>,
     /// How many wait for a change.
-    watchers: usize,
+    waiters: usize,
     /// How many of the threads themselves wait for the end of the others.
-    leaving: usize,
+    waiting_inside: usize,
 }
 
 /// The numbers of the threads of all servers.
@@ -84,24 +84,24 @@ thread_local! {
 }
 
 /// How many dead threads are kept.
-const MOST_DEAD: usize = 8;
+const MAX_FINISHED: usize = 8;
 
-impl Roll {
+impl ThreadsState {
     /// A thread ends, or has ended. Returns who is to be buried for that.
-    fn enter_dead(&mut self, thread: JoinHandle<()>) -> Option<JoinHandle<()>> {
-        self.dead.push_back(thread);
-        if self.dead.len() > MOST_DEAD { self.dead.pop_front() } else { None }
+    fn add_finished(&mut self, thread: JoinHandle<()>) -> Option<JoinHandle<()>> {
+        self.finished.push_back(thread);
+        if self.finished.len() > MAX_FINISHED { self.finished.pop_front() } else { None }
     }
 }
 
-impl Alive {
-    fn roll(&self) -> MutexGuard<'_, Roll> {
-        lock(&self.roll)
+impl Threads {
+    fn state(&self) -> MutexGuard<'_, ThreadsState> {
+        lock(&self.state)
     }
 
-    fn notify(&self, roll: MutexGuard<'_, Roll>) {
-        let is_watched = roll.watchers > 0; // a call to wake is a system call
-        drop(roll);
+    fn notify(&self, state: MutexGuard<'_, ThreadsState>) {
+        let is_watched = state.waiters > 0; // a call to wake is a system call
+        drop(state);
         if is_watched {
             self.changed.notify_all();
         }
@@ -109,51 +109,51 @@ impl Alive {
 
     fn spawn(self: &Arc<Self>, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let number = LAST_NUMBER.fetch_add(1, Ordering::Relaxed);
-        self.roll().alive.insert(number, None);
-        let end = End { alive: Arc::clone(self), number };
+        self.state().running.insert(number, None);
+        let end = ExitGuard { running: Arc::clone(self), number };
         // If there can be no thread, `end` is dropped here.
         let thread = thread::Builder::new().name("request".into()).spawn(move || {
             NUMBER.set(Some(end.number));
             let _end = end;
             body();
         })?;
-        let mut roll = self.roll();
-        let dead = match roll.alive.get_mut(&number) {
+        let mut state = self.state();
+        let finished = match state.running.get_mut(&number) {
             Some(handle) => {
                 *handle = Some(thread);
                 None
             }
-            None => roll.enter_dead(thread), // it was quick
+            None => state.add_finished(thread), // it was quick
         };
-        drop(roll);
-        bury(dead);
+        drop(state);
+        join_finished(finished);
         Ok(())
     }
 }
 
 /// The end of a thread, however it comes.
-struct End {
-    alive: Arc<Alive>,
+struct ExitGuard {
+    running: Arc<Threads>,
     number: u64,
 }
 
-impl Drop for End {
+impl Drop for ExitGuard {
     fn drop(&mut self) {
-        let mut roll = self.alive.roll();
-        let me = roll.alive.remove(&self.number).flatten();
-        let dead = me.and_then(|me| roll.enter_dead(me));
-        self.alive.notify(roll);
-        bury(dead);
+        let mut state = self.running.state();
+        let me = state.running.remove(&self.number).flatten();
+        let finished = me.and_then(|me| state.add_finished(me));
+        self.running.notify(state);
+        join_finished(finished);
     }
 }
 
-fn bury(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+fn join_finished(threads: impl IntoIterator<Item = JoinHandle<()>>) {
     for thread in threads {
         let _ = thread.join(); // its panics were told where they happened
     }
 }
 
-impl<R: Request> Strategy<R> for Threads {
+impl<R: Request> Runner<R> for ThreadPerRequest {
     fn has_room(&self, call: Option<&Call>) -> bool {
         self.gate.as_ref().is_none_or(|gate| gate.has_room(call))
     }
@@ -167,7 +167,7 @@ impl<R: Request> Strategy<R> for Threads {
         let (server, request, address) =
             (Arc::clone(server), request.clone(), client_address.clone());
         let permit = self.gate.as_ref().map(Gate::enter);
-        self.alive.spawn(move || {
+        self.running.spawn(move || {
             server.work(&request, &address);
             drop((request, server)); // closed before the next may come in
             drop(permit);
@@ -176,30 +176,30 @@ impl<R: Request> Strategy<R> for Threads {
     }
 
     fn join(&self, deadline: Option<Instant>) -> bool {
-        if self.choice.daemon_threads || !self.choice.block_on_close {
+        if self.options.daemon_threads || !self.options.block_on_close {
             return true;
         }
-        let mut roll = self.alive.roll();
+        let mut state = self.running.state();
         // A handler that closes its own server does not wait for itself, nor for another that does.
-        let is_inside = NUMBER.get().is_some_and(|number| roll.alive.contains_key(&number));
+        let is_inside = NUMBER.get().is_some_and(|number| state.running.contains_key(&number));
         if is_inside {
-            roll.leaving += 1;
-            self.alive.changed.notify_all();
+            state.waiting_inside += 1;
+            self.running.changed.notify_all();
         }
-        let spared = |roll: &Roll| if is_inside { roll.leaving } else { 0 };
+        let exempt = |state: &ThreadsState| if is_inside { state.waiting_inside } else { 0 };
         let mut is_late = false;
-        while roll.alive.len() > spared(&roll) && !is_late {
-            roll.watchers += 1;
-            (roll, is_late) = wait_until(&self.alive.changed, roll, deadline);
-            roll.watchers -= 1;
+        while state.running.len() > exempt(&state) && !is_late {
+            state.waiters += 1;
+            (state, is_late) = wait_until(&self.running.changed, state, deadline);
+            state.waiters -= 1;
         }
-        roll.leaving -= usize::from(is_inside);
+        state.waiting_inside -= usize::from(is_inside);
         if is_late {
             return false;
         }
-        let dead = std::mem::take(&mut roll.dead);
-        drop(roll);
-        bury(dead);
+        let finished = std::mem::take(&mut state.finished);
+        drop(state);
+        join_finished(finished);
         true
     }
 }

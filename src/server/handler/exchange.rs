@@ -10,7 +10,7 @@ use super::RequestHandler;
 use crate::net::{Address, DatagramSocket, Stream, timed_out};
 use crate::server::base::BaseServer;
 use crate::server::handler;
-use crate::server::handler::{Blocking, Class, Exchange, ExchangeKind};
+use crate::server::handler::{Blocking, Exchange, ExchangeKind, HandlerFactory};
 use crate::server::transport::Datagram;
 
 /// One request with a reader and a writer: what Python's `StreamRequestHandler` has.
@@ -77,12 +77,12 @@ impl ExchangeKind for StreamExchange {
     type Request = Arc<Stream>;
     type Options = StreamOptions;
 
-    fn class<H, F>(factory: F) -> Class<Arc<Stream>>
+    fn factory<H, F>(factory: F) -> HandlerFactory<Arc<Stream>>
     where
         H: RequestHandler<Self> + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
-        Class::AtOnce(Box::new(move |exchange| {
+        HandlerFactory::AtOnce(Box::new(move |exchange| {
             handler::guard(|| {
                 let mut handler = factory();
                 let mut exchange = StreamExchange::open(exchange, &handler.options())?;
@@ -129,12 +129,12 @@ impl ExchangeKind for DatagramExchange {
     type Request = Datagram;
     type Options = ();
 
-    fn class<H, F>(factory: F) -> Class<Datagram>
+    fn factory<H, F>(factory: F) -> HandlerFactory<Datagram>
     where
         H: RequestHandler<Self> + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
-        Class::AtOnce(Box::new(move |exchange| {
+        HandlerFactory::AtOnce(Box::new(move |exchange| {
             handler::guard(|| {
                 let Exchange { request, client_address, server } = exchange;
                 let mut exchange = DatagramExchange {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::net::{Address, Stream};
 use crate::server::base::BaseServer;
 use crate::server::handler::{
-    Class, Conversation, Exchange, ExchangeKind, Exit, HandlerResult, Left, RequestHandler, guard,
+    Exchange, ExchangeKind, Exit, HandlerFactory, HandlerResult, LoopHandler, PendingActions,
+    RequestHandler, guard,
 };
 
 /// One client of a server that keeps its clients in the loop ([`InReactor`](crate::server::InReactor)).
@@ -30,7 +31,7 @@ pub struct LoopExchange {
     /// How much was used up that the connection does not know of: it offers that again.
     untold: usize,
     cause: Cause,
-    left: Left,
+    pending: PendingActions,
 }
 
 /// Why a handler in the loop is called.
@@ -70,12 +71,12 @@ impl LoopExchange {
     /// Sends all of `data`: at once as far as there is room, the rest later. Python's
     /// `socket.sendall`, without waiting.
     pub fn sendall(&mut self, data: &[u8]) {
-        self.left.output.extend_from_slice(data);
+        self.pending.output.extend_from_slice(data);
     }
 
     /// Ends the conversation when this call has returned: all that was sent goes out first.
     pub fn close(&mut self) {
-        self.left.is_closing = true;
+        self.pending.is_closing = true;
     }
 
     /// Why the handler is called.
@@ -86,7 +87,7 @@ impl LoopExchange {
     /// Has the handler called when so much time has passed, with [`Cause::Timeout`]; in place of
     /// the timeout that was set before, if it was. `None` takes that away.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.left.timeout = Some(timeout);
+        self.pending.timeout = Some(timeout);
     }
 }
 
@@ -124,12 +125,12 @@ impl ExchangeKind for LoopExchange {
     type Request = Arc<Stream>;
     type Options = ();
 
-    fn class<H, F>(factory: F) -> Class<Arc<Stream>>
+    fn factory<H, F>(factory: F) -> HandlerFactory<Arc<Stream>>
     where
         H: RequestHandler<Self> + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
-        Class::InLoop(Box::new(move |exchange| {
+        HandlerFactory::InLoop(Box::new(move |exchange| {
             let Exchange { request, client_address, server } = exchange;
             let exchange = LoopExchange {
                 request,
@@ -139,68 +140,73 @@ impl ExchangeKind for LoopExchange {
                 used: 0,
                 untold: 0,
                 cause: Cause::Input,
-                left: Left::default(),
+                pending: PendingActions::default(),
             };
-            Box::new(Talk { exchange, handler: factory(), phase: Phase::New, is_closed: false })
+            Box::new(LoopHandlerOf {
+                exchange,
+                handler: factory(),
+                state: HandlerState::New,
+                is_closed: false,
+            })
         }))
     }
 }
 
 /// A conversation of a handler's.
-struct Talk<H: RequestHandler<LoopExchange>> {
+struct LoopHandlerOf<H: RequestHandler<LoopExchange>> {
     exchange: LoopExchange,
     handler: H,
-    phase: Phase,
+    state: HandlerState,
     is_closed: bool,
 }
 
 #[derive(PartialEq, Eq)]
-enum Phase {
+enum HandlerState {
     New,
     /// Set up, not finished.
     Open,
     Over,
 }
 
-impl<H: RequestHandler<LoopExchange>> Talk<H> {
+impl<H: RequestHandler<LoopExchange>> LoopHandlerOf<H> {
     fn call(&mut self, cause: Cause) {
-        if self.phase != Phase::Open {
+        if self.state != HandlerState::Open {
             return;
         }
         self.exchange.cause = cause;
         let outcome = guard(|| self.handler.handle(&mut self.exchange));
-        if outcome.is_err() || self.exchange.left.is_closing {
+        if outcome.is_err() || self.exchange.pending.is_closing {
             self.end(outcome);
         }
     }
 
     /// `finish`, and nothing after it.
     fn end(&mut self, outcome: HandlerResult) {
-        if self.phase == Phase::Open {
+        if self.state == HandlerState::Open {
             let finished = guard(|| self.handler.finish(&mut self.exchange));
-            self.is_over(finished.and(outcome));
+            self.record_end(finished.and(outcome));
         }
-        self.exchange.left.is_closing = true;
+        self.exchange.pending.is_closing = true;
     }
 
-    fn is_over(&mut self, outcome: HandlerResult) {
-        self.phase = Phase::Over;
+    fn record_end(&mut self, outcome: HandlerResult) {
+        self.state = HandlerState::Over;
         let Err(error) = outcome else { return };
         let LoopExchange { server, request, client_address, .. } = &self.exchange;
-        server.tell(request, client_address, &error);
+        server.report_error(request, client_address, &error);
         if error.is::<Exit>() {
             server.exit();
         }
     }
 }
 
-impl<H: RequestHandler<LoopExchange>> Conversation for Talk<H> {
+impl<H: RequestHandler<LoopExchange>> LoopHandler for LoopHandlerOf<H> {
     fn opened(&mut self) {
         match guard(|| self.handler.setup(&mut self.exchange)) {
-            Ok(()) => self.phase = Phase::Open,
-            Err(error) => self.is_over(Err(error)),
+            Ok(()) => self.state = HandlerState::Open,
+            Err(error) => self.record_end(Err(error)),
         }
-        if self.phase == Phase::Over || self.exchange.left.is_closing {
+        if self.state == HandlerState::Over || self.exchange.pending.is_closing {
             self.end(Ok(()));
         }
     }
@@ -214,10 +220,10 @@ impl<H: RequestHandler<LoopExchange>> Conversation for Talk<H> {
 
     fn ended(&mut self, rest: &[u8]) {
         self.exchange.add(rest);
-        self.hear_no_more();
+        self.end_input();
     }
 
-    fn hear_no_more(&mut self) {
+    fn end_input(&mut self) {
         if !self.exchange.input().is_empty() {
             self.call(Cause::Ended);
         }
@@ -246,13 +252,13 @@ impl<H: RequestHandler<LoopExchange>> Conversation for Talk<H> {
         (Arc::clone(&self.exchange.request), Arc::clone(&self.exchange.server))
     }
 
-    fn left(&mut self) -> &mut Left {
-        &mut self.exchange.left
+    fn pending(&mut self) -> &mut PendingActions {
+        &mut self.exchange.pending
     }
 }
 
 /// The loop may go away with its clients in it.
-impl<H: RequestHandler<LoopExchange>> Drop for Talk<H> {
+impl<H: RequestHandler<LoopExchange>> Drop for LoopHandlerOf<H> {
     fn drop(&mut self) {
         if !self.is_closed {
             self.closed(None);

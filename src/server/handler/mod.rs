@@ -159,7 +159,7 @@ pub trait ExchangeKind: Sized + 'static {
 
     /// The request handler class: makes a handler for each request, and has it do its work.
     #[doc(hidden)]
-    fn class<H, F>(factory: F) -> Class<Self::Request>
+    fn factory<H, F>(factory: F) -> HandlerFactory<Self::Request>
     where
         H: RequestHandler<Self> + 'static,
         F: Fn() -> H + Send + Sync + 'static;
@@ -172,20 +172,20 @@ impl<R: Request> Blocking for Exchange<R> {}
 
 /// A request handler class, whatever its type.
 #[doc(hidden)]
-pub enum Class<R: Request> {
+pub enum HandlerFactory<R: Request> {
     /// Does all the work in one call.
     AtOnce(Box<dyn Fn(Exchange<R>) -> HandlerResult + Send + Sync>),
     /// Is called by the loop whenever there is something to do.
-    InLoop(Box<dyn Fn(Exchange<R>) -> Box<dyn Conversation> + Send + Sync>),
+    InLoop(Box<dyn Fn(Exchange<R>) -> Box<dyn LoopHandler> + Send + Sync>),
 }
 
-impl<R: Request> Class<R> {
+impl<R: Request> HandlerFactory<R> {
     pub(in crate::server) fn is_in_loop(&self) -> bool {
-        matches!(self, Class::InLoop(_))
+        matches!(self, HandlerFactory::InLoop(_))
     }
 }
 
-impl<R: Request> fmt::Debug for Class<R> {
+impl<R: Request> fmt::Debug for HandlerFactory<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Class")
     }
@@ -195,24 +195,26 @@ impl<R: Request> ExchangeKind for Exchange<R> {
     type Request = R;
     type Options = ();
 
-    fn class<H, F>(factory: F) -> Class<R>
+    fn factory<H, F>(factory: F) -> HandlerFactory<R>
     where
         H: RequestHandler<Self> + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
-        Class::AtOnce(Box::new(move |mut exchange| guard(|| run(&mut factory(), &mut exchange))))
+        HandlerFactory::AtOnce(Box::new(move |mut exchange| {
+            guard(|| run(&mut factory(), &mut exchange))
+        }))
     }
 }
 
 /// A client's conversation, whatever its handler.
 #[doc(hidden)]
-pub trait Conversation {
+pub trait LoopHandler {
     fn opened(&mut self);
     fn received(&mut self, data: &[u8]) -> usize;
     fn ended(&mut self, rest: &[u8]);
     fn timed_out(&mut self);
     /// As if the client had finished.
-    fn hear_no_more(&mut self);
+    fn end_input(&mut self);
     /// It has failed.
     fn fail(&mut self, error: io::Error);
     /// Nothing more is to be said.
@@ -222,13 +224,13 @@ pub trait Conversation {
     /// Whose it is.
     fn client(&self) -> (Arc<Stream>, Arc<BaseServer<Arc<Stream>>>);
     /// What the last call has left to do.
-    fn left(&mut self) -> &mut Left;
+    fn pending(&mut self) -> &mut PendingActions;
 }
 
 /// What a handler in the loop has left to do.
 #[doc(hidden)]
 #[derive(Debug, Default)]
-pub struct Left {
+pub struct PendingActions {
     /// What is to be sent.
     pub(in crate::server) output: Vec<u8>,
     /// `Some` when the handler has said something about it.

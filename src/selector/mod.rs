@@ -142,7 +142,10 @@ pub trait Selector: Debug + Send {
     /// limit of descriptors was lowered below the number of those that are watched.
     #[inline]
     fn wait(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
-        crate::sys::retry(|| self.wait_interruptible(events, deadline))
+        match self.wait_interruptible(events, deadline) {
+            Ok(()) => Ok(()),
+            Err(error) => wait_after(self, error, events, deadline),
+        }
     }
 
     /// The selector's own descriptor where it has one: readable when a wait would find something.
@@ -155,6 +158,24 @@ pub trait Selector: Debug + Send {
     fn counters(&self) -> SelectorCounters {
         SelectorCounters::default()
     }
+}
+
+/// Continues a wait that has failed with `error`, if it was interrupted by a signal.
+#[cold]
+#[inline(never)] // what it needs is not to be saved on the path without a signal
+fn wait_after<S: Selector + ?Sized>(
+    selector: &mut S,
+    mut error: io::Error,
+    events: &mut Events,
+    deadline: Deadline,
+) -> io::Result<()> {
+    while error.kind() == io::ErrorKind::Interrupted {
+        match selector.wait_interruptible(events, deadline) {
+            Ok(()) => return Ok(()),
+            Err(next) => error = next,
+        }
+    }
+    Err(error)
 }
 
 /// What a [`Selector`] has done since it was made. Always counted.

@@ -199,6 +199,7 @@ impl Epoll {
 
     /// `epoll_pwait2`, which can say nanoseconds; where it is missing, `epoll_wait` until the
     /// deadline has really come.
+    #[inline(never)]
     fn wait_until(&self, events: &mut Vec<EpollEvent>, deadline: Deadline) -> io::Result<usize> {
         loop {
             let left = deadline.remaining().unwrap_or(Duration::MAX);

@@ -224,7 +224,7 @@ static NOTES: Mutex<Vec<(std::thread::ThreadId, Level, String)>> = Mutex::new(Ve
 
 impl Log for Notebook {
     fn enabled(&self, metadata: &Metadata) -> bool {
-        metadata.target() == "tripoll"
+        metadata.target().starts_with("tripoll")
     }
 
     fn log(&self, record: &Record) {
@@ -265,8 +265,8 @@ fn the_log_has_one_readable_line_for_each_call() {
             pair.backend.name(),
             &pair.effective_trigger().to_string(),
             &format!("{token:?}"),
-            "wants READ",
-            "told READ",
+            "interest READ",
+            "reported READ",
             "read 4",
             "wrote 4",
             "waiting",

@@ -2,11 +2,11 @@
 
 use std::{fmt, io};
 
-/// A source that could not be registered, given back, and why.
+/// The error of a failed [`Context::add`](super::Context::add), with the source that it gives back.
 pub struct AddError<F> {
-    /// The source, as it was.
+    /// The source, with the same flags as before.
     pub source: F,
-    /// Why.
+    /// Why it could not be added.
     pub error: io::Error,
 }
 
@@ -18,7 +18,7 @@ impl<F> fmt::Debug for AddError<F> {
 
 impl<F> fmt::Display for AddError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot be registered: {}", self.error)
+        write!(f, "cannot add the source: {}", self.error)
     }
 }
 

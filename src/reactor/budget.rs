@@ -1,9 +1,9 @@
 //! How much one call of a handler may do.
 
-/// How much one call of a handler may do before it is somebody else's turn.
+/// Limits what one call of a handler may do, so that other sources get their turn.
 ///
-/// When it is used up, operations say `WouldBlock` although they would not; the source stays ready
-/// and is called again in the next turn.
+/// When the budget is used up, operations return `WouldBlock` although they would not block. The
+/// source stays ready, and its handler is called again in the next turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     operations: u32,
@@ -11,9 +11,10 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// So many operations (reads, writes, accepts; 64 by default), and so many bytes read and
-    /// written together (256 KiB by default; the operation that passes it is the last). Each at
-    /// least one.
+    /// Returns a budget of `operations` (reads, writes, accepts) and of `bytes`, read and written
+    /// together. The operation that exceeds `bytes` is the last one. Zero counts as one.
+    ///
+    /// Default: 64 operations, 262,144 bytes.
     pub const fn new(operations: u32, bytes: u32) -> Self {
         Budget {
             operations: if operations == 0 { 1 } else { operations },
@@ -21,12 +22,12 @@ impl Budget {
         }
     }
 
-    /// How many operations.
+    /// Returns the number of operations.
     pub const fn operations(self) -> u32 {
         self.operations
     }
 
-    /// How many bytes.
+    /// Returns the number of bytes.
     pub const fn bytes(self) -> u32 {
         self.bytes
     }

@@ -1,4 +1,4 @@
-//! The reactor as a handler sees it: everything but the turn.
+//! The context: all that can be done to a reactor, except to turn it.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, RawFd};
@@ -15,58 +15,78 @@ use super::registry::Registry;
 use super::timers::{TimerId, Timers};
 use crate::selector::{Backend, Interest, Selector, Token, Trigger};
 
-/// A reactor in the hands of a handler, a timer, a job or a hook.
+/// Access to a reactor for a handler, a timer, a job or a hook.
 ///
-/// It can do everything to the reactor but turn it. What it adds or removes is watched, or not
-/// watched, when the call returns; no handler runs in between.
+/// It can do everything to the reactor, except to turn it. A source is watched as soon as
+/// [`add`](Self::add) returns, and no longer watched as soon as [`remove`](Self::remove) returns. No
+/// handler runs in between.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use tripoll::{Context, Reactor};
+///
+/// let mut reactor = Reactor::builder().build_with(Vec::new())?; // the state that handlers share
+/// let now = Instant::now();
+/// let mut cx = reactor.context();
+/// cx.set_timer(now + Duration::from_millis(2), |cx: &mut Context<'_, Vec<&str>>| {
+///     cx.state.push("second");
+///     cx.stop();
+/// });
+/// cx.set_timer(now + Duration::from_millis(1), |cx| cx.state.push("first"));
+/// let cancelled = cx.set_timer(now, |cx| cx.state.push("never"));
+/// assert!(cx.cancel_timer(cancelled));
+/// reactor.run()?;
+/// assert_eq!(*reactor.state(), ["first", "second"]);
+/// # std::io::Result::Ok(())
+/// ```
 pub struct Context<'a, S = ()> {
     pub(super) core: &'a mut Core<S>,
-    /// What the handlers share.
+    /// The state that all handlers share.
     pub state: &'a mut S,
 }
 
-/// Everything in a reactor that a running handler can reach.
+/// The parts of a reactor that a running handler can reach.
 pub(super) struct Core<S> {
     pub(super) registry: Registry,
     pub(super) timers: Timers<TimerAction<S>>,
     pub(super) wake_state: Arc<WakeState<S>>,
-    /// What is to be done as soon as no handler runs.
+    /// What must wait until no handler runs.
     pub(super) deferred: VecDeque<Deferred<S>>,
-    /// For whom somebody has something.
+    /// The notified sources.
     pub(super) notified: VecDeque<Token>,
     pub(super) is_shutting_down: bool,
-    /// Who is to be told that the reactor is winding down.
+    /// The sources whose `shutting_down` was not called yet.
     pub(super) shutdown_queue: VecDeque<Token>,
-    /// What sources are read into that have no buffer of their own.
+    /// The read buffer that all connections share.
     scratch: Vec<u8>,
     pub(super) counters: Counters,
 }
 
-/// What a timer runs.
+/// The closure of a timer.
 type TimerJob<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
 
-/// What a timer does.
+/// What happens when a timer fires.
 pub(super) enum TimerAction<S> {
     Job(TimerJob<S>),
     Deadline(Token),
 }
 
-/// What cannot be done while a handler runs: its place, and all the others, are out of reach then.
+/// What cannot be done while a handler runs, because the table of handlers is borrowed then.
 pub(super) enum Deferred<S> {
-    /// A source has come: its place is to be filled, and it is to be told.
+    /// A source was added: store its handler, and call `added`.
     Add(Token, Box<dyn AnyHandler<S>>),
-    /// A source has been removed, perhaps for an error: it is to be told, and its place cleared.
+    /// A source was removed, perhaps because of an error: call `removed`, and drop its handler.
     Remove(Token, Option<io::Error>),
 }
 
 impl<S: 'static> Context<'_, S> {
-    /// Takes a source into the reactor, which owns it from now on and makes it non-blocking. Its
-    /// `handler` is called when it is ready for something that is wanted of it.
+    /// Adds a source to the reactor, which owns it from now on and makes it non-blocking. The
+    /// `handler` is called when the source is ready for a direction of its `interest`.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses to watch it. The source is given back in the error, which converts
-    /// into an [`io::Error`] with `?`.
+    /// Fails when the selector cannot watch the source. The error gives the source back, and
+    /// converts into an [`io::Error`] with `?`.
     pub fn add<F, H>(
         &mut self,
         source: F,
@@ -80,7 +100,7 @@ impl<S: 'static> Context<'_, S> {
         self.add_source(source, interest, handler, reads_raw::<F>())
     }
 
-    /// As [`add`](Self::add), for a type of this crate's whose reads are the kernel's.
+    /// As [`add`](Self::add), for a type of this crate whose reads are plain reads of the kernel.
     pub(crate) fn add_raw<F, H>(
         &mut self,
         source: F,
@@ -119,27 +139,28 @@ impl<S: 'static> Context<'_, S> {
         }
     }
 
-    /// Removes a source: it is told nothing more, and closed when the handler that is running has
-    /// returned. A handler may remove any source, itself included, at any moment.
+    /// Removes a source. Its handler receives no further event. [`Handler::removed`] is called, and
+    /// the source closed, when the running handler has returned. A handler may remove any source,
+    /// its own included.
     ///
     /// # Errors
     ///
-    /// `NotFound` if it is not_registered already.
+    /// `NotFound` if the source was removed before.
     pub fn remove(&mut self, token: Token) -> io::Result<()> {
         if self.core.remove(token, None) { Ok(()) } else { Err(not_registered(token)) }
     }
 
-    /// What is wanted of a source; `None` if it is not_registered.
-    pub fn interest(&mut self, token: Token) -> Option<Interest> {
+    /// Returns the interest of a source, or `None` if the source was removed.
+    pub fn interest(&self, token: Token) -> Option<Interest> {
         self.core.registry.interest(token)
     }
 
-    /// Wants `interest` of a source from now on. Costs nothing here: what is wanted when the next
-    /// wait begins is applied then, once.
+    /// Sets the interest of a source. This makes no system call: the interest that is set when the
+    /// next wait begins is applied then, once.
     ///
     /// # Errors
     ///
-    /// `NotFound` if it is not_registered.
+    /// `NotFound` if the source was removed.
     pub fn set_interest(&mut self, token: Token, interest: Interest) -> io::Result<()> {
         if self.core.registry.set_interest(token, interest) {
             Ok(())
@@ -152,36 +173,36 @@ impl<S: 'static> Context<'_, S> {
     ///
     /// # Errors
     ///
-    /// `NotFound` if it is not_registered.
+    /// `NotFound` if the source was removed.
     pub fn arm(&mut self, token: Token) -> io::Result<()> {
         if self.core.registry.arm(token) { Ok(()) } else { Err(not_registered(token)) }
     }
 
-    /// Has a source's handler called ([`Handler::notified`]), in this turn or the next: the way to
-    /// hand it something, left for it in the [state](Self::state). Not called if it is not_registered by then.
+    /// Notifies a source: [`Handler::notified`] is called, in this turn or the next. It is the way to
+    /// pass something to another source, left for it in the [state](Self::state).
     ///
     /// # Errors
     ///
-    /// `NotFound` if it is not_registered.
+    /// `NotFound` if the source was removed.
     pub fn notify(&mut self, token: Token) -> io::Result<()> {
         self.core.registry.get(token).ok_or_else(|| not_registered(token))?;
         self.core.notified.push_back(token);
         Ok(())
     }
 
-    /// Sets a source's deadline, in place of the one it had; `None` takes it away. When it comes,
-    /// [`Handler::timed_out`] is called once. A source has one deadline, and takes it with it when
-    /// it is removed.
+    /// Sets the deadline of a source, in place of an earlier one. `None` removes it. When the
+    /// deadline has come, [`Handler::timed_out`] is called once. A source has one deadline, which is
+    /// removed with it.
     ///
     /// # Errors
     ///
-    /// `NotFound` if it is not_registered.
+    /// `NotFound` if the source was removed.
     pub fn set_deadline(&mut self, token: Token, at: Option<Instant>) -> io::Result<()> {
         let Core { registry, timers, .. } = &mut *self.core;
         let entry = registry.get(token).ok_or_else(|| not_registered(token))?;
         entry.deadline = match (entry.deadline, at) {
-            // Moved back: looked at again when the timer rings. So an idle timeout that every byte
-            // moves costs nothing but this.
+            // Postponed: checked again when the timer fires. So an idle timeout that every byte
+            // postpones costs no more than this assignment.
             (Some((timer, set_to)), Some(at)) if set_to <= at => Some((timer, at)),
             (old, at) => {
                 if let Some((timer, _)) = old {
@@ -193,9 +214,9 @@ impl<S: 'static> Context<'_, S> {
         Ok(())
     }
 
-    /// Has `job` run at `at`, or in the turn after it. Timers due at the same instant run in the
-    /// order in which they were set. One that is set while timers run, runs in the next turn at the
-    /// earliest.
+    /// Sets a timer: the loop runs `job` at `at`, or in the first turn after it. Timers due at the
+    /// same instant run in the order in which they were set. A timer that is set while timers run
+    /// fires in the next turn at the earliest.
     pub fn set_timer(
         &mut self,
         at: Instant,
@@ -204,16 +225,18 @@ impl<S: 'static> Context<'_, S> {
         self.core.timers.set(at, TimerAction::Job(Box::new(job)))
     }
 
-    /// Cancels a timer. True if it will now not run; false if it has run or was cancelled before.
+    /// Cancels a timer. Returns false if it has fired or was cancelled before.
     pub fn cancel_timer(&mut self, id: TimerId) -> bool {
         self.core.timers.take(id).is_some()
     }
 
-    /// Ends in good order: every source's handler is told once
-    /// ([`Handler::shutting_down`]) and may take its time to finish what is owed; the loop stops when
-    /// the last source is not_registered, and at the latest after `grace`. They are told at the end of the turn,
-    /// when everybody has been called of whom the kernel has told in it. A source that is added from
-    /// now on is told in the turn in which it comes. Winding down once more changes nothing.
+    /// Shuts the reactor down gracefully. [`Handler::shutting_down`] of each source is called once,
+    /// and may keep the source until its output is flushed. The loop stops when the last source was
+    /// removed, and at the latest after `grace`, measured from now.
+    ///
+    /// The handlers are called at the end of the turn, after all events of the turn. For a source
+    /// that is added later, `shutting_down` is called in the turn of its addition. A second call of
+    /// this method does nothing.
     pub fn shutdown(&mut self, grace: Duration) {
         if self.core.is_shutting_down {
             return;
@@ -226,34 +249,34 @@ impl<S: 'static> Context<'_, S> {
         }
     }
 
-    /// Whether [`shutdown`](Self::shutdown) has been called.
+    /// Returns whether [`shutdown`](Self::shutdown) has been called.
     pub fn is_shutting_down(&self) -> bool {
         self.core.is_shutting_down
     }
 
-    /// Stops the loop when this turn has ended; see [`ReactorHandle::stop`].
+    /// Stops the loop at the end of this turn: see [`ReactorHandle::stop`].
     pub fn stop(&mut self) {
         self.core.wake_state.stop();
     }
 
-    /// Reaches this reactor from other threads.
+    /// Returns a handle to this reactor, for other threads.
     pub fn handle(&self) -> ReactorHandle<S> {
         ReactorHandle::new(&self.core.wake_state)
     }
 
-    /// Goes on with another backend: every source moves, open connections and unread events with
-    /// it, and no handler can tell.
+    /// Switches to another backend. All sources move to it, with their connections and unread
+    /// events. Handlers see no difference.
     ///
     /// # Errors
     ///
-    /// When the new selector cannot be made, or cannot take one of the sources. Then nothing has
-    /// changed.
+    /// Fails when the new selector cannot be created, or cannot watch one of the sources. Then
+    /// nothing has changed.
     pub fn switch_to(&mut self, backend: Backend) -> io::Result<()> {
         self.switch_to_selector(backend.selector()?)
     }
 
-    /// As [`switch_to`](Self::switch_to), with a selector that has settings of its own or comes from
-    /// outside this crate. It must be new: nothing added.
+    /// As [`switch_to`](Self::switch_to), with a selector that has settings or comes from outside
+    /// this crate. It must be new: nothing may be added to it.
     ///
     /// # Errors
     ///
@@ -264,62 +287,63 @@ impl<S: 'static> Context<'_, S> {
         Ok(())
     }
 
-    /// Lends the buffer that all of a reactor's connections read into, so that an idle one owns
-    /// none. To be [given back](Self::return_scratch).
+    /// Takes the read buffer that all connections of a reactor share, so that an idle one owns none.
+    /// It must be [returned](Self::return_scratch).
     pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
         let mut scratch = std::mem::take(&mut self.core.scratch);
         scratch.resize(SCRATCH, 0);
         scratch
     }
 
-    /// Takes the buffer back.
+    /// Returns the shared read buffer.
     pub(crate) fn return_scratch(&mut self, scratch: Vec<u8>) {
         self.core.scratch = scratch;
     }
 
-    /// Every descriptor that this reactor holds, its own and its sources'.
+    /// Returns all descriptors that this reactor holds, its own and those of its sources.
     pub(crate) fn descriptors(&self) -> Vec<RawFd> {
         self.core.registry.descriptors().collect()
     }
 
-    /// The name of the backend that is asked now.
+    /// Returns the name of the current backend.
     pub fn backend(&self) -> &'static str {
         self.core.registry.selector().name()
     }
 
-    /// How the kernel was wished to be asked.
+    /// Returns the requested trigger.
     pub fn trigger(&self) -> Trigger {
         self.core.registry.trigger()
     }
 
-    /// How the kernel is asked: the trigger, or the nearest to it that the backend has. One-shot is
-    /// the reactor's own doing ([`Next::Disarm`](super::Next::Disarm)), and asked by level.
+    /// Returns the trigger in effect: the requested one, or the nearest to it that the backend has.
+    /// The reactor implements one-shot by itself ([`Next::Disarm`](super::Next::Disarm)), above
+    /// level.
     pub fn effective_trigger(&self) -> Trigger {
         self.core.registry.effective_trigger()
     }
 
-    /// How many sources there are.
+    /// Returns the number of sources.
     pub fn len(&self) -> usize {
         self.core.registry.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no sources.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many timers and deadlines are set.
+    /// Returns the number of timers and deadlines that are set.
     pub fn timers(&self) -> usize {
         self.core.timers.len()
     }
 
-    /// What the reactor has done so far.
+    /// Returns what the reactor has done so far.
     pub fn counters(&self) -> Counters {
         self.core.counters()
     }
 }
 
-/// The size of the common read buffer.
+/// The size of the shared read buffer.
 const SCRATCH: usize = 64 << 10;
 
 impl<S> Core<S> {
@@ -337,7 +361,8 @@ impl<S> Core<S> {
         }
     }
 
-    /// Forgets a source, which is told and closed when no handler runs. False if it is not_registered.
+    /// Removes a source. `removed` is called, and the source closed, when no handler runs. Returns
+    /// false if it was removed before.
     pub(super) fn remove(&mut self, token: Token, error: Option<io::Error>) -> bool {
         let Some(entry) = self.registry.remove(token) else { return false };
         if let Some((timer, _)) = entry.deadline {
@@ -345,14 +370,14 @@ impl<S> Core<S> {
         }
         if let Some(error) = &error {
             self.counters.errors += 1;
-            log::debug!(target: "tripoll", "{token:?} ended: {error}");
+            log::debug!("{token:?} was removed: {error}");
         }
         self.deferred.push_back(Deferred::Remove(token, error));
         true
     }
 
-    /// Whether the deadline for which a timer has just expired_at has come. If it was moved back since,
-    /// the timer is set anew.
+    /// Returns whether the deadline has come whose timer has just fired. If it was postponed, a new
+    /// timer is set.
     pub(super) fn deadline_has_passed(&mut self, token: Token) -> bool {
         let Core { registry, timers, .. } = self;
         let Some(entry) = registry.get(token) else { return false };
@@ -380,7 +405,7 @@ impl<S> Core<S> {
 }
 
 fn not_registered(token: Token) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("{token:?} is not registered (any more)"))
+    io::Error::new(io::ErrorKind::NotFound, format!("{token:?} is not registered"))
 }
 
 impl<S> fmt::Debug for Context<'_, S> {

@@ -1,46 +1,68 @@
-//! What the loop has done: always counted.
+//! What the loop has done. It is always counted.
 
-/// What a [`Reactor`](super::Reactor) has done since it was made.
+/// Counts what a [`Reactor`](super::Reactor) has done since it was made.
 ///
-/// Every figure is one that a program can act upon, or that explains a busy processor. Counting
-/// costs an addition to memory, and is never switched off.
+/// A program can act upon each figure, or it explains a busy processor. Counting costs one addition
+/// and cannot be disabled.
+///
+/// ```
+/// use std::io::{PipeReader, Read, Write};
+/// use tripoll::{Context, Deadline, Interest, Next, Reactor, Source};
+///
+/// let (reader, mut writer) = std::io::pipe()?;
+/// let mut reactor = Reactor::new()?;
+/// let read = |pipe: &mut Source<PipeReader>, _: &mut Context| {
+///     pipe.read(&mut [0; 64])?;
+///     Ok(Next::Keep)
+/// };
+/// reactor.context().add(reader, Interest::READ, read)?;
+/// writer.write_all(b"hello")?;
+/// reactor.turn(Deadline::Never)?;
+///
+/// let counters = reactor.context().counters();
+/// assert_eq!((counters.turns, counters.events, counters.dispatches), (1, 1, 1));
+/// assert_eq!((counters.spurious, counters.idle), (0, 0));
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Rounds of the loop.
+    /// Turns of the loop.
     pub turns: u64,
-    /// System calls that wait.
+    /// System calls that wait, those with a zero timeout included.
     pub waits: u64,
-    /// Events that the kernel told, of the reactor's own descriptors too.
+    /// Events that the kernel reported, those of the reactor's own descriptors included.
     pub events: u64,
     /// Calls of handlers because their source was ready.
     pub dispatches: u64,
-    /// Calls that found nothing: the first operation said `WouldBlock`.
+    /// Calls in vain: their first operation returned `WouldBlock`.
     pub spurious: u64,
-    /// Calls that did nothing at all with their source, and did not say so. A handler that does so
-    /// is called again every turn: when this number runs, it is why the processor is busy.
+    /// Calls that did nothing with their source, and returned [`Next::Keep`](super::Next::Keep).
+    /// Such a handler is called again in each turn. When this number grows fast, it is why the
+    /// processor is busy.
     pub idle: u64,
-    /// Events of sources that were already not_registered.
+    /// Events of sources that were removed before.
     pub stale: u64,
-    /// Calls that the [`Budget`](super::Budget) ended; they went on in the next turn.
+    /// Calls that the [`Budget`](super::Budget) ended. They continued in the next turn.
     pub cut_off: u64,
-    /// System calls that changed what the kernel watches. None on select and poll.
+    /// System calls that changed what the kernel watches. Zero on select and poll.
     pub controls: u64,
-    /// Changes of interest that would each have been such a system call, and were none.
+    /// Changes of interest for which such a system call was saved.
     pub controls_saved: u64,
-    /// Times that the kernel's list had to be mended, see
-    /// [`selector::Counters::repairs`](crate::selector::Counters::repairs).
+    /// Repairs of the kernel's list; see [`SelectorCounters::repairs`].
+    ///
+    /// [`SelectorCounters::repairs`]: crate::selector::SelectorCounters::repairs
     pub repairs: u64,
-    /// Wakes that were a system call.
+    /// Wakes that needed a system call.
     pub wakes: u64,
-    /// Wakes that were none: the loop was awake, or woken already.
+    /// Wakes that needed none: the loop was awake, or had been woken already.
     pub wakes_saved: u64,
-    /// Timers and deadlines that came.
+    /// Timers and deadlines that fired.
     pub timers: u64,
-    /// Sources that ended by an error.
+    /// Sources that were removed because of an error.
     pub errors: u64,
     /// Handlers, timers and jobs that panicked.
     pub panics: u64,
-    /// Switches of the backend.
+    /// Switches to another backend.
     pub switches: u64,
 }

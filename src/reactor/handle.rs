@@ -1,4 +1,4 @@
-//! Reaching the loop from other threads.
+//! The handle: access to a running reactor from other threads, and the wake protocol.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,15 +10,15 @@ use crate::selector::Token;
 use crate::sync::lock;
 use crate::sys::EventFd;
 
-/// Work for the loop.
+/// A closure that the loop runs.
 pub(super) type Job<S> = Box<dyn FnOnce(&mut Context<'_, S>) + Send>;
 
-/// Reaches a running [`Reactor`](super::Reactor) from any thread: cheap to clone, and good for as
-/// long as anybody keeps it.
+/// Gives access to a running [`Reactor`](super::Reactor) from any thread. It is cheap to clone, and
+/// may outlive the reactor.
 ///
-/// Waking is paid for only when it is needed. While the loop is awake, or when the caller *is* the
-/// loop, a wake is a store to memory; of many wakes to a sleeping loop the first alone is a system
-/// call.
+/// A wake costs a system call only when it is needed. While the loop is awake, or when the caller
+/// *is* the loop, a wake is one atomic store. Of several wakes to a sleeping loop only the first is a
+/// system call.
 pub struct ReactorHandle<S = ()> {
     wake_state: Arc<WakeState<S>>,
 }
@@ -28,8 +28,8 @@ impl<S: 'static> ReactorHandle<S> {
         ReactorHandle { wake_state: Arc::clone(wake_state) }
     }
 
-    /// Has `job` run by the loop, in the turn that is under way or the next. The way to register a
-    /// source, change an interest or switch the backend from another thread.
+    /// Posts a closure to the loop, which runs it in the current turn or the next one. It is the way
+    /// to add a source, change an interest or switch the backend from another thread.
     ///
     /// ```
     /// use std::{io, net::TcpListener};
@@ -52,61 +52,63 @@ impl<S: 'static> ReactorHandle<S> {
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` when the reactor is not_registered. A job that a reactor does not live to run is dropped.
+    /// `BrokenPipe` when the reactor has been dropped. A closure that it did not run is dropped with
+    /// it.
     pub fn post(&self, job: impl FnOnce(&mut Context<'_, S>) + Send + 'static) -> io::Result<()> {
-        self.wake_state.jobs().as_mut().ok_or_else(not_registered)?.push(Box::new(job));
+        self.wake_state.jobs().as_mut().ok_or_else(reactor_dropped)?.push(Box::new(job));
         self.wake_state.wake();
         Ok(())
     }
 
-    /// Arms a source again that was [disarmed](super::Next::Disarm): what was wanted of it before is
-    /// wanted again. Nothing happens if it is not_registered by then.
+    /// Arms a source again that was [disarmed](super::Next::Disarm). Does nothing if the source was
+    /// removed.
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` when the reactor is not_registered.
+    /// `BrokenPipe` when the reactor has been dropped.
     pub fn arm(&self, token: Token) -> io::Result<()> {
         self.post(move |cx| {
             let _ = cx.arm(token);
         })
     }
 
-    /// Has a source's handler called, see [`Context::notify`]. Nothing happens if it is not_registered by then.
+    /// Notifies a source: see [`Context::notify`]. Does nothing if the source was removed.
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` when the reactor is not_registered.
+    /// `BrokenPipe` when the reactor has been dropped.
     pub fn notify(&self, token: Token) -> io::Result<()> {
         self.post(move |cx| {
             let _ = cx.notify(token);
         })
     }
 
-    /// Ends the loop in good order, see [`Context::shutdown`].
+    /// Shuts the reactor down gracefully: see [`Context::shutdown`].
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` when the reactor is not_registered.
+    /// `BrokenPipe` when the reactor has been dropped.
     pub fn shutdown(&self, grace: Duration) -> io::Result<()> {
         self.post(move |cx| cx.shutdown(grace))
     }
 
-    /// Stops the loop: [`Reactor::run`](super::Reactor::run) returns when the turn that is under way
-    /// has ended, and a sleeping loop returns at once. Stopping is for good: a `run` that begins
-    /// later returns without a turn. It waits for nobody; whoever wants to wait joins the loop's
-    /// thread.
+    /// Stops the loop: [`Reactor::run`](super::Reactor::run) returns at the end of the current turn.
+    /// A sleeping loop wakes and returns at once.
+    ///
+    /// A stop is permanent: a later `run` returns without a turn. This method does not wait for the
+    /// loop; to wait, join its thread.
     pub fn stop(&self) {
         self.wake_state.stop();
         self.wake_state.wake();
     }
 
-    /// Whether [`stop`](Self::stop) has been called.
+    /// Returns whether [`stop`](Self::stop) has been called.
     pub fn is_stopped(&self) -> bool {
         self.wake_state.is_stopped()
     }
 }
 
-fn not_registered() -> io::Error {
+fn reactor_dropped() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the reactor has been dropped")
 }
 
@@ -118,22 +120,24 @@ impl<S: 'static> Clone for ReactorHandle<S> {
 
 impl<S: 'static> fmt::Debug for ReactorHandle<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("is_stopped", &self.is_stopped()).finish_non_exhaustive()
+        f.debug_struct("ReactorHandle")
+            .field("is_stopped", &self.is_stopped())
+            .finish_non_exhaustive()
     }
 }
 
 /// What the loop and its handles share.
 ///
-/// The loop is AWAKE, ASLEEP (or about to be) or NOTIFIED. A caller first leaves its job, then makes
-/// the state NOTIFIED; only who finds it ASLEEP rings the waker. The loop goes to sleep only from
-/// AWAKE, in one compare-exchange, so that a notice given while it was awake cannot be slept over;
-/// and it takes the state back to AWAKE *before* it takes the jobs, so that one left in between is
-/// found the next time.
+/// The state is AWAKE, ASLEEP (or about to be) or NOTIFIED. A caller first stores its job, then sets
+/// NOTIFIED. Only a caller that replaces ASLEEP writes to the waker. The loop goes to sleep only from
+/// AWAKE, in one compare-exchange: a job posted between its last check and the wait still wakes it.
+/// The loop sets AWAKE *before* it takes the jobs, so that a job stored in between is found in the
+/// next turn.
 pub(super) struct WakeState<S> {
     state: AtomicU8,
     is_stopped: AtomicBool,
     waker: EventFd,
-    /// `None` when the reactor is not_registered.
+    /// `None` after the reactor was dropped.
     jobs: Mutex<Option<Vec<Job<S>>>>,
     wakes: AtomicU64,
     wakes_saved: AtomicU64,
@@ -163,7 +167,7 @@ impl<S> WakeState<S> {
         lock(&self.jobs)
     }
 
-    /// Gives notice to the loop.
+    /// Wakes the loop.
     fn wake(&self) {
         if self.state.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP {
             self.wakes.fetch_add(1, Ordering::Relaxed);
@@ -182,18 +186,18 @@ impl<S> WakeState<S> {
         self.is_stopped.load(Ordering::Acquire)
     }
 
-    /// The loop wants to sleep. False if there is a notice to attend to.
+    /// Prepares the loop to sleep. Returns false if there is a wake to handle.
     #[inline]
     pub(super) fn prepare_to_sleep(&self) -> bool {
         let state = self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
-        // It sleeps already if it was parked.
+        // ASLEEP already, if another loop polls this one.
         !matches!(state, Err(NOTIFIED))
     }
 
-    /// The loop has woken. True if there is a notice to attend to.
+    /// Ends the sleep of the loop. Returns true if there is a wake to handle.
     ///
-    /// A notice given between the two steps is overwritten; but whoever gave it found the loop
-    /// ASLEEP, and rang the waker, which the next wait will hear.
+    /// A wake between the load and the store is overwritten. But its caller found the state ASLEEP,
+    /// and wrote to the waker, which the next wait reports.
     #[inline]
     pub(super) fn finish_sleep(&self) -> bool {
         match self.state.load(Ordering::Acquire) {
@@ -205,19 +209,19 @@ impl<S> WakeState<S> {
         }
     }
 
-    /// Takes the jobs, which begin anew.
+    /// Takes the posted jobs.
     pub(super) fn take_jobs(&self) -> Vec<Job<S>> {
         self.state.swap(AWAKE, Ordering::AcqRel);
         self.jobs().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// The reactor is being dropped: no more jobs are taken, and those that wait are dropped.
+    /// Refuses further jobs, and drops the posted ones: the reactor is being dropped.
     pub(super) fn close(&self) {
         let left = self.jobs().take();
-        drop(left); // outside the lock: a job may own a handle
+        drop(left); // after the lock is released: a job may own a handle
     }
 
-    /// How many wakes were system calls, and how many were not.
+    /// Returns the number of wakes that were system calls, and of those that were not.
     pub(super) fn wakes(&self) -> (u64, u64) {
         (self.wakes.load(Ordering::Relaxed), self.wakes_saved.load(Ordering::Relaxed))
     }

@@ -1,4 +1,4 @@
-//! What is called when a source is ready, and what it answers.
+//! The trait `Handler`, what its methods return, and how the reactor stores handlers.
 
 use std::io;
 
@@ -7,55 +7,103 @@ use super::io_state::IoState;
 use super::source::Source;
 use crate::selector::Token;
 
-/// What becomes of a source after its handler was called.
+/// What a handler returns: what happens with its source next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Next {
-    /// Call me again: as long as I have not met `WouldBlock`, or when there is something new.
+    /// Keeps the source. The handler is called again in the next turn if no operation returned
+    /// `WouldBlock`, and otherwise when there is something new.
     Keep,
-    /// I have used up what I was told of, though I have not met `WouldBlock`: call me when the
-    /// kernel tells anew. By level that is always safe. On edge it must be **true**: what is left
-    /// is not told again.
+    /// Keeps the source, and says that its readiness is consumed although no operation returned
+    /// `WouldBlock`. The handler is called when the kernel reports a new event. That is always safe
+    /// level-triggered. Edge-triggered it must be **true**: what is left is not reported again.
     Done,
-    /// Call me no more until [`Context::arm`] or [`ReactorHandle::arm`](super::ReactorHandle::arm): somebody else,
-    /// a worker thread say, has the work now.
+    /// Disarms the source: the handler is not called until [`Context::arm`] or
+    /// [`ReactorHandle::arm`](super::ReactorHandle::arm), while a worker thread does the work, for
+    /// example.
     Disarm,
-    /// Remove me. The source is closed.
+    /// Removes the source, which closes it.
     Remove,
 }
 
-/// What is to be done with a source of type `F` in a reactor with state `S`.
+/// Handles the events of a source of type `F`, in a reactor with the shared state `S`.
 ///
-/// A closure or function of the shape of [`ready`](Self::ready) is a handler. A type that
-/// implements the trait can have state of its own, and answer timeouts and failures.
+/// A closure or function with the signature of [`ready`](Self::ready) is a handler. A type that
+/// implements the trait can have a state of its own, and handle timeouts and failures.
 ///
-/// The state that handlers share is the reactor's, [`Context::state`]: a plain `&mut S`, because
-/// one handler runs at a time.
+/// The state that all handlers share belongs to the reactor: [`Context::state`] is a plain
+/// `&mut S`, because one handler runs at a time.
+///
+/// ```
+/// use std::io::{self, PipeReader, Read};
+/// use std::time::{Duration, Instant};
+/// use tripoll::reactor::Handler;
+/// use tripoll::{Context, Interest, Next, Reactor, Source};
+///
+/// /// Reads, and removes a source that is silent for 5 ms.
+/// struct Patient;
+///
+/// impl Handler<PipeReader, Vec<&'static str>> for Patient {
+///     fn ready(
+///         &mut self,
+///         pipe: &mut Source<PipeReader>,
+///         _: &mut Context<'_, Vec<&'static str>>,
+///     ) -> io::Result<Next> {
+///         pipe.read(&mut [0; 64])?;
+///         Ok(Next::Keep)
+///     }
+///
+///     fn timed_out(
+///         &mut self,
+///         _: &mut Source<PipeReader>,
+///         cx: &mut Context<'_, Vec<&'static str>>,
+///     ) -> io::Result<Next> {
+///         cx.state.push("silent");
+///         cx.stop();
+///         Ok(Next::Remove)
+///     }
+/// }
+///
+/// let mut reactor = Reactor::builder().build_with(Vec::new())?;
+/// let (reader, _writer) = io::pipe()?;
+/// let token = reactor.context().add(reader, Interest::READ, Patient)?;
+/// let deadline = Instant::now() + Duration::from_millis(5);
+/// reactor.context().set_deadline(token, Some(deadline))?;
+/// reactor.run()?;
+/// assert_eq!(*reactor.state(), ["silent"]);
+/// # io::Result::Ok(())
+/// ```
+///
+/// # Errors
+///
+/// All methods that return a result follow one rule. An error of kind `WouldBlock` or `Interrupted`
+/// means [`Next::Keep`]. Any other error removes the source: [`removed`](Self::removed) is called
+/// with it, and the source is closed.
 pub trait Handler<F, S = ()> {
-    /// The source is ready for something that is wanted of it.
-    ///
-    /// Returning an error of kind `WouldBlock` or `Interrupted` is the same as [`Next::Keep`].
+    /// Called when the source is ready for a direction of its interest.
     ///
     /// # Errors
     ///
-    /// Any other error ends the source: it is removed, [told why](Self::removed), and closed.
+    /// See the [trait](Self#errors).
     fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next>;
 
-    /// The source has been added: called once, in the turn in which it came, before anything else.
+    /// Called once after the source was added, before any other method, in the same turn. Does
+    /// nothing by default.
     ///
     /// # Errors
     ///
-    /// As [`ready`](Self::ready). By default nothing is done.
+    /// See the [trait](Self#errors).
     fn added(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
         let _ = (source, cx);
         Ok(Next::Keep)
     }
 
-    /// The deadline that was set for the source with [`Context::set_deadline`] has come.
+    /// Called when the deadline has come that was set with [`Context::set_deadline`]. Returns an
+    /// error of kind `TimedOut` by default, which removes the source.
     ///
     /// # Errors
     ///
-    /// As [`ready`](Self::ready). By default this *is* an error, `TimedOut`, and ends the source.
+    /// See the [trait](Self#errors).
     fn timed_out(
         &mut self,
         source: &mut Source<'_, F>,
@@ -65,12 +113,12 @@ pub trait Handler<F, S = ()> {
         Err(io::ErrorKind::TimedOut.into())
     }
 
-    /// Somebody has [notified](Context::notify) this source: there is something for it in the state,
-    /// or from a worker thread.
+    /// Called after the source was [notified](Context::notify): there is something for it in the
+    /// state, or from a worker thread. Does nothing by default.
     ///
     /// # Errors
     ///
-    /// As [`ready`](Self::ready). By default nothing is done.
+    /// See the [trait](Self#errors).
     fn notified(
         &mut self,
         source: &mut Source<'_, F>,
@@ -80,13 +128,15 @@ pub trait Handler<F, S = ()> {
         Ok(Next::Keep)
     }
 
-    /// The reactor is [winding down](Context::shutdown): finish what is owed and answer
-    /// [`Next::Remove`], now or when it is done. (An operation that says `WouldBlock` here may have
-    /// met the budget's end and not the peer's; [`Source::is_readable`] tells.)
+    /// Called once when the reactor [shuts down](Context::shutdown). A handler should flush its output
+    /// and return [`Next::Remove`], now or in a later call. Removes the source by default.
+    ///
+    /// An operation that returns `WouldBlock` here may have met the end of the budget, not of the
+    /// data: [`Source::is_readable`] distinguishes them.
     ///
     /// # Errors
     ///
-    /// As [`ready`](Self::ready). By default the source is removed at once.
+    /// See the [trait](Self#errors).
     fn shutting_down(
         &mut self,
         source: &mut Source<'_, F>,
@@ -96,13 +146,13 @@ pub trait Handler<F, S = ()> {
         Ok(Next::Remove)
     }
 
-    /// The source has been removed: the last call, and the place to tidy up what the state knows of
-    /// `token`. The source is closed when this returns. By default nothing is done.
+    /// Called after the source was removed, as the last method. The source is closed when it returns.
+    /// Does nothing by default. Here a handler can remove what the state knows of `token`.
     ///
-    /// `error` is why, if it was for an error: one that a method of this handler returned, or made
-    /// out of its panic, or the kernel's refusal to watch the source any longer. There is none after
-    /// [`Next::Remove`] and [`Context::remove`]. (When the reactor itself is dropped, nobody is
-    /// called any more.)
+    /// `error` is the reason, if there is one: an error that a method of this handler returned, its
+    /// panic, or the refusal of the kernel to watch the source any longer. It is `None` after
+    /// [`Next::Remove`] and [`Context::remove`]. When the reactor itself is dropped, this method is
+    /// not called.
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
         let _ = (token, error, cx);
     }
@@ -118,7 +168,7 @@ where
     }
 }
 
-/// A source and its handler, whatever their types are.
+/// A source with its handler, without their types.
 pub(super) trait AnyHandler<S> {
     fn ready(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
     fn added(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
@@ -128,7 +178,7 @@ pub(super) trait AnyHandler<S> {
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>);
 }
 
-/// What a handler has answered. An error is put aside in the [`IoState`]: the ordinary answer is then one
+/// What a method of a handler returned. An error is stored in the [`IoState`], so that this is one
 /// byte, in a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Returned {
@@ -136,13 +186,13 @@ pub(super) enum Returned {
     Failed,
 }
 
-/// A source and its handler. The reactor owns both.
+/// A source with its handler. The reactor owns both.
 pub(super) struct Registered<F, H> {
     pub(super) source: F,
     pub(super) handler: H,
 }
 
-#[inline(always)] // into each of the five, and there into the handler's own end
+#[inline(always)] // into each of the five methods, and there into the handler
 fn returned(result: io::Result<Next>, io: &mut IoState) -> Returned {
     match result {
         Ok(next) => Returned::Next(next),

@@ -1,35 +1,35 @@
-//! What may be done with a source during one call of its handler, and what came of it.
+//! The state of a source during one call of its handler.
 
 use std::io;
 
 use super::budget::Budget;
 use crate::selector::{Interest, Readiness, Token};
 
-/// The part of a source's readiness that its handler moves, lent to it for one call.
+/// The readiness of a source during one call of its handler, and what the call did.
 ///
-/// This is where READY becomes BLOCKED (see the [module's diagram](super)). One such value serves
-/// all calls, one after another: making it costs more than using it.
+/// This is where READY becomes BLOCKED (see the [module's diagram](super)). One value serves all
+/// calls, one after another: to create it costs more than to use it.
 #[derive(Debug)]
 pub(crate) struct IoState {
     pub(crate) token: Token,
-    /// What the kernel has said since the handler was last called.
+    /// What the kernel has reported since the last call.
     pub(super) readiness: Readiness,
     /// The directions that are READY.
     pub(crate) ready: Interest,
-    /// What was wanted when the call began.
+    /// The interest when the call began.
     pub(super) interest_before: Interest,
-    /// What the handler wants since, if it has [said so](Flags::INTEREST_SET).
+    /// The interest that the handler has set, if [`Flags::INTEREST_SET`].
     interest_set: Interest,
     pub(super) flags: Flags,
     pub(super) used: Used,
     budget: Budget,
-    /// What the handler has failed with.
+    /// The error that the handler returned.
     pub(super) error: Option<io::Error>,
-    /// How often a handler has wanted something else.
+    /// Number of changes of interest by handlers.
     pub(super) changes: u64,
 }
 
-/// What of the budget a call has used up.
+/// What a call has used of its budget.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Used {
     pub(super) operations: u32,
@@ -38,24 +38,24 @@ pub(super) struct Used {
 }
 
 bitflags::bitflags! {
-    /// What is true of a call. None of it in the ordinary case, but for the first.
+    /// Facts of a call. In an ordinary call no flag but the first is set.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(super) struct Flags: u16 {
-        /// A short read says as much as `WouldBlock`.
+        /// A short read means the same as `WouldBlock`.
         const SHORT_READS_DRAIN = 1;
-        /// The first thing that was tried met `WouldBlock`.
+        /// The first operation returned `WouldBlock`.
         const SPURIOUS = 2;
-        /// The budget has ended an operation.
+        /// An operation was refused because the budget was used up.
         const CUT_OFF = 4;
-        /// A write has met `WouldBlock`.
+        /// A write returned `WouldBlock`.
         const WRITE_BLOCKED = 8;
         /// The end of the stream was read.
         const ENDED = 16;
-        /// The handler has said what it wants.
+        /// The handler has set its interest.
         const INTEREST_SET = 32;
-        /// The handler has said `Next::Disarm`.
+        /// The handler has returned `Next::Disarm`.
         const DISARM = 64;
-        /// The kernel has told of the end, or of an error.
+        /// The kernel has reported the end of the stream, or an error.
         const END_REPORTED = 128;
         /// The budget is used up.
         const USED_UP = 256;
@@ -78,7 +78,7 @@ impl IoState {
         }
     }
 
-    /// Begins a call: fills everything in anew.
+    /// Begins a call.
     #[inline]
     pub(super) fn begin(
         &mut self,
@@ -96,11 +96,11 @@ impl IoState {
         self.used = Used::default();
     }
 
-    /// Whether an operation in this direction may be tried. What is known to block is not tried,
-    /// and nothing is when the budget is used up.
+    /// Returns `WouldBlock` if an operation in this direction is known to block, or if the budget is
+    /// used up.
     ///
-    /// A *read* is known to block unless the kernel said otherwise. A *write* is tried even if the
-    /// kernel was never asked: it mostly succeeds, and asking first would cost a turn.
+    /// A *read* is known to block unless the kernel has reported the opposite. A *write* is tried even
+    /// if WRITE was never reported: it mostly succeeds, and to wait for the report would cost a turn.
     #[inline]
     pub(super) fn check_ready(&mut self, direction: Interest) -> io::Result<()> {
         let may_block = if direction.contains(Interest::WRITE) {
@@ -122,13 +122,13 @@ impl IoState {
     fn would_block(&mut self, direction: Interest, may_block: bool) -> io::Error {
         if !may_block {
             self.flags |= Flags::CUT_OFF;
-            // It could be done: READY stays, so that the handler is called again.
+            // The operation might succeed: READY stays, so that the handler is called again.
             self.ready |= direction;
         }
         io::ErrorKind::WouldBlock.into()
     }
 
-    /// Takes note of an operation's failure.
+    /// Records the failure of an operation.
     #[cold]
     pub(super) fn note_error(&mut self, direction: Interest, error: &io::Error) {
         if error.kind() == io::ErrorKind::WouldBlock {
@@ -139,7 +139,7 @@ impl IoState {
         }
     }
 
-    /// Takes note of a read into a buffer of `room` bytes.
+    /// Records a read into a buffer of `room` bytes.
     #[inline]
     pub(super) fn note_read(&mut self, count: usize, room: usize) {
         self.used.bytes_read = add(self.used.bytes_read, count);
@@ -158,7 +158,7 @@ impl IoState {
         }
     }
 
-    /// Takes note of a write.
+    /// Records a write.
     #[inline]
     pub(super) fn note_write(&mut self, count: usize) {
         self.used.bytes_written = add(self.used.bytes_written, count);
@@ -180,7 +180,7 @@ impl IoState {
         }
     }
 
-    /// The handler wants `interest` from now on.
+    /// Sets the interest.
     #[inline]
     pub(super) fn set_interest(&mut self, interest: Interest) {
         self.changes += u64::from(interest != self.interest());
@@ -188,18 +188,18 @@ impl IoState {
         self.flags |= Flags::INTEREST_SET;
     }
 
-    /// The handler wants nothing until it is armed again.
+    /// Disarms the source.
     pub(super) fn disarm(&mut self) {
         self.changes += 1;
         self.flags |= Flags::DISARM;
     }
 
-    /// What the handler has said that it wants.
+    /// Returns the interest that the handler has set in this call.
     pub(super) fn new_interest(&self) -> Option<Interest> {
         self.flags.contains(Flags::INTEREST_SET).then_some(self.interest_set)
     }
 
-    /// What is wanted now.
+    /// Returns the current interest.
     #[inline]
     pub(super) fn interest(&self) -> Interest {
         if self.flags.contains(Flags::INTEREST_SET) {
@@ -209,17 +209,17 @@ impl IoState {
         }
     }
 
-    /// The handler has used up what it was told of.
+    /// Consumes the readiness: the handler has returned `Next::Done`.
     pub(super) fn done(&mut self) {
-        // It may have taken the budget's `WouldBlock` for the kernel's; and what it was not told
-        // apart from data, the end of the stream, it cannot have used up.
+        // The handler may have mistaken the budget's `WouldBlock` for the kernel's. And it cannot
+        // have consumed the end of the stream, which is not reported apart from data.
         if !self.flags.intersects(Flags::CUT_OFF | Flags::END_REPORTED) {
             self.ready.remove(self.interest_before);
         }
     }
 
-    /// Whether being done leaves nothing to take back: nothing READY, and nothing out of the
-    /// ordinary.
+    /// Returns whether `Next::Done` leaves nothing to store: no direction READY, and no flag set
+    /// beyond the ordinary.
     #[inline]
     pub(super) fn is_fully_consumed(&self) -> bool {
         Flags::SHORT_READS_DRAIN.contains(self.flags) && self.interest_before.contains(self.ready)

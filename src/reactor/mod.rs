@@ -1,8 +1,8 @@
-//! Who must be told: handlers, timers and wakers above any selector, level or edge.
+//! The event loop: sources, handlers, timers and wakers above any selector, level- or edge-triggered.
 //!
-//! A [`Reactor`] owns sources (sockets, pipes, anything with a descriptor) and calls each one's
-//! [`Handler`] when it can be used without waiting. It is the half of the house that does not know
-//! which kernel call is asked. All hazards of *meaning* live here; those of *system calls* live in
+//! A [`Reactor`] owns sources (sockets, pipes, anything with a descriptor) and calls the
+//! [`Handler`] of each source that is ready. It is the same for every backend. What an event
+//! *means* is decided here; which system calls are made is decided in
 //! [`selector`](crate::selector).
 //!
 //! A server in twenty lines, which sends any number of clients back what they send:
@@ -14,12 +14,12 @@
 //!
 //! fn accept(listener: &mut Source<TcpListener>, cx: &mut Context) -> io::Result<Next> {
 //!     loop {
-//!         let (client, _) = listener.accept()?; // WouldBlock: until somebody comes
+//!         let (client, _) = listener.accept()?; // WouldBlock: until a client connects
 //!         let mut unsent = Vec::new();
 //!         let echo = move |client: &mut Source<TcpStream>, _: &mut Context| loop {
 //!             client.set_interest(Interest::WRITE);
 //!             while !unsent.is_empty() {
-//!                 let sent = client.write(&unsent)?; // WouldBlock: until there is room
+//!                 let sent = client.write(&unsent)?; // WouldBlock: until the kernel has room
 //!                 unsent.drain(..sent);
 //!             }
 //!             client.set_interest(Interest::READ);
@@ -39,64 +39,78 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! (This listener ends with the first error of `accept`, the lack of descriptors included. One that
-//! does not is [`net::Listener`](crate::net::Listener).)
+//! This listener is removed after the first error of `accept`, the lack of descriptors included.
+//! [`net::Listener`](crate::net::Listener) survives such errors.
 //!
-//! # One contract, whatever the kernel is asked
+//! # One contract for all backends and triggers
 //!
 //! > A handler that stops before `WouldBlock` is called again. A handler that reached `WouldBlock`
 //! > is called when there is something new.
 //!
-//! So the loop above is right on `select`, `poll` and `epoll`, by level and by edge; and so is a
-//! handler that reads one byte and returns. [`Trigger`](crate::Trigger) is how the *kernel* is
-//! asked. It is not what a handler sees. This is how a source's readiness moves, for each
-//! direction:
+//! So the loop above is right on `select`, `poll` and `epoll`, level- and edge-triggered; and so is
+//! a handler that reads one byte and returns. [`Trigger`](crate::Trigger) says how the *kernel*
+//! reports events. It does not change what a handler sees. For each direction of a source, its
+//! readiness moves like this:
 //!
 //! ```text
-//!                    the kernel tells
-//!      ┌─────────┐ ────────────────────────────────► ┌─────────┐  is it wanted?
+//!                 deliver: the kernel reports
+//!      ┌─────────┐ ────────────────────────────────► ┌─────────┐  begin_call, if the interest
 //!      │ BLOCKED │                                   │  READY  │ ───────────────► the handler is
-//!      └─────────┘ ◄──────────────────────────────── └─────────┘     each turn    called, under
-//!                    an operation says WouldBlock,                                a budget
-//!                    a short read that means the same,
-//!                    the end of the stream,
-//!                    the handler says Next::Done
+//!      └─────────┘ ◄──────────────────────────────── └─────────┘  includes it     called, under
+//!                 clear_ready:                                                     a budget
+//!                   an operation returns WouldBlock,
+//!                   a short read that means the same,
+//!                   the end of the stream is read,
+//!                   the handler returns Next::Done
 //! ```
 //!
-//! * READY is kept **here** until an operation made through the [`Source`] moves it to BLOCKED. On
-//!   edge the kernel would not repeat itself; by level it would, and the two are merged.
-//! * Who is READY and wanted when its handler returns is on the *ready list*: the next turn asks
-//!   the kernel without sleeping, and calls it again.
-//! * A handler may use its [`Budget`] per call and no more. When it is used up, operations say
-//!   `WouldBlock` while READY stays. So a plain loop until `WouldBlock` is fair without knowing it.
-//! * A *short read* counts as `WouldBlock`, which saves the read that would have said so: always
-//!   where the kernel is asked by level; on edge only for TCP with nothing but plain data, because
-//!   an urgent mark, a packet boundary or a terminal line also cuts a read short and leaves data
-//!   behind without a further edge.
-//! * The *end of the stream* is told once. Whoever has read it wants to read no more, whatever its
-//!   interest says. Nobody spins on it.
-//! * A source whose interest is [`Interest::NONE`](crate::Interest::NONE) leaves the kernel's set,
-//!   and is told nothing until interest returns: not even that its peer is not_registered.
-//! * A handler that does nothing is called again each turn. That is the contract's honest price; it
-//!   is counted ([`Counters::idle`]).
+//! * READY is kept **here** until an operation made through the [`Source`] moves it to BLOCKED. An
+//!   edge-triggered kernel would not report it again. A level-triggered one would, and the two
+//!   reports are merged.
+//! * A source that is still ready when its handler returns is put on the *ready list*. The next
+//!   turn polls without blocking and calls the handler again.
+//! * A handler may use its [`Budget`] in one call. When the budget is used up, operations return
+//!   `WouldBlock`, but READY stays. So a plain loop until `WouldBlock` is fair to other sources.
+//! * A *short read* counts as `WouldBlock`, which saves the read that would have returned it. That
+//!   always holds where the kernel is level-triggered. Edge-triggered, it holds only for TCP with
+//!   nothing but plain data: an urgent mark, a packet boundary or a terminal line also cuts a read
+//!   short, and leaves data behind without a further edge.
+//! * The *end of the stream* is reported once. After the handler has read it, READ no longer counts
+//!   as part of the source's interest. So no handler spins on it.
+//! * A source whose interest is [`Interest::NONE`](crate::Interest::NONE) leaves the kernel's set.
+//!   No event is reported for it until its interest returns, not even a hang-up of its peer.
+//! * A handler that does nothing is called again in each turn. That is the contract's price. Such
+//!   calls are counted ([`Counters::idle`]).
 //!
 //! # The turn
 //!
-//! One turn of the loop: changed interests are applied to the kernel, each source's only once →
-//! the wait → handlers → the timers that were due when the timer_source rang → closures sent by a
-//! [`ReactorHandle`] → those who were [notified](Context::notify). A handler is never called from inside a
-//! call of this API: what is added, removed or wound down is told when the one that is running has
-//! returned.
+//! [`Reactor::turn`] runs one turn of the loop. Its phases are functions of these names, in this
+//! order:
 //!
-//! An error that a handler returns, or a panic, ends its own source and nothing else. `WouldBlock`
-//! and `Interrupted` are no errors, so `?` may be used on every operation. (After a panic the wake_state
-//! state may be half changed: that is the price of going on.)
+//! | phase | what it does |
+//! |---|---|
+//! | `apply_changes` | applies changed interests to the selector, each source's once, and the next deadline to the timer descriptor |
+//! | `wait` | waits for events; does not block when there is work already |
+//! | `run_deferred` | calls [`Handler::added`] and [`Handler::removed`]; runs again after each call of a handler, timer or job |
+//! | `dispatch` | calls [`Handler::ready`] of each ready source |
+//! | `run_timers` | runs the timers and deadlines that were due when the timer descriptor became readable |
+//! | `run_jobs` | runs the closures that a [`ReactorHandle`] has posted |
+//! | `run_notifications` | calls [`Handler::notified`] of each source that was [notified](Context::notify) |
+//! | `run_shutdown` | calls [`Handler::shutting_down`] of each source, after a [`shutdown`](Context::shutdown) |
 //!
-//! # Where it lives
+//! The hooks [`before_wait`](Reactor::before_wait) and [`after_wait`](Reactor::after_wait) run
+//! before `apply_changes` and after `wait`. No handler is called from inside a call of this API:
+//! the consequences of a call begin when the running handler has returned.
 //!
-//! A reactor stays on the thread that has made it: handlers need not be `Send`, so it is not. A
-//! server with several loops makes one in each thread, and reaches them by their [`ReactorHandle`]s. There
-//! may be as many as one likes.
+//! An error that a handler returns, or a panic, removes its own source and no other. `WouldBlock`
+//! and `Interrupted` are not errors here, so `?` may be used on every operation. After a panic the
+//! [state](Context::state) that handlers share may be half changed.
+//!
+//! # Threads
+//!
+//! A reactor stays on the thread that made it: handlers need not be `Send`, so it is not `Send`
+//! either. A server with several loops makes one reactor in each thread, and reaches them by their
+//! [`ReactorHandle`]s. A process may have any number of reactors.
 
 mod add_error;
 mod budget;
@@ -107,7 +121,7 @@ mod handler;
 mod io_state;
 mod mode;
 mod probe;
-#[allow(clippy::module_inception)] // the room has the name of what stands in it
+#[allow(clippy::module_inception)] // the module is named after its main type
 mod reactor;
 mod registry;
 mod source;

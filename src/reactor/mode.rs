@@ -1,4 +1,4 @@
-//! How a selector is asked.
+//! How the reactor uses a selector: its trigger, and what its caps imply.
 
 use std::any::TypeId;
 use std::fs::File;
@@ -11,36 +11,36 @@ use super::io_state::Flags;
 use crate::selector::{Interest, Selector, Trigger};
 use crate::sys;
 
-/// How the present selector is asked, and what may be concluded from its silence.
+/// How the reactor uses its current selector.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mode {
     pub(super) trigger: Trigger,
-    /// Whether it can tell urgent data from plain.
+    /// Whether the selector reports urgent data apart from other data.
     urgent_apart: bool,
-    /// Whether to ask it for something else is a system call.
+    /// Whether a change of interest is a system call.
     pub(super) change_is_a_system_call: bool,
 }
 
-/// What has to be known of a source to ask for it in the right mode.
+/// What the reactor must know of a source to register it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SourceKind {
-    /// Whether its reads are the kernel's, no more and no less.
+    /// Whether its reads are plain reads of the kernel, without a buffer of its own.
     pub(super) reads_raw: bool,
-    /// Whether it is a TCP socket. Found out where it matters.
+    /// Whether it is a TCP socket. Only determined where it matters: edge-triggered.
     pub(super) is_tcp: bool,
 }
 
 impl Mode {
-    /// The nearest to what is wished that a selector has.
-    pub(super) fn of(selector: &dyn Selector, wished: Trigger) -> io::Result<Self> {
+    /// Returns the mode for `selector`, with the trigger nearest to the requested one.
+    pub(super) fn of(selector: &dyn Selector, requested: Trigger) -> io::Result<Self> {
         let caps = selector.caps();
-        // One-shot is the reactor's own doing: see `Next::Disarm`.
+        // The reactor implements one-shot by itself: see `Next::Disarm`.
         let level_first = [Trigger::Level, Trigger::Edge];
         let edge_first = [Trigger::Edge, Trigger::Level];
-        let order = if wished == Trigger::Edge { edge_first } else { level_first };
+        let order = if requested == Trigger::Edge { edge_first } else { level_first };
         let Some(trigger) = order.into_iter().find(|trigger| caps.triggers.contains(trigger))
         else {
-            let message = format!("{} has neither level nor edge", selector.name());
+            let message = format!("selector {} supports neither level nor edge", selector.name());
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         };
         Ok(Mode {
@@ -50,39 +50,39 @@ impl Mode {
         })
     }
 
-    /// What there is to know of a source whose reads are raw, or not.
+    /// Returns the kind of the source `fd`.
     pub(super) fn kind(self, fd: RawFd, reads_raw: bool) -> SourceKind {
         SourceKind { reads_raw, is_tcp: self.trigger == Trigger::Edge && sys::is_tcp(fd) }
     }
 
-    /// What the kernel is asked of a source.
+    /// Returns the interest to register for a source with this effective interest.
     ///
-    /// By level, what is wanted. On edge a TCP socket is asked for everything once and for all: an
-    /// unwanted edge is rare and costs nothing, a change of interest is a system call. (On other
-    /// sockets each message sent would bring an edge of its own.) Urgent data is asked for because
-    /// it cuts reads short.
-    pub(super) fn registered(self, wanted: Interest, kind: SourceKind) -> Interest {
-        if wanted.is_empty() || self.trigger != Trigger::Edge || !kind.is_tcp {
-            wanted
+    /// Level-triggered, they are the same. Edge-triggered, a TCP socket is registered once for all
+    /// directions: an edge outside the effective interest is rare and costs nothing, while a change
+    /// of interest is a system call. On other sockets each message sent would cause such an edge.
+    /// Urgent data is registered because it cuts reads short.
+    pub(super) fn registered(self, effective: Interest, kind: SourceKind) -> Interest {
+        if effective.is_empty() || self.trigger != Trigger::Edge || !kind.is_tcp {
+            effective
         } else if self.urgent_apart {
             Interest::all()
         } else {
-            wanted | Interest::READ | Interest::WRITE
+            effective | Interest::READ | Interest::WRITE
         }
     }
 
-    /// What is true of each call: whether a short read says as much as `WouldBlock`. By level it
-    /// does: what is left is told again. On edge only where nothing else than the end of the data
-    /// can cut it short without an edge of its own: on TCP, as long as nothing but plain data is
-    /// told.
+    /// Returns the flags with which each call for such a source begins: whether a short read means
+    /// the same as `WouldBlock`. Level-triggered it does, for the rest would be reported again.
+    /// Edge-triggered it does only where nothing but the end of the data cuts a read short without
+    /// a further edge: on TCP, as long as only plain data is reported.
     pub(super) fn flags(self, kind: SourceKind) -> Flags {
         let is_certain = self.trigger == Trigger::Level || kind.is_tcp && self.urgent_apart;
         if kind.reads_raw && is_certain { Flags::SHORT_READS_DRAIN } else { Flags::empty() }
     }
 }
 
-/// Whether reads of an `F` are the kernel's. A type with a buffer of its own (a decoder, TLS) may
-/// return less than it has, and the kernel, which has nothing any more, would not tell of the rest.
+/// Returns whether reads of an `F` are plain reads of the kernel. A type with a buffer of its own (a
+/// decoder, TLS) may return less than it holds, and the kernel would not report the rest.
 pub(super) fn reads_raw<F: 'static>() -> bool {
     [
         TypeId::of::<TcpStream>(),

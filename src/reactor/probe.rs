@@ -1,4 +1,4 @@
-//! Looking on.
+//! Observing a reactor: the trait `Probe` and what is reported to it.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,78 +7,107 @@ use super::counters::Counters;
 use super::io_state::{Flags, IoState};
 use crate::selector::{Deadline, Event, Events, Interest, Readiness, Token};
 
-/// Sees each turn of a reactor, without being able to change it.
+/// Observes each turn of a reactor, without being able to change it.
 ///
-/// All methods do nothing by default. A reactor without a probe pays for none of this; one with a
-/// probe also reads the clock twice a turn. (For one readable line an event, no probe is needed:
-/// switch on level *trace* of the `log` crate for the target `tripoll`.)
+/// All methods do nothing by default. A reactor without a probe pays nothing for it. A reactor with
+/// a probe also reads the clock twice a turn. For one readable line an event no probe is needed:
+/// enable level *trace* of the `log` crate for `tripoll`.
+///
+/// ```
+/// use std::cell::Cell;
+/// use std::rc::Rc;
+/// use tripoll::reactor::{Dispatch, Probe};
+/// use tripoll::{Context, Deadline, Interest, Next, Reactor, Source};
+///
+/// struct CountIdle(Rc<Cell<u32>>);
+///
+/// impl Probe for CountIdle {
+///     fn dispatched(&mut self, dispatch: &Dispatch) {
+///         if dispatch.operations == 0 {
+///             self.0.set(self.0.get() + 1);
+///         }
+///     }
+/// }
+///
+/// let idle = Rc::new(Cell::new(0));
+/// let mut reactor = Reactor::builder().probe(CountIdle(Rc::clone(&idle))).build()?;
+/// let (reader, writer) = std::io::pipe()?;
+/// let lazy = |_: &mut Source<std::io::PipeReader>, _: &mut Context| Ok(Next::Keep);
+/// reactor.context().add(reader, Interest::READ, lazy)?;
+/// drop(writer); // the end of the stream: the reader is ready
+/// for _ in 0..3 {
+///     reactor.turn(Deadline::Never)?;
+/// }
+/// assert_eq!(idle.get(), 3); // the handler read nothing, so it was called in each turn
+/// # std::io::Result::Ok(())
+/// ```
 pub trait Probe {
-    /// The kernel was asked for something else of a source: a change of interest was applied.
+    /// Called when a changed interest was applied to the selector.
     fn applied(&mut self, token: Token, interest: Interest) {
         let _ = (token, interest);
     }
 
-    /// The wait begins. [`Deadline::Now`] if somebody is ready already.
+    /// Called before the wait. The deadline is [`Deadline::Now`] when there is work already.
     fn waiting(&mut self, deadline: Deadline) {
         let _ = deadline;
     }
 
-    /// The wait has ended, after `slept`, with these events.
+    /// Called after the wait, with its duration and its events.
     fn waited(&mut self, slept: Duration, events: &Events) {
         let _ = (slept, events);
     }
 
-    /// A handler has been called.
+    /// Called after each call of a handler.
     fn dispatched(&mut self, dispatch: &Dispatch) {
         let _ = dispatch;
     }
 
-    /// An event came for a source that is already not_registered, and was dropped.
+    /// Called for a stale event: its source was removed before. The event is dropped.
     fn stale(&mut self, event: Event) {
         let _ = event;
     }
 
-    /// The turn has ended.
+    /// Called at the end of the turn.
     fn turned(&mut self, counters: &Counters) {
         let _ = counters;
     }
 }
 
-/// One call of a handler, and what came of it.
+/// One call of a handler, and its outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dispatch {
-    /// Whose handler it was.
+    /// The source.
     pub token: Token,
-    /// What the kernel has said; empty when the handler was called again without being told anew.
+    /// What the kernel reported. Empty when the handler was called again without a new event.
     pub readiness: Readiness,
-    /// What was wanted.
+    /// The source's interest when the call began.
     pub interest: Interest,
-    /// Operations that were made through the source.
+    /// Number of operations made through the source.
     pub operations: u32,
-    /// Bytes read.
+    /// Number of bytes read.
     pub bytes_read: usize,
-    /// Bytes written.
+    /// Number of bytes written.
     pub bytes_written: usize,
-    /// Whether the first operation said `WouldBlock`: the call was for nothing.
+    /// Whether the first operation returned `WouldBlock`: the call was in vain.
     pub spurious: bool,
     /// Whether the budget ended the call.
     pub cut_off: bool,
-    /// What became of the source.
+    /// The state of the source after the call.
     pub outcome: DispatchOutcome,
 }
 
-/// What became of a source after a call of its handler.
+/// The state of a source after a call of its handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DispatchOutcome {
-    /// It is READY still, and called again in the next turn.
+    /// The source is still ready. Its handler is called again in the next turn.
     Ready,
-    /// It is called when the kernel tells anew.
+    /// The handler is called when the kernel reports a new event.
     Waiting,
-    /// It is called when it has been armed again.
+    /// The source is disarmed. The handler is called after the source was armed again.
     Disarmed,
-    /// It is not_registered.
+    /// The source was removed.
     Removed,
 }
 
@@ -99,11 +128,11 @@ impl Dispatch {
 }
 
 impl fmt::Display for Dispatch {
-    /// One readable line.
+    /// Formats the call as one readable line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} wants ", self.token)?;
+        write!(f, "{:?} interest ", self.token)?;
         bitflags::parser::to_writer(&self.interest, &mut *f)?;
-        f.write_str(", told ")?;
+        f.write_str(", reported ")?;
         if self.readiness.is_empty() {
             f.write_str("nothing new")?;
         } else {

@@ -1,4 +1,4 @@
-//! The reactor's face: what it owns, and what can be done with it from outside.
+//! The reactor and its builder.
 
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -14,13 +14,42 @@ use super::sources::timer_source::TimerSource;
 use super::turn_state::{TIMER, TurnState, WAKER};
 use crate::selector::{Backend, Deadline, Events, Selector, Trigger};
 
-/// Owns sources, waits for them, and calls their handlers.
+/// An event loop: owns sources, waits for their events, and calls their handlers.
 ///
-/// `S` is what the handlers share. See the [module](super) for the contract, and
-/// [`Reactor::builder`] for the choices.
+/// `S` is the state that the handlers share. The [module's page](super) has the contract and the
+/// phases of a turn. [`Reactor::builder`] has the options.
+///
+/// ```
+/// use std::io::{self, PipeReader, Read, Write};
+/// use tripoll::{Context, Interest, Next, Reactor, Source};
+///
+/// fn read(pipe: &mut Source<PipeReader>, cx: &mut Context<'_, Vec<u8>>) -> io::Result<Next> {
+///     let mut buffer = [0; 64];
+///     match pipe.read(&mut buffer)? {
+///         0 => {
+///             cx.stop();
+///             Ok(Next::Remove)
+///         }
+///         n => {
+///             cx.state.extend_from_slice(&buffer[..n]);
+///             Ok(Next::Keep)
+///         }
+///     }
+/// }
+///
+/// let mut reactor = Reactor::builder().build_with(Vec::new())?;
+/// let (reader, mut writer) = io::pipe()?;
+/// reactor.context().add(reader, Interest::READ, read)?;
+/// writer.write_all(b"hello")?;
+/// drop(writer);
+/// reactor.run()?;
+/// assert_eq!(reactor.state(), b"hello");
+/// # io::Result::Ok(())
+/// ```
+#[doc(alias = "event loop")]
 pub struct Reactor<S = ()> {
-    // Dropped in this order: the selector before the sources, so that nothing is closed while
-    // the kernel watches it.
+    // Dropped in this order: the selector before the sources, so that no source is closed while the
+    // kernel watches it.
     pub(super) core: Core<S>,
     pub(super) handlers: Vec<Option<Box<dyn AnyHandler<S>>>>,
     pub(super) state: S,
@@ -34,7 +63,8 @@ pub struct Reactor<S = ()> {
 pub(super) type Hook<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
 
 impl Reactor {
-    /// A reactor on the [default backend](Backend::default), by level, whose handlers share nothing.
+    /// Returns a level-triggered reactor on the [default backend](Backend::default), without shared
+    /// state.
     ///
     /// # Errors
     ///
@@ -43,7 +73,7 @@ impl Reactor {
         Reactor::builder().build()
     }
 
-    /// A reactor of one's own choice, with a state of one's own.
+    /// Returns a builder, which sets the backend, the trigger and other options.
     pub fn builder() -> ReactorBuilder {
         ReactorBuilder::default()
     }
@@ -55,7 +85,7 @@ impl<S: 'static> Reactor<S> {
         selector: Box<dyn Selector>,
         state: S,
     ) -> io::Result<Self> {
-        // Made before any source, so that their descriptors are low: `select` pays for the highest.
+        // Created before any source, so that their numbers are low: `select` pays for the highest.
         let (timer_source, wake_state) = (TimerSource::new()?, WakeState::new()?);
         let mut registry = Registry::new(selector, builder.trigger)?;
         registry.add_own(wake_state.waker().as_fd(), WAKER)?;
@@ -72,39 +102,40 @@ impl<S: 'static> Reactor<S> {
         })
     }
 
-    /// All that a handler can do to the reactor, between turns: add sources, set timers, switch the
-    /// backend, read the counters.
+    /// Returns the context, between turns: it adds sources, sets timers, switches the backend and
+    /// reads the counters.
     pub fn context(&mut self) -> Context<'_, S> {
         Context { core: &mut self.core, state: &mut self.state }
     }
 
-    /// What the handlers share.
+    /// Returns the state that the handlers share.
     pub fn state(&mut self) -> &mut S {
         &mut self.state
     }
 
-    /// Reaches this reactor from other threads.
+    /// Returns a handle to this reactor, for other threads.
     pub fn handle(&self) -> ReactorHandle<S> {
         ReactorHandle::new(&self.core.wake_state)
     }
 
-    /// Calls `hook` in every turn before the wait: the place to write out what a turn has gathered.
-    /// Hooks are called in the order in which they were added. A hook that panics, panics the turn.
+    /// Adds a hook that is called in every turn before the wait, for example to write out what a turn
+    /// has gathered. Hooks are called in the order in which they were added. A panic of a hook is a
+    /// panic of the turn.
     pub fn before_wait(&mut self, hook: impl FnMut(&mut Context<'_, S>) + 'static) {
         self.before_wait.push(Box::new(hook));
     }
 
-    /// Calls `hook` in every turn after the wait, before the first handler.
+    /// Adds a hook that is called in every turn after the wait, before the first handler.
     pub fn after_wait(&mut self, hook: impl FnMut(&mut Context<'_, S>) + 'static) {
         self.after_wait.push(Box::new(hook));
     }
 
-    /// When the next timer or deadline is due, at the earliest.
+    /// Returns when the next timer or deadline is due, at the earliest.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.core.timers.next()
     }
 
-    /// Turns until [stopped](ReactorHandle::stop).
+    /// Runs turns until the loop is [stopped](ReactorHandle::stop).
     ///
     /// # Errors
     ///
@@ -117,7 +148,7 @@ impl<S: 'static> Reactor<S> {
     }
 }
 
-/// Makes a [`Reactor`].
+/// Builds a [`Reactor`].
 ///
 /// ```
 /// use tripoll::{Backend, Reactor, Trigger};
@@ -125,11 +156,11 @@ impl<S: 'static> Reactor<S> {
 /// let mut reactor = Reactor::builder().backend(Backend::Poll).trigger(Trigger::Edge).build()?;
 /// assert_eq!(reactor.context().backend(), "poll");
 /// assert_eq!(reactor.context().trigger(), Trigger::Edge);
-/// assert_eq!(reactor.context().effective_trigger(), Trigger::Level); // poll has no edge to offer
+/// assert_eq!(reactor.context().effective_trigger(), Trigger::Level); // poll has no edge trigger
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Default)]
-#[must_use = "it makes nothing before `build`"]
+#[must_use = "nothing is built before `build`"]
 pub struct ReactorBuilder {
     backend: Backend,
     selector: Option<Box<dyn Selector>>,
@@ -140,55 +171,56 @@ pub struct ReactorBuilder {
 }
 
 impl ReactorBuilder {
-    /// Which kernel call is asked; [`Backend::default`] if not said.
+    /// Sets the backend. Default: [`Backend::default`].
     pub fn backend(mut self, backend: Backend) -> Self {
         (self.backend, self.selector) = (backend, None);
         self
     }
 
-    /// Which selector is asked: one with settings of its own, or one from outside this crate.
+    /// Sets the selector, instead of a backend: one with settings, or one from outside this crate.
     pub fn selector(mut self, selector: impl Selector + 'static) -> Self {
         self.selector = Some(Box::new(selector));
         self
     }
 
-    /// How the kernel is asked to tell; level if not said. Every trigger is accepted with every
-    /// backend. Where the kernel's call lacks it, it is asked in the nearest way, which
-    /// [`Context::effective_trigger`] says.
+    /// Sets the trigger: how the kernel reports events. Default: level.
+    ///
+    /// Every trigger is accepted with every backend. Where the backend lacks it, the nearest one is
+    /// used: see [`Context::effective_trigger`].
     pub fn trigger(mut self, trigger: Trigger) -> Self {
         self.trigger = trigger;
         self
     }
 
-    /// How much one call of a handler may do.
+    /// Sets the budget of one call of a handler. Default: [`Budget::default`].
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budget = budget;
         self
     }
 
-    /// How many events there is room for to begin with, see [`Events::with_capacity`].
+    /// Sets the initial capacity of the event buffer: see [`Events::with_capacity`]. Default: 64.
     pub fn events_capacity(mut self, capacity: usize) -> Self {
         self.events = Events::with_capacity(capacity);
         self
     }
 
-    /// Who looks on.
+    /// Sets the probe, which observes each turn. Default: none.
     pub fn probe(mut self, probe: impl Probe + 'static) -> Self {
         self.probe = Some(Box::new(probe));
         self
     }
 
-    /// A reactor whose handlers share nothing.
+    /// Builds a reactor without shared state.
     ///
     /// # Errors
     ///
-    /// When the process is out of descriptors: a reactor needs one for its timer_source clock, one for its
-    /// waker, and one for its selector on epoll and mio.
+    /// Fails when the process has no free descriptors. A reactor needs one for its timers, one for its
+    /// waker, and, on epoll and mio, one for its selector.
     pub fn build(self) -> io::Result<Reactor> {
         self.build_with(())
     }
 
-    /// A reactor whose handlers share `state`.
+    /// Builds a reactor whose handlers share `state`.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Who is registered, what is wanted of them, what the kernel was registered, and who is ready.
+//! The table of sources: their interest, what is registered with the selector, and their readiness.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -13,28 +13,29 @@ use super::timers::TimerId;
 use crate::selector::{Interest, Readiness, Selector, SelectorCounters, Token, Trigger};
 use crate::sys;
 
-/// The table of sources. It knows their descriptors; the sources themselves are with their handlers.
+/// The table of sources. It holds their descriptors. The sources themselves are stored with their
+/// handlers.
 #[derive(Debug)]
 pub(super) struct Registry {
     entries: Slab<SourceEntry>,
     selector: Box<dyn Selector>,
     mode: Mode,
-    /// How the kernel was wished to be asked.
+    /// The requested trigger. The effective one is in `mode`.
     trigger: Trigger,
     generation: u32,
-    /// Descriptors of the reactor's own, which have no entry.
+    /// The reactor's own descriptors. They have no entry.
     own: Vec<(RawFd, Token)>,
-    /// Whose interest has changed since it was last applied.
+    /// The sources whose effective interest has changed since it was last applied.
     changed: Vec<Token>,
-    /// Who is ready and effective, and was not called since.
+    /// The ready list: sources that are still ready after their handler returned.
     ready: Vec<Token>,
-    /// How often what is wanted was changed, while a change cost something.
+    /// Changes of effective interest since the last switch.
     changes: u64,
-    /// How often the kernel was asked for something else.
+    /// Changes that were registered with the selector since the last switch.
     applied: u64,
-    /// Changes that cost nothing.
+    /// System calls that were saved before the last switch.
     saved: u64,
-    /// What the selectors before this one have done.
+    /// The counters of earlier selectors.
     past: SelectorCounters,
 }
 
@@ -42,43 +43,45 @@ pub(super) struct Registry {
 #[derive(Debug)]
 pub(super) struct SourceEntry {
     generation: u32,
-    /// What is wanted of it now.
+    /// The interest that counts now: see [`effective_interest`](Self::effective_interest).
     effective: Interest,
-    /// The directions that are READY. While there are none, nothing was told that the handler has
-    /// not seen, and the source is on no list.
+    /// The directions that are READY. While it is empty, the handler has seen all that was reported,
+    /// and the source is on no list.
     ready: Interest,
-    /// What is true of each of its calls.
+    /// The flags with which each of its calls begins.
     flags: Flags,
+    /// Whether it is on the ready list.
     is_queued: bool,
-    /// What the kernel has said and the handler not yet seen.
+    /// What the kernel has reported since the last call of the handler.
     reported: Readiness,
-    /// What the handler would like. Not wanted are reads after the end of the stream, and anything
-    /// after `Next::Disarm`.
+    /// The interest that the user has set.
     interest: Interest,
-    /// What the kernel was last asked for.
+    /// The interest that is registered with the selector.
     registered: Interest,
     has_ended: bool,
     is_disarmed: bool,
+    /// Whether it is in the list of changed sources.
     is_changed: bool,
     kind: SourceKind,
     fd: RawFd,
-    /// The timer of its deadline, and when that really is: a deadline that was moved back is
-    /// looked at again when the timer rings.
+    /// The timer of its deadline, and the deadline itself. A deadline that was postponed is later
+    /// than its timer, and checked again when the timer fires.
     pub(super) deadline: Option<(TimerId, Instant)>,
 }
 
-/// What is to be done about an event.
+/// The result of delivering an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delivery {
-    /// Its source is to be called, with the readiness that was lent.
+    /// The handler must be called now. Its call has begun.
     Dispatch,
-    /// Nothing now: nobody wants it, or the source is on the ready list and called with that.
+    /// The event was recorded. It is outside the effective interest, or the source is on the ready
+    /// list and its call will report the event.
     Recorded,
-    /// There is no such source (any more).
+    /// The token is not (or no longer) registered.
     Stale,
 }
 
-/// Readiness that says no more than itself. All else is rare.
+/// The readiness of ordinary events. All others take the rare path.
 const PLAIN: Readiness = Readiness::READ.union(Readiness::WRITE);
 
 impl SourceEntry {
@@ -87,7 +90,7 @@ impl SourceEntry {
         self.ready.intersects(self.effective)
     }
 
-    /// Takes note of what the kernel says.
+    /// Records what the kernel reports.
     fn record(&mut self, readiness: Readiness) {
         self.reported |= readiness;
         self.ready |= directions(readiness);
@@ -97,14 +100,17 @@ impl SourceEntry {
         }
     }
 
-    /// Lends the readiness to the handler for one call.
+    /// Begins a call: moves the readiness to `io`.
     fn begin_call(&mut self, token: Token, io: &mut IoState) {
-        // While it is lent it is not here: what the handler says of itself puts it on no list.
-        let (told, ready) = (std::mem::take(&mut self.reported), std::mem::take(&mut self.ready));
-        io.begin(token, told, ready, self.interest, self.flags);
+        // During the call the entry has no readiness, so that a change of its interest by its own
+        // handler does not put it on the ready list.
+        let (reported, ready) =
+            (std::mem::take(&mut self.reported), std::mem::take(&mut self.ready));
+        io.begin(token, reported, ready, self.interest, self.flags);
     }
 
-    /// What is effective, after anything that it follows from has changed.
+    /// Returns the interest that counts: the one that is set, less READ after the end of the stream,
+    /// and nothing while the source is disarmed.
     fn effective_interest(&self) -> Interest {
         match self {
             SourceEntry { is_disarmed: true, .. } => Interest::NONE,
@@ -153,13 +159,13 @@ impl Registry {
         self.entries.len()
     }
 
-    /// Changes of what is wanted that would each have been a system call, and were none.
+    /// Returns the number of system calls that were saved because changes are applied once a turn.
     pub(super) fn controls_saved(&self) -> u64 {
         let now = if self.mode.change_is_a_system_call { self.changes } else { 0 };
         self.saved + now.saturating_sub(self.applied)
     }
 
-    /// Watches a descriptor of the reactor's own, for reading.
+    /// Adds one of the reactor's own descriptors, for reading.
     pub(super) fn add_own(&mut self, fd: BorrowedFd<'_>, token: Token) -> io::Result<()> {
         let fd = fd.as_raw_fd();
         self.selector.add(fd, token, Interest::READ, self.mode.trigger)?;
@@ -167,7 +173,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Watches a source, at once. `reads_raw`: see [`SourceKind`].
+    /// Adds a source to the selector, at once. `reads_raw`: see [`SourceKind`].
     pub(super) fn add(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -182,7 +188,7 @@ impl Registry {
         let token = Token::new(vacant.key() as u32, self.generation);
         if let Err(error) = self.selector.add(number, token, registered, self.mode.trigger) {
             if was_blocking {
-                let _ = sys::set_nonblocking(fd, false); // given back as it was
+                let _ = sys::set_nonblocking(fd, false); // its flags as they were before
             }
             return Err(error);
         }
@@ -206,12 +212,12 @@ impl Registry {
         Ok(token)
     }
 
-    /// Forgets a source. When this returns its descriptor is out of the kernel's set and may be
-    /// closed.
+    /// Removes a source. Afterwards its descriptor has left the kernel's set and may be closed.
     pub(super) fn remove(&mut self, token: Token) -> Option<SourceEntry> {
         self.get(token)?;
         let entry = self.entries.remove(token.index() as usize);
-        // Forgotten here in any case. A selector of ours cannot fail to forget what it was given.
+        // The entry is removed in any case. This crate's selectors only fail for a descriptor that
+        // was never added.
         let _ = self.selector.remove(entry.fd);
         Some(entry)
     }
@@ -222,7 +228,7 @@ impl Registry {
         (entry.generation == token.generation()).then_some(entry)
     }
 
-    /// Every descriptor here: the sources', the reactor's own, and the selector's.
+    /// Returns all descriptors: the sources', the reactor's own, and the selector's.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let sources = self.entries.iter().map(|(_, entry)| entry.fd);
         let own = self.own.iter().map(|&(fd, _)| fd);
@@ -230,22 +236,24 @@ impl Registry {
         sources.chain(own).chain(selector)
     }
 
-    /// All sources.
+    /// Returns the tokens of all sources.
     pub(super) fn tokens(&self) -> impl Iterator<Item = Token> {
         self.entries.iter().map(|(index, entry)| Token::new(index as u32, entry.generation))
     }
 
-    /// What is wished of a source.
-    pub(super) fn interest(&mut self, token: Token) -> Option<Interest> {
-        self.get(token).map(|entry| entry.interest)
+    /// Returns the interest that is set for a source.
+    pub(super) fn interest(&self, token: Token) -> Option<Interest> {
+        let entry = self.entries.get(token.index() as usize)?;
+        (entry.generation == token.generation()).then_some(entry.interest)
     }
 
-    /// Wants `interest` of a source from the next wait on. False when there is no such source.
+    /// Sets the interest of a source. It is applied before the next wait. Returns false when there is
+    /// no such source.
     pub(super) fn set_interest(&mut self, token: Token, interest: Interest) -> bool {
         self.change_counted(token, |entry| entry.interest = interest)
     }
 
-    /// Wants of a source again what was wanted before `Next::Disarm`. False when there is none.
+    /// Ends the effect of `Next::Disarm`. Returns false when there is no such source.
     pub(super) fn arm(&mut self, token: Token) -> bool {
         self.change_counted(token, |entry| entry.is_disarmed = false)
     }
@@ -256,29 +264,30 @@ impl Registry {
         is_new.is_some()
     }
 
-    /// Changes something that what is wanted follows from. Whether that has changed; `None` when
-    /// there is no such source.
+    /// Changes an entry, and what follows from the change. Returns whether the effective interest has
+    /// changed, and `None` when there is no such source.
     fn change(&mut self, token: Token, change: impl FnOnce(&mut SourceEntry)) -> Option<bool> {
         let entry = self.get(token)?;
         change(entry);
-        let wanted = entry.effective_interest();
-        let is_new = wanted != entry.effective;
-        entry.effective = wanted;
-        let is_to_be_applied = is_new && !entry.is_changed;
+        let effective = entry.effective_interest();
+        let is_new = effective != entry.effective;
+        entry.effective = effective;
+        let must_apply = is_new && !entry.is_changed;
         entry.is_changed |= is_new;
-        let is_to_be_queued = entry.is_ready() && !entry.is_queued;
-        entry.is_queued |= is_to_be_queued;
-        if is_to_be_applied {
+        let must_queue = entry.is_ready() && !entry.is_queued;
+        entry.is_queued |= must_queue;
+        if must_apply {
             self.changed.push(token);
         }
-        if is_to_be_queued {
+        if must_queue {
             self.ready.push(token);
         }
         Some(is_new)
     }
 
-    /// Makes what the kernel is asked what is effective: once for each source, and not at all for a
-    /// change that was taken back. Tells what was applied, and what the kernel would not have.
+    /// Registers the effective interest of each changed source with the selector: once for each
+    /// source, and not at all for a change that was undone. Calls `applied` for each registration,
+    /// and `refused` for each that failed.
     pub(super) fn apply(
         &mut self,
         mut applied: impl FnMut(Token, Interest),
@@ -304,13 +313,13 @@ impl Registry {
         }
     }
 
-    /// Whether there is anything to [apply](Self::apply).
+    /// Returns whether there is anything to [apply](Self::apply).
     #[inline]
     pub(super) fn has_changes(&self) -> bool {
         !self.changed.is_empty()
     }
 
-    /// Whether somebody is on the ready list.
+    /// Returns whether a source is on the ready list.
     #[inline]
     pub(super) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
@@ -321,7 +330,7 @@ impl Registry {
         list.append(&mut self.ready);
     }
 
-    /// Takes note of an event, and lends the readiness of its source if that is to be called now.
+    /// Delivers an event to its source. Begins the call if the handler must be called now.
     #[inline]
     pub(super) fn deliver(
         &mut self,
@@ -339,14 +348,14 @@ impl Registry {
         self.deliver_rare(token, readiness, io)
     }
 
-    /// The same for whatever is out of the ordinary.
+    /// As [`deliver`](Self::deliver), for all that is not ordinary.
     fn deliver_rare(&mut self, token: Token, readiness: Readiness, io: &mut IoState) -> Delivery {
         let is_edge = self.mode.trigger == Trigger::Edge;
         let Some(entry) = self.get(token) else { return Delivery::Stale };
         entry.record(readiness);
         if is_edge && !PLAIN.contains(readiness) {
-            // An urgent mark cuts reads short, and so may the end: from now on reads go on to
-            // `WouldBlock`. It is rare.
+            // An urgent mark cuts reads short, and so may the end: from now on reads must continue
+            // to `WouldBlock`.
             entry.flags.remove(Flags::SHORT_READS_DRAIN);
         }
         if entry.is_queued || !entry.is_ready() {
@@ -356,8 +365,8 @@ impl Registry {
         Delivery::Dispatch
     }
 
-    /// Lends the readiness of a source on the ready list. False when it is not_registered, or nothing is
-    /// wanted of it any more.
+    /// Begins the call of a source from the ready list. Returns false when the source was removed, or
+    /// its interest no longer includes what is ready.
     pub(super) fn begin_call_if_ready(&mut self, token: Token, io: &mut IoState) -> bool {
         let Some(entry) = self.get(token) else { return false };
         entry.is_queued = false;
@@ -368,18 +377,18 @@ impl Registry {
         is_ready
     }
 
-    /// Lends the readiness of a source for a call that does not depend on it. False when it is not_registered.
+    /// Begins a call that does not depend on readiness. Returns false when the source was removed.
     pub(super) fn begin_call(&mut self, token: Token, io: &mut IoState) -> bool {
         self.get(token).map(|entry| entry.begin_call(token, io)).is_some()
     }
 
-    /// Takes back what was lent. Nothing to do if the source is not_registered.
+    /// Ends a call: stores the readiness that it left. Does nothing if the source was removed.
     #[inline]
     pub(super) fn end_call(&mut self, io: &mut IoState) {
         let Some(entry) = self.get(io.token) else { return };
         entry.ready = io.ready;
         if !io.ready.contains(Interest::READ) {
-            entry.flags.remove(Flags::END_REPORTED); // it was met, or there is data before it again
+            entry.flags.remove(Flags::END_REPORTED); // it was read, or there is data before it again
         }
         let moves_more = Flags::INTEREST_SET | Flags::ENDED | Flags::DISARM;
         if io.flags.intersects(moves_more) || entry.is_ready() {
@@ -390,8 +399,8 @@ impl Registry {
     fn end_call_rare(&mut self, io: &mut IoState) {
         self.changes += std::mem::take(&mut io.changes);
         self.change(io.token, |entry| {
-            // What the handler said of its own source through its context stands, unless it said
-            // something through the source.
+            // An interest that the handler set through its context stays, unless it also set one
+            // through the source.
             if let Some(interest) = io.new_interest() {
                 entry.interest = interest;
             }
@@ -400,7 +409,7 @@ impl Registry {
         });
     }
 
-    /// What has become of a source, for whoever looks on.
+    /// Returns the state of a source after a call, for the probe.
     pub(super) fn dispatch_outcome(&mut self, token: Token) -> DispatchOutcome {
         match self.get(token) {
             None => DispatchOutcome::Removed,
@@ -410,7 +419,7 @@ impl Registry {
         }
     }
 
-    /// What the selectors have done: this one, and those before it.
+    /// Returns the counters of the current selector and of earlier ones, added up.
     pub(super) fn selector_counters(&self) -> SelectorCounters {
         let (past, now) = (self.past, self.selector.counters());
         SelectorCounters {
@@ -420,7 +429,7 @@ impl Registry {
         }
     }
 
-    /// Moves every source to another selector. If it cannot take one, nothing has changed.
+    /// Moves all sources to another selector. If that fails for one of them, nothing has changed.
     pub(super) fn switch_to(&mut self, mut selector: Box<dyn Selector>) -> io::Result<()> {
         let mode = Mode::of(&*selector, self.trigger)?;
         for &(fd, token) in &self.own {
@@ -446,13 +455,13 @@ impl Registry {
     }
 }
 
-/// The directions that a readiness makes READY.
+/// Returns the directions that a readiness makes READY.
 fn directions(readiness: Readiness) -> Interest {
     let mut directions = Interest::from_bits_truncate(readiness.bits() as u8);
     if readiness.contains(Readiness::READ_CLOSED) {
         directions |= Interest::READ;
     }
-    // These are told to whoever wants anything, and cannot be masked.
+    // These cannot be masked, and concern every direction.
     if readiness.intersects(Readiness::HANGUP | Readiness::ERROR | Readiness::INVALID) {
         directions = Interest::all();
     }

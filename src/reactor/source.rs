@@ -1,4 +1,4 @@
-//! A source in its handler's hands.
+//! A source during a call of its handler.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,15 +10,38 @@ use crate::selector::{Interest, Readiness, Token};
 
 /// A source of type `F` during one call of its handler.
 ///
-/// It reads and writes as `F` does. Operations made through it are what the reactor learns from:
-/// when one says `WouldBlock`, the handler is called again when there is something new, and not
-/// before. An operation that is known to block, or that is over the [`Budget`](super::Budget), says
+/// It reads and writes as `F` does. The reactor learns from the operations made through it: when one
+/// returns `WouldBlock`, the handler is called again when there is something new, and not before. An
+/// operation that is known to block, or that exceeds the [`Budget`](super::Budget), returns
 /// `WouldBlock` without a system call.
 ///
-/// A *read* of no bytes is the end of the stream, after which the source is not called for reading
-/// again. Where it is not the end (an empty datagram), [`try_io`](Self::try_io) is the way to receive.
+/// A *read* of no bytes is the end of the stream. The handler is not called for reading after it.
+/// Where no bytes are not the end (an empty datagram), receive with [`try_io`](Self::try_io).
 ///
-/// A source is non-blocking, whatever it was when it was added.
+/// The reactor makes every source non-blocking.
+///
+/// ```
+/// use std::io::{self, PipeReader, Read, Write};
+/// use tripoll::{Context, Deadline, Interest, Next, Reactor, Source};
+///
+/// fn read(pipe: &mut Source<PipeReader>, cx: &mut Context<'_, String>) -> io::Result<Next> {
+///     assert!(pipe.is_readable());
+///     let mut buffer = [0; 3];
+///     loop {
+///         let n = pipe.read(&mut buffer)?; // ends with WouldBlock
+///         cx.state.push_str(&String::from_utf8_lossy(&buffer[..n]));
+///     }
+/// }
+///
+/// let mut reactor = Reactor::builder().build_with(String::new())?;
+/// let (reader, mut writer) = io::pipe()?;
+/// let token = reactor.context().add(reader, Interest::READ, read)?;
+/// writer.write_all(b"eight by")?;
+/// reactor.turn(Deadline::Never)?;
+/// assert_eq!(reactor.state(), "eight by");
+/// assert_eq!(reactor.context().interest(token), Some(Interest::READ)); // it is still there
+/// # io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct Source<'a, F> {
     file: &'a mut F,
@@ -31,46 +54,48 @@ impl<'a, F> Source<'a, F> {
         Source { file, io }
     }
 
-    /// The source itself, and its readiness.
+    /// Returns the source itself and the state of its call.
     pub(crate) fn split(&mut self) -> (&F, &mut IoState) {
         (self.file, self.io)
     }
 
-    /// The source's name in the reactor.
+    /// Returns the token that identifies the source in the reactor.
     pub fn token(&self) -> Token {
         self.io.token
     }
 
-    /// What the kernel has said since the handler was last called: raw, and no more than the
-    /// backend can say. Empty when the handler is called again without having been told anew.
+    /// Returns what the kernel has reported since the last call of the handler, as far as the backend
+    /// can report it. Empty when the handler is called again without a new event.
     pub fn readiness(&self) -> Readiness {
         self.io.readiness
     }
 
-    /// Whether a read is worth trying.
+    /// Returns whether a read may succeed.
     pub fn is_readable(&self) -> bool {
         self.io.ready.contains(Interest::READ)
     }
 
-    /// Whether the kernel has said that a write is worth trying. A write may be tried all the same.
+    /// Returns whether the kernel has reported that a write may succeed. A write may be tried in any
+    /// case.
     pub fn is_writable(&self) -> bool {
         self.io.ready.contains(Interest::WRITE)
     }
 
-    /// What is wanted.
+    /// Returns the interest of the source.
     pub fn interest(&self) -> Interest {
         self.io.interest()
     }
 
-    /// Wants `interest` from now on. Costs nothing here: what is wanted when the next wait begins
-    /// is applied then, once.
+    /// Sets the interest of the source. This makes no system call: the interest that is set when the
+    /// next wait begins is applied then, once.
     #[inline]
     pub fn set_interest(&mut self, interest: Interest) {
         self.io.set_interest(interest);
     }
 
-    /// Makes an operation of any kind, one that waits for `direction` ([`Interest::READ`] for
-    /// `recv_from`, say), and takes note of its `WouldBlock`.
+    /// Performs any operation that needs the source to be ready for `direction`
+    /// ([`Interest::READ`] for `recv_from`, for example), and records whether it returned
+    /// `WouldBlock`.
     ///
     /// ```no_run
     /// # use std::{io, net::UdpSocket};
@@ -87,8 +112,8 @@ impl<'a, F> Source<'a, F> {
     ///
     /// # Errors
     ///
-    /// The operation's own, and `WouldBlock` without trying when it is known to block or the budget
-    /// is used up.
+    /// Those of the operation. `WouldBlock`, without trying it, when it is known to block or when the
+    /// budget is used up.
     #[inline]
     pub fn try_io<T>(
         &mut self,
@@ -99,15 +124,15 @@ impl<'a, F> Source<'a, F> {
         operation(self.file).inspect_err(|error| self.io.note_error(direction, error))
     }
 
-    /// The source itself. The reactor does not see what is done with it: read through it, and
-    /// `WouldBlock` goes unnoticed, so that the handler is called each turn until it says
+    /// Returns the source itself. The reactor does not see what is done with it: a `WouldBlock` goes
+    /// unnoticed, and the handler is called in each turn until it returns
     /// [`Next::Done`](super::Next::Done).
     pub fn get_ref(&self) -> &F {
         self.file
     }
 
-    /// The source itself, mutably; see [`get_ref`](Self::get_ref). It is not to be replaced by
-    /// another: what the reactor watches is the descriptor that it was given.
+    /// Returns the source itself, mutably; see [`get_ref`](Self::get_ref). Do not replace it: the
+    /// reactor watches the descriptor of the source that was added.
     pub fn get_mut(&mut self) -> &mut F {
         self.file
     }
@@ -154,22 +179,22 @@ impl<F: AsFd> AsFd for Source<'_, F> {
 }
 
 impl Source<'_, TcpListener> {
-    /// The next connection that is waiting.
+    /// Accepts the next pending connection.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when none is waiting, and all that `accept(2)` lists.
+    /// `WouldBlock` when no connection is pending, and the errors of `accept(2)`.
     pub fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
         self.try_io(Interest::READ, |listener| listener.accept())
     }
 }
 
 impl Source<'_, UnixListener> {
-    /// The next connection that is waiting.
+    /// Accepts the next pending connection.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when none is waiting, and all that `accept(2)` lists.
+    /// `WouldBlock` when no connection is pending, and the errors of `accept(2)`.
     pub fn accept(&mut self) -> io::Result<(UnixStream, unix::SocketAddr)> {
         self.try_io(Interest::READ, |listener| listener.accept())
     }

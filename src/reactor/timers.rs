@@ -1,23 +1,23 @@
-//! What is to be done when: a heap that forgets what is cancelled.
+//! Timers: a heap from which cancelled timers are removed.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use slab::Slab;
 
-/// The name of a timer, for cancelling it. A name is never used twice.
+/// Identifies a timer, so that it can be cancelled. An id is never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimerId {
     slot: usize,
     number: u64,
 }
 
-/// Timers in the order in which they are due; those due at the same instant in the order in which
-/// they were set.
+/// Timers in the order in which they are due. Timers due at the same instant keep the order in
+/// which they were set.
 ///
-/// A four-ary heap whose entries know their timers and whose timers know their entries, so that a
-/// cancelled timer is *removed*. (Kept until due, the dead timers of a busy server outnumber the
-/// living by thousands.)
+/// A four-ary heap. Its items know their timers, and the timers know their items, so that a
+/// cancelled timer is *removed*. If cancelled timers were kept until they are due, those of a busy
+/// server would outnumber the others by thousands.
 #[derive(Debug)]
 pub(super) struct Timers<T> {
     timers: Slab<Timer<T>>,
@@ -28,12 +28,12 @@ pub(super) struct Timers<T> {
 #[derive(Debug)]
 struct Timer<T> {
     number: u64,
-    /// Where in the heap it stands; `None` once it is due and out of it.
+    /// Its position in the heap. `None` once it is due and has left the heap.
     position: Option<usize>,
     value: T,
 }
 
-/// The key is kept in the heap itself: comparing touches no timer.
+/// The heap holds the keys, so that a comparison needs no access to the timers.
 #[derive(Debug, Clone, Copy)]
 struct HeapItem {
     at: Instant,
@@ -54,7 +54,7 @@ impl<T> Timers<T> {
         Timers { timers: Slab::new(), heap: Vec::new(), number: 0 }
     }
 
-    /// When the next one is due.
+    /// Returns when the next timer is due.
     #[inline]
     pub(super) fn next(&self) -> Option<Instant> {
         self.heap.first().map(|entry| entry.at)
@@ -74,7 +74,7 @@ impl<T> Timers<T> {
         TimerId { slot, number }
     }
 
-    /// Takes a timer out, whether it is due or not. `None` if it has fired or was cancelled.
+    /// Removes a timer, due or not. Returns `None` if it has fired or was cancelled.
     pub(super) fn take(&mut self, id: TimerId) -> Option<T> {
         if self.timers.get(id.slot)?.number != id.number {
             return None;
@@ -86,7 +86,7 @@ impl<T> Timers<T> {
         Some(timer.value)
     }
 
-    /// Names those due at `now`, in order. They are out of the heap and still to be
+    /// Appends the timers due at `now` to `due`, in order. They leave the heap, but must still be
     /// [taken](Self::take), so that one of them can cancel another.
     pub(super) fn take_due(&mut self, now: Instant, due: &mut VecDeque<TimerId>) {
         while let Some(&HeapItem { at, number, slot }) = self.heap.first()
@@ -107,7 +107,7 @@ impl<T> Timers<T> {
         }
     }
 
-    /// Tells the timer at `position` where it stands.
+    /// Updates the position in the timer of the item at `position`.
     fn update_position(&mut self, position: usize) {
         self.timers[self.heap[position].slot].position = Some(position);
     }
@@ -149,7 +149,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn they_ring_in_order_and_a_cancelled_one_is_gone() {
+    fn timers_fire_in_order_and_cancelled_ones_do_not() {
         let start = Instant::now();
         let at = |ms: u64| start + Duration::from_millis(ms);
         let mut timers = Timers::new();
@@ -162,7 +162,7 @@ mod tests {
             let what = (i * 7_919 % 500, i);
             if i % 3 == 0 {
                 assert_eq!(timers.take(id), Some(what));
-                assert_eq!(timers.take(id), None, "a name is good for once");
+                assert_eq!(timers.take(id), None, "an id is valid once");
             } else {
                 expected.push(what);
             }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_million_set_and_cancelled_leave_nothing_behind() {
+    fn a_million_cancelled_timers_leave_no_memory_behind() {
         let mut timers = Timers::new();
         let at = Instant::now() + Duration::from_secs(3_600);
         for _ in 0..1_000_000 {

@@ -1,4 +1,4 @@
-//! What a turn has still to do.
+//! What is left to do in the current turn.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -9,31 +9,32 @@ use super::io_state::IoState;
 use super::timers::TimerId;
 use crate::selector::{Events, Token};
 
-/// What is still to be done in this turn. It is used up from the front, so that a panic in the
-/// middle loses nothing but the one who panicked.
+/// What is left to do in the current turn. Each list is consumed from its front, so that a panic
+/// loses nothing but the call that panicked.
 pub(super) struct TurnState<S> {
     pub(super) events: Events,
     pub(super) next_event: usize,
-    /// Who was on the ready list when the turn began.
+    /// The ready list as it was when the turn began.
     pub(super) ready: Vec<Token>,
     pub(super) next_ready: usize,
     pub(super) expired: VecDeque<TimerId>,
     pub(super) jobs: std::vec::IntoIter<Job<S>>,
-    /// What is lent to the handler that is called.
+    /// The state of the current call.
     pub(super) io: IoState,
-    /// Whether a handler is running: the one whose `io` it is.
+    /// Whether a handler is running: that of `io.token`.
     pub(super) is_in_handler: bool,
-    /// When the timer_source clock rang.
+    /// When the timer descriptor was seen readable.
     pub(super) expired_at: Option<Instant>,
-    /// Whether somebody has sent jobs.
+    /// Whether jobs were posted.
     pub(super) has_new_jobs: bool,
-    /// Whether the timer_source rang, or somebody has sent jobs, and not all of that is done.
+    /// Whether timers expired or jobs were posted, and not all of them have run.
     pub(super) has_internal_work: bool,
-    /// Whether anybody looks on: a probe, or the log.
+    /// Whether calls are reported to a probe or to the log.
     pub(super) is_observed: bool,
 }
 
-/// The names of the reactor's own descriptors. No source has them: there are fewer descriptors.
+/// The tokens of the reactor's own descriptors. No source can have them: there are never so many
+/// descriptors.
 pub(super) const WAKER: Token = Token::new(u32::MAX, 0);
 pub(super) const TIMER: Token = Token::new(u32::MAX, 1);
 
@@ -55,8 +56,8 @@ impl<S> TurnState<S> {
         }
     }
 
-    /// Whether a turn broke off, by an error of the wait or a panic of a hook, and left somebody
-    /// uncalled.
+    /// Returns whether the last turn was interrupted, by an error of the wait or a panic of a hook,
+    /// and left events unhandled.
     pub(super) fn is_unfinished(&self) -> bool {
         self.next_event < self.events.len() || self.next_ready < self.ready.len()
     }

@@ -301,7 +301,7 @@ impl BaseServer<Arc<Stream>> {
     /// To a client that is kept in the loop it goes by way of the loop, and nobody waits. To others
     /// it is written here and now, before or after what others send whole ([`Stream::sendall`],
     /// `wfile`): whoever does not read keeps the caller waiting, until a
-    /// [timeout](super::Config::idle_timeout) of his is over.
+    /// [timeout](super::ServerConfig::idle_timeout) of his is over.
     ///
     /// # Errors
     ///

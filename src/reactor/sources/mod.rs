@@ -1,6 +1,6 @@
 //! Ready-made sources.
 //!
-//! A source that many programs need has its file here. So far there is the one that the reactor
-//! itself uses: the descriptor through which all its timers expire.
+//! Each file holds one source that many programs need. So far there is one, which the reactor
+//! itself uses: the timer descriptor.
 
 pub(super) mod timer_source;

@@ -1,4 +1,4 @@
-//! The timer_source clock that all timers ring through.
+//! The timer descriptor, through which all timers of a reactor expire.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,10 +8,10 @@ use crate::sys::TimerFd;
 
 /// One `timerfd` for all timers.
 ///
-/// A wait with a timeout costs a fifth more than one without, and a reading of the clock besides.
-/// So waits never have one. The clock is a descriptor like any other, set when a timer is earlier
-/// than what it is set to, which is rare; a timer that is cancelled or moved back lets it ring for
-/// nothing, once.
+/// A wait with a timeout costs a fifth more than a wait without, and needs a reading of the clock.
+/// So the reactor's waits have no timeout. Instead, this descriptor becomes readable when the
+/// earliest timer is due. It is set again only for an earlier timer, which is rare. A timer that is
+/// cancelled or postponed makes it expire once in vain.
 #[derive(Debug)]
 pub(in crate::reactor) struct TimerSource {
     timer_fd: TimerFd,
@@ -23,7 +23,7 @@ impl TimerSource {
         Ok(TimerSource { timer_fd: TimerFd::new()?, set_to: None })
     }
 
-    /// Sees to it that the clock rings at `next` or before.
+    /// Makes the descriptor readable at `next` or before.
     #[inline]
     pub(in crate::reactor) fn set(&mut self, next: Option<Instant>) -> io::Result<()> {
         match (next, self.set_to) {
@@ -37,7 +37,7 @@ impl TimerSource {
         }
     }
 
-    /// It has expired_at.
+    /// Reads the expiration, so that the descriptor is no longer readable.
     pub(in crate::reactor) fn clear(&mut self) {
         self.timer_fd.clear();
         self.set_to = None;

@@ -37,7 +37,7 @@ pub struct StreamOptions {
     /// The size of `wfile`'s buffer; 0, the default, is none; −1 is 8,192.
     pub wbufsize: isize,
     /// How long a read or a write may wait; then it fails with `TimedOut`. `None`, the default, is
-    /// what the [server](crate::server::Config::read_timeout) has.
+    /// what the [server](crate::server::ServerConfig::read_timeout) has.
     pub timeout: Option<Duration>,
     /// Whether small writes are sent at once (`TCP_NODELAY`). No by default, as in Python.
     pub disable_nagle_algorithm: bool,

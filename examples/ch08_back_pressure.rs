@@ -28,7 +28,7 @@ fn main() -> io::Result<()> {
 fn converse(what: &str, marks: Watermarks) -> io::Result<()> {
     println!("{what}:");
     let mut reactor = Reactor::builder().build_with(Kept::default())?;
-    let listener = Listener::bind(&"127.0.0.1:0".parse()?)?;
+    let listener = Listener::bind("127.0.0.1:0")?;
     let Address::Inet(address) = *listener.local_address() else { unreachable!() };
     listener.serve(&mut reactor.context(), move |client, cx| {
         Connection::new(Echo).watermarks(marks).serve(client, cx)?;

@@ -30,7 +30,7 @@ use std::{process, thread};
 
 use clap::{Args, CommandFactory as _, Parser};
 use socket2::Socket;
-use tripoll::net::Address;
+use tripoll::net::{Address, ToAddress};
 
 /// Talks with the other examples as their clients do
 #[derive(Parser)]
@@ -67,7 +67,7 @@ enum Client {
 #[derive(Args)]
 struct Server {
     /// Where the server listens: HOST:PORT, or the path of a Unix socket, with a `/` in it, or @NAME
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = <str as ToAddress>::to_address)]
     connect: Address,
 }
 

@@ -125,7 +125,7 @@ fn a_pool(options: &Options, workers: usize) -> io::Result<()> {
     let listener = Listener::bind(&options.listen)?;
     let address = listener.local_address().clone();
     let guests = Arc::clone(&clients);
-    listener.serve_in_pool(&mut reactor.context(), &pool, WhenFull::Pause, move |client| {
+    listener.serve_in_pool(&pool, WhenFull::Pause, &mut reactor.context(), move |client| {
         process(&guests.enter(client));
         Ok(())
     })?;

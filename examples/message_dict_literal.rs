@@ -22,12 +22,12 @@ use std::time::Duration;
 
 use clap::Parser;
 use socket2::{Domain, Socket, Type};
-use tripoll::net::Address;
+use tripoll::net::{Address, ToAddress};
 use tripoll::sys::select;
 
 #[derive(Parser)]
 struct Arguments {
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = <str as ToAddress>::to_address)]
     listen: Address,
 }
 

@@ -411,7 +411,7 @@ fn serve_with_threads() {
         server.serve_forever(LOOK).unwrap_err(),
         server.handle_request().unwrap_err(),
         server.handle_request_noblock().unwrap_err(),
-        server.serve_in(&mut Reactor::new().unwrap().context(), LOOK).unwrap_err(),
+        server.serve_in(LOOK, &mut Reactor::new().unwrap().context()).unwrap_err(),
     ] {
         assert_eq!(refused.kind(), io::ErrorKind::Unsupported);
         println!("{refused}");

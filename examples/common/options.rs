@@ -5,7 +5,7 @@ use std::process::exit;
 
 use clap::{Command, Parser};
 use log::LevelFilter;
-use tripoll::net::Address;
+use tripoll::net::{Address, ToAddress};
 use tripoll::reactor::ReactorBuilder;
 use tripoll::{Backend, Reactor, Trigger};
 
@@ -24,7 +24,7 @@ pub const ANYWHERE: &str = "HOST:PORT (port 0 is any that is free), or the path 
 #[derive(Debug, Parser)]
 pub struct Options {
     // Its help is the program's own: see `read`.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = <str as ToAddress>::to_address)]
     pub listen: Address,
     /// Which kernel call is asked: select, poll, epoll or mio
     #[arg(long, default_value_t)]

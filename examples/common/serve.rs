@@ -41,7 +41,7 @@ where
 {
     let mut reactor = options.reactor().build()?;
     let never = Duration::MAX; // nobody has overridden `service_actions`
-    server.serve_in(&mut reactor.context(), never)?;
+    server.serve_in(never, &mut reactor.context())?;
     wind_down_on_signals(&mut reactor)?;
     announce(&server.server_address());
     reactor.run()?;

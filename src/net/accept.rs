@@ -1,79 +1,104 @@
-//! What a listening source does in a reactor: the one accept loop of the crate.
+//! The handler of a listening source: the one accept loop of the crate.
 //!
-//! `accept(2)` fails in three ways, and only one of them concerns the listener.
+//! `accept(2)` fails for three kinds of reasons, and only one of them concerns the listener.
 //!
-//! * **This client** is lost before it was accepted (ECONNABORTED and the network errors that Linux
-//!   hands on): go on with the next.
-//! * **All clients**: the process or the system is out of descriptors or memory (EMFILE, ENFILE,
-//!   ENOBUFS, ENOMEM). The client stays in the queue, so by level the listener is ready at once
-//!   again, for ever; on edge nobody tells of it again. Both are mended by a pause: the listener
-//!   wants nothing for a while, which grows from 10 ms to 1 s. Who waits is served when there is
-//!   room again. When there has been none for a second, the queue is turned away, with the help of
-//!   a descriptor kept in reserve: a closed connection is an answer, silence is none.
-//! * **The listener** itself is broken: it ends, with the error.
+//! * **One client.** The connection was lost before it was accepted: ECONNABORTED, and the network
+//!   errors that Linux passes on. The loop continues with the next connection.
+//! * **All clients.** The process or the system has no free descriptors or memory: EMFILE, ENFILE,
+//!   ENOBUFS, ENOMEM. The connection stays in the queue. So a level-triggered listener would be
+//!   ready again at once, forever, and an edge-triggered one would not be reported again. Therefore
+//!   the listener pauses: its interest is empty for a while, which grows from 10 ms to 1 s.
+//!   Afterwards it accepts the waiting connections. When the shortage has lasted for a second, the
+//!   pending connections are rejected with the help of a descriptor kept in reserve: a closed
+//!   connection is an answer, silence is not.
+//! * **The listener.** It is broken and ends with the error.
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use crate::reactor::{Context, Handler, Next, Source};
+use crate::reactor::{Context, Handler, Next, Source, WeakHandle};
 use crate::selector::{Interest, Token};
-use crate::sync::Call;
 
-/// Who comes in through a source of type `F`, and what becomes of them. The accept loop is the same
-/// for all doors.
-pub(crate) trait Door<F, S> {
-    /// One who came in.
-    type Guest;
+/// Accepts from a source of type `F`, and delivers what was accepted. The accept loop is the same
+/// for all implementations.
+pub(crate) trait Incoming<F, S> {
+    /// What is accepted: a connection, or a server's request.
+    type Accepted;
 
-    /// Whether one more may come in: asked *before* accepting, so that who is over a limit stays in
-    /// the kernel's queue. Who says no sees to it that `call` is made when there is room: it arms the
-    /// source again.
-    fn has_room(&mut self, call: &Call) -> bool;
+    /// The room that is reserved for it.
+    type Slot;
 
-    /// The next who waits.
-    fn accept(&mut self, listener: &F) -> io::Result<Self::Guest>;
+    /// Reserves a slot for one more. Called *before* `accept(2)`, so that connections over the limit
+    /// stay in the backlog. An implementation that returns `None` must wake `waker` when a slot
+    /// becomes free.
+    fn reserve(&mut self, waker: &Waker) -> Option<Self::Slot>;
 
-    /// Sees to a guest, and says what becomes of the listener.
-    fn let_in(&mut self, guest: Self::Guest, listener: Token, cx: &mut Context<'_, S>) -> Next;
+    /// Accepts the next one. If it fails, the slot is dropped.
+    fn accept(&mut self, listener: &F) -> io::Result<Self::Accepted>;
 
-    /// Nothing more is to come in: answers whoever waits by closing. Whether anybody did; `F` may have
-    /// no queue.
-    fn turn_away(&mut self, listener: &F) -> bool;
+    /// Delivers what was accepted. Returns what happens with the listener next.
+    fn deliver(
+        &mut self,
+        accepted: Self::Accepted,
+        slot: Self::Slot,
+        cx: &mut Context<'_, S>,
+    ) -> Next;
 
-    /// What the log calls the listener.
+    /// Accepts and closes the pending connections. Returns whether there were any.
+    fn reject_pending(&mut self, listener: &F) -> bool;
+
+    /// Returns the listener's name for the log.
     fn name(&self, listener: &F) -> String;
 }
 
 /// The handler of a listening source.
-pub(crate) struct Acceptor<D> {
-    door: D,
-    per_turn: u32,
+pub(crate) struct Acceptor<I> {
+    incoming: I,
+    accepts_per_turn: u32,
+    /// Closed during a shortage, so that its descriptor can be used to reject a connection.
     reserve: Option<File>,
     shortage: Option<Shortage>,
-    /// Made when it is first needed, for it knows the listener's token.
-    call: Option<Call>,
+    /// Arms the listener. Created at the first call, because it needs the listener's token.
+    waker: Option<Waker>,
 }
 
-/// The process is out of something. It ends when nobody waits any more: while one connection after
-/// the other takes the last descriptor, it is one shortage, and said once.
+/// A shortage of descriptors or memory. It ends when no connection is pending any more. As long as
+/// one connection after the other takes the last descriptor, it is one shortage, and logged once.
 struct Shortage {
-    /// When somebody could last be accepted, or when it began.
+    /// When a connection was last accepted, or when the shortage began.
     since: Instant,
     pause: Duration,
 }
 
+/// Arms a listener again that was disarmed because there was no slot.
+struct ArmListener<S> {
+    handle: WeakHandle<S>,
+    listener: Token,
+}
+
+impl<S: 'static> Wake for ArmListener<S> {
+    fn wake(self: Arc<Self>) {
+        if let Some(handle) = self.handle.upgrade() {
+            let _ = handle.arm(self.listener); // the reactor may have been dropped meanwhile
+        }
+    }
+}
+
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How long who waits is left waiting before it is turned away.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a shortage lasts before pending connections are rejected.
+const REJECT_AFTER: Duration = Duration::from_secs(1);
 
-impl<D> Acceptor<D> {
-    pub(crate) fn new(per_turn: u32, door: D) -> io::Result<Self> {
-        Ok(Acceptor { door, per_turn, reserve: Some(open_reserve()?), shortage: None, call: None })
+impl<I> Acceptor<I> {
+    pub(crate) fn new(accepts_per_turn: u32, incoming: I) -> io::Result<Self> {
+        let reserve = Some(open_reserve()?);
+        Ok(Acceptor { incoming, accepts_per_turn, reserve, shortage: None, waker: None })
     }
 
-    /// Pauses, and in a long shortage turns away who waits.
+    /// Pauses, and rejects the pending connections if the shortage is long.
     fn pause<F, S: 'static>(
         &mut self,
         error: &io::Error,
@@ -81,38 +106,38 @@ impl<D> Acceptor<D> {
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next>
     where
-        D: Door<F, S>,
+        I: Incoming<F, S>,
     {
         let now = Instant::now();
-        let name = self.door.name(listener.get_ref());
+        let name = self.incoming.name(listener.get_ref());
         let shortage = self.shortage.get_or_insert_with(|| {
-            log::warn!(target: "tripoll", "{name}: accepting pauses: {error}");
+            log::warn!("{name}: accepting pauses: {error}");
             Shortage { since: now, pause: FIRST_PAUSE }
         });
         let pause = shortage.pause;
         shortage.pause = (pause * 2).min(LONGEST_PAUSE);
-        if now.duration_since(shortage.since) >= PATIENCE {
-            // In the room that the reserve gives up.
-            self.reserve = None;
-            let anybody = self.door.turn_away(listener.get_ref());
-            // Another thread may have been quicker. Then there is nothing to give up until there is.
+        if now.duration_since(shortage.since) >= REJECT_AFTER {
+            self.reserve = None; // its descriptor is free for the next accept
+            let were_pending = self.incoming.reject_pending(listener.get_ref());
+            // Another thread may have taken the descriptor. Then there is no reserve until one is
+            // free again.
             self.reserve = open_reserve().ok();
-            if !anybody {
-                // The kernel refuses the descriptor before it looks at the queue. Nobody waits, so
-                // there is nothing to look at again until somebody comes.
+            if !were_pending {
+                // The kernel refuses the descriptor before it looks at the queue. The queue is empty,
+                // so wait for the next connection, not for the end of a pause.
                 let _ = listener.try_io(Interest::READ, |_| -> io::Result<()> {
                     Err(io::ErrorKind::WouldBlock.into())
                 });
                 return Ok(Next::Keep);
             }
         }
-        rest(pause, listener, cx)?;
+        suspend(pause, listener, cx)?;
         Ok(Next::Keep)
     }
 }
 
-/// The listener wants nothing for a while.
-fn rest<F, S: 'static>(
+/// Takes away the listener's interest for a while.
+fn suspend<F, S: 'static>(
     pause: Duration,
     listener: &mut Source<'_, F>,
     cx: &mut Context<'_, S>,
@@ -121,60 +146,59 @@ fn rest<F, S: 'static>(
     cx.set_deadline(listener.token(), Some(Instant::now() + pause))
 }
 
-impl<F, S, D> Handler<F, S> for Acceptor<D>
+impl<F, S, I> Handler<F, S> for Acceptor<I>
 where
     S: 'static,
-    D: Door<F, S>,
+    I: Incoming<F, S>,
 {
     fn ready(&mut self, listener: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
-        let arming = || {
-            let (token, handle) = (listener.token(), cx.handle());
-            Call::new(move || drop(handle.arm(token)))
+        let token = listener.token();
+        let arm = || {
+            let handle = cx.handle().downgrade();
+            Waker::from(Arc::new(ArmListener { handle, listener: token }))
         };
-        let call = self.call.get_or_insert_with(arming).clone();
+        let waker = self.waker.get_or_insert_with(arm).clone();
         let mut lost = 0;
-        for _ in 0..self.per_turn {
-            if !self.door.has_room(&call) {
-                return Ok(Next::Disarm);
-            }
-            match listener.try_io(Interest::READ, |listener| self.door.accept(listener)) {
-                Ok(guest) => {
+        for _ in 0..self.accepts_per_turn {
+            let Some(slot) = self.incoming.reserve(&waker) else { return Ok(Next::Disarm) };
+            match listener.try_io(Interest::READ, |listener| self.incoming.accept(listener)) {
+                Ok(accepted) => {
                     if let Some(shortage) = &mut self.shortage {
                         *shortage = Shortage { since: Instant::now(), pause: FIRST_PAUSE };
                     }
-                    let next = self.door.let_in(guest, listener.token(), cx);
+                    let next = self.incoming.deliver(accepted, slot, cx);
                     if next != Next::Keep {
                         return Ok(next);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // Linux asks for the descriptor first, so there would have been one.
+                    // Linux reserves the descriptor before it looks at the queue, so there was one.
                     if self.shortage.take().is_some() {
-                        let name = self.door.name(listener.get_ref());
-                        log::info!(target: "tripoll", "{name}: accepting again");
+                        let name = self.incoming.name(listener.get_ref());
+                        log::info!("{name}: accepting continues");
                     }
                     return Ok(Next::Keep);
                 }
                 Err(error) if concerns_one_client(&error) => {
-                    log::debug!(target: "tripoll", "nobody came in: {error}");
+                    log::debug!("a connection was lost before it was accepted: {error}");
                     lost += 1;
                 }
                 Err(error) if is_shortage(&error) => return self.pause(&error, listener, cx),
                 Err(error) => {
-                    let name = self.door.name(listener.get_ref());
-                    log::error!(target: "tripoll", "{name}: accepting has ended: {error}");
+                    let name = self.incoming.name(listener.get_ref());
+                    log::error!("{name}: accepting has ended: {error}");
                     return Err(error);
                 }
             }
         }
-        // A door that turns everybody back may be one that never lets anybody in.
-        if lost == self.per_turn {
-            rest(FIRST_PAUSE, listener, cx)?;
+        // If all failed, they may fail forever: do not spin.
+        if lost == self.accepts_per_turn {
+            suspend(FIRST_PAUSE, listener, cx)?;
         }
         Ok(Next::Keep)
     }
 
-    /// The pause is over.
+    /// Ends a pause.
     fn timed_out(
         &mut self,
         listener: &mut Source<'_, F>,
@@ -185,13 +209,13 @@ where
     }
 }
 
-/// A descriptor to give up when there are no others.
+/// Opens the descriptor that is given up when there are no others.
 fn open_reserve() -> io::Result<File> {
     File::open("/dev/null")
 }
 
-/// The client is gone, or its network is: `accept(2)` says to treat these as if nothing had come. An
-/// error that is not the kernel's is one of a door that looks at its guests.
+/// Returns whether only one client is lost. `accept(2)` advises to treat these errors as if there had
+/// been no connection. An error without a number is one of the implementation of [`Incoming`].
 fn concerns_one_client(error: &io::Error) -> bool {
     let Some(code) = error.raw_os_error() else {
         return error.kind() != io::ErrorKind::WouldBlock;

@@ -1,15 +1,18 @@
-//! Where a listener listens, and who a peer is.
+//! Addresses of sockets, and what can be converted into one.
 
 use std::ffi::OsStr;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::{fmt, io};
 
 use socket2::SockAddr;
 
-/// An address of either family.
+/// The address of a socket: an IP address with a port, or that of a Unix socket.
+///
+/// Its text is one of `IP:PORT`, `[IPV6]:PORT`, a path with a `/` in it, or `@NAME`. Parsing never
+/// resolves a host name. [`ToAddress`] does.
 ///
 /// ```
 /// use tripoll::net::Address;
@@ -19,18 +22,19 @@ use socket2::SockAddr;
 /// assert_eq!("/run/echo".parse::<Address>()?, Address::Unix("/run/echo".into()));
 /// assert_eq!("@echo".parse::<Address>()?, Address::Abstract(b"echo".into()));
 /// assert!("echo".parse::<Address>().is_err());
+/// assert!("localhost:80".parse::<Address>().is_err()); // a name: see `ToAddress`
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Address {
-    /// IPv4 or IPv6, and a port.
+    /// An IPv4 or IPv6 address with a port.
     Inet(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),
-    /// A Unix socket's name that is no file's: Linux's abstract namespace. Written with an `@`.
+    /// A name in Linux's abstract namespace, without a file: `unix(7)`. Its text begins with `@`.
     Abstract(Vec<u8>),
-    /// None: the usual address of a Unix socket's client.
+    /// No address: the usual one of the client of a Unix socket.
     Unnamed,
 }
 
@@ -50,13 +54,13 @@ impl Address {
     pub(crate) fn to_sock_addr(&self) -> io::Result<SockAddr> {
         match self {
             Address::Inet(address) => Ok((*address).into()),
-            // (Linux takes an empty path for "any abstract name", where nobody finds it.)
+            // Linux would bind an empty path to an arbitrary abstract name.
             Address::Unix(path) if !path.as_os_str().is_empty() => SockAddr::unix(path),
             Address::Abstract(name) => {
                 SockAddr::unix(OsStr::from_bytes(&[b"\0", name.as_slice()].concat()))
             }
             Address::Unix(_) | Address::Unnamed => {
-                let message = "nobody can connect to a socket without a name";
+                let message = "an empty path is not the address of a socket";
                 Err(io::Error::new(io::ErrorKind::InvalidInput, message))
             }
         }
@@ -64,20 +68,20 @@ impl Address {
 }
 
 impl Address {
-    /// That of a host and a port. A name is looked up.
-    pub(crate) fn of_host(host: &str, port: u16) -> io::Result<Self> {
+    /// Resolves a host, and returns its address.
+    fn of_host(host: &str, port: u16) -> io::Result<Self> {
         let found = (host, port).to_socket_addrs().map_err(|error| {
-            io::Error::new(error.kind(), format!("{host:?} cannot be resolved: {error}"))
+            io::Error::new(error.kind(), format!("cannot resolve {host:?}: {error}"))
         })?;
         let none = || {
-            let message = format!("{host:?} cannot be resolved: it has no address");
+            let message = format!("cannot resolve {host:?}: it has no address");
             io::Error::new(io::ErrorKind::AddrNotAvailable, message)
         };
         choose(found).map(Address::Inet).ok_or_else(none)
     }
 }
 
-/// Of a name's addresses the first that is IPv4, if there is one.
+/// Returns the first IPv4 address, or the first of all if there is none.
 fn choose(found: impl Iterator<Item = SocketAddr>) -> Option<SocketAddr> {
     let mut found = found.peekable();
     let first = found.peek().copied();
@@ -87,8 +91,7 @@ fn choose(found: impl Iterator<Item = SocketAddr>) -> Option<SocketAddr> {
 impl FromStr for Address {
     type Err = io::Error;
 
-    /// `HOST:PORT`, or a path, which is told by its `/`, or `@NAME`, an abstract one. A host name is
-    /// looked up; if it has several addresses, the first IPv4 one is taken, as Python's servers do.
+    /// Parses `IP:PORT`, `[IPV6]:PORT`, a path with a `/` in it, or `@NAME`. Resolves no host name.
     fn from_str(text: &str) -> io::Result<Self> {
         if let Some(name) = text.strip_prefix('@') {
             return Ok(Address::Abstract(name.into()));
@@ -96,15 +99,111 @@ impl FromStr for Address {
         if text.contains('/') {
             return Ok(Address::Unix(text.into()));
         }
-        if let Some((host, port)) = text.rsplit_once(':')
-            && let (false, Ok(port)) = (host.is_empty(), port.parse())
-        {
-            return text.parse().map(Address::Inet).or_else(|_| Address::of_host(host, port));
+        text.parse().map(Address::Inet).map_err(|_| {
+            let message = match host_and_port(text) {
+                Some((host, _)) => format!(
+                    "{text:?} is not an address: {host:?} is a host name, which only \
+                     ToAddress::to_address resolves"
+                ),
+                None => not_an_address(text),
+            };
+            io::Error::new(io::ErrorKind::InvalidInput, message)
+        })
+    }
+}
+
+/// Splits `HOST:PORT`. Returns `None` if it is not of this form.
+fn host_and_port(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port = port.parse().ok()?;
+    (!host.is_empty()).then_some((host, port))
+}
+
+fn not_an_address(text: &str) -> String {
+    format!("{text:?} is neither HOST:PORT nor the path of a socket (with a / in it) nor @NAME")
+}
+
+/// What can be converted into the address of a socket.
+///
+/// | Python | here |
+/// |---|---|
+/// | `("localhost", 9999)` | the same, or `"localhost:9999"`, or a [`SocketAddr`] |
+/// | `("", 9999)`: all interfaces, IPv4 | the same, or `"0.0.0.0:9999"`; with IPv6 `"[::]:9999"` |
+/// | `"/run/echo"` | the same, if there is a `/` in it; any [`Path`] |
+/// | `"\0echo"`: an abstract name | `"@echo"` |
+///
+/// An [`Address`] is one, too. A host name is resolved, which may block. If it has several addresses,
+/// the first IPv4 address is taken, as Python's servers do.
+///
+/// ```
+/// use tripoll::net::{Address, ToAddress};
+///
+/// let address = ("localhost", 9999).to_address()?;
+/// assert_eq!(address, "localhost:9999".to_address()?);
+/// assert_eq!(("", 80).to_address()?, "0.0.0.0:80".parse::<Address>()?);
+/// # std::io::Result::Ok(())
+/// ```
+pub trait ToAddress {
+    /// Returns the address.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a text that is not an address, and the errors of resolving a host name.
+    fn to_address(&self) -> io::Result<Address>;
+}
+
+impl ToAddress for str {
+    fn to_address(&self) -> io::Result<Address> {
+        match (self.parse(), host_and_port(self)) {
+            (Ok(address), _) => Ok(address),
+            (Err(_), Some((host, port))) => Address::of_host(host, port),
+            (Err(error), None) => Err(error),
         }
-        let message = format!(
-            "{text:?} is neither HOST:PORT nor the path of a socket (with a / in it) nor @NAME"
-        );
-        Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+    }
+}
+
+impl ToAddress for String {
+    fn to_address(&self) -> io::Result<Address> {
+        self.as_str().to_address()
+    }
+}
+
+impl<H: AsRef<str>> ToAddress for (H, u16) {
+    fn to_address(&self) -> io::Result<Address> {
+        match (self.0.as_ref(), self.1) {
+            ("", port) => Ok(Address::Inet((Ipv4Addr::UNSPECIFIED, port).into())),
+            (host, port) => Address::of_host(host, port),
+        }
+    }
+}
+
+impl ToAddress for Path {
+    fn to_address(&self) -> io::Result<Address> {
+        Ok(Address::Unix(self.into()))
+    }
+}
+
+impl ToAddress for PathBuf {
+    fn to_address(&self) -> io::Result<Address> {
+        Ok(Address::Unix(self.clone()))
+    }
+}
+
+impl ToAddress for Address {
+    fn to_address(&self) -> io::Result<Address> {
+        Ok(self.clone())
+    }
+}
+
+impl ToAddress for SocketAddr {
+    fn to_address(&self) -> io::Result<Address> {
+        Ok((*self).into())
+    }
+}
+
+impl<A: ToAddress + ?Sized> ToAddress for &A {
+    fn to_address(&self) -> io::Result<Address> {
+        (**self).to_address()
     }
 }
 
@@ -130,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_several_addresses_it_is_the_first_of_ipv4() {
+    fn the_first_ipv4_address_is_chosen() {
         let [six, four, other]: [SocketAddr; 3] =
             ["[::1]:1", "127.0.0.1:1", "127.0.0.2:1"].map(|text| text.parse().unwrap());
         assert_eq!(choose([six, four, other].into_iter()), Some(four));

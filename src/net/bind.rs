@@ -1,4 +1,4 @@
-//! How a socket gets its address, whatever its type.
+//! Binding a socket of any type to an address.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -8,21 +8,21 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::address::Address;
 
-/// What is said before and while a socket is bound.
+/// The options of binding a socket.
 #[derive(Debug, Clone)]
-pub(crate) struct Binding {
+pub(crate) struct BindOptions {
     pub(crate) reuse_address: bool,
     pub(crate) reuse_port: bool,
     pub(crate) v6_only: bool,
     pub(crate) replace_stale: bool,
 }
 
-impl Binding {
-    /// A socket of `kind` for `address`, non-blocking, not yet bound.
+impl BindOptions {
+    /// Returns a socket of `kind` for `address`, non-blocking, not yet bound.
     pub(crate) fn socket(address: &Address, kind: Type) -> io::Result<Socket> {
         let make =
             |target: SockAddr| Socket::new(target.domain(), kind.nonblocking().cloexec(), None);
-        address.to_sock_addr().and_then(make).map_err(|error| name(address, error, ""))
+        address.to_sock_addr().and_then(make).map_err(|error| with_address(address, error, ""))
     }
 
     /// Binds `socket` to `address`; port 0 is any free port.
@@ -30,11 +30,11 @@ impl Binding {
         self.try_bind(socket, address).map_err(|error| {
             let advice = match (error.kind(), address) {
                 (io::ErrorKind::AddrInUse, Address::Unix(_)) => {
-                    "; if nobody listens there, remove the file, or ask to replace a stale one"
+                    "; if no process listens there, remove the file or set replace_stale"
                 }
                 _ => "",
             };
-            name(address, error, advice)
+            with_address(address, error, advice)
         })
     }
 
@@ -62,14 +62,14 @@ impl Binding {
     }
 }
 
-/// The error, with the address in its message.
-fn name(address: &Address, error: io::Error, advice: &str) -> io::Error {
+/// Adds the address to the message of an error.
+fn with_address(address: &Address, error: io::Error, advice: &str) -> io::Error {
     io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{advice}"))
 }
 
-/// Whether there is a socket that nobody listens on. Only a refused connection proves that. (It is
-/// tried without waiting: somebody who listens and has a full queue makes it wait for ever. Where a
-/// datagram socket lives, a stream is refused in another way.)
+/// Returns whether there is a socket on which no process listens. Only a refused connection proves
+/// that. The connection is tried non-blocking, because a listener with a full queue would block it
+/// forever. A datagram socket refuses a stream with another error.
 fn is_stale(path: &Path) -> io::Result<bool> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     let probe = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
@@ -77,8 +77,8 @@ fn is_stale(path: &Path) -> io::Result<bool> {
     Ok(is_socket && probe.connect(&SockAddr::unix(path)?).is_err_and(refused))
 }
 
-/// The file that a Unix socket is bound to, removed when this is dropped: only our own, for a
-/// successor may have put its own in its place.
+/// The file of a bound Unix socket. It is removed on drop, unless another process has put its own in
+/// its place.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
@@ -86,15 +86,15 @@ pub(super) struct SocketFile {
 }
 
 impl SocketFile {
-    /// That of a socket bound to `address`, if it has one.
+    /// Returns the file of a socket bound to `address`, if there is one.
     pub(super) fn of(address: &Address) -> Option<Self> {
         let Address::Unix(path) = address else { return None };
         Some(SocketFile { path: path.clone(), identity: identity(path)? })
     }
 
-    /// Leaves it where it is.
+    /// Does not remove the file.
     pub(super) fn keep(mut self) {
-        self.identity = (0, 0); // no file's
+        self.identity = (0, 0); // the identity of no file
     }
 }
 
@@ -106,7 +106,7 @@ impl Drop for SocketFile {
     }
 }
 
-/// Which file this is, whatever it is called.
+/// Returns the device and the inode of a file, which identify it.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }

@@ -7,8 +7,8 @@ use std::{io, thread};
 
 use socket2::{Socket, Type};
 
-use super::address::Address;
-use super::bind::{Binding, SocketFile};
+use super::address::{Address, ToAddress};
+use super::bind::{BindOptions, SocketFile};
 use crate::sync::lock;
 use crate::sys::{self, PollFd, PollFlags};
 
@@ -49,17 +49,18 @@ impl DatagramSocket {
     ///
     /// `AddrInUse`, `PermissionDenied` and whatever else `bind(2)` says, with the address in the
     /// message.
-    pub fn bind(address: &Address) -> io::Result<Self> {
-        let socket = Binding::socket(address, Type::DGRAM)?;
+    pub fn bind(address: impl ToAddress) -> io::Result<Self> {
+        let address = address.to_address()?;
+        let socket = BindOptions::socket(&address, Type::DGRAM)?;
         // Reusing an address means something else here than for a listener: two sockets would share
         // it, and one of them get nothing.
-        let binding = Binding {
+        let options = BindOptions {
             reuse_address: false,
             reuse_port: false,
             v6_only: true,
             replace_stale: false,
         };
-        binding.bind(&socket, address)?;
+        options.bind(&socket, &address)?;
         DatagramSocket::bound(socket)
     }
 

@@ -1,117 +1,186 @@
-//! The select + threads model: a loop accepts, and a pool's workers talk.
+//! Where a listener delivers its connections: to a closure in the loop, or to a pool of threads.
 
 use std::io;
 use std::sync::Arc;
+use std::task::Waker;
 
-use super::accept::{Acceptor, Door};
-use super::limit::Gate;
+use super::accept::{Acceptor, Incoming};
+use super::limit::{Limit, Permit};
 use super::listener::Listener;
 use super::stream::Stream;
 use crate::pool::{Pool, Reservation, WhenFull};
 use crate::reactor::{Context, Next};
 use crate::selector::{Interest, Token};
-use crate::sync::Call;
 
 impl Listener {
-    /// Accepts in a reactor from now on, and has each connection, made blocking, talked with by a
-    /// worker of `pool`. Several listeners may share one. What `talk` returns as an error is logged,
-    /// and ends that connection alone.
+    /// Accepts in a reactor from now on, and calls `accepted` with each connection, which may
+    /// [serve](super::Connection::serve) it there. An error that it returns is logged, and closes
+    /// that connection only.
     ///
-    /// The pool knows nothing of connections: who drains it waits for clients that are silent, unless
-    /// `talk` gives them a [time to speak](Stream::settimeout).
-    ///
-    /// With [`WhenFull::Pause`] a client is accepted only when there is a place for it in the pool,
-    /// working or waiting; the others wait in the kernel's queue.
+    /// To serve connections by threads, see [`serve_in_pool`](Self::serve_in_pool).
     ///
     /// # Errors
     ///
-    /// When the kernel refuses to watch the socket.
-    pub fn serve_in_pool<S: 'static>(
+    /// Fails when the selector cannot watch the socket.
+    pub fn serve<S: 'static>(
         self,
         cx: &mut Context<'_, S>,
+        accepted: impl FnMut(Stream, &mut Context<'_, S>) -> io::Result<()> + 'static,
+    ) -> io::Result<Token> {
+        self.serve_to(ToClosure(accepted), cx)
+    }
+
+    /// Accepts in a reactor from now on. Each connection, made blocking, is served by a worker of
+    /// `pool`, which calls `serve`. Several listeners may share a pool. An error that `serve` returns
+    /// is logged, and closes that connection only.
+    ///
+    /// The pool knows nothing of connections. [`Pool::drain`] waits for silent clients too, unless
+    /// `serve` sets a [read timeout](Stream::settimeout).
+    ///
+    /// With [`WhenFull::Pause`] a connection is accepted only when the pool has capacity for it. The
+    /// others wait in the backlog.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the selector cannot watch the socket.
+    #[doc(alias = "backpressure")]
+    pub fn serve_in_pool<S: 'static>(
+        self,
         pool: &Arc<Pool>,
         when_full: WhenFull,
-        talk: impl Fn(Stream) -> io::Result<()> + Send + Sync + 'static,
+        cx: &mut Context<'_, S>,
+        serve: impl Fn(Stream) -> io::Result<()> + Send + Sync + 'static,
     ) -> io::Result<Token> {
-        let door = Handoff {
-            gate: self.max_connections().map(Gate::new),
-            pool: Arc::clone(pool),
-            when_full,
-            talk: Arc::new(talk),
-            place: None,
-        };
-        let acceptor = Acceptor::new(self.accepts_per_turn(), door)?;
+        let pool = Arc::clone(pool);
+        self.serve_to(ToPool { pool, when_full, serve: Arc::new(serve) }, cx)
+    }
+
+    fn serve_to<S: 'static>(
+        self,
+        destination: impl Destination<S> + 'static,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Token> {
+        let limit = Limit::new(self.max_connections());
+        let acceptor = Acceptor::new(self.accepts_per_turn(), Delivery { limit, destination })?;
         Ok(cx.add(self, Interest::READ, acceptor)?)
     }
 }
 
-/// The door of a listener whose connections go to a pool.
-struct Handoff<T> {
-    gate: Option<Gate>,
-    pool: Arc<Pool>,
-    when_full: WhenFull,
-    talk: Arc<T>,
-    /// For the one who may be about to come in.
-    place: Option<Reservation>,
+/// Where connections go.
+trait Destination<S> {
+    /// The capacity that one connection takes.
+    type Capacity;
+
+    /// Reserves capacity; see [`Incoming::reserve`].
+    fn reserve(&mut self, waker: &Waker) -> Option<Self::Capacity>;
+
+    /// Passes a connection on.
+    fn deliver(
+        &mut self,
+        stream: Stream,
+        capacity: Self::Capacity,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<()>;
 }
 
-impl<T: Fn(Stream) -> io::Result<()> + Send + Sync + 'static> Handoff<T> {
-    fn hand_over(&mut self, stream: Stream) -> io::Result<()> {
-        let place = self.place.take();
-        stream.set_nonblocking(false)?;
-        let talk = Arc::clone(&self.talk);
-        let job = move || {
-            if let Err(error) = talk(stream) {
-                log::debug!(target: "tripoll", "a connection in the pool ended: {error}");
-            }
-        };
-        match (place, self.when_full) {
-            (Some(place), _) => place.submit(job)?,
-            (None, WhenFull::Block) => self.pool.submit_or_wait(job)?,
-            (None, WhenFull::Pause | WhenFull::Shed) => self.pool.submit(job)?,
-        }
-        Ok(())
-    }
+/// Limits the connections of a listener, and delivers them.
+struct Delivery<D> {
+    limit: Limit,
+    destination: D,
 }
 
-impl<S, T> Door<Listener, S> for Handoff<T>
-where
-    S: 'static,
-    T: Fn(Stream) -> io::Result<()> + Send + Sync + 'static,
-{
-    type Guest = Stream;
+impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Delivery<D> {
+    type Accepted = Stream;
+    type Slot = (Permit, D::Capacity);
 
-    fn has_room(&mut self, call: &Call) -> bool {
-        if self.gate.as_ref().is_some_and(|gate| !gate.has_room(Some(call))) {
-            return false;
-        }
-        if self.when_full == WhenFull::Pause {
-            self.place = self.pool.reserve(Some(call));
-            return self.place.is_some();
-        }
-        true
+    fn reserve(&mut self, waker: &Waker) -> Option<Self::Slot> {
+        let permit = self.limit.acquire(waker)?;
+        Some((permit, self.destination.reserve(waker)?))
     }
 
     fn accept(&mut self, listener: &Listener) -> io::Result<Stream> {
-        // A place that nobody takes is not to be kept from others.
-        listener.accept().inspect_err(|_| self.place = None)
+        listener.accept()
     }
 
-    fn let_in(&mut self, mut stream: Stream, _: Token, _: &mut Context<'_, S>) -> Next {
-        if let Some(gate) = &self.gate {
-            stream.hold(gate.enter());
-        }
-        if let Err(error) = self.hand_over(stream) {
-            log::debug!(target: "tripoll", "a new connection ended: {error}");
+    fn deliver(
+        &mut self,
+        mut stream: Stream,
+        (permit, capacity): Self::Slot,
+        cx: &mut Context<'_, S>,
+    ) -> Next {
+        stream.hold(permit);
+        if let Err(error) = self.destination.deliver(stream, capacity, cx) {
+            log::debug!("a new connection was closed: {error}");
         }
         Next::Keep
     }
 
-    fn turn_away(&mut self, listener: &Listener) -> bool {
-        listener.turn_away()
+    fn reject_pending(&mut self, listener: &Listener) -> bool {
+        listener.reject_pending()
     }
 
     fn name(&self, listener: &Listener) -> String {
         listener.local_address().to_string()
+    }
+}
+
+/// Calls a closure in the loop.
+struct ToClosure<A>(A);
+
+impl<S, A> Destination<S> for ToClosure<A>
+where
+    A: FnMut(Stream, &mut Context<'_, S>) -> io::Result<()>,
+{
+    type Capacity = ();
+
+    fn reserve(&mut self, _: &Waker) -> Option<()> {
+        Some(())
+    }
+
+    fn deliver(&mut self, stream: Stream, (): (), cx: &mut Context<'_, S>) -> io::Result<()> {
+        (self.0)(stream, cx)
+    }
+}
+
+/// Submits a job to a pool.
+struct ToPool<H> {
+    pool: Arc<Pool>,
+    when_full: WhenFull,
+    serve: Arc<H>,
+}
+
+impl<S, H> Destination<S> for ToPool<H>
+where
+    H: Fn(Stream) -> io::Result<()> + Send + Sync + 'static,
+{
+    /// Only [`WhenFull::Pause`] reserves.
+    type Capacity = Option<Reservation>;
+
+    fn reserve(&mut self, waker: &Waker) -> Option<Option<Reservation>> {
+        match self.when_full {
+            WhenFull::Pause => self.pool.reserve(waker).map(Some),
+            WhenFull::Shed | WhenFull::Block => Some(None),
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        stream: Stream,
+        reservation: Option<Reservation>,
+        _: &mut Context<'_, S>,
+    ) -> io::Result<()> {
+        stream.set_nonblocking(false)?;
+        let serve = Arc::clone(&self.serve);
+        let job = move || {
+            if let Err(error) = serve(stream) {
+                log::debug!("a connection in the pool was closed: {error}");
+            }
+        };
+        match (reservation, self.when_full) {
+            (Some(reservation), _) => reservation.submit(job)?,
+            (None, WhenFull::Block) => self.pool.submit_or_wait(job)?,
+            (None, WhenFull::Pause | WhenFull::Shed) => self.pool.submit(job)?,
+        }
+        Ok(())
     }
 }

@@ -1,67 +1,66 @@
-//! How many may be inside, and who waits at the door.
+//! A limit of connections that are open at once.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
 
-use crate::sync::{Call, Calls, lock};
+use crate::sync::{Wakers, lock};
 
-/// Counts those inside. Whoever is inside holds a [`Permit`], and leaves by dropping it, on
-/// whichever thread that happens.
+/// Limits how many [`Permit`]s exist at once.
 #[derive(Debug, Clone)]
-pub(crate) struct Gate {
-    inside: Arc<Mutex<Inside>>,
+pub(crate) struct Limit {
+    /// `None` if there is no limit.
+    state: Option<Arc<Mutex<State>>>,
 }
 
-struct Inside {
-    most: usize,
-    count: usize,
-    /// Those who were turned back.
-    waiting: Calls,
+struct State {
+    max: usize,
+    permits: usize,
+    /// The waiters that got no permit.
+    waiters: Wakers,
 }
 
-/// The right to be inside.
+/// The right to hold one connection. It is released when it is dropped, on any thread.
 #[derive(Debug)]
-pub struct Permit(Gate);
+pub struct Permit {
+    state: Option<Arc<Mutex<State>>>,
+}
 
-impl Gate {
-    pub(crate) fn new(most: usize) -> Self {
-        Gate { inside: Arc::new(Mutex::new(Inside { most, count: 0, waiting: Calls::default() })) }
+impl Limit {
+    /// Returns a limit of `max` permits, at least one. `None` is no limit.
+    pub(crate) fn new(max: Option<usize>) -> Self {
+        let state = |max: usize| State { max: max.max(1), permits: 0, waiters: Wakers::default() };
+        Limit { state: max.map(|max| Arc::new(Mutex::new(state(max)))) }
     }
 
-    /// Whether one more may enter. When it is full, `call` is made when somebody has left.
-    pub(crate) fn has_room(&self, call: Option<&Call>) -> bool {
-        let mut inside = self.lock();
-        let has_room = inside.count < inside.most;
-        if let (false, Some(call)) = (has_room, call) {
-            inside.waiting.add(call);
+    /// Acquires a permit. If there is none, `waker` is woken after one was released, and the caller
+    /// must try again.
+    pub(crate) fn acquire(&self, waker: &Waker) -> Option<Permit> {
+        if let Some(state) = &self.state {
+            let mut state = lock(state);
+            if state.permits >= state.max {
+                state.waiters.register(waker);
+                return None;
+            }
+            state.permits += 1;
         }
-        has_room
-    }
-
-    /// Enters. Who respects the limit has [asked](Self::has_room) before; only the loop lets in, so
-    /// that there is room still.
-    pub(crate) fn enter(&self) -> Permit {
-        self.lock().count += 1;
-        Permit(self.clone())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inside> {
-        lock(&self.inside)
+        Some(Permit { state: self.state.clone() })
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut inside = self.0.lock();
-        inside.count -= 1;
-        let waiting = std::mem::take(&mut inside.waiting);
-        drop(inside);
-        waiting.make();
+        let Some(state) = &self.state else { return };
+        let mut state = lock(state);
+        state.permits -= 1;
+        let waiters = std::mem::take(&mut state.waiters);
+        drop(state);
+        waiters.wake();
     }
 }
 
-impl fmt::Debug for Inside {
+impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {}", self.count, self.most)
+        write!(f, "{} of {}", self.permits, self.max)
     }
 }

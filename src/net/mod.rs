@@ -31,7 +31,7 @@
 //! }
 //!
 //! let mut reactor = Reactor::new()?;
-//! let listener = Listener::bind(&"127.0.0.1:0".parse()?)?;
+//! let listener = Listener::bind("127.0.0.1:0")?;
 //! let address = listener.local_address().clone();
 //! listener.serve(&mut reactor.context(), |stream, cx| {
 //!     Connection::new(Upper).serve(stream, cx)?;
@@ -71,14 +71,14 @@ mod utf8;
 mod wire;
 mod write_buffer;
 
-pub(crate) use accept::{Acceptor, Door};
-pub use address::Address;
-pub(crate) use bind::Binding;
+pub(crate) use accept::{Acceptor, Incoming};
+pub use address::{Address, ToAddress};
+pub(crate) use bind::BindOptions;
 pub use connection::Connection;
 pub(crate) use connection::copy_of;
 pub(crate) use datagram::PATIENCE;
 pub use datagram::{DatagramSocket, RecvInfo};
-pub(crate) use limit::{Gate, Permit};
+pub(crate) use limit::{Limit, Permit};
 pub use listener::{Listener, ListenerBuilder};
 pub use protocol::{CloseReason, Protocol};
 pub use stream::Stream;

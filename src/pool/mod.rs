@@ -55,9 +55,9 @@
 //!
 //! let pool = Arc::new(Pool::new(8, 64)?);
 //! let mut reactor = Reactor::new()?;
-//! let listener = Listener::bind(&"127.0.0.1:0".parse()?)?;
+//! let listener = Listener::bind("127.0.0.1:0")?;
 //! # let tripoll::net::Address::Inet(address) = *listener.local_address() else { unreachable!() };
-//! listener.serve_in_pool(&mut reactor.context(), &pool, WhenFull::Pause, talk)?;
+//! listener.serve_in_pool(&pool, WhenFull::Pause, &mut reactor.context(), talk)?;
 //! # let handle = reactor.handle();
 //! # let client = std::thread::spawn(move || {
 //! #     let mut client = std::net::TcpStream::connect(address).unwrap();
@@ -75,15 +75,16 @@
 
 mod queue;
 
-pub use crate::sync::{Call, Panicked};
+pub use crate::sync::Panicked;
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use crate::reactor::{Context, ReactorHandle};
-use crate::sync::{guard, lock};
+use crate::sync::{catch_panic, lock};
 use queue::Queue;
 
 /// A fixed number of worker threads with a queue of fixed length.
@@ -173,7 +174,7 @@ impl Pool {
         let handle = handle.clone();
         let queue = Arc::clone(&self.queue);
         self.submit(move || {
-            let result = guard(work);
+            let result = catch_panic(work);
             if let Err(panic) = &result {
                 queue.note_panic(panic);
             }
@@ -181,12 +182,16 @@ impl Pool {
         })
     }
 
-    /// Keeps a place for a job to come. If there is none, `call` is made as soon as there may be one;
-    /// whoever is called asks again. (A pool that is being drained has places, where every job is
-    /// refused: nobody is to wait for one.)
-    pub fn reserve(&self, call: Option<&Call>) -> Option<Reservation> {
-        let is_kept = self.queue.reserve(call);
-        is_kept.then(|| Reservation { queue: Arc::clone(&self.queue) })
+    /// Reserves capacity for one job. If there is none, `waker` is woken after capacity became free,
+    /// and the caller must try again. A pool that is being drained always has capacity, and then
+    /// refuses the job, so that no caller waits for it.
+    pub fn reserve(&self, waker: &Waker) -> Option<Reservation> {
+        self.queue.reserve(waker).then(|| Reservation { queue: Arc::clone(&self.queue) })
+    }
+
+    /// As [`reserve`](Self::reserve), without a waker.
+    pub fn try_reserve(&self) -> Option<Reservation> {
+        self.reserve(Waker::noop())
     }
 
     /// Takes no more jobs, and waits until those that it has are done, for `grace` at most. After
@@ -206,13 +211,13 @@ impl Pool {
     pub(crate) fn close(&self, deadline: Option<Instant>) -> Result<(), Unfinished> {
         let me = thread::current().id();
         let is_worker = self.workers().iter().any(|worker| worker.thread().id() == me);
-        let undone = self.queue.drain(deadline, is_worker);
-        if undone.working == 0 && !is_worker {
+        let unfinished = self.queue.drain(deadline, is_worker);
+        if unfinished.working == 0 && !is_worker {
             for worker in self.workers().drain(..) {
                 let _ = worker.join(); // its panics were caught where they happened
             }
         }
-        if undone.dropped + undone.working == 0 { Ok(()) } else { Err(undone) }
+        if unfinished.dropped + unfinished.working == 0 { Ok(()) } else { Err(unfinished) }
     }
 }
 

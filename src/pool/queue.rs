@@ -10,7 +10,9 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::{SubmitError, Unfinished};
-use crate::sync::{Call, Calls, Panicked, guard, lock, wait_until};
+use std::task::Waker;
+
+use crate::sync::{Panicked, Wakers, catch_panic, lock, wait_until};
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
@@ -34,11 +36,11 @@ struct State {
     reserved: usize,
     is_closed: bool,
     /// Whom to call when there is room.
-    calls: Calls,
+    waiters: Wakers,
     /// How many threads wait for a change.
-    watchers: usize,
+    blocked: usize,
     /// How many of the workers wait for the end of the others.
-    leaving: usize,
+    draining_workers: usize,
     panics: u64,
 }
 
@@ -85,9 +87,9 @@ impl Queue {
             if !wait {
                 return Err(SubmitError::Full);
             }
-            state.watchers += 1;
+            state.blocked += 1;
             (state, _) = wait_until(&self.changed, state, None);
-            state.watchers -= 1;
+            state.blocked -= 1;
         }
         self.add(state, job)
     }
@@ -107,13 +109,13 @@ impl Queue {
     }
 
     /// Keeps a place for a job to come; if there is none, remembers whom to call.
-    pub(super) fn reserve(&self, call: Option<&Call>) -> bool {
+    pub(super) fn reserve(&self, waker: &Waker) -> bool {
         let mut state = self.state();
         let has_room = state.has_room(self.capacity);
         if has_room {
             state.reserved += 1;
-        } else if let Some(call) = call {
-            state.calls.add(call);
+        } else {
+            state.waiters.register(waker);
         }
         has_room
     }
@@ -128,18 +130,18 @@ impl Queue {
         let mut state = self.state();
         state.reserved -= 1;
         if state.has_room(self.capacity) {
-            self.tell_of_room(state);
+            self.notify_room(state);
         }
     }
 
-    fn tell_of_room(&self, mut state: MutexGuard<'_, State>) {
-        let calls = std::mem::take(&mut state.calls);
-        let is_watched = state.watchers > 0;
+    fn notify_room(&self, mut state: MutexGuard<'_, State>) {
+        let waiters = std::mem::take(&mut state.waiters);
+        let is_watched = state.blocked > 0;
         drop(state);
         if is_watched {
             self.changed.notify_all();
         }
-        calls.make();
+        waiters.wake();
     }
 
     /// The life of a worker.
@@ -149,12 +151,12 @@ impl Queue {
             if let Some(job) = state.waiting.pop_front() {
                 state.working += 1;
                 drop(state);
-                if let Err(panic) = guard(job) {
+                if let Err(panic) = catch_panic(job) {
                     self.note_panic(&panic);
                 }
                 state = self.state();
                 state.working -= 1;
-                self.tell_of_room(state);
+                self.notify_room(state);
                 state = self.state();
             } else if state.is_closed {
                 return;
@@ -168,7 +170,7 @@ impl Queue {
     }
 
     pub(super) fn note_panic(&self, panic: &Panicked) {
-        log::error!(target: "tripoll", "a job in the pool {panic}");
+        log::error!("a job in the pool {panic}");
         self.state().panics += 1;
     }
 
@@ -177,26 +179,26 @@ impl Queue {
     pub(super) fn drain(&self, deadline: Option<Instant>, is_worker: bool) -> Unfinished {
         let mut state = self.state();
         state.is_closed = true;
-        state.leaving += usize::from(is_worker);
+        state.draining_workers += usize::from(is_worker);
         self.has_job.notify_all();
         self.changed.notify_all();
-        let spared = |state: &State| if is_worker { state.leaving } else { 0 };
-        while state.jobs() > spared(&state) && state.leaving < self.workers {
-            state.watchers += 1;
+        let exempt = |state: &State| if is_worker { state.draining_workers } else { 0 };
+        while state.jobs() > exempt(&state) && state.draining_workers < self.workers {
+            state.blocked += 1;
             let is_late;
             (state, is_late) = wait_until(&self.changed, state, deadline);
-            state.watchers -= 1;
+            state.blocked -= 1;
             if is_late {
                 break;
             }
         }
         let dropped = std::mem::take(&mut state.waiting);
-        let working = state.working.saturating_sub(spared(&state));
-        let undone = Unfinished { dropped: dropped.len(), working };
-        state.leaving -= usize::from(is_worker);
+        let working = state.working.saturating_sub(exempt(&state));
+        let unfinished = Unfinished { dropped: dropped.len(), working };
+        state.draining_workers -= usize::from(is_worker);
         drop(state);
         drop(dropped); // outside the lock: a job may own anything
-        undone
+        unfinished
     }
 
     /// Takes no more jobs, and forgets those that wait.

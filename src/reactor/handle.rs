@@ -1,7 +1,7 @@
 //! The handle: access to a running reactor from other threads, and the wake protocol.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -26,6 +26,11 @@ pub struct ReactorHandle<S = ()> {
 impl<S: 'static> ReactorHandle<S> {
     pub(super) fn new(wake_state: &Arc<WakeState<S>>) -> Self {
         ReactorHandle { wake_state: Arc::clone(wake_state) }
+    }
+
+    /// Returns a handle that does not keep the reactor's descriptors open.
+    pub(crate) fn downgrade(&self) -> WeakHandle<S> {
+        WeakHandle { wake_state: Arc::downgrade(&self.wake_state) }
     }
 
     /// Posts a closure to the loop, which runs it in the current turn or the next one. It is the way
@@ -105,6 +110,19 @@ impl<S: 'static> ReactorHandle<S> {
     /// Returns whether [`stop`](Self::stop) has been called.
     pub fn is_stopped(&self) -> bool {
         self.wake_state.is_stopped()
+    }
+}
+
+/// A handle that does not keep the reactor's descriptors open, for a waker that may be registered long
+/// after the reactor was dropped.
+pub(crate) struct WeakHandle<S> {
+    wake_state: Weak<WakeState<S>>,
+}
+
+impl<S: 'static> WeakHandle<S> {
+    /// Returns the handle, unless the reactor has been dropped.
+    pub(crate) fn upgrade(&self) -> Option<ReactorHandle<S>> {
+        Some(ReactorHandle { wake_state: self.wake_state.upgrade()? })
     }
 }
 

@@ -135,6 +135,7 @@ pub use budget::Budget;
 pub use context::Context;
 pub use counters::Counters;
 pub use handle::ReactorHandle;
+pub(crate) use handle::WeakHandle;
 pub use handler::{Handler, Next};
 pub(crate) use io_state::IoState;
 pub use probe::{Dispatch, DispatchOutcome, Probe};

@@ -10,10 +10,10 @@ use socket2::Socket;
 use super::config::ServerConfig;
 use super::handler::{Exchange, Exit, HandlerError, HandlerResult};
 use super::hooks::Hooks;
-use crate::net::{Address, Binding, Stream};
-use crate::server::concurrency::Runner;
+use crate::net::{Address, BindOptions, Stream};
+use crate::server::concurrency::{Runner, Slot};
 use crate::server::connections::LiveConnections;
-use crate::server::handler::{HandlerFactory, guard};
+use crate::server::handler::{HandlerFactory, guarded};
 use crate::server::lifecycle::Lifecycle;
 use crate::server::transport::{Endpoint, Request};
 use crate::sync::{self, lock};
@@ -33,6 +33,8 @@ pub struct BaseServer<R: Request> {
     pub(super) runner: Box<dyn Runner<R>>,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) connections: LiveConnections<R>,
+    /// What was reserved for the request that is processed now.
+    slot: Mutex<Slot>,
 }
 
 /// What has become of the server's socket.
@@ -52,7 +54,7 @@ impl<R: Request> BaseServer<R> {
         hooks: Box<dyn Hooks<R>>,
         runner: Box<dyn Runner<R>>,
     ) -> io::Result<Arc<Self>> {
-        let socket = Binding::socket(&address, R::Endpoint::KIND)?;
+        let socket = BindOptions::socket(&address, R::Endpoint::KIND)?;
         Ok(Arc::new_cyclic(|me| BaseServer {
             me: Weak::clone(me),
             config,
@@ -64,6 +66,7 @@ impl<R: Request> BaseServer<R> {
             runner,
             lifecycle: Lifecycle::new(),
             connections: LiveConnections::new(),
+            slot: Mutex::default(),
         }))
     }
 
@@ -165,7 +168,7 @@ impl<R: Request> BaseServer<R> {
         let SocketState::Made(socket) = &*socket_state else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the server is bound already"));
         };
-        let binding = Binding {
+        let options = BindOptions {
             // See `ServerConfig::allow_reuse_address`.
             reuse_address: self.config.allow_reuse_address
                 && R::Endpoint::KIND == socket2::Type::STREAM,
@@ -173,7 +176,7 @@ impl<R: Request> BaseServer<R> {
             v6_only: self.config.v6_only,
             replace_stale: self.config.replace_stale,
         };
-        binding.bind(socket, &self.requested)?;
+        options.bind(socket, &self.requested)?;
         let address = Address::of(&socket.local_addr()?);
         if let SocketState::Made(socket) =
             std::mem::replace(&mut *socket_state, SocketState::Closed)
@@ -233,7 +236,7 @@ impl<R: Request> BaseServer<R> {
 
     /// `finish_request`, `handle_error` if that fails, `shutdown_request` in any case.
     pub fn process_request_thread(&self, request: &R, client_address: &Address) {
-        let outcome = guard(|| self.hooks.finish_request(self, request, client_address));
+        let outcome = guarded(|| self.hooks.finish_request(self, request, client_address));
         if let Err(error) = outcome {
             self.report_error(request, client_address, &error);
         }
@@ -248,9 +251,9 @@ impl<R: Request> BaseServer<R> {
     pub fn finish_request(&self, request: &R, client_address: &Address) -> HandlerResult {
         let exchange = self.exchange(request, client_address);
         match &self.factory {
-            HandlerFactory::AtOnce(factory) => factory(exchange),
+            HandlerFactory::AtOnce(handle) => guarded(|| handle(exchange)),
             HandlerFactory::InLoop(_) => {
-                self.runner.keep(request, client_address);
+                self.runner.adopt(request, client_address, self.take_slot());
                 Ok(())
             }
         }
@@ -330,11 +333,29 @@ impl<R: Request> BaseServer<R> {
     /// # Errors
     ///
     /// [`Exit`] alone.
-    pub(super) fn process(&self, request: R, client_address: &Address) -> Result<(), Exit> {
+    pub(super) fn process(
+        &self,
+        request: R,
+        client_address: &Address,
+        slot: Slot,
+    ) -> Result<(), Exit> {
+        *lock(&self.slot) = slot;
+        let processed = self.call_hooks(request, client_address);
+        drop(self.take_slot()); // no hook has used it
+        processed
+    }
+
+    /// Takes what was reserved for the request that is processed now. A hook that processes a request
+    /// later, or twice, finds nothing.
+    pub(super) fn take_slot(&self) -> Slot {
+        std::mem::take(&mut *lock(&self.slot))
+    }
+
+    fn call_hooks(&self, request: R, client_address: &Address) -> Result<(), Exit> {
         self.connections.enter(&request, client_address);
-        let verified = guard(|| Ok(self.hooks.verify_request(self, &request, client_address)));
+        let verified = guarded(|| Ok(self.hooks.verify_request(self, &request, client_address)));
         let outcome = match verified {
-            Ok(true) => guard(|| self.hooks.process_request(self, &request, client_address)),
+            Ok(true) => guarded(|| self.hooks.process_request(self, &request, client_address)),
             Ok(false) => {
                 self.shut_down(&request);
                 return Ok(());
@@ -349,7 +370,7 @@ impl<R: Request> BaseServer<R> {
 
     /// What a thread does that was made for a request, whatever the hook does.
     pub(super) fn work(&self, request: &R, client_address: &Address) {
-        let worked = guard(|| {
+        let worked = guarded(|| {
             self.hooks.process_request_thread(self, request, client_address);
             Ok(())
         });
@@ -361,7 +382,7 @@ impl<R: Request> BaseServer<R> {
 
     /// The next request. A hook that panics has lost one.
     pub(super) fn next_request(&self) -> io::Result<(R, Address)> {
-        sync::guard(|| self.hooks.get_request(self)).unwrap_or_else(|panic| {
+        sync::catch_panic(|| self.hooks.get_request(self)).unwrap_or_else(|panic| {
             log::error!(target: "tripoll", "get_request {panic}");
             Err(io::Error::other(panic))
         })
@@ -369,7 +390,7 @@ impl<R: Request> BaseServer<R> {
 
     /// Calls a hook that has nobody to be told of its panics.
     pub(super) fn call(&self, name: &str, hook: impl FnOnce(&Self)) {
-        if let Err(panic) = sync::guard(|| hook(self)) {
+        if let Err(panic) = sync::catch_panic(|| hook(self)) {
             log::error!(target: "tripoll", "{name} {panic}");
         }
     }

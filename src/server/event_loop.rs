@@ -2,19 +2,19 @@
 
 use std::io;
 use std::sync::{Arc, OnceLock, Weak};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::base::BaseServer;
 use super::config::ServerConfig;
 use super::handler::Exit;
-use crate::net::{Acceptor, Address, Door};
+use crate::net::{Acceptor, Address, Incoming};
 use crate::reactor::{Context, Next, Reactor, Source};
 use crate::selector::{Deadline, Interest, Token};
-use crate::server::concurrency::{LoopRequest, in_loop as in_reactor};
+use crate::server::concurrency::{LoopRequest, Slot, in_loop as in_reactor};
 use crate::server::handler::HandlerFactory;
 use crate::server::lifecycle::{ServeGuard, StopFlags};
 use crate::server::transport::{Endpoint, Request};
-use crate::sync::Call;
 
 /// What `handle_request` has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,8 +129,8 @@ impl<R: Request> BaseServer<R> {
 
     pub(super) fn serve_in<S: 'static>(
         &self,
-        cx: &mut Context<'_, S>,
         poll_interval: Duration,
+        cx: &mut Context<'_, S>,
     ) -> io::Result<Token> {
         self.runner.check()?;
         self.check_active()?;
@@ -204,12 +204,10 @@ impl<R: Request> BaseServer<R> {
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
         self.runner.service_actions(); // nobody else reaps children here
-        if !self.runner.has_room(None) {
-            return Ok(false);
-        }
+        let Some(slot) = self.runner.reserve(Waker::noop()) else { return Ok(false) };
         let Ok((request, address)) = self.next_request() else { return Ok(false) };
         self.runner.note_descriptors(&|| vec![self.fileno()]);
-        self.process(request, &address).map_err(io::Error::other)?;
+        self.process(request, &address, slot).map_err(io::Error::other)?;
         Ok(true)
     }
 
@@ -220,8 +218,8 @@ impl<R: Request> BaseServer<R> {
         stop_flags: Arc<StopFlags>,
         run: Option<ServeGuard>,
     ) -> io::Result<Token> {
-        let door = IncomingRequests { server: self.arc(), stop_flags, _run: run };
-        let acceptor = Acceptor::new(per_turn.max(1), door)?;
+        let incoming = IncomingRequests { server: self.arc(), stop_flags, _run: run };
+        let acceptor = Acceptor::new(per_turn.max(1), incoming)?;
         let token = cx.add(self.endpoint()?, Interest::READ, acceptor)?;
         self.runner.resume();
         self.run_loop_requests(cx);
@@ -326,16 +324,17 @@ fn service<R: Request, S: 'static>(
 pub(super) struct IncomingRequests<R: Request> {
     pub(super) server: Arc<BaseServer<R>>,
     pub(super) stop_flags: Arc<StopFlags>,
-    /// Serving ends with the door, where the loop is not the server's own.
+    /// Ends serving when this is dropped, where the loop is not the server's own.
     pub(super) _run: Option<ServeGuard>,
 }
 
-impl<R: Request, S: 'static> Door<Arc<R::Endpoint>, S> for IncomingRequests<R> {
-    type Guest = (R, Address);
+impl<R: Request, S: 'static> Incoming<Arc<R::Endpoint>, S> for IncomingRequests<R> {
+    type Accepted = (R, Address);
+    type Slot = Slot;
 
-    fn has_room(&mut self, call: &Call) -> bool {
-        // Also after a shutdown in the middle of a turn: what is accepted then, nobody would serve.
-        !self.stop_flags.is_stopping() && self.server.runner.has_room(Some(call))
+    fn reserve(&mut self, waker: &Waker) -> Option<Slot> {
+        // A shutdown in the middle of a turn counts too: nothing would serve a request accepted now.
+        if self.stop_flags.is_stopping() { None } else { self.server.runner.reserve(waker) }
     }
 
     fn accept(&mut self, _: &Arc<R::Endpoint>) -> io::Result<(R, Address)> {
@@ -346,14 +345,14 @@ impl<R: Request, S: 'static> Door<Arc<R::Endpoint>, S> for IncomingRequests<R> {
         request
     }
 
-    fn let_in(
+    fn deliver(
         &mut self,
         (request, address): (R, Address),
-        _: Token,
+        slot: Slot,
         cx: &mut Context<'_, S>,
     ) -> Next {
         self.server.runner.note_descriptors(&|| cx.descriptors());
-        let processed = self.server.process(request, &address);
+        let processed = self.server.process(request, &address, slot);
         self.server.run_loop_requests(cx);
         match processed {
             Ok(()) => Next::Keep,
@@ -364,8 +363,8 @@ impl<R: Request, S: 'static> Door<Arc<R::Endpoint>, S> for IncomingRequests<R> {
         }
     }
 
-    fn turn_away(&mut self, listener: &Arc<R::Endpoint>) -> bool {
-        listener.turn_away()
+    fn reject_pending(&mut self, endpoint: &Arc<R::Endpoint>) -> bool {
+        endpoint.reject_pending()
     }
 
     fn name(&self, _: &Arc<R::Endpoint>) -> String {

@@ -103,7 +103,7 @@
 //! let grace = Duration::from_secs(1);
 //! let server = ThreadingTcpServer::from_fn("127.0.0.1:0", talk)?;
 //! let mut reactor = Reactor::new()?;
-//! server.serve_in(&mut reactor.context(), POLL_INTERVAL)?;
+//! server.serve_in(POLL_INTERVAL, &mut reactor.context())?;
 //! // A handler of SIGTERM writes a byte into `theirs`; `low_level::pipe::register` of the crate
 //! // signal-hook makes one. (A child would inherit it, and tell its parent of signals of its own:
 //! // where the server forks, hold the signal back, and watch a `signalfd(2)` instead.)
@@ -158,8 +158,8 @@
 //! let talking = ThreadingTcpServer::from_fn("127.0.0.1:0", talk)?;
 //! let telling = ReactorTcpServer::from_fn("127.0.0.1:0", status)?;
 //! let mut reactor = Reactor::new()?;
-//! talking.serve_in(&mut reactor.context(), POLL_INTERVAL)?;
-//! telling.serve_in(&mut reactor.context(), POLL_INTERVAL)?;
+//! talking.serve_in(POLL_INTERVAL, &mut reactor.context())?;
+//! telling.serve_in(POLL_INTERVAL, &mut reactor.context())?;
 //! # reactor.handle().stop();
 //! reactor.run()?;
 //! # std::io::Result::Ok(())
@@ -239,7 +239,7 @@ pub use handler::{
     LoopExchange, Reader, RequestHandler, StreamExchange, StreamOptions, Writer,
 };
 pub use hooks::{Hooks, NoHooks};
-pub use server::{POLL_INTERVAL, Server, ServerBuilder, ToAddress};
+pub use server::{POLL_INTERVAL, Server, ServerBuilder};
 pub use transport::{Datagram, Request, Tcp, Transport, Udp, Unix, UnixDgram};
 
 pub use crate::pool::{Panicked, WhenFull};

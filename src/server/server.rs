@@ -1,9 +1,7 @@
 //! The server as its owner sees it.
 
 use std::marker::PhantomData;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
@@ -12,7 +10,7 @@ use super::base::BaseServer;
 use super::config::ServerConfig;
 use super::handler::RequestHandler;
 use super::hooks::{Hooks, NoHooks};
-use crate::net::Address;
+use crate::net::{Address, ToAddress};
 use crate::reactor::Context;
 use crate::selector::Token;
 use crate::server::concurrency::{Concurrency, Supports};
@@ -128,10 +126,10 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     /// ever served.
     pub fn serve_in<S: 'static>(
         &self,
-        cx: &mut Context<'_, S>,
         poll_interval: Duration,
+        cx: &mut Context<'_, S>,
     ) -> io::Result<Token> {
-        self.base.serve_in(cx, poll_interval)
+        self.base.serve_in(poll_interval, cx)
     }
 
     /// Binds a server that was made with
@@ -303,75 +301,5 @@ impl<T: Transport, C: Concurrency + fmt::Debug> fmt::Debug for ServerBuilder<T, 
             .field("config", &self.config)
             .field("concurrency", &self.concurrency)
             .finish_non_exhaustive()
-    }
-}
-
-/// What can say where a server is to listen.
-///
-/// | Python | here |
-/// |---|---|
-/// | `("localhost", 9999)` | the same, or `"localhost:9999"`, or a [`SocketAddr`] |
-/// | `("", 9999)`: all interfaces, of IPv4 | the same, or `"0.0.0.0:9999"`; with IPv6, `"[::]:9999"` |
-/// | `"/run/echo"` | the same, if there is a `/` in it; any [`Path`] |
-/// | `"\0echo"`: an abstract name | `"@echo"` |
-///
-/// And an [`Address`] is one.
-pub trait ToAddress {
-    /// The address.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` for what is none, and whatever the system says of a name that it cannot resolve.
-    fn to_address(&self) -> io::Result<Address>;
-}
-
-impl ToAddress for str {
-    fn to_address(&self) -> io::Result<Address> {
-        self.parse()
-    }
-}
-
-impl ToAddress for String {
-    fn to_address(&self) -> io::Result<Address> {
-        self.parse()
-    }
-}
-
-impl<H: AsRef<str>> ToAddress for (H, u16) {
-    fn to_address(&self) -> io::Result<Address> {
-        match (self.0.as_ref(), self.1) {
-            ("", port) => Ok(Address::Inet((Ipv4Addr::UNSPECIFIED, port).into())),
-            (host, port) => Address::of_host(host, port),
-        }
-    }
-}
-
-impl ToAddress for Path {
-    fn to_address(&self) -> io::Result<Address> {
-        Ok(Address::Unix(self.into()))
-    }
-}
-
-impl ToAddress for PathBuf {
-    fn to_address(&self) -> io::Result<Address> {
-        Ok(Address::Unix(self.clone()))
-    }
-}
-
-impl ToAddress for Address {
-    fn to_address(&self) -> io::Result<Address> {
-        Ok(self.clone())
-    }
-}
-
-impl ToAddress for SocketAddr {
-    fn to_address(&self) -> io::Result<Address> {
-        Ok((*self).into())
-    }
-}
-
-impl<A: ToAddress + ?Sized> ToAddress for &A {
-    fn to_address(&self) -> io::Result<Address> {
-        (**self).to_address()
     }
 }

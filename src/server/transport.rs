@@ -197,7 +197,7 @@ pub trait Endpoint: Sized + AsFd + Send + Sync + fmt::Debug + 'static {
     ) -> io::Result<(Self::Request, Address)>;
 
     /// Closes whoever waits.
-    fn turn_away(&self) -> bool;
+    fn reject_pending(&self) -> bool;
 }
 
 impl Endpoint for Listener {
@@ -225,8 +225,8 @@ impl Endpoint for Listener {
         Ok((Arc::new(stream), peer))
     }
 
-    fn turn_away(&self) -> bool {
-        Listener::turn_away(self)
+    fn reject_pending(&self) -> bool {
+        Listener::reject_pending(self)
     }
 }
 
@@ -250,7 +250,7 @@ impl Endpoint for DatagramSocket {
     }
 
     /// A datagram waits for nobody.
-    fn turn_away(&self) -> bool {
+    fn reject_pending(&self) -> bool {
         false
     }
 }

@@ -1,25 +1,23 @@
-//! Locks, and waiting for what they guard to change.
-//!
-//! Whoever panics with a lock of ours in hand has changed nothing by halves, so a poisoned lock is as
-//! good as any.
+//! What every layer may use: locks, caught panics, wakers.
 
 mod panic;
 mod wakers;
 
 pub use panic::Panicked;
-pub(crate) use panic::guard;
-pub use wakers::Call;
-pub(crate) use wakers::Calls;
+pub(crate) use panic::catch_panic;
+pub(crate) use wakers::Wakers;
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+/// Locks a mutex, and ignores its poison: no code of this crate that holds a lock leaves the value
+/// half changed when it panics.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits for a change, and says whether the deadline has come instead. It may return for no reason:
-/// whoever waits looks for himself.
+/// Waits for a change. Returns true if the deadline has come instead. May return without a reason;
+/// callers must check their condition again.
 pub(crate) fn wait_until<'a, T>(
     changed: &Condvar,
     state: MutexGuard<'a, T>,

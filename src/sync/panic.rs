@@ -1,29 +1,29 @@
-//! A panic, told to others.
+//! Panics as errors.
 
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A panic, told as an error to everybody but the one who panicked.
+/// A panic that was caught, as an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Panicked {
     message: String,
 }
 
-/// Calls `body`, and makes an error of its panic. What the panic leaves half done must be nobody
-/// else's.
-pub(crate) fn guard<T>(body: impl FnOnce() -> T) -> Result<T, Panicked> {
+/// Calls `body`, and returns its panic as an error. The caller must not use what the panic left half
+/// changed.
+pub(crate) fn catch_panic<T>(body: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(body)).map_err(|panic| Panicked::with(&*panic))
 }
 
 impl Panicked {
     pub(crate) fn with(panic: &(dyn Any + Send)) -> Self {
-        let said = panic
+        let message = panic
             .downcast_ref::<&str>()
             .copied()
             .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("no message");
-        Panicked { message: said.into() }
+        Panicked { message: message.into() }
     }
 }
 

@@ -1,48 +1,29 @@
-//! Those who wait for room.
+//! Wakers of tasks that wait for capacity.
 
-use std::fmt;
-use std::sync::{Arc, Weak};
+use std::task::Waker;
 
-use super::panic::guard;
+use super::panic::catch_panic;
 
-/// How somebody is called who waits for room. Whoever drops it is not called any more.
-#[derive(Clone)]
-pub struct Call(Arc<dyn Fn() + Send + Sync>);
+/// The registered wakers. All of them are woken, each at most once: a woken waiter may no longer need
+/// the capacity. The waker of a waiter that was dropped stays until the next wake, so a waker should
+/// hold nothing that is worth more than its own few bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Wakers(Vec<Waker>);
 
-impl Call {
-    /// A call is made by whoever makes room, often on a worker: it should do no more than wake
-    /// somebody.
-    pub fn new(call: impl Fn() + Send + Sync + 'static) -> Self {
-        Call(Arc::new(call))
-    }
-
-    pub(crate) fn make(&self) {
-        if let Err(panic) = guard(|| (self.0)()) {
-            log::error!(target: "tripoll", "whoever was called because there is room {panic}");
+impl Wakers {
+    /// Registers a waker, unless one that wakes the same task is registered.
+    pub(crate) fn register(&mut self, waker: &Waker) {
+        if !self.0.iter().any(|known| known.will_wake(waker)) {
+            self.0.push(waker.clone());
         }
     }
-}
 
-impl fmt::Debug for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Call")
-    }
-}
-
-/// Those who are to be called: each of them once, and all of them, for any may not want the room any
-/// more.
-#[derive(Default)]
-pub(crate) struct Calls(Vec<Weak<dyn Fn() + Send + Sync>>);
-
-impl Calls {
-    pub(crate) fn add(&mut self, call: &Call) {
-        let call = Arc::downgrade(&call.0);
-        self.0.retain(|known| known.strong_count() > 0 && !known.ptr_eq(&call));
-        self.0.push(call);
-    }
-
-    /// Outside all locks: whoever is called may ask at once.
-    pub(crate) fn make(self) {
-        self.0.iter().filter_map(Weak::upgrade).for_each(|call| Call(call).make());
+    /// Wakes all. Call it without holding a lock: a woken waiter may ask for capacity at once.
+    pub(crate) fn wake(self) {
+        for waker in self.0 {
+            if let Err(panic) = catch_panic(|| waker.wake()) {
+                log::error!("a waker {panic}");
+            }
+        }
     }
 }

@@ -420,7 +420,7 @@ fn an_error_of_any_callback_is_the_reason_that_closed_is_told_once() {
 fn a_panic_ends_one_connection_and_it_is_told_why() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(());
-        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = Listener::bind("127.0.0.1:0").unwrap();
         let Address::Inet(address) = *listener.local_address() else { panic!() };
         let (tell, told) = mpsc::channel();
         let script = |told: &Told, wire: &mut Wire<'_>, cx: &mut Context<'_>| {

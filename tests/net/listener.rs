@@ -98,16 +98,16 @@ fn a_server_can_begin_again_while_its_old_connections_are_in_time_wait() {
     drop(listener.accept().unwrap()); // the server's side finishes first
     assert_eq!(client.read(&mut [0]).unwrap(), 0);
     drop((client, listener));
-    let refused = Listener::builder().reuse_address(false).bind(&address.into());
+    let refused = Listener::builder().reuse_address(false).bind(address);
     assert_eq!(kind(refused), io::ErrorKind::AddrInUse);
-    Listener::bind(&address.into()).unwrap();
+    Listener::bind(address).unwrap();
 }
 
 #[test]
 fn an_address_in_use_is_an_error_that_names_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let error = Listener::bind(&address.into()).unwrap_err();
+    let error = Listener::bind(address).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     assert!(error.to_string().contains(&address.to_string()), "{error}");
 }
@@ -115,10 +115,10 @@ fn an_address_in_use_is_an_error_that_names_it() {
 #[test]
 fn a_port_is_shared_by_those_who_all_ask_to() {
     let shared = Listener::builder().reuse_port(true);
-    let first = shared.bind(&parse("127.0.0.1:0")).unwrap();
+    let first = shared.clone().bind(&parse("127.0.0.1:0")).unwrap();
     let address = inet(&first);
-    let second = shared.bind(&address.into()).unwrap();
-    assert_eq!(kind(Listener::bind(&address.into())), io::ErrorKind::AddrInUse);
+    let second = shared.clone().bind(address).unwrap();
+    assert_eq!(kind(Listener::bind(address)), io::ErrorKind::AddrInUse);
     // The kernel spreads them: a thousand to one that somebody gets none of so many is too often,
     // so it is asked until both had one.
     let (mut clients, mut got) = (Vec::new(), [false; 2]);
@@ -142,7 +142,10 @@ fn the_backlog_is_what_the_system_allows() {
 }
 
 #[test]
-fn what_is_no_address_is_said_so() {
+fn parsing_an_address_resolves_no_name_and_names_what_is_wrong() {
+    let error = "localhost:80".parse::<Address>().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("ToAddress"), "{error}");
     for text in ["", "localhost", "127.0.0.1", "127.0.0.1:99999", ":::", "[::1]"] {
         let error = text.parse::<Address>().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
@@ -191,20 +194,20 @@ fn a_file_that_is_in_use_or_something_else_is_never_replaced() {
 
     let live = directory.at("live");
     let listener = UnixListener::bind(&live).unwrap();
-    assert_eq!(kind(replacing.bind(&unix(&live))), io::ErrorKind::AddrInUse);
+    assert_eq!(kind(replacing.clone().bind(&unix(&live))), io::ErrorKind::AddrInUse);
     listener.accept().unwrap(); // whoever asked whether it is alive
     UnixStream::connect(&live).unwrap();
 
     let plain = directory.at("plain");
     File::create(&plain).unwrap().write_all(b"precious").unwrap();
-    assert_eq!(kind(replacing.bind(&unix(&plain))), io::ErrorKind::AddrInUse);
+    assert_eq!(kind(replacing.clone().bind(&unix(&plain))), io::ErrorKind::AddrInUse);
     assert_eq!(fs::read(&plain).unwrap(), b"precious");
 
     // A link is not followed to something that could be removed.
     let (gone, link) = (directory.at("gone"), directory.at("link"));
     drop(UnixListener::bind(&gone).unwrap());
     std::os::unix::fs::symlink(&gone, &link).unwrap();
-    assert_eq!(kind(replacing.bind(&unix(&link))), io::ErrorKind::AddrInUse);
+    assert_eq!(kind(replacing.clone().bind(&unix(&link))), io::ErrorKind::AddrInUse);
     assert!(gone.exists() && fs::symlink_metadata(&link).unwrap().is_symlink());
 }
 

@@ -39,7 +39,7 @@ impl Server {
             for listener in listeners {
                 let talkers = Arc::clone(&its_talkers);
                 let talk = move |stream| echo(&stream, &talkers);
-                listener.serve_in_pool(&mut reactor.context(), &its_pool, when_full, talk).unwrap();
+                listener.serve_in_pool(&its_pool, when_full, &mut reactor.context(), talk).unwrap();
             }
             tell.send(reactor.handle()).unwrap();
             reactor.run().unwrap();
@@ -65,7 +65,7 @@ impl Server {
 }
 
 fn bind(builder: &ListenerBuilder) -> Listener {
-    builder.bind(&"127.0.0.1:0".parse().unwrap()).unwrap()
+    builder.clone().bind("127.0.0.1:0").unwrap()
 }
 
 fn address(listener: &Listener) -> SocketAddr {

@@ -1,12 +1,13 @@
-//! The pool: what it takes, what it refuses, and how it ends.
+//! The pool: submitting, reserving, panics, draining.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Barrier, Mutex};
+use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use support::LONG;
-use tripoll::pool::{Call, Pool, Reservation, SubmitError};
+use tripoll::pool::{Pool, SubmitError};
 use tripoll::{Context, Reactor};
 
 /// A job that has begun, and ends when this is dropped.
@@ -14,7 +15,7 @@ struct Held {
     _go: Sender<()>,
 }
 
-/// Gives `pool` a job that is being done when this returns.
+/// Submits a job, which has begun when this returns.
 fn hold(pool: &Pool) -> Held {
     let (begun, has_begun) = mpsc::channel();
     let (go, wait) = mpsc::channel::<()>();
@@ -27,7 +28,7 @@ fn hold(pool: &Pool) -> Held {
     Held { _go: go }
 }
 
-/// A job, and whether it was done.
+/// Submits a job that sends `what`.
 fn note(pool: &Pool, what: u32) -> Receiver<u32> {
     let (done, is_done) = mpsc::channel();
     pool.submit(move || done.send(what).unwrap()).unwrap();
@@ -35,7 +36,7 @@ fn note(pool: &Pool, what: u32) -> Receiver<u32> {
 }
 
 #[test]
-fn all_jobs_are_done_by_the_workers_and_by_nobody_else() {
+fn all_jobs_run_on_the_workers_only() {
     let pool = Pool::new(3, 1_000).unwrap();
     let places = Arc::new(Mutex::new(Vec::new()));
     for _ in 0..1_000 {
@@ -66,7 +67,7 @@ fn a_full_pool_refuses_and_the_job_is_dropped() {
 }
 
 #[test]
-fn whoever_can_wait_waits_for_room() {
+fn submit_or_wait_blocks_until_there_is_capacity() {
     let pool = Pool::new(1, 0).unwrap();
     let held = hold(&pool);
     let (done, is_done) = mpsc::channel();
@@ -80,72 +81,86 @@ fn whoever_can_wait_waits_for_room() {
     is_done.recv_timeout(LONG).unwrap();
 }
 
-/// Asks for a place, and hears the calls as long as the call is kept.
-fn ask(pool: &Pool) -> (Option<Reservation>, Call, Receiver<()>) {
-    let (call, calls) = mpsc::channel();
-    let call = Call::new(move || call.send(()).unwrap());
-    (pool.reserve(Some(&call)), call, calls)
+/// A waker, and a channel that gets a message for each wake.
+fn waker() -> (Waker, Receiver<()>) {
+    struct Notify(Sender<()>);
+
+    impl Wake for Notify {
+        fn wake(self: Arc<Self>) {
+            self.0.send(()).unwrap();
+        }
+    }
+
+    let (notify, wakes) = mpsc::channel();
+    (Arc::new(Notify(notify)).into(), wakes)
 }
 
 #[test]
-fn whoever_pauses_is_called_when_there_is_room() {
+fn waiters_are_woken_once_when_there_is_capacity() {
     let pool = Pool::new(1, 0).unwrap();
     let held = hold(&pool);
-    let (place, call, calls) = ask(&pool);
-    assert!(place.is_none() && pool.reserve(Some(&call)).is_none());
-    let (_, _call, others) = ask(&pool); // there may be several who share a pool
-    let (_, gone, silence) = ask(&pool);
-    drop(gone);
-    assert!(silence.recv_timeout(LONG).is_err());
-    assert!(calls.try_recv().is_err());
+    let (first, first_wakes) = waker();
+    let (second, second_wakes) = waker(); // several listeners may share a pool
+    for waker in [&first, &first, &second] {
+        assert!(pool.reserve(waker).is_none());
+    }
+    assert!(first_wakes.try_recv().is_err());
     drop(held);
-    calls.recv_timeout(LONG).unwrap();
-    others.recv_timeout(LONG).unwrap();
+    first_wakes.recv_timeout(LONG).unwrap();
+    second_wakes.recv_timeout(LONG).unwrap();
     pool.drain(LONG).unwrap();
-    assert!(calls.try_recv().is_err(), "it was called twice for one room");
+    assert!(first_wakes.try_recv().is_err(), "it was woken twice");
 }
 
 #[test]
-fn a_call_that_panics_harms_nobody() {
+fn a_panic_of_a_waker_harms_no_other() {
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("in a waker");
+        }
+    }
+
     let pool = Pool::new(1, 0).unwrap();
     let held = hold(&pool);
-    let panics = Call::new(|| panic!("on the phone"));
-    assert!(pool.reserve(Some(&panics)).is_none());
-    let (_, _call, calls) = ask(&pool);
+    assert!(pool.reserve(&Arc::new(Panics).into()).is_none());
+    let (waker, wakes) = waker();
+    assert!(pool.reserve(&waker).is_none());
     drop(held);
-    calls.recv_timeout(LONG).unwrap();
+    wakes.recv_timeout(LONG).unwrap();
     pool.submit_or_wait(|| ()).unwrap();
     pool.drain(LONG).unwrap();
 }
 
 #[test]
-fn a_place_is_kept_until_it_is_filled_or_given_up() {
+fn a_reservation_lasts_until_it_is_used_or_dropped() {
     let pool = Pool::new(1, 0).unwrap();
-    let place = pool.reserve(None).unwrap();
+    let (waker, wakes) = waker();
+    let reservation = pool.try_reserve().unwrap();
     assert_eq!(pool.jobs(), 0);
     assert_eq!(pool.submit(|| ()), Err(SubmitError::Full));
-    let (none, call, calls) = ask(&pool);
-    assert!(none.is_none());
-    drop(place);
-    calls.recv_timeout(LONG).unwrap();
+    assert!(pool.reserve(&waker).is_none());
+    drop(reservation);
+    wakes.recv_timeout(LONG).unwrap();
 
-    let place = pool.reserve(Some(&call)).unwrap();
+    let reservation = pool.reserve(&waker).unwrap();
     let (done, is_done) = mpsc::channel();
     let (go, wait) = mpsc::channel::<()>();
     let job = move || {
         let _ = wait.recv();
         done.send(()).unwrap();
     };
-    place.submit(job).unwrap();
-    assert!(pool.reserve(Some(&call)).is_none());
-    assert!(calls.try_recv().is_err()); // it was filled, not given up
+    reservation.submit(job).unwrap();
+    assert!(pool.reserve(&waker).is_none());
+    assert!(wakes.try_recv().is_err()); // it was used, not dropped
     drop(go);
     is_done.recv_timeout(LONG).unwrap();
-    calls.recv_timeout(LONG).unwrap();
+    wakes.recv_timeout(LONG).unwrap();
 
-    let place = pool.reserve(None).unwrap();
-    pool.drain(LONG).unwrap(); // for nobody
-    assert_eq!(place.submit(|| ()), Err(SubmitError::Closed));
+    let reservation = pool.try_reserve().unwrap();
+    pool.drain(LONG).unwrap(); // does not wait for it
+    assert_eq!(reservation.submit(|| ()), Err(SubmitError::Closed));
 }
 
 #[test]
@@ -169,7 +184,7 @@ fn two_workers_that_drain_their_pool_do_not_wait_for_each_other() {
 #[test]
 fn a_panic_ends_one_job() {
     let pool = Pool::new(1, 10).unwrap();
-    pool.submit(|| panic!("at the disco")).unwrap();
+    pool.submit(|| panic!("in a job")).unwrap();
     assert_eq!(note(&pool, 7).recv_timeout(LONG), Ok(7));
     assert_eq!(pool.panics(), 1);
     pool.drain(LONG).unwrap();
@@ -190,15 +205,15 @@ fn answers_and_panics_come_back_to_the_loop() {
         }
     };
     pool.submit_for(&handle, || 6 * 7, answer).unwrap();
-    pool.submit_for(&handle, || panic!("at the disco"), answer).unwrap();
+    pool.submit_for(&handle, || panic!("in a job"), answer).unwrap();
     reactor.run().unwrap();
     reactor.state().sort();
-    assert_eq!(*reactor.state(), [Ok(42), Err("panicked: at the disco".into())]);
+    assert_eq!(*reactor.state(), [Ok(42), Err("panicked: in a job".into())]);
     assert_eq!(pool.panics(), 1);
 }
 
 #[test]
-fn an_answer_that_nobody_waits_for_is_dropped() {
+fn an_answer_for_a_dropped_reactor_is_dropped() {
     let pool = Pool::new(1, 10).unwrap();
     let reactor = Reactor::new().unwrap();
     let handle = reactor.handle();
@@ -209,7 +224,7 @@ fn an_answer_that_nobody_waits_for_is_dropped() {
 }
 
 #[test]
-fn draining_takes_no_more_and_does_what_there_is() {
+fn draining_refuses_new_jobs_and_finishes_the_others() {
     let pool = Pool::new(1, 10).unwrap();
     let held = hold(&pool);
     let waiting = note(&pool, 1);
@@ -227,19 +242,19 @@ fn draining_takes_no_more_and_does_what_there_is() {
 }
 
 #[test]
-fn draining_has_an_end() {
+fn draining_ends_at_its_deadline() {
     let pool = Pool::new(1, 10).unwrap();
     let held = hold(&pool);
     let waiting = note(&pool, 1);
-    let undone = pool.drain(Duration::from_millis(1)).unwrap_err();
-    assert_eq!((undone.dropped, undone.working), (1, 1));
+    let unfinished = pool.drain(Duration::from_millis(1)).unwrap_err();
+    assert_eq!((unfinished.dropped, unfinished.working), (1, 1));
     assert!(waiting.recv_timeout(LONG).is_err());
     drop(held);
     pool.drain(LONG).unwrap();
 }
 
 #[test]
-fn draining_wakes_whoever_waits_for_room() {
+fn draining_wakes_a_blocked_submit_or_wait() {
     let pool = Pool::new(1, 0).unwrap();
     let held = hold(&pool);
     thread::scope(|scope| {
@@ -260,7 +275,7 @@ fn a_worker_that_drains_its_own_pool_does_not_wait_for_itself() {
 }
 
 #[test]
-fn a_pool_that_is_dropped_forgets_what_waits() {
+fn a_dropped_pool_drops_its_queued_jobs() {
     let pool = Pool::new(1, 10).unwrap();
     let held = hold(&pool);
     let waiting = note(&pool, 1);

@@ -128,7 +128,7 @@ fn in_another_loop(
 ) {
     let mut reactor = reactor(config);
     let server = ReactorTcpServer::new(ANY, move || Greeting(greeting)).unwrap();
-    server.serve_in(&mut reactor.context(), MINUTE).unwrap();
+    server.serve_in(MINUTE, &mut reactor.context()).unwrap();
     let handle = reactor.handle();
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -253,7 +253,7 @@ fn a_client_that_takes_nothing_of_what_it_is_owed_is_reset_in_the_end() {
 fn a_close_does_not_wait_for_what_is_owed_in_a_loop_that_stands_still() {
     let server = ReactorTcpServer::new(ANY, || Greeting(LONG_GREETING)).unwrap();
     let mut reactor = Reactor::new().unwrap();
-    server.serve_in(&mut reactor.context(), MINUTE).unwrap();
+    server.serve_in(MINUTE, &mut reactor.context()).unwrap();
     let mut client = connect(&server.server_address());
     while server.connections().is_empty() {
         reactor.turn(Deadline::Never).unwrap();

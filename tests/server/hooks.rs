@@ -356,7 +356,7 @@ fn service_actions_may_end_the_server_and_come_when_nobody_does() {
 
     let mut reactor = Reactor::new().unwrap();
     let server = hello(Third(AtomicUsize::new(0)));
-    server.serve_in(&mut reactor.context(), Duration::from_millis(1)).unwrap();
+    server.serve_in(Duration::from_millis(1), &mut reactor.context()).unwrap();
     while !reactor.context().is_empty() {
         reactor.turn(Deadline::after(LONG)).unwrap();
     }

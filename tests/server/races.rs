@@ -265,8 +265,8 @@ fn an_exit_in_somebody_elses_loop_ends_the_server_alone() {
     let mut reactor = Reactor::new().unwrap();
     let server = ReactorTcpServer::from_fn(ANY, exit).unwrap();
     let other = TcpServer::from_fn(ANY, say_hello).unwrap();
-    server.serve_in(&mut reactor.context(), MINUTE).unwrap();
-    other.serve_in(&mut reactor.context(), MINUTE).unwrap();
+    server.serve_in(MINUTE, &mut reactor.context()).unwrap();
+    other.serve_in(MINUTE, &mut reactor.context()).unwrap();
     let handle = reactor.handle();
     thread::scope(|scope| {
         scope.spawn(|| {

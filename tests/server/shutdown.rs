@@ -76,7 +76,7 @@ impl<C: Concurrency> Any for Server<Tcp, C> {
         Server::handle_request(self)
     }
     fn serve_in(&self, reactor: &mut Reactor) -> io::Result<()> {
-        Server::serve_in(self, &mut reactor.context(), MINUTE).map(drop)
+        Server::serve_in(self, MINUTE, &mut reactor.context()).map(drop)
     }
     fn server_close(&self) {
         Server::server_close(self);
@@ -483,7 +483,7 @@ fn an_exit_in_a_loop_that_is_shared_ends_that_serving_alone() {
             said => Ok(exchange.request.sendall(said)?),
         })
         .unwrap();
-    server.serve_in(&mut reactor.context(), MINUTE).unwrap();
+    server.serve_in(MINUTE, &mut reactor.context()).unwrap();
     thread::scope(|scope| {
         let client = scope.spawn(|| ask(&server.server_address(), b"exit"));
         while !reactor.context().is_empty() {

@@ -6,7 +6,8 @@ use std::{env, io, process};
 
 use support::server::*;
 use tripoll::net::Address;
-use tripoll::server::{Exchange, TcpServer, ToAddress, UnixStreamServer};
+use tripoll::net::ToAddress;
+use tripoll::server::{Exchange, TcpServer, UnixStreamServer};
 
 fn tcp(address: impl ToAddress) -> io::Result<TcpServer> {
     TcpServer::from_fn(address, |exchange: &mut Exchange| Ok(exchange.request.sendall(b"hello")?))
@@ -60,11 +61,11 @@ fn a_path_is_an_address() {
 }
 
 #[test]
-fn a_name_that_cannot_be_resolved_is_said_to_be_that() {
+fn the_error_names_a_host_that_cannot_be_resolved() {
     let name = "x".repeat(64); // no name has so long a part, so that nobody need be asked
     for refused in [tcp(format!("{name}:80")), tcp((name.as_str(), 80))] {
         let refused = refused.unwrap_err().to_string();
-        assert!(refused.starts_with(&format!("{name:?} cannot be resolved")), "{refused}");
+        assert!(refused.starts_with(&format!("cannot resolve {name:?}")), "{refused}");
     }
     for nonsense in ["localhost", "localhost:", ":80", "localhost:http", "localhost:65536", ""] {
         let refused = tcp(nonsense).unwrap_err();

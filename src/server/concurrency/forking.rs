@@ -5,15 +5,16 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use crate::net::{Address, Gate, Permit};
+use crate::net::{Address, Limit};
 use crate::server::base::BaseServer;
-use crate::server::concurrency::{Concurrency, LoopRequest, MayWait, Runner};
-use crate::server::handler::{HandlerResult, guard};
+use crate::server::concurrency::{Concurrency, LoopRequest, MayWait, Runner, Slot};
+use crate::server::handler::{HandlerResult, guarded};
 use crate::server::transport::Request;
-use crate::sync::{Call, lock};
+use crate::sync::lock;
 use crate::sys::{self, DespiteThreads, PollFd, PollFlags, Side};
 
 /// A child process for each request: Python's `ForkingMixIn`.
@@ -48,7 +49,7 @@ impl MayWait for Forking {}
 impl Concurrency for Forking {
     fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>> {
         Ok(Box::new(ChildPerRequest {
-            gate: Gate::new(self.max_children.max(1)),
+            limit: Limit::new(Some(self.max_children)),
             options: self,
             running: Arc::default(),
             unwatched: Mutex::default(),
@@ -63,7 +64,7 @@ impl Concurrency for Forking {
 #[derive(Debug)]
 struct ChildPerRequest {
     options: Forking,
-    gate: Gate,
+    limit: Limit,
     running: Arc<RunningChildren>,
     /// Those of them whose end the loop does not watch for: who was born just now; and where there
     /// are no descriptors for that (or it is a system before Linux 5.3), who was born before.
@@ -86,7 +87,7 @@ struct RunningChildren(Mutex<HashMap<libc::pid_t, Child>>);
 struct Child {
     /// See [`RunningChildren::end`].
     end: Option<Arc<OwnedFd>>,
-    _permit: Permit,
+    _slot: Slot,
 }
 
 /// How often a child is asked after of whom nothing tells the end.
@@ -97,8 +98,8 @@ impl RunningChildren {
         lock(&self.0).keys().copied().collect()
     }
 
-    fn enter(&self, child: libc::pid_t, permit: Permit) {
-        lock(&self.0).insert(child, Child { end: None, _permit: permit });
+    fn enter(&self, child: libc::pid_t, slot: Slot) {
+        lock(&self.0).insert(child, Child { end: None, _slot: slot });
     }
 
     /// Reaps a child if it has ended. True if it is no more.
@@ -168,14 +169,14 @@ impl ChildPerRequest {
         request: &R,
         address: &Address,
     ) -> ! {
-        let ran = guard(|| {
+        let ran = guarded(|| {
             server.enter_child();
             // A datagram is answered through the server's own socket.
             inherited.retain(|&fd| fd != request.descriptor());
             if let Err(error) = sys::close_inherited(&inherited, self.null.as_fd()) {
                 log::warn!(target: "tripoll", "a child keeps its parent's descriptors: {error}");
             }
-            let outcome = guard(|| server.hooks.finish_request(server, request, address));
+            let outcome = guarded(|| server.hooks.finish_request(server, request, address));
             if let Err(error) = &outcome {
                 server.report_error(request, address, error);
             }
@@ -194,9 +195,9 @@ impl<R: Request> Runner<R> for ChildPerRequest {
         }
     }
 
-    fn has_room(&self, call: Option<&Call>) -> bool {
+    fn reserve(&self, waker: &Waker) -> Option<Slot> {
         lock(&self.unwatched).retain(|&child| !self.running.reap(child));
-        self.gate.has_room(call)
+        Some(Slot { _permit: Some(self.limit.acquire(waker)?), ..Slot::default() })
     }
 
     fn note_descriptors(&self, held: &dyn Fn() -> Vec<RawFd>) {
@@ -214,7 +215,7 @@ impl<R: Request> Runner<R> for ChildPerRequest {
         match sys::fork(self.options.despite_threads)? {
             Side::Child => self.run_child(inherited, server, request, client_address),
             Side::Parent(child) => {
-                self.running.enter(child, self.gate.enter());
+                self.running.enter(child, server.take_slot());
                 lock(&self.unwatched).push(child);
                 server.call("close_request", |server| server.hooks.close_request(server, request));
                 Ok(())
@@ -309,10 +310,6 @@ mod tests {
         child.stdout.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
     }
 
-    fn permit() -> Permit {
-        Gate::new(1).enter()
-    }
-
     #[test]
     fn a_number_that_is_not_known_any_more_is_somebody_elses() {
         let mut foreign = sleeper();
@@ -326,11 +323,11 @@ mod tests {
     fn a_number_that_is_somebody_elses_by_now_is_not_killed() {
         let (mut ours, mut foreign) = (sleeper(), sleeper());
         let running = RunningChildren::default();
-        running.enter(number(&ours), permit());
+        running.enter(number(&ours), Slot::default());
         let end = running.end(number(&ours));
         await_end(&mut ours);
         ours.wait().unwrap(); // somebody else was quicker, and the number is free
-        let entry = Child { end, _permit: permit() };
+        let entry = Child { end, _slot: Slot::default() };
         lock(&running.0).insert(number(&foreign), entry);
         running.kill_all();
         await_end(&mut foreign);
@@ -342,7 +339,7 @@ mod tests {
         for has_descriptor in [true, false] {
             let running = RunningChildren::default();
             let mut child = sleeper();
-            running.enter(number(&child), permit());
+            running.enter(number(&child), Slot::default());
             if has_descriptor {
                 running.end(number(&child)).expect("a pidfd");
             }

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crate::net::{Address, CloseReason, Connection, Gate, Permit, Protocol, Wire, copy_of};
+use crate::net::{Address, CloseReason, Connection, Limit, Protocol, Wire, copy_of};
 use crate::reactor::Context;
 use crate::selector::Interest;
 use crate::server::base::BaseServer;
-use crate::server::concurrency::{Concurrency, LoopRequest, Runner, Supports};
+use crate::server::concurrency::{Concurrency, LoopRequest, Runner, Slot, Supports};
 use crate::server::config::ServerConfig;
 use crate::server::connections::{Mail, Mailbox};
 use crate::server::handler::exchange::DatagramExchange;
@@ -16,7 +17,7 @@ use crate::server::handler::in_loop::LoopExchange;
 use crate::server::handler::{Exchange, HandlerResult, LoopHandler};
 use crate::server::lifecycle::{PendingFlush, StopFlags};
 use crate::server::transport::{Datagram, Request};
-use crate::sync::{Call, lock};
+use crate::sync::lock;
 
 /// All clients in the loop that accepts them, on one thread, which Python's module lacks.
 ///
@@ -35,21 +36,21 @@ impl Supports<DatagramExchange> for InReactor {}
 
 impl Concurrency for InReactor {
     fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>> {
-        let gate = self.max_connections.map(|most| Gate::new(most.max(1)));
-        Ok(Box::new(Clients { gate, newest: Mutex::default() }))
+        let limit = Limit::new(self.max_connections);
+        Ok(Box::new(Clients { limit, newest: Mutex::default() }))
     }
 }
 
 /// The clients that the loop has not taken yet.
 #[derive(Debug)]
 struct Clients<R> {
-    gate: Option<Gate>,
-    newest: Mutex<Vec<(R, Address)>>,
+    limit: Limit,
+    newest: Mutex<Vec<(R, Address, Slot)>>,
 }
 
 impl<R: Request> Runner<R> for Clients<R> {
-    fn has_room(&self, call: Option<&Call>) -> bool {
-        self.gate.as_ref().is_none_or(|gate| gate.has_room(call))
+    fn reserve(&self, waker: &Waker) -> Option<Slot> {
+        Some(Slot { _permit: Some(self.limit.acquire(waker)?), ..Slot::default() })
     }
 
     fn process_request(
@@ -69,17 +70,14 @@ impl<R: Request> Runner<R> for Clients<R> {
         Duration::ZERO
     }
 
-    fn keep(&self, request: &R, client_address: &Address) {
-        let mut newest = lock(&self.newest);
-        newest.push((request.clone(), client_address.clone()));
+    fn adopt(&self, request: &R, client_address: &Address, slot: Slot) {
+        lock(&self.newest).push((request.clone(), client_address.clone(), slot));
     }
 
     fn loop_requests(&self, _: bool) -> Vec<LoopRequest<R>> {
         let newest = std::mem::take(&mut *lock(&self.newest));
-        let keep = |(request, address)| {
-            LoopRequest::Adopt(request, address, self.gate.as_ref().map(Gate::enter))
-        };
-        newest.into_iter().map(keep).collect()
+        let adopt = |(request, address, slot)| LoopRequest::Adopt(request, address, slot);
+        newest.into_iter().map(adopt).collect()
     }
 }
 
@@ -92,7 +90,7 @@ struct LoopProtocol {
     stop_flags: Arc<StopFlags>,
     /// While the client is owed something, and nothing more is to come.
     pending_flush: Option<PendingFlush>,
-    _permit: Option<Permit>,
+    _slot: Slot,
 }
 
 impl LoopProtocol {
@@ -202,7 +200,7 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
 /// Takes a client into the loop.
 pub(in crate::server) fn keep<S: 'static>(
     handler: Box<dyn LoopHandler>,
-    permit: Option<Permit>,
+    slot: Slot,
     cx: &mut Context<'_, S>,
 ) -> io::Result<()> {
     let (stream, server) = handler.client();
@@ -216,7 +214,7 @@ pub(in crate::server) fn keep<S: 'static>(
         timeouts,
         stop_flags,
         pending_flush: None,
-        _permit: permit,
+        _slot: slot,
     };
     let token = cx.add(Arc::clone(&stream), Interest::READ, Connection::new(protocol))?;
     let handle = cx.handle();

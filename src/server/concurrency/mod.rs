@@ -8,6 +8,7 @@ pub(super) mod threading;
 
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
@@ -18,10 +19,10 @@ pub use pooled::Pooled;
 pub use threading::Threading;
 
 use crate::net::{Address, PATIENCE, Permit};
+use crate::pool::Reservation;
 use crate::server::base::BaseServer;
 use crate::server::handler::{Blocking, ExchangeKind, HandlerResult};
 use crate::server::transport::Request;
-use crate::sync::Call;
 
 /// Where and when requests are handled: Python's mix-in classes, and more.
 ///
@@ -41,10 +42,11 @@ pub trait Runner<R: Request>: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether one more request may be taken. If not, `call` is made when there is room again.
-    fn has_room(&self, call: Option<&Call>) -> bool {
-        let _ = call;
-        true
+    /// Reserves what one more request needs. If there is none, `waker` is woken after some became
+    /// free.
+    fn reserve(&self, waker: &Waker) -> Option<Slot> {
+        let _ = waker;
+        Some(Slot::default())
     }
 
     /// Can ask what the loop holds, before a request is processed.
@@ -60,9 +62,9 @@ pub trait Runner<R: Request>: fmt::Debug + Send + Sync {
         client_address: &Address,
     ) -> HandlerResult;
 
-    /// Has the loop keep a client: what becomes of a request whose handler is one for the loop.
-    fn keep(&self, request: &R, client_address: &Address) {
-        let _ = (request, client_address);
+    /// Has the loop adopt a client, whose handler is one for the loop.
+    fn adopt(&self, request: &R, client_address: &Address, slot: Slot) {
+        let _ = (request, client_address, slot);
         unreachable!("`Supports` lets no handler for the loop come here");
     }
 
@@ -107,6 +109,16 @@ pub trait Runner<R: Request>: fmt::Debug + Send + Sync {
     fn cut(&self) {}
 }
 
+/// What was reserved for a request before it was accepted.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Slot {
+    /// Where the number of requests is limited.
+    pub(super) _permit: Option<Permit>,
+    /// In a pool.
+    pub(super) reservation: Option<Reservation>,
+}
+
 /// What the loop is to do for a concurrency.
 #[doc(hidden)]
 pub enum LoopRequest<R> {
@@ -115,7 +127,7 @@ pub enum LoopRequest<R> {
     /// Call this once, when that is readable.
     OnReadable(Arc<OwnedFd>, Box<dyn FnOnce()>),
     /// Keep this client in the loop.
-    Adopt(R, Address, Option<Permit>),
+    Adopt(R, Address, Slot),
 }
 
 impl<R> fmt::Debug for LoopRequest<R> {

@@ -1,16 +1,18 @@
 //! A fixed number of threads for all requests.
 
+use std::io;
 use std::sync::{Arc, Mutex};
+use std::task::{Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::Instant;
-use std::{io, thread};
 
 use crate::net::Address;
 use crate::pool::{Pool, Reservation, SubmitError, WhenFull};
 use crate::server::base::BaseServer;
-use crate::server::concurrency::{Concurrency, MayWait, Runner};
+use crate::server::concurrency::{Concurrency, MayWait, Runner, Slot};
 use crate::server::handler::HandlerResult;
 use crate::server::transport::Request;
-use crate::sync::{Call, lock};
+use crate::sync::lock;
 
 /// A fixed number of threads for all requests: the mix-in that Python's users write themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +41,6 @@ impl Concurrency for Pooled {
         Ok(Box::new(Workers {
             pool: Pool::new(self.workers, self.queue)?,
             options: self,
-            reservation: Mutex::default(),
             blocked: Mutex::default(),
         }))
     }
@@ -50,21 +51,18 @@ impl Concurrency for Pooled {
 struct Workers {
     options: Pooled,
     pool: Pool,
-    /// Kept for the next request.
-    reservation: Mutex<Option<Reservation>>,
-    /// How to wake the loop that waits for room.
-    blocked: Mutex<Option<Call>>,
+    /// Wakes the loop while it waits for capacity.
+    blocked: Mutex<Option<Waker>>,
 }
 
 impl Workers {
-    /// Waits for room. `None` if the loop is to end before there is some: a worker may be what asks
-    /// for that, and waits for the loop.
-    fn wait_for_room(&self, is_stopping: impl Fn() -> bool) -> Option<Reservation> {
-        let loop_thread = thread::current();
-        let call = Call::new(move || loop_thread.unpark());
-        *lock(&self.blocked) = Some(call.clone());
+    /// Waits for capacity. Returns `None` if the loop must end before there is some: the worker that
+    /// asks for its end may be waiting for it.
+    fn wait_for_capacity(&self, is_stopping: impl Fn() -> bool) -> Option<Reservation> {
+        let waker = Waker::from(Arc::new(UnparkThread(thread::current())));
+        *lock(&self.blocked) = Some(waker.clone());
         loop {
-            if let Some(reservation) = self.pool.reserve(Some(&call)) {
+            if let Some(reservation) = self.pool.reserve(&waker) {
                 return Some(reservation);
             }
             if is_stopping() {
@@ -72,6 +70,15 @@ impl Workers {
             }
             thread::park();
         }
+    }
+}
+
+/// Ends the parking of a thread.
+struct UnparkThread(Thread);
+
+impl Wake for UnparkThread {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
@@ -100,15 +107,12 @@ impl<R: Request> Drop for Work<R> {
 }
 
 impl<R: Request> Runner<R> for Workers {
-    fn has_room(&self, call: Option<&Call>) -> bool {
-        if self.options.when_full != WhenFull::Pause {
-            return true;
-        }
-        let mut reservation = lock(&self.reservation);
-        if reservation.is_none() {
-            *reservation = self.pool.reserve(call);
-        }
-        reservation.is_some()
+    fn reserve(&self, waker: &Waker) -> Option<Slot> {
+        let reservation = match self.options.when_full {
+            WhenFull::Pause => Some(self.pool.reserve(waker)?),
+            WhenFull::Shed | WhenFull::Block => None,
+        };
+        Some(Slot { reservation, ..Slot::default() })
     }
 
     fn process_request(
@@ -117,10 +121,10 @@ impl<R: Request> Runner<R> for Workers {
         request: &R,
         client_address: &Address,
     ) -> HandlerResult {
-        let kept = lock(&self.reservation).take();
-        let reservation = kept.or_else(|| self.pool.reserve(None)).or_else(|| {
-            let waits = self.options.when_full == WhenFull::Block;
-            waits.then(|| self.wait_for_room(|| server.lifecycle.is_stopping()))?
+        let reserved = server.take_slot().reservation;
+        let reservation = reserved.or_else(|| self.pool.try_reserve()).or_else(|| {
+            let blocks = self.options.when_full == WhenFull::Block;
+            blocks.then(|| self.wait_for_capacity(|| server.lifecycle.is_stopping()))?
         });
         let (server, request, address) =
             (Arc::clone(server), request.clone(), client_address.clone());
@@ -131,8 +135,8 @@ impl<R: Request> Runner<R> for Workers {
     }
 
     fn stop(&self) {
-        if let Some(call) = lock(&self.blocked).take() {
-            call.make();
+        if let Some(waker) = lock(&self.blocked).take() {
+            waker.wake();
         }
     }
 

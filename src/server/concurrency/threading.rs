@@ -5,15 +5,16 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use crate::net::{Address, Gate};
+use crate::net::{Address, Limit};
 use crate::server::base::BaseServer;
-use crate::server::concurrency::{Concurrency, MayWait, Runner};
+use crate::server::concurrency::{Concurrency, MayWait, Runner, Slot};
 use crate::server::handler::HandlerResult;
 use crate::server::transport::Request;
-use crate::sync::{Call, lock, wait_until};
+use crate::sync::{lock, wait_until};
 
 /// A thread for each request: Python's `ThreadingMixIn`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +40,7 @@ impl MayWait for Threading {}
 impl Concurrency for Threading {
     fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>> {
         Ok(Box::new(ThreadPerRequest {
-            gate: self.max_threads.map(|most| Gate::new(most.max(1))),
+            limit: Limit::new(self.max_threads),
             options: self,
             running: Arc::default(),
         }))
@@ -50,7 +51,7 @@ impl Concurrency for Threading {
 #[derive(Debug)]
 struct ThreadPerRequest {
     options: Threading,
-    gate: Option<Gate>,
+    limit: Limit,
     running: Arc<Threads>,
 }
 
@@ -154,8 +155,8 @@ fn join_finished(threads: impl IntoIterator<Item = JoinHandle<()>>) {
 }
 
 impl<R: Request> Runner<R> for ThreadPerRequest {
-    fn has_room(&self, call: Option<&Call>) -> bool {
-        self.gate.as_ref().is_none_or(|gate| gate.has_room(call))
+    fn reserve(&self, waker: &Waker) -> Option<Slot> {
+        Some(Slot { _permit: Some(self.limit.acquire(waker)?), ..Slot::default() })
     }
 
     fn process_request(
@@ -166,11 +167,11 @@ impl<R: Request> Runner<R> for ThreadPerRequest {
     ) -> HandlerResult {
         let (server, request, address) =
             (Arc::clone(server), request.clone(), client_address.clone());
-        let permit = self.gate.as_ref().map(Gate::enter);
+        let slot = server.take_slot();
         self.running.spawn(move || {
             server.work(&request, &address);
-            drop((request, server)); // closed before the next may come in
-            drop(permit);
+            drop((request, server)); // closed before the next connection is accepted
+            drop(slot);
         })?;
         Ok(())
     }

@@ -83,14 +83,12 @@ impl ExchangeKind for StreamExchange {
         F: Fn() -> H + Send + Sync + 'static,
     {
         HandlerFactory::AtOnce(Box::new(move |exchange| {
-            handler::guard(|| {
-                let mut handler = factory();
-                let mut exchange = StreamExchange::open(exchange, &handler.options())?;
-                let outcome = handler::run(&mut handler, &mut exchange);
-                // The client may be gone: that is known by then, or does not matter any more.
-                let _ = exchange.wfile.flush();
-                outcome
-            })
+            let mut handler = factory();
+            let mut exchange = StreamExchange::open(exchange, &handler.options())?;
+            let outcome = handler::run(&mut handler, &mut exchange);
+            // The client may have gone: the handler knows that by now, or it does not matter.
+            let _ = exchange.wfile.flush();
+            outcome
         }))
     }
 }
@@ -135,24 +133,22 @@ impl ExchangeKind for DatagramExchange {
         F: Fn() -> H + Send + Sync + 'static,
     {
         HandlerFactory::AtOnce(Box::new(move |exchange| {
-            handler::guard(|| {
-                let Exchange { request, client_address, server } = exchange;
-                let mut exchange = DatagramExchange {
-                    socket: Arc::clone(&request.socket),
-                    rfile: Cursor::new(Arc::clone(&request.data)),
-                    wfile: Vec::new(),
-                    packet: request,
-                    client_address,
-                    server,
-                };
-                let mut handler = factory();
-                handler::guard(|| handler.setup(&mut exchange))?;
-                let handled = handler::guard(|| handler.handle(&mut exchange));
-                let finished = handler::guard(|| handler.finish(&mut exchange));
-                let sent = exchange.socket.sendto(&exchange.wfile, &exchange.client_address);
-                // To send is the last thing that Python's `finish` does.
-                finished.and(sent.map(drop).map_err(Into::into)).and(handled)
-            })
+            let Exchange { request, client_address, server } = exchange;
+            let mut exchange = DatagramExchange {
+                socket: Arc::clone(&request.socket),
+                rfile: Cursor::new(Arc::clone(&request.data)),
+                wfile: Vec::new(),
+                packet: request,
+                client_address,
+                server,
+            };
+            let mut handler = factory();
+            handler.setup(&mut exchange)?;
+            let handled = handler::guarded(|| handler.handle(&mut exchange));
+            let finished = handler::guarded(|| handler.finish(&mut exchange));
+            // In Python the reply is sent at the end of `finish`, which is called in any case.
+            let sent = exchange.socket.sendto(&exchange.wfile, &exchange.client_address);
+            finished.and(sent.map(drop).map_err(Into::into)).and(handled)
         }))
     }
 }

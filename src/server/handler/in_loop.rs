@@ -8,7 +8,7 @@ use crate::net::{Address, Stream};
 use crate::server::base::BaseServer;
 use crate::server::handler::{
     Exchange, ExchangeKind, Exit, HandlerFactory, HandlerResult, LoopHandler, PendingActions,
-    RequestHandler, guard,
+    RequestHandler, guarded,
 };
 
 /// One client of a server that keeps its clients in the loop ([`InReactor`](crate::server::InReactor)).
@@ -174,7 +174,7 @@ impl<H: RequestHandler<LoopExchange>> LoopHandlerOf<H> {
             return;
         }
         self.exchange.cause = cause;
-        let outcome = guard(|| self.handler.handle(&mut self.exchange));
+        let outcome = guarded(|| self.handler.handle(&mut self.exchange));
         if outcome.is_err() || self.exchange.pending.is_closing {
             self.end(outcome);
         }
@@ -183,7 +183,7 @@ impl<H: RequestHandler<LoopExchange>> LoopHandlerOf<H> {
     /// `finish`, and nothing after it.
     fn end(&mut self, outcome: HandlerResult) {
         if self.state == HandlerState::Open {
-            let finished = guard(|| self.handler.finish(&mut self.exchange));
+            let finished = guarded(|| self.handler.finish(&mut self.exchange));
             self.record_end(finished.and(outcome));
         }
         self.exchange.pending.is_closing = true;
@@ -202,7 +202,7 @@ impl<H: RequestHandler<LoopExchange>> LoopHandlerOf<H> {
 
 impl<H: RequestHandler<LoopExchange>> LoopHandler for LoopHandlerOf<H> {
     fn opened(&mut self) {
-        match guard(|| self.handler.setup(&mut self.exchange)) {
+        match guarded(|| self.handler.setup(&mut self.exchange)) {
             Ok(()) => self.state = HandlerState::Open,
             Err(error) => self.record_end(Err(error)),
         }

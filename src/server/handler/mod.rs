@@ -117,12 +117,11 @@ impl fmt::Display for Exit {
 
 impl std::error::Error for Exit {}
 
-/// Calls a method of a handler's or a hook, and makes an error of its panic. What that leaves half
-/// done is its own.
-pub(in crate::server) fn guard<T>(
+/// Calls a method of a handler or a hook, and returns its panic as an error.
+pub(in crate::server) fn guarded<T>(
     body: impl FnOnce() -> Result<T, HandlerError>,
 ) -> Result<T, HandlerError> {
-    sync::guard(body)?
+    sync::catch_panic(body)?
 }
 
 /// `setup`, `handle`, `finish`, as Python's `BaseRequestHandler.__init__` calls them.
@@ -130,10 +129,10 @@ pub(in crate::server) fn run<X: ExchangeKind>(
     handler: &mut impl RequestHandler<X>,
     exchange: &mut X,
 ) -> HandlerResult {
-    guard(|| handler.setup(exchange))?;
-    let handled = guard(|| handler.handle(exchange));
-    let finished = guard(|| handler.finish(exchange));
-    finished.and(handled)
+    handler.setup(exchange)?;
+    let handled = guarded(|| handler.handle(exchange)); // `finish` is called in any case
+    handler.finish(exchange)?;
+    handled
 }
 
 /// One request, bare: what Python's `BaseRequestHandler` has.
@@ -200,9 +199,7 @@ impl<R: Request> ExchangeKind for Exchange<R> {
         H: RequestHandler<Self> + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
-        HandlerFactory::AtOnce(Box::new(move |mut exchange| {
-            guard(|| run(&mut factory(), &mut exchange))
-        }))
+        HandlerFactory::AtOnce(Box::new(move |mut exchange| run(&mut factory(), &mut exchange)))
     }
 }
 

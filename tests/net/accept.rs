@@ -129,7 +129,7 @@ fn there_are_never_more_connections_than_the_limit_and_all_are_served_in_time() 
 #[test]
 fn a_connection_that_is_dropped_on_another_thread_makes_room() {
     on_every_pair(|pair| {
-        let listener = Listener::builder().max_connections(2).bind(&loopback()).unwrap();
+        let listener = Listener::builder().max_connections(2).bind(loopback()).unwrap();
         let Address::Inet(address) = *listener.local_address() else { panic!() };
         let (tell, accepted) = mpsc::channel::<Stream>();
         let (send_handle, handle) = mpsc::channel();
@@ -172,7 +172,7 @@ fn loopback() -> Address {
 #[test]
 fn an_error_of_the_accepted_callback_ends_that_connection_alone() {
     on_every_pair(|pair| {
-        let listener = Listener::builder().max_connections(1).bind(&loopback()).unwrap();
+        let listener = Listener::builder().max_connections(1).bind(loopback()).unwrap();
         let Address::Inet(address) = *listener.local_address() else { panic!() };
         let mut reactor = pair.reactor(());
         let handle = reactor.handle();

@@ -52,7 +52,7 @@ fn kind<T>(result: io::Result<T>) -> io::ErrorKind {
 
 #[test]
 fn port_0_is_a_free_port_and_its_address_is_told() {
-    let listener = Listener::bind(&parse("127.0.0.1:0")).unwrap();
+    let listener = Listener::bind(parse("127.0.0.1:0")).unwrap();
     let address = inet(&listener);
     assert_ne!(address.port(), 0);
     let client = TcpStream::connect(address).unwrap();
@@ -63,7 +63,7 @@ fn port_0_is_a_free_port_and_its_address_is_told() {
 
 #[test]
 fn an_accepted_socket_does_not_wait_in_either_sense() {
-    let listener = Listener::bind(&parse("127.0.0.1:0")).unwrap();
+    let listener = Listener::bind(parse("127.0.0.1:0")).unwrap();
     let _client = TcpStream::connect(inet(&listener)).unwrap();
     let mut accepted = listener.accept().unwrap();
     assert_eq!(kind(accepted.read(&mut [0])), io::ErrorKind::WouldBlock);
@@ -81,7 +81,7 @@ fn an_ipv6_address_takes_ipv4_clients_if_asked_to_and_not_by_default() {
             None => builder,
             Some(yes) => builder.v6_only(yes),
         };
-        let listener = builder.bind(&parse("[::]:0")).unwrap();
+        let listener = builder.bind(parse("[::]:0")).unwrap();
         let port = inet(&listener).port();
         let v4 = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
         assert_eq!(v4.is_ok(), v6_only == Some(false), "{v6_only:?}");
@@ -92,7 +92,7 @@ fn an_ipv6_address_takes_ipv4_clients_if_asked_to_and_not_by_default() {
 
 #[test]
 fn a_server_can_begin_again_while_its_old_connections_are_in_time_wait() {
-    let listener = Listener::bind(&parse("127.0.0.1:0")).unwrap();
+    let listener = Listener::bind(parse("127.0.0.1:0")).unwrap();
     let address = inet(&listener);
     let mut client = TcpStream::connect(address).unwrap();
     drop(listener.accept().unwrap()); // the server's side finishes first
@@ -115,7 +115,7 @@ fn an_address_in_use_is_an_error_that_names_it() {
 #[test]
 fn a_port_is_shared_by_those_who_all_ask_to() {
     let shared = Listener::builder().reuse_port(true);
-    let first = shared.clone().bind(&parse("127.0.0.1:0")).unwrap();
+    let first = shared.clone().bind(parse("127.0.0.1:0")).unwrap();
     let address = inet(&first);
     let second = shared.clone().bind(address).unwrap();
     assert_eq!(kind(Listener::bind(address)), io::ErrorKind::AddrInUse);
@@ -135,7 +135,7 @@ fn a_port_is_shared_by_those_who_all_ask_to() {
 fn the_backlog_is_what_the_system_allows() {
     let limit = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
     let limit: u32 = limit.trim().parse().unwrap();
-    let bind = |backlog| Listener::builder().backlog(backlog).bind(&parse("127.0.0.1:0")).unwrap();
+    let bind = |backlog| Listener::builder().backlog(backlog).bind(parse("127.0.0.1:0")).unwrap();
     assert_eq!(bind(5.min(limit)).backlog(), 5.min(limit));
     assert_eq!(bind(limit).backlog(), limit);
     assert_eq!(bind(u32::MAX).backlog(), limit);
@@ -160,7 +160,7 @@ fn parsing_an_address_resolves_no_name_and_names_what_is_wrong() {
 fn a_unix_socket_has_a_file_which_goes_with_it() {
     let directory = Directory::new("file");
     let path = directory.at("socket");
-    let listener = Listener::bind(&unix(&path)).unwrap();
+    let listener = Listener::bind(unix(&path)).unwrap();
     assert_eq!(*listener.local_address(), unix(&path));
     let mut client = UnixStream::connect(&path).unwrap();
     let mut accepted = listener.accept().unwrap();
@@ -176,12 +176,12 @@ fn a_stale_file_is_replaced_on_request_and_not_otherwise() {
     let directory = Directory::new("stale");
     let path = directory.at("socket");
     drop(UnixListener::bind(&path).unwrap()); // leaves its file behind
-    let error = Listener::bind(&unix(&path)).unwrap_err();
+    let error = Listener::bind(unix(&path)).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     assert!(fs::symlink_metadata(&path).unwrap().file_type().is_socket(), "it was removed");
 
-    let listener = Listener::builder().replace_stale(true).bind(&unix(&path)).unwrap();
+    let listener = Listener::builder().replace_stale(true).bind(unix(&path)).unwrap();
     UnixStream::connect(&path).unwrap();
     drop(listener);
     assert!(!path.exists());
@@ -194,20 +194,20 @@ fn a_file_that_is_in_use_or_something_else_is_never_replaced() {
 
     let live = directory.at("live");
     let listener = UnixListener::bind(&live).unwrap();
-    assert_eq!(kind(replacing.clone().bind(&unix(&live))), io::ErrorKind::AddrInUse);
+    assert_eq!(kind(replacing.clone().bind(unix(&live))), io::ErrorKind::AddrInUse);
     listener.accept().unwrap(); // whoever asked whether it is alive
     UnixStream::connect(&live).unwrap();
 
     let plain = directory.at("plain");
     File::create(&plain).unwrap().write_all(b"precious").unwrap();
-    assert_eq!(kind(replacing.clone().bind(&unix(&plain))), io::ErrorKind::AddrInUse);
+    assert_eq!(kind(replacing.clone().bind(unix(&plain))), io::ErrorKind::AddrInUse);
     assert_eq!(fs::read(&plain).unwrap(), b"precious");
 
     // A link is not followed to something that could be removed.
     let (gone, link) = (directory.at("gone"), directory.at("link"));
     drop(UnixListener::bind(&gone).unwrap());
     std::os::unix::fs::symlink(&gone, &link).unwrap();
-    assert_eq!(kind(replacing.clone().bind(&unix(&link))), io::ErrorKind::AddrInUse);
+    assert_eq!(kind(replacing.clone().bind(unix(&link))), io::ErrorKind::AddrInUse);
     assert!(gone.exists() && fs::symlink_metadata(&link).unwrap().is_symlink());
 }
 
@@ -215,7 +215,7 @@ fn a_file_that_is_in_use_or_something_else_is_never_replaced() {
 fn a_live_server_with_a_full_queue_is_alive_and_asking_does_not_wait() {
     let directory = Directory::new("full");
     let path = directory.at("socket");
-    let _busy = Listener::builder().backlog(0).bind(&unix(&path)).unwrap();
+    let _busy = Listener::builder().backlog(0).bind(unix(&path)).unwrap();
     let address = SockAddr::unix(&path).unwrap();
     let mut waiting = Vec::new();
     loop {
@@ -239,10 +239,10 @@ fn a_live_server_with_a_full_queue_is_alive_and_asking_does_not_wait() {
 fn the_file_of_a_successor_is_left_alone() {
     let directory = Directory::new("successor");
     let path = directory.at("socket");
-    let old = Listener::bind(&unix(&path)).unwrap();
+    let old = Listener::bind(unix(&path)).unwrap();
     let moved = directory.at("moved");
     fs::rename(&path, &moved).unwrap(); // its inode stays in use, and is not given to the next
-    let new = Listener::bind(&unix(&path)).unwrap();
+    let new = Listener::bind(unix(&path)).unwrap();
     drop(old);
     UnixStream::connect(&path).unwrap();
     drop(new);
@@ -253,7 +253,7 @@ fn the_file_of_a_successor_is_left_alone() {
 fn a_path_that_is_too_long_is_refused_and_named() {
     let directory = Directory::new("long");
     let path = directory.at(&"x".repeat(108));
-    let error = Listener::bind(&unix(&path)).unwrap_err();
+    let error = Listener::bind(unix(&path)).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0);

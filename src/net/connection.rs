@@ -227,7 +227,11 @@ impl<P> Connection<P> {
         if self.link.outbox.is_empty() || !stream.is_writable() {
             return;
         }
+        let was_choked = self.link.is_choked;
         self.link.flush(stream);
+        if self.link.is_open() && was_choked && !self.link.is_choked {
+            self.call(stream, cx, |protocol, wire, cx| protocol.below_low_mark(wire, cx));
+        }
         if self.link.is_open() && self.link.outbox.is_empty() && self.link.is_owing {
             self.link.is_owing = false;
             self.call(stream, cx, |protocol, wire, cx| protocol.drained(wire, cx));

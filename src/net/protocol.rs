@@ -53,6 +53,18 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
+    /// The write buffer has fallen to its [low watermark](super::Watermarks::low), after it was above
+    /// the high one. The peer is read from again.
+    ///
+    /// # Errors
+    ///
+    /// Any error closes the connection. By default nothing is done.
+    #[doc(alias = "resume_writing")]
+    fn below_low_mark(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        let _ = (wire, cx);
+        Ok(())
+    }
+
     /// All that was written has been taken by the kernel, after some of it was not: the place to
     /// go on with a long answer.
     ///

@@ -50,6 +50,13 @@ impl Wire<'_> {
         self.link.abort();
     }
 
+    /// Returns whether the peer is read from: the connection is open, not [paused](Self::pause), and
+    /// has not stopped reading because its write buffer rose above the
+    /// [high watermark](super::Watermarks::high).
+    pub fn is_reading(&self) -> bool {
+        self.link.is_open() && self.link.wants_to_read()
+    }
+
     /// Receives nothing until [`resume`](Self::resume): what has come already is kept.
     pub fn pause(&mut self) {
         self.link.set_paused(true);

@@ -300,6 +300,78 @@ fn who_asks_much_at_once_is_answered_at_its_own_pace() {
     });
 }
 
+const LOW: usize = 16 << 10;
+const HIGH: usize = 64 << 10;
+
+/// Answers with more than its high mark, and once more when the buffer falls to the low mark.
+struct Twice {
+    reports: mpsc::Sender<(&'static str, usize, bool)>,
+    answers: usize,
+}
+
+impl Twice {
+    fn answer(&mut self, wire: &mut Wire<'_>) {
+        self.answers += 1;
+        while wire.unsent() <= HIGH {
+            wire.write(&vec![0; MUCH]); // the kernel takes some of it, and the peer may be reading
+        }
+    }
+}
+
+impl Protocol for Twice {
+    fn received(
+        &mut self,
+        wire: &mut Wire<'_>,
+        data: &[u8],
+        _: &mut Context<'_>,
+    ) -> io::Result<usize> {
+        self.answer(wire);
+        self.reports.send(("received", wire.unsent(), wire.is_reading())).unwrap();
+        Ok(data.len())
+    }
+
+    fn below_low_mark(&mut self, wire: &mut Wire<'_>, _: &mut Context<'_>) -> io::Result<()> {
+        self.reports.send(("low", wire.unsent(), wire.is_reading())).unwrap();
+        if self.answers < 2 {
+            self.answer(wire);
+        }
+        Ok(())
+    }
+
+    fn drained(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_>) -> io::Result<()> {
+        self.reports.send(("drained", wire.unsent(), wire.is_reading())).unwrap();
+        cx.stop();
+        Ok(())
+    }
+}
+
+#[test]
+fn the_low_mark_is_reported_each_time_and_before_the_buffer_is_drained() {
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(());
+        let (one, mut other) = blocking_tcp_pair();
+        let (reports, all) = mpsc::channel();
+        Connection::new(Twice { reports, answers: 0 })
+            .watermarks(Watermarks::new(LOW, HIGH, usize::MAX))
+            .serve(Stream::from(one), &mut reactor.context())
+            .unwrap();
+        let reader = std::thread::spawn(move || {
+            other.write_all(b"?").unwrap();
+            io::copy(&mut other, &mut io::sink()).unwrap();
+        });
+        reactor.run().unwrap();
+        drop(reactor);
+        reader.join().unwrap();
+        let all: Vec<_> = all.try_iter().collect();
+        let [received, low, again, drained] = all[..] else { panic!("{all:?}") };
+        assert!(received.1 > HIGH && !received.2, "{all:?}");
+        for low in [low, again] {
+            assert!(low.0 == "low" && low.1 <= LOW && low.2, "{all:?}");
+        }
+        assert_eq!(drained, ("drained", 0, true));
+    });
+}
+
 #[test]
 fn paused_it_is_told_nothing_and_resumed_it_is_told_all() {
     on_every_pair(|pair| {

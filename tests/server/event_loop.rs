@@ -2,9 +2,10 @@
 //! door is broken.
 
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use support::server::*;
 use support::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    BaseServer, Cause, Exchange, HandlerResult, Hooks, LoopExchange, ReactorTcpServer, TcpServer,
+    BaseServer, Cause, Exchange, HandlerError, HandlerResult, Hooks, LoopExchange,
+    ReactorTcpServer, TcpServer,
 };
 
 #[test]
@@ -48,7 +50,7 @@ fn what_is_not_used_up_is_there_whatever_the_cause() {
             client.write_all(b"ab").unwrap();
             client.read_exact(&mut [0]).unwrap();
             client.write_all(b"cdef").unwrap();
-            client.shutdown(std::net::Shutdown::Write).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
             let mut rest = String::new();
             client.read_to_string(&mut rest).unwrap();
             assert_eq!(rest, "!");
@@ -83,6 +85,110 @@ fn a_long_line_comes_whole_however_it_was_cut() {
             let mut said = String::new();
             client.read_to_string(&mut said).unwrap();
             assert_eq!(said, LENGTH.to_string());
+        });
+    });
+}
+
+/// Sends the text of each error.
+struct Errors(Mutex<mpsc::Sender<String>>);
+
+impl Hooks<Arc<Stream>> for Errors {
+    fn handle_error(
+        &self,
+        _: &BaseServer<Arc<Stream>>,
+        _: &Arc<Stream>,
+        _: &Address,
+        error: &HandlerError,
+    ) {
+        self.0.lock().unwrap().send(error.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn a_handler_that_uses_nothing_fails_above_a_limit_and_not_below() {
+    const LIMIT: usize = 1 << 20;
+    on_every_config(|config| {
+        let (errors, reported) = mpsc::channel();
+        let largest = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&largest);
+        let handle = move |exchange: &mut LoopExchange| {
+            seen.store(exchange.input().len(), Ordering::Relaxed);
+            Ok(())
+        };
+        let server = ReactorTcpServer::builder(ANY)
+            .config(config.clone())
+            .hooks(Errors(Mutex::new(errors)))
+            .build_fn(handle)
+            .unwrap();
+        while_serving(&server, || {
+            let mut client = connect(&server.server_address());
+            client.write_all(&vec![b'x'; LIMIT]).unwrap();
+            await_that("all of it", || largest.load(Ordering::Relaxed) == LIMIT);
+            client.write_all(b"x").unwrap();
+            let error = reported.recv_timeout(LONG).unwrap();
+            assert_eq!(error, "the peer sent more than its protocol can hold");
+            assert_eq!(largest.load(Ordering::Relaxed), LIMIT + 1);
+            await_end(&client);
+        });
+    });
+}
+
+#[test]
+fn many_requests_at_once_are_answered_at_the_pace_of_the_client() {
+    /// All answers together are more than the kernel's buffers and the largest write buffer hold.
+    const ANSWER: usize = 300_000;
+    on_every_config(|config| {
+        let handle = |exchange: &mut LoopExchange| {
+            // One request a call, also of those that come with the end of the input.
+            for request in exchange.recv(1) {
+                exchange.sendall(&vec![request; ANSWER]);
+            }
+            Ok(())
+        };
+        let server =
+            ReactorTcpServer::builder(ANY).config(config.clone()).build_fn(handle).unwrap();
+        while_serving(&server, || {
+            let mut client = connect(&server.server_address());
+            let requests: Vec<u8> = (0..150).collect();
+            client.write_all(&requests).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let mut answer = vec![0; ANSWER];
+            for request in requests {
+                client.read_exact(&mut answer).unwrap();
+                assert!(answer == vec![request; ANSWER], "not the answer to {request}");
+            }
+            assert_eq!(client.read(&mut answer).unwrap(), 0);
+        });
+    });
+}
+
+#[test]
+fn requests_of_one_packet_are_handled_at_once_and_a_part_of_one_waits_for_the_rest() {
+    on_every_config(|config| {
+        let (calls, seen) = mpsc::channel();
+        let handle = move |exchange: &mut LoopExchange| {
+            calls.send(String::from_utf8(exchange.input().into())?)?;
+            if let Some(end) = exchange.input().iter().position(|&byte| byte == b'\n') {
+                let line = exchange.recv(end + 1);
+                exchange.sendall(&line);
+            }
+            Ok(())
+        };
+        let server =
+            ReactorTcpServer::builder(ANY).config(config.clone()).build_fn(handle).unwrap();
+        while_serving(&server, || {
+            let mut client = connect(&server.server_address());
+            client.write_all(b"a\nb\nhalf").unwrap();
+            for input in ["a\nb\nhalf", "b\nhalf", "half"] {
+                assert_eq!(seen.recv_timeout(LONG).unwrap(), input);
+            }
+            client.read_exact(&mut [0; 4]).unwrap();
+            client.write_all(b" a line\n").unwrap();
+            assert_eq!(seen.recv_timeout(LONG).unwrap(), "half a line\n");
+            let mut answer = [0; 12];
+            client.read_exact(&mut answer).unwrap();
+            assert_eq!(&answer, b"half a line\n");
+            assert!(seen.try_recv().is_err(), "called without input");
         });
     });
 }

@@ -86,6 +86,9 @@ struct LoopProtocol {
     handler: Box<dyn LoopHandler>,
     mailbox: Arc<Mailbox>,
     timeouts: Timeouts,
+    /// Whether the handler must be called again for its input when the write buffer has fallen to
+    /// its low mark.
+    has_deferred_input: bool,
     /// Of the serving that has let it in.
     stop_flags: Arc<StopFlags>,
     /// While the client is owed something, and nothing more is to come.
@@ -93,7 +96,36 @@ struct LoopProtocol {
     _slot: Slot,
 }
 
+/// How many received bytes a handler may leave unused.
+const MAX_UNUSED: usize = 1 << 20;
+
 impl LoopProtocol {
+    /// Calls the handler for its input, as long as it uses up a part of it and the peer is read from.
+    /// A client that sends many requests at once, and does not read the answers, fills the write
+    /// buffer up to its high mark and no further.
+    fn handle_input<S: 'static>(
+        &mut self,
+        wire: &mut Wire<'_>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<()> {
+        loop {
+            let has_more = self.handler.handle_input();
+            self.perform_pending(wire, cx)?;
+            self.has_deferred_input = has_more && !wire.is_reading();
+            if self.has_deferred_input {
+                return Ok(());
+            }
+            if !has_more {
+                break;
+            }
+        }
+        if self.handler.unused() > MAX_UNUSED {
+            let message = "the peer sent more than its protocol can hold";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        Ok(())
+    }
+
     /// Does what the handler has left to do.
     fn perform_pending<S: 'static>(
         &mut self,
@@ -140,19 +172,18 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
         cx: &mut Context<'_, S>,
     ) -> io::Result<usize> {
         self.timeouts.note_received();
-        let used = self.handler.received(data);
-        self.perform_pending(wire, cx)?;
-        Ok(used)
+        self.handler.received(data);
+        self.handle_input(wire, cx)?;
+        Ok(data.len())
     }
 
-    fn ended(
-        &mut self,
-        wire: &mut Wire<'_>,
-        rest: &[u8],
-        cx: &mut Context<'_, S>,
-    ) -> io::Result<()> {
-        self.handler.ended(rest);
+    fn ended(&mut self, wire: &mut Wire<'_>, _: &[u8], cx: &mut Context<'_, S>) -> io::Result<()> {
+        self.handler.end_input();
         self.perform_pending(wire, cx)
+    }
+
+    fn below_low_mark(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        if self.has_deferred_input { self.handle_input(wire, cx) } else { Ok(()) }
     }
 
     fn drained(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
@@ -212,6 +243,7 @@ pub(in crate::server) fn keep<S: 'static>(
         handler,
         mailbox: shared,
         timeouts,
+        has_deferred_input: false,
         stop_flags,
         pending_flush: None,
         _slot: slot,

@@ -25,11 +25,9 @@ pub struct LoopExchange {
     pub client_address: Address,
     /// Who is asked.
     pub server: Arc<BaseServer<Arc<Stream>>>,
-    /// All that has come and is not used up, after what was used up since it was last moved.
+    /// What was received. The first `used` bytes are used up.
     input: Vec<u8>,
     used: usize,
-    /// How much was used up that the connection does not know of: it offers that again.
-    untold: usize,
     cause: Cause,
     pending: PendingActions,
 }
@@ -55,9 +53,7 @@ impl LoopExchange {
     /// Uses up the first `count` bytes of the input. What is left is there again in the next call:
     /// at once if anything was used up, and together with what comes if nothing was.
     pub fn consume(&mut self, count: usize) {
-        let count = count.min(self.input().len());
-        self.used += count;
-        self.untold += count;
+        self.used += count.min(self.input().len());
     }
 
     /// Uses up at most `size` bytes of the input: Python's `socket.recv`, as far as it can be
@@ -92,15 +88,8 @@ impl LoopExchange {
 }
 
 impl LoopExchange {
-    /// Takes what is new of all that the connection has.
-    fn add(&mut self, data: &[u8]) {
-        let known = self.untold + self.input().len();
-        self.input.extend_from_slice(&data[known..]);
-    }
-
-    /// Moves what is left to the front, but not for a few bytes' sake; an idle exchange owns no
-    /// buffer.
-    fn forget_used(&mut self) {
+    /// Frees what was used up. Each byte moves once at most, and an empty buffer owns no memory.
+    fn free_used(&mut self) {
         if self.used == self.input.len() {
             (self.input, self.used) = (Vec::new(), 0);
         } else if self.used > self.input.len() / 2 {
@@ -138,7 +127,6 @@ impl ExchangeKind for LoopExchange {
                 server,
                 input: Vec::new(),
                 used: 0,
-                untold: 0,
                 cause: Cause::Input,
                 pending: PendingActions::default(),
             };
@@ -178,6 +166,7 @@ impl<H: RequestHandler<LoopExchange>> LoopHandlerOf<H> {
         if outcome.is_err() || self.exchange.pending.is_closing {
             self.end(outcome);
         }
+        self.exchange.free_used();
     }
 
     /// `finish`, and nothing after it.
@@ -187,6 +176,7 @@ impl<H: RequestHandler<LoopExchange>> LoopHandlerOf<H> {
             self.record_end(finished.and(outcome));
         }
         self.exchange.pending.is_closing = true;
+        (self.exchange.input, self.exchange.used) = (Vec::new(), 0); // nothing will read it
     }
 
     fn record_end(&mut self, outcome: HandlerResult) {
@@ -211,16 +201,21 @@ impl<H: RequestHandler<LoopExchange>> LoopHandler for LoopHandlerOf<H> {
         }
     }
 
-    fn received(&mut self, data: &[u8]) -> usize {
-        self.exchange.add(data);
-        self.call(Cause::Input);
-        self.exchange.forget_used();
-        std::mem::take(&mut self.exchange.untold)
+    fn received(&mut self, data: &[u8]) {
+        self.exchange.input.extend_from_slice(data);
     }
 
-    fn ended(&mut self, rest: &[u8]) {
-        self.exchange.add(rest);
-        self.end_input();
+    fn handle_input(&mut self) -> bool {
+        let before = self.unused();
+        if before == 0 {
+            return false;
+        }
+        self.call(Cause::Input);
+        self.state == HandlerState::Open && (1..before).contains(&self.unused())
+    }
+
+    fn unused(&self) -> usize {
+        self.exchange.input().len()
     }
 
     fn end_input(&mut self) {

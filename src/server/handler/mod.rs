@@ -207,8 +207,13 @@ impl<R: Request> ExchangeKind for Exchange<R> {
 #[doc(hidden)]
 pub trait LoopHandler {
     fn opened(&mut self);
-    fn received(&mut self, data: &[u8]) -> usize;
-    fn ended(&mut self, rest: &[u8]);
+    /// Adds to the input.
+    fn received(&mut self, data: &[u8]);
+    /// Calls the handler, if there is input. Returns whether it must be called again, because it has
+    /// used up a part of the input.
+    fn handle_input(&mut self) -> bool;
+    /// Returns how many bytes of the input are not used up.
+    fn unused(&self) -> usize;
     fn timed_out(&mut self);
     /// As if the client had finished.
     fn end_input(&mut self);

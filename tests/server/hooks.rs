@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -239,6 +239,42 @@ fn process_request_may_take_a_thread_of_its_own() {
     let server = hello(Elsewhere(Arc::clone(&threads)));
     while_serving(&server, || assert_eq!(ask(&server.server_address(), b""), b"hello"));
     assert_eq!(threads.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_request_that_process_request_defers_counts_towards_the_limit() {
+    struct Defers(Mutex<mpsc::Sender<(Arc<Stream>, Address)>>);
+    impl Hooks<Arc<Stream>> for Defers {
+        fn process_request(
+            &self,
+            _: &Base,
+            request: &Arc<Stream>,
+            address: &Address,
+        ) -> HandlerResult {
+            self.0.lock().unwrap().send((request.clone(), address.clone())).unwrap();
+            Ok(())
+        }
+    }
+    let (defer, deferred) = mpsc::channel();
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let server = ThreadingTcpServer::builder(ANY)
+        .concurrency(Threading { max_threads: Some(1), ..Threading::default() })
+        .hooks(Defers(Mutex::new(defer)))
+        .build_fn(move |_: &mut Exchange| {
+            let _ = wait.lock().unwrap().recv();
+            Ok(())
+        })
+        .unwrap();
+    let _clients = [(); 2].map(|()| connect(&server.server_address()));
+    assert_eq!(server.handle_request().unwrap(), Handled::Request);
+    let (request, address) = deferred.recv_timeout(LONG).unwrap();
+    server.process_request(&request, &address).unwrap();
+    assert!(!server.handle_request_noblock().unwrap(), "accepted over the limit");
+    drop(go);
+    while !server.handle_request_noblock().unwrap() {
+        thread::yield_now();
+    }
 }
 
 #[test]

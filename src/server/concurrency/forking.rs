@@ -197,7 +197,7 @@ impl<R: Request> Runner<R> for ChildPerRequest {
 
     fn reserve(&self, waker: &Waker) -> Option<Slot> {
         lock(&self.unwatched).retain(|&child| !self.running.reap(child));
-        Some(Slot { _permit: Some(self.limit.acquire(waker)?), ..Slot::default() })
+        Some(Slot { permit: Some(self.limit.acquire(waker)?), ..Slot::default() })
     }
 
     fn note_descriptors(&self, held: &dyn Fn() -> Vec<RawFd>) {
@@ -215,7 +215,7 @@ impl<R: Request> Runner<R> for ChildPerRequest {
         match sys::fork(self.options.despite_threads)? {
             Side::Child => self.run_child(inherited, server, request, client_address),
             Side::Parent(child) => {
-                self.running.enter(child, server.take_slot());
+                self.running.enter(child, server.take_slot().counted(&self.limit));
                 lock(&self.unwatched).push(child);
                 server.call("close_request", |server| server.hooks.close_request(server, request));
                 Ok(())

@@ -50,7 +50,7 @@ struct Clients<R> {
 
 impl<R: Request> Runner<R> for Clients<R> {
     fn reserve(&self, waker: &Waker) -> Option<Slot> {
-        Some(Slot { _permit: Some(self.limit.acquire(waker)?), ..Slot::default() })
+        Some(Slot { permit: Some(self.limit.acquire(waker)?), ..Slot::default() })
     }
 
     fn process_request(
@@ -71,6 +71,7 @@ impl<R: Request> Runner<R> for Clients<R> {
     }
 
     fn adopt(&self, request: &R, client_address: &Address, slot: Slot) {
+        let slot = slot.counted(&self.limit);
         lock(&self.newest).push((request.clone(), client_address.clone(), slot));
     }
 

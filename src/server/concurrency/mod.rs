@@ -18,7 +18,7 @@ pub use inline::Inline;
 pub use pooled::Pooled;
 pub use threading::Threading;
 
-use crate::net::{Address, PATIENCE, Permit};
+use crate::net::{Address, Limit, PATIENCE, Permit};
 use crate::pool::Reservation;
 use crate::server::base::BaseServer;
 use crate::server::handler::{Blocking, ExchangeKind, HandlerResult};
@@ -114,9 +114,18 @@ pub trait Runner<R: Request>: fmt::Debug + Send + Sync {
 #[derive(Debug, Default)]
 pub struct Slot {
     /// Where the number of requests is limited.
-    pub(super) _permit: Option<Permit>,
+    pub(super) permit: Option<Permit>,
     /// In a pool.
     pub(super) reservation: Option<Reservation>,
+}
+
+impl Slot {
+    /// Adds a permit of `limit` to a slot without one: that of a request which a hook processes
+    /// later, or twice. Such a request counts, but it may exceed the limit.
+    pub(super) fn counted(mut self, limit: &Limit) -> Self {
+        self.permit.get_or_insert_with(|| limit.force_acquire());
+        self
+    }
 }
 
 /// What the loop is to do for a concurrency.

@@ -156,7 +156,7 @@ fn join_finished(threads: impl IntoIterator<Item = JoinHandle<()>>) {
 
 impl<R: Request> Runner<R> for ThreadPerRequest {
     fn reserve(&self, waker: &Waker) -> Option<Slot> {
-        Some(Slot { _permit: Some(self.limit.acquire(waker)?), ..Slot::default() })
+        Some(Slot { permit: Some(self.limit.acquire(waker)?), ..Slot::default() })
     }
 
     fn process_request(
@@ -167,7 +167,7 @@ impl<R: Request> Runner<R> for ThreadPerRequest {
     ) -> HandlerResult {
         let (server, request, address) =
             (Arc::clone(server), request.clone(), client_address.clone());
-        let slot = server.take_slot();
+        let slot = server.take_slot().counted(&self.limit);
         self.running.spawn(move || {
             server.work(&request, &address);
             drop((request, server)); // closed before the next connection is accepted

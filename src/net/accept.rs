@@ -240,3 +240,87 @@ fn concerns_one_client(error: &io::Error) -> bool {
 fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::reactor::Reactor;
+    use crate::selector::Deadline;
+
+    /// At most one slot; what `accept` returns is scripted, the last one first.
+    struct Scripted {
+        /// The test has a clone of it.
+        slot: Rc<()>,
+        results: Vec<io::Result<u32>>,
+    }
+
+    /// What has been delivered, with its slot.
+    #[derive(Default)]
+    struct Delivered {
+        accepted: Vec<(u32, Rc<()>)>,
+    }
+
+    impl Incoming<UnixStream, Delivered> for Scripted {
+        type Accepted = u32;
+        type Slot = Rc<()>;
+
+        fn reserve(&mut self, waker: &Waker) -> Option<Rc<()>> {
+            if Rc::strong_count(&self.slot) > 2 {
+                waker.wake_by_ref(); // arms the listener after it has been disarmed
+                return None;
+            }
+            Some(Rc::clone(&self.slot))
+        }
+
+        fn accept(&mut self, _: &UnixStream) -> io::Result<u32> {
+            assert_eq!(Rc::strong_count(&self.slot), 3, "reserved before accepting");
+            self.results.pop().unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+        }
+
+        fn deliver(
+            &mut self,
+            accepted: u32,
+            slot: Rc<()>,
+            cx: &mut Context<'_, Delivered>,
+        ) -> Next {
+            cx.state.accepted.push((accepted, slot));
+            Next::Keep
+        }
+
+        fn reject_pending(&mut self, _: &UnixStream) -> bool {
+            false
+        }
+
+        fn name(&self, _: &UnixStream) -> String {
+            "scripted".into()
+        }
+    }
+
+    #[test]
+    fn a_slot_is_dropped_when_accept_fails_and_its_waker_arms_the_listener() {
+        let slot = Rc::new(());
+        let lost = || Err(io::Error::from_raw_os_error(libc::ECONNABORTED));
+        let scripted = Scripted { slot: Rc::clone(&slot), results: vec![Ok(2), Ok(1), lost()] };
+        let (listener, mut client) = UnixStream::pair().unwrap();
+        client.write_all(b"ready").unwrap();
+        let mut reactor = Reactor::builder().build_with(Delivered::default()).unwrap();
+        let acceptor = Acceptor::new(10, scripted).unwrap();
+        reactor.context().add(listener, Interest::READ, acceptor).unwrap();
+
+        // The lost connection has given its slot back, so the first one has it.
+        reactor.turn(Deadline::Never).unwrap();
+        let (number, held) = reactor.state().accepted.pop().unwrap();
+        assert_eq!((number, Rc::strong_count(&slot)), (1, 3));
+        assert!(reactor.state().accepted.is_empty(), "accepted without a slot");
+
+        drop(held);
+        while reactor.state().accepted.is_empty() {
+            reactor.turn(Deadline::Never).unwrap();
+        }
+        assert_eq!(reactor.state().accepted.pop().unwrap().0, 2);
+    }
+}

@@ -7,11 +7,10 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
+use std::task::Waker;
 use std::time::Instant;
 
 use super::{SubmitError, Unfinished};
-use std::task::Waker;
-
 use crate::sync::{Panicked, Wakers, catch_panic, lock, wait_until};
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;

@@ -27,3 +27,52 @@ impl Wakers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("in a waker");
+        }
+    }
+
+    #[test]
+    fn each_waker_is_woken_once_even_after_one_that_panics() {
+        let counts = [Arc::<Count>::default(), Arc::default()];
+        let [first, second] = counts.clone().map(Waker::from);
+        let mut wakers = Wakers::default();
+        wakers.register(&Waker::from(Arc::new(Panics)));
+        for waker in [&first, &second, &first, &first.clone()] {
+            wakers.register(waker);
+        }
+        wakers.wake();
+        assert_eq!(counts.map(|count| count.0.load(Ordering::Relaxed)), [1, 1]);
+    }
+
+    #[test]
+    fn the_waker_of_a_dropped_waiter_is_dropped_with_the_next_wake() {
+        let count = Arc::<Count>::default();
+        let mut wakers = Wakers::default();
+        wakers.register(&Waker::from(Arc::clone(&count)));
+        assert_eq!(Arc::strong_count(&count), 2);
+        wakers.wake();
+        assert_eq!(Arc::strong_count(&count), 1);
+    }
+}

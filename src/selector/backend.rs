@@ -68,7 +68,7 @@ impl Backend {
             Backend::Poll => Box::new(PollSelector::new()),
             Backend::Epoll => Box::new(EpollSelector::new()?),
             #[cfg(feature = "mio")]
-            Backend::Mio => Box::new(super::MioSelector::new()?),
+            Backend::Mio => Box::new(super::mio::MioSelector::new()?),
         })
     }
 }

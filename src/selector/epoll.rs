@@ -24,8 +24,8 @@ use super::always_ready::Files;
 use super::caps::{Caps, Cost};
 use super::event::{Events, Interest, Readiness, Token, Trigger};
 use super::table::Table;
-use super::{Deadline, Selector, SelectorCounters};
-use crate::sys::{self, Epoll, EpollFlags};
+use super::{Selector, SelectorCounters};
+use crate::sys::{self, Deadline, Epoll, EpollFlags};
 
 /// The selector over `epoll(7)`.
 #[derive(Debug)]

@@ -22,8 +22,8 @@ use super::always_ready::Files;
 use super::caps::{Caps, Cost};
 use super::event::{Event, Events, Interest, Readiness, Token, Trigger};
 use super::table::Table;
-use super::{Deadline, Selector, SelectorCounters};
-use crate::sys;
+use super::{Selector, SelectorCounters};
+use crate::sys::{self, Deadline};
 
 /// The selector over [`mio::Poll`].
 #[derive(Debug)]

@@ -22,8 +22,8 @@ use super::ask_first::AskFirst;
 use super::caps::Caps;
 use super::event::{Event, Events, Interest, Readiness, Token, Trigger};
 use super::table::Table;
-use super::{Deadline, Selector, SelectorCounters};
-use crate::sys::{self, PollFd, PollFlags};
+use super::{Selector, SelectorCounters};
+use crate::sys::{self, Deadline, PollFd, PollFlags};
 
 /// The selector over `poll(2)`.
 #[derive(Debug)]

@@ -23,8 +23,8 @@ use super::ask_first::AskFirst;
 use super::caps::Caps;
 use super::event::{Event, Events, Interest, Readiness, Token, Trigger};
 use super::table::Table;
-use super::{Deadline, Selector, SelectorCounters};
-use crate::sys::{self, FdSets};
+use super::{Selector, SelectorCounters};
+use crate::sys::{self, Deadline, FdSets};
 
 /// The selector over `select(2)`.
 #[derive(Debug)]

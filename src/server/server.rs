@@ -8,7 +8,7 @@ use std::{fmt, io};
 
 use super::base::BaseServer;
 use super::config::ServerConfig;
-use super::handler::RequestHandler;
+use super::handler::{HandlerResult, RequestHandler};
 use super::hooks::{Hooks, NoHooks};
 use crate::net::{Address, ToAddress};
 use crate::reactor::Context;
@@ -58,7 +58,7 @@ impl<T: Transport, C: Concurrency + Default> Server<T, C> {
     where
         C: Supports<X>,
         X: ExchangeKind<Request = T::Request>,
-        F: Fn(&mut X) -> super::HandlerResult + Send + Sync + 'static,
+        F: Fn(&mut X) -> HandlerResult + Send + Sync + 'static,
     {
         Self::builder(address).build_fn(handle)
     }
@@ -267,7 +267,7 @@ impl<T: Transport, C: Concurrency> ServerBuilder<T, C> {
     where
         C: Supports<X>,
         X: ExchangeKind<Request = T::Request>,
-        F: Fn(&mut X) -> super::HandlerResult + Send + Sync + 'static,
+        F: Fn(&mut X) -> HandlerResult + Send + Sync + 'static,
     {
         let handle = Arc::new(handle);
         self.build(move || {

@@ -175,11 +175,11 @@ fn after_the_reactor_is_gone_a_handle_says_so_and_jobs_are_dropped() {
         assert_eq!(Arc::strong_count(&alive), 1, "they have run");
 
         // One that waits, and which reaches for the reactor when it is dropped.
-        let reaching = Reaching(handle.clone(), Arc::clone(&alive));
+        let reaching = Reaching { handle: handle.clone(), _alive: Arc::clone(&alive) };
         handle.post(move |_| drop(reaching)).unwrap();
         drop(reactor);
         assert_eq!(Arc::strong_count(&alive), 1);
-        let reaching = Reaching(handle.clone(), Arc::clone(&alive));
+        let reaching = Reaching { handle: handle.clone(), _alive: Arc::clone(&alive) };
         let error = handle.post(move |_| drop(reaching)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         let error = handle.arm(tripoll::Token::new(0, 0)).unwrap_err();
@@ -190,11 +190,14 @@ fn after_the_reactor_is_gone_a_handle_says_so_and_jobs_are_dropped() {
 }
 
 /// Sends a job when it is dropped.
-struct Reaching(ReactorHandle, #[allow(dead_code, reason = "kept for being counted")] Arc<()>);
+struct Reaching {
+    handle: ReactorHandle,
+    _alive: Arc<()>,
+}
 
 impl Drop for Reaching {
     fn drop(&mut self) {
-        let _ = self.0.post(|_| {});
+        let _ = self.handle.post(|_| {});
     }
 }
 

@@ -1,0 +1,77 @@
+//! Sizes and words of the sources, which a reader notices before the structure.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::crate_tree::read_directory;
+
+/// The most lines of code of a file: without comments, blank lines and unit tests.
+const MOST_LINES: usize = 450;
+
+/// The lints that find code that nothing uses.
+const UNUSED: &[&str] = &["dead_code", "unused", "unused_imports"];
+
+/// Returns the sources in a directory of the repository, by name.
+fn sources(directories: &[&str]) -> BTreeMap<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = BTreeMap::new();
+    for directory in directories {
+        read_directory(&root.join(directory), &format!("{directory}/"), &mut sources);
+    }
+    sources
+}
+
+/// Returns the number of lines of code.
+fn lines_of_code(source: &str) -> usize {
+    let tests = source.find("#[cfg(test)]\nmod ").unwrap_or(source.len());
+    let lines = source[..tests].lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+}
+
+#[test]
+fn no_file_is_long() {
+    for (name, source) in sources(&["src", "lab/src"]) {
+        let lines = lines_of_code(&source);
+        assert!(
+            lines <= MOST_LINES,
+            "{name} has {lines} lines of code, over {MOST_LINES}: split it"
+        );
+    }
+}
+
+#[test]
+fn comments_blanks_and_unit_tests_are_not_code() {
+    let source = "//! Head.\n\nfn f() {\n    // Why.\n}\n\n#[cfg(test)]\nmod tests {\n}\n";
+    assert_eq!(lines_of_code(source), 2);
+}
+
+/// Returns the attributes that allow code that nothing uses, one line each.
+fn allowed_dead_code(source: &str) -> Vec<&str> {
+    let is_allowed = |line: &&str| {
+        let lints = line.split_once("allow(").map(|(_, lints)| lints);
+        let lints = lints.filter(|_| line.trim_start().starts_with('#') || line.contains(" #["));
+        lints.is_some_and(|lints| {
+            lints
+                .split(|c: char| c != '_' && !c.is_alphanumeric())
+                .any(|lint| UNUSED.contains(&lint))
+        })
+    };
+    source.lines().filter(is_allowed).collect()
+}
+
+#[test]
+fn no_dead_code_is_allowed() {
+    for (name, source) in sources(&["src", "lab", "tests", "examples", "benches"]) {
+        assert_eq!(allowed_dead_code(&source), [""; 0], "{name}");
+    }
+}
+
+#[test]
+fn an_attribute_that_allows_dead_code_is_found() {
+    let lint = UNUSED[0];
+    let inner = format!("#![allow(missing_docs, {lint})]");
+    let field = format!("struct S(u8, #[allow({lint}, reason = \"kept\")] u8);");
+    assert_eq!(allowed_dead_code(&inner), [&inner]);
+    assert_eq!(allowed_dead_code(&field), [&field]);
+    assert_eq!(allowed_dead_code("#[allow(clippy::module_inception)]"), [""; 0]);
+}

@@ -7,8 +7,6 @@
 //! because one callback runs at a time. Whoever has something for another connection leaves it
 //! there, and has it notified.
 
-mod common;
-
 use std::collections::HashMap;
 use std::io;
 

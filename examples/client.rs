@@ -17,8 +17,6 @@
 //! the server has finished. All of them can be fed from a pipe, and all can connect to a path or a
 //! name in place of a port: `chat --connect /tmp/line`.
 
-mod common;
-
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};

@@ -10,8 +10,6 @@
 //! Try: `--backend select`, `--trigger edge`, and `--trace` to see each call. (With `--concurrency` it
 //! is another program, the one in `common/echo.rs`.)
 
-mod common;
-
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 

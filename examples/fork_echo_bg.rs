@@ -10,8 +10,6 @@
 //! refuses to serve where there are other threads, until somebody answers for them: look for
 //! `unsafe`, and for what is said above it.
 
-mod common;
-
 use std::sync::Arc;
 use std::thread;
 

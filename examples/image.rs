@@ -24,8 +24,6 @@
 //! (Writing to a disk may wait, and the loop with it. A picture is written to the system's memory,
 //! which is quick. A server that must not rely on it hands the writing to a thread.)
 
-mod common;
-
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;

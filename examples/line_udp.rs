@@ -6,8 +6,6 @@
 //! two words, *what it listens on* and *where requests are handled*: they make its name. The four
 //! `line_` programs are the one axis, `--concurrency` is the other.
 
-mod common;
-
 use common::line::line_of_datagram;
 use common::{Concurrency, ServerOptions, serve, serve_inline};
 use tripoll::server::{

@@ -14,8 +14,6 @@
 //! answer before it goes on. In the tutorial a client that leaves keeps its thread busy for ever, a
 //! password before any name ends the handler with an exception, and passwords are printed. Not here.
 
-mod common;
-
 use std::thread;
 use std::time::Duration;
 

@@ -12,8 +12,6 @@
 //!
 //! Try: two clients at once; and `ps -T` or `ps --ppid` with the server's number, to see who talks.
 
-mod common;
-
 use common::Options;
 use common::menu::MyServer;
 use tripoll::server;

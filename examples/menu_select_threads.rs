@@ -15,8 +15,6 @@
 //!
 //! Try: `--pool 1`, and two clients at once. (The second gets its greeting when the first has left.)
 
-mod common;
-
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd};

@@ -26,8 +26,6 @@
 //! Try: `--trace` to see reading and writing take turns; `RUST_LOG=debug` for what the tutorial
 //! prints in each of its own.
 
-mod common;
-
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;

@@ -10,8 +10,6 @@
 //! Two of the program's faults in Python are not in here, because they are the C library's: there
 //! `select` refuses descriptors from 1,024 up, and lists longer than that. The system call does not.
 
-mod common;
-
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};

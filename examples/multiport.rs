@@ -10,8 +10,6 @@
 //! nobody has read, that close is a reset, and a reset may overtake the `hello`. `Wire::close` sends
 //! what is owed, finishes its own side, and listens until the client has finished too.
 
-mod common;
-
 use std::io;
 use std::process::exit;
 

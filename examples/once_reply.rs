@@ -10,8 +10,6 @@
 //! The program as printed never serves, for a `'__mian__'`. Its handler closes the connection itself,
 //! and then the server does: that is once, whoever does it first.
 
-mod common;
-
 use common::Options;
 use tripoll::server::{Exchange, HandlerResult, RequestHandler, ThreadingTcpServer};
 

@@ -8,8 +8,6 @@
 //! questions queue up, and each waits for the answer to itself. An empty line is no answer: the
 //! client is let go without one.
 
-mod common;
-
 use std::io::{self, Write as _};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;

@@ -13,8 +13,6 @@
 //!
 //! Try: `--trace`, and a client that is ended with Ctrl-C.
 
-mod common;
-
 use std::io;
 
 use common::Options;

@@ -15,8 +15,6 @@
 //!
 //! Try: two clients at once, with and without `--concurrent`.
 
-mod common;
-
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd as _, OwnedFd};

@@ -11,8 +11,6 @@
 //! A thread for each datagram would be as many threads as somebody likes to send. Here there are 64
 //! at most, and what comes meanwhile waits in the kernel as long as that has room.
 
-mod common;
-
 use clap::Parser;
 use common::{Options, say};
 use tripoll::server::{

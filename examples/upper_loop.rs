@@ -10,8 +10,6 @@
 //! The tutorial shows each message before it answers, and half a character that cannot be shown ends
 //! the conversation. Here it is shown as well as it can be, and answered in any case.
 
-mod common;
-
 use common::{Options, say};
 use tripoll::server::{Exchange, HandlerResult, RequestHandler, ThreadingTcpServer};
 

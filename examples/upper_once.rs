@@ -9,8 +9,6 @@
 //!
 //! Try: `TcpServer` in place of `ThreadingTcpServer`, and two clients at once.
 
-mod common;
-
 use common::{Options, host, say};
 use tripoll::server::{Exchange, HandlerResult, RequestHandler, ThreadingTcpServer};
 

@@ -8,8 +8,6 @@
 //! it in good order, and with 0. It ends with 2 and one line when its arguments cannot be meant,
 //! and with 1 and one line when it cannot do what they say.
 
-#![allow(dead_code, unused_imports)] // each example is a crate of its own, and uses a part
-
 pub mod echo;
 pub mod line;
 pub mod menu;

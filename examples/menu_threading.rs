@@ -6,18 +6,20 @@
 //!
 //! Type `0` for a human being, or `exit`; `common/menu.rs` says what the Chinese lines mean.
 //!
-//! Each client has somebody to itself, who talks with it and may wait for it: `common/menu.rs` has
-//! what is said. Whether that somebody is a thread or a process, the handler need not know. The word
-//! that says it is the name of the server.
+//! A client is served by a thread or by a process of its own, which may block: other clients do not
+//! wait for it. `common/menu.rs` has the handler, and the handler is the same for both. The name of
+//! the server type chooses between the two: `ThreadingTcpServer` starts a thread for each client, and
+//! `ForkingTcpServer` a process.
 //!
-//! Try: two clients at once; and `ps -T` or `ps --ppid` with the server's number, to see who talks.
+//! Try: two clients at once. Then list the threads with `ps -T -p PID`, or the child processes with
+//! `ps --ppid PID`, where PID is the server's.
 
 use common::Options;
 use common::menu::MyServer;
 use tripoll::server;
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read("The telephone menu, with somebody for each client", common::TCP)?;
+    let options = Options::read("The telephone menu, each client served apart", common::TCP)?;
     let server = server::ThreadingTcpServer::new(&options.listen, || MyServer)?;
     common::serve(&options, server)
 }

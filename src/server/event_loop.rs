@@ -13,7 +13,7 @@ use crate::reactor::{Context, Next, Reactor, Source};
 use crate::selector::{Deadline, Interest, Token};
 use crate::server::concurrency::{LoopRequest, Slot, in_loop as in_reactor};
 use crate::server::handler::HandlerFactory;
-use crate::server::lifecycle::{ServeGuard, StopFlags};
+use crate::server::lifecycle::{RunState, ServeGuard};
 use crate::server::transport::{Endpoint, Request};
 
 /// What `handle_request` has done.
@@ -50,8 +50,8 @@ impl ServerLoop {
         // `stop` would be for good: the clients in the loop are still to be told of the end.
         let wake = move || drop(handle.post(|_| ()));
         let Some(run) = server.lifecycle.begin(wake)? else { return Ok(None) };
-        let stop_flags = Arc::clone(&run.stop_flags);
-        match server.watch(&mut reactor.context(), per_turn, stop_flags, None) {
+        let run_state = Arc::clone(&run.run_state);
+        match server.watch(&mut reactor.context(), per_turn, run_state, None) {
             Ok(listener) => Ok(Some(ServerLoop { reactor, listener, run })),
             Err(error) => {
                 drop(reactor);
@@ -61,11 +61,11 @@ impl ServerLoop {
     }
 
     fn is_stopping(&self) -> bool {
-        self.run.stop_flags.is_stopping()
+        self.run.run_state.is_stopping()
     }
 
     fn tried(&self) -> u64 {
-        self.run.stop_flags.tried()
+        self.run.run_state.tried()
     }
 
     fn turn(&mut self, deadline: Option<Instant>) -> io::Result<()> {
@@ -80,7 +80,7 @@ impl ServerLoop {
     fn shutdown<R: Request>(&mut self, server: &BaseServer<R>) -> io::Result<()> {
         self.reactor.context().shutdown(Duration::MAX);
         self.reactor.turn(Deadline::Now)?;
-        while self.run.stop_flags.has_pending_flushes() {
+        while self.run.run_state.has_pending_flushes() {
             let until = server.lifecycle.until(); // somebody may say otherwise meanwhile
             if until.remaining() == Some(Duration::ZERO) {
                 break;
@@ -105,7 +105,7 @@ impl ServerLoop {
     fn end(self) -> io::Result<()> {
         let ServerLoop { reactor, run, .. } = self;
         drop(reactor); // handlers may say `Exit` even now
-        if run.stop_flags.is_exiting() { Err(io::Error::other(Exit)) } else { Ok(()) }
+        if run.run_state.is_exiting() { Err(io::Error::other(Exit)) } else { Ok(()) }
     }
 }
 
@@ -149,8 +149,8 @@ impl<R: Request> BaseServer<R> {
             let message = "the server was shut down before it ever served";
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, message));
         };
-        let stop_flags = Arc::clone(&run.stop_flags);
-        let token = self.watch(cx, self.config().requests_per_turn, stop_flags, Some(run))?;
+        let run_state = Arc::clone(&run.run_state);
+        let token = self.watch(cx, self.config().requests_per_turn, run_state, Some(run))?;
         let _ = place.set(token);
         service(Weak::clone(&self.me), token, poll_interval, cx);
         Ok(token)
@@ -215,10 +215,10 @@ impl<R: Request> BaseServer<R> {
         &self,
         cx: &mut Context<'_, S>,
         per_turn: u32,
-        stop_flags: Arc<StopFlags>,
+        run_state: Arc<RunState>,
         run: Option<ServeGuard>,
     ) -> io::Result<Token> {
-        let incoming = IncomingRequests { server: self.arc(), stop_flags, _run: run };
+        let incoming = IncomingRequests { server: self.arc(), run_state, _run: run };
         let acceptor = Acceptor::new(per_turn.max(1), incoming)?;
         let token = cx.add(self.endpoint()?, Interest::READ, acceptor)?;
         self.runner.resume();
@@ -323,7 +323,7 @@ fn service<R: Request, S: 'static>(
 /// Hands what comes in to the server's hooks.
 pub(super) struct IncomingRequests<R: Request> {
     pub(super) server: Arc<BaseServer<R>>,
-    pub(super) stop_flags: Arc<StopFlags>,
+    pub(super) run_state: Arc<RunState>,
     /// Ends serving when this is dropped, where the loop is not the server's own.
     pub(super) _run: Option<ServeGuard>,
 }
@@ -334,13 +334,13 @@ impl<R: Request, S: 'static> Incoming<Arc<R::Endpoint>, S> for IncomingRequests<
 
     fn reserve(&mut self, waker: &Waker) -> Option<Slot> {
         // A shutdown in the middle of a turn counts too: nothing would serve a request accepted now.
-        if self.stop_flags.is_stopping() { None } else { self.server.runner.reserve(waker) }
+        if self.run_state.is_stopping() { None } else { self.server.runner.reserve(waker) }
     }
 
     fn accept(&mut self, _: &Arc<R::Endpoint>) -> io::Result<(R, Address)> {
         let request = self.server.next_request();
         if !matches!(&request, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-            self.stop_flags.note_request();
+            self.run_state.note_request();
         }
         request
     }

@@ -46,7 +46,7 @@ struct State {
 /// The serving that is under way.
 struct Active {
     thread: ThreadId,
-    stop_flags: Arc<StopFlags>,
+    run_state: Arc<RunState>,
     /// Wakes the loop.
     stop: Box<dyn Fn() + Send>,
     /// By when clients in the loop must have taken what they are owed, once it is to stop.
@@ -59,7 +59,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What a loop looks at while it serves. It dies with the serving, so that no word to the one is
 /// heard by the next.
 #[derive(Debug, Default)]
-pub(super) struct StopFlags {
+pub(super) struct RunState {
     is_stopping: AtomicBool,
     is_exiting: AtomicBool,
     /// How many requests were tried.
@@ -70,7 +70,7 @@ pub(super) struct StopFlags {
 
 /// Something that is owed to a client.
 #[derive(Debug)]
-pub(super) struct PendingFlush(Arc<StopFlags>);
+pub(super) struct PendingFlush(Arc<RunState>);
 
 impl Drop for PendingFlush {
     fn drop(&mut self) {
@@ -78,7 +78,7 @@ impl Drop for PendingFlush {
     }
 }
 
-impl StopFlags {
+impl RunState {
     /// One more is owed something, until that is dropped.
     pub(super) fn begin_flush(self: &Arc<Self>) -> PendingFlush {
         self.pending_flushes.fetch_add(1, Ordering::Relaxed);
@@ -145,14 +145,14 @@ impl Lifecycle {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the server has been closed"));
         }
         state.count += 1;
-        let stop_flags = Arc::<StopFlags>::default();
+        let run_state = Arc::<RunState>::default();
         state.running = Some(Active {
             thread: thread::current().id(),
-            stop_flags: Arc::clone(&stop_flags),
+            run_state: Arc::clone(&run_state),
             stop: Box::new(stop),
             until: None,
         });
-        Ok(Some(ServeGuard { serving: Arc::clone(self), stop_flags }))
+        Ok(Some(ServeGuard { serving: Arc::clone(self), run_state }))
     }
 
     pub(super) fn enter_child(&self) {
@@ -193,7 +193,7 @@ impl Lifecycle {
     pub(super) fn exit(&self) {
         self.stop(|state| {
             if let Some(running) = &state.running {
-                running.stop_flags.is_exiting.store(true, Ordering::Release);
+                running.run_state.is_exiting.store(true, Ordering::Release);
             }
         });
     }
@@ -206,7 +206,7 @@ impl Lifecycle {
         also(&mut state);
         if let Some(running) = &mut state.running {
             running.until.get_or_insert_with(|| Deadline::after(GRACE));
-            running.stop_flags.is_stopping.store(true, Ordering::Release);
+            running.run_state.is_stopping.store(true, Ordering::Release);
             (running.stop)();
         } else if !state.has_served {
             state.is_cancelled = true;
@@ -234,13 +234,13 @@ impl Lifecycle {
     }
 
     /// What the loop looks at that serves now.
-    pub(super) fn stop_flags(&self) -> Option<Arc<StopFlags>> {
-        self.state().running.as_ref().map(|running| Arc::clone(&running.stop_flags))
+    pub(super) fn run_state(&self) -> Option<Arc<RunState>> {
+        self.state().running.as_ref().map(|running| Arc::clone(&running.run_state))
     }
 
     /// Whether a serving is under way that is to end.
     pub(super) fn is_stopping(&self) -> bool {
-        self.stop_flags().is_some_and(|stop_flags| stop_flags.is_stopping())
+        self.run_state().is_some_and(|run_state| run_state.is_stopping())
     }
 
     pub(super) fn set_grace(&self, grace: Option<Duration>) {
@@ -257,7 +257,7 @@ impl Lifecycle {
 #[derive(Debug)]
 pub(super) struct ServeGuard {
     serving: Arc<Lifecycle>,
-    pub(super) stop_flags: Arc<StopFlags>,
+    pub(super) run_state: Arc<RunState>,
 }
 
 impl Drop for ServeGuard {

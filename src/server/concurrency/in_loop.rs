@@ -15,7 +15,7 @@ use crate::server::connections::{Mail, Mailbox};
 use crate::server::handler::exchange::DatagramExchange;
 use crate::server::handler::in_loop::LoopExchange;
 use crate::server::handler::{Exchange, HandlerResult, LoopHandler};
-use crate::server::lifecycle::{PendingFlush, StopFlags};
+use crate::server::lifecycle::{PendingFlush, RunState};
 use crate::server::transport::{Datagram, Request};
 use crate::sync::lock;
 
@@ -91,7 +91,7 @@ struct LoopProtocol {
     /// its low mark.
     has_deferred_input: bool,
     /// Of the serving that has let it in.
-    stop_flags: Arc<StopFlags>,
+    run_state: Arc<RunState>,
     /// While the client is owed something, and nothing more is to come.
     pending_flush: Option<PendingFlush>,
     _slot: Slot,
@@ -149,7 +149,7 @@ impl LoopProtocol {
         if pending.is_closing {
             wire.close(); // which has a deadline of its own
             if wire.unsent() > 0 && self.pending_flush.is_none() {
-                self.pending_flush = Some(self.stop_flags.begin_flush());
+                self.pending_flush = Some(self.run_state.begin_flush());
             }
             return Ok(());
         }
@@ -238,14 +238,14 @@ pub(in crate::server) fn keep<S: 'static>(
     let (stream, server) = handler.client();
     let mailbox = Arc::<Mailbox>::default();
     let timeouts = Timeouts::new(server.config());
-    let stop_flags = server.lifecycle.stop_flags().unwrap_or_default();
+    let run_state = server.lifecycle.run_state().unwrap_or_default();
     let shared = Arc::clone(&mailbox);
     let protocol = LoopProtocol {
         handler,
         mailbox: shared,
         timeouts,
         has_deferred_input: false,
-        stop_flags,
+        run_state,
         pending_flush: None,
         _slot: slot,
     };

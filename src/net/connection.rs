@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use super::protocol::{CloseReason, Protocol};
 use super::stream::Stream;
-use super::wire::{Link, Loan, MOST_DISCARDED, Phase, Watermarks, Wire};
-use super::write_buffer::Outbox;
+use super::wire::{Link, MAX_DISCARDED, State, StreamIo, Watermarks, Wire};
+use super::write_buffer::WriteBuffer;
 use crate::reactor::{Context, Handler, Next, Source};
 use crate::selector::{Interest, Token};
 
@@ -31,10 +31,10 @@ pub struct Connection<P> {
     protocol: P,
     link: Link,
     /// What the protocol has not used up.
-    inbox: Vec<u8>,
+    unread: Vec<u8>,
     /// Whether the protocol could use more of it, and is not asked because it is paused or choked.
-    is_held_back: bool,
-    most_unused: usize,
+    has_deferred_input: bool,
+    max_unused: usize,
     /// Why it is to be removed, once that is so.
     end: Option<CloseReason>,
 }
@@ -45,20 +45,20 @@ impl<P> Connection<P> {
         Connection {
             protocol,
             link: Link {
-                phase: Phase::Open,
-                outbox: Outbox::default(),
+                state: State::Open,
+                write_buffer: WriteBuffer::default(),
                 marks: Watermarks::default(),
                 is_paused: false,
-                is_choked: false,
+                is_over_high_mark: false,
                 has_peer_ended: false,
-                is_owing: false,
+                has_backlog: false,
                 discarded: 0,
                 close_within: Duration::from_secs(30),
                 linger: Duration::from_secs(1),
             },
-            inbox: Vec::new(),
-            is_held_back: false,
-            most_unused: 1 << 20,
+            unread: Vec::new(),
+            has_deferred_input: false,
+            max_unused: 1 << 20,
             end: None,
         }
     }
@@ -72,7 +72,7 @@ impl<P> Connection<P> {
     /// How many received bytes the protocol may leave unused before the connection is closed, with
     /// an error of kind `InvalidData`. 1 MiB if not said.
     pub fn max_unused(mut self, most: usize) -> Self {
-        self.most_unused = most;
+        self.max_unused = most;
         self
     }
 
@@ -105,7 +105,7 @@ impl<P> Connection<P> {
     /// Calls the protocol.
     fn call<S, T>(
         &mut self,
-        stream: &mut Loan<'_>,
+        stream: &mut StreamIo<'_>,
         cx: &mut Context<'_, S>,
         call: impl FnOnce(&mut P, &mut Wire<'_>, &mut Context<'_, S>) -> io::Result<T>,
     ) -> Option<T> {
@@ -120,13 +120,13 @@ impl<P> Connection<P> {
     }
 
     /// Reads as long as there is something and it is wanted.
-    fn read<S: 'static>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
+    fn read<S: 'static>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
         while self.link.wants_to_read() {
-            if self.is_held_back && self.link.is_open() {
-                self.offer_inbox(stream, cx);
+            if self.has_deferred_input && self.link.is_open() {
+                self.offer_unread(stream, cx);
                 continue;
             }
             let mut scratch = cx.take_scratch();
@@ -147,7 +147,7 @@ impl<P> Connection<P> {
     }
 
     /// Hands data to the protocol, and keeps what it leaves.
-    fn deliver<S>(&mut self, data: &[u8], stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
+    fn deliver<S>(&mut self, data: &[u8], stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
@@ -155,34 +155,34 @@ impl<P> Connection<P> {
             self.link.discarded += data.len();
             return;
         }
-        if self.inbox.is_empty() {
+        if self.unread.is_empty() {
             let used = self.offer(data, stream, cx);
-            self.inbox = data[used..].to_vec();
+            self.unread = data[used..].to_vec();
         } else {
-            self.inbox.extend_from_slice(data);
-            self.offer_inbox(stream, cx);
+            self.unread.extend_from_slice(data);
+            self.offer_unread(stream, cx);
         }
     }
 
     /// Offers what was kept.
-    fn offer_inbox<S>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
+    fn offer_unread<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
-        let inbox = std::mem::take(&mut self.inbox);
-        let used = self.offer(&inbox, stream, cx);
+        let unread = std::mem::take(&mut self.unread);
+        let used = self.offer(&unread, stream, cx);
         // A long message comes in many pieces, and is not copied for each of them.
-        self.inbox = if used == 0 { inbox } else { inbox[used..].to_vec() };
+        self.unread = if used == 0 { unread } else { unread[used..].to_vec() };
     }
 
     /// Offers data as long as some of it is used up, and the protocol may be asked. Returns how much
     /// was used up.
-    fn offer<S>(&mut self, data: &[u8], stream: &mut Loan<'_>, cx: &mut Context<'_, S>) -> usize
+    fn offer<S>(&mut self, data: &[u8], stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>) -> usize
     where
         P: Protocol<S>,
     {
         let mut used = 0;
-        self.is_held_back = false;
+        self.has_deferred_input = false;
         while used < data.len() {
             // What comes after the protocol has closed is nobody's any more.
             if !self.link.is_open() {
@@ -191,7 +191,7 @@ impl<P> Connection<P> {
             }
             // What was read before it was paused, or had too much to send, waits as what was not.
             if !self.link.wants_to_read() {
-                self.is_held_back = true;
+                self.has_deferred_input = true;
                 return used;
             }
             let rest = &data[used..];
@@ -200,7 +200,7 @@ impl<P> Connection<P> {
                 Some(count) => used += count.min(rest.len()),
             }
         }
-        if self.link.is_open() && data.len() - used > self.most_unused {
+        if self.link.is_open() && data.len() - used > self.max_unused {
             let message = "the peer sent more than its protocol can hold";
             self.link.fail(io::Error::new(io::ErrorKind::InvalidData, message));
         }
@@ -208,82 +208,80 @@ impl<P> Connection<P> {
     }
 
     /// The peer has finished.
-    fn end<S>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
+    fn end<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
         self.link.has_peer_ended = true;
         if self.link.is_open() {
-            let rest = std::mem::take(&mut self.inbox);
+            let rest = std::mem::take(&mut self.unread);
             self.call(stream, cx, |protocol, wire, cx| protocol.ended(wire, &rest, cx));
         }
     }
 
     /// Writes what is kept.
-    fn flush<S>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>)
+    fn flush<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
-        if self.link.outbox.is_empty() || !stream.is_writable() {
+        if self.link.write_buffer.is_empty() || !stream.is_writable() {
             return;
         }
-        let was_choked = self.link.is_choked;
+        let was_over_high_mark = self.link.is_over_high_mark;
         self.link.flush(stream);
-        if self.link.is_open() && was_choked && !self.link.is_choked {
+        if self.link.is_open() && was_over_high_mark && !self.link.is_over_high_mark {
             self.call(stream, cx, |protocol, wire, cx| protocol.below_low_mark(wire, cx));
         }
-        if self.link.is_open() && self.link.outbox.is_empty() && self.link.is_owing {
-            self.link.is_owing = false;
+        if self.link.is_open() && self.link.write_buffer.is_empty() && self.link.has_backlog {
+            self.link.has_backlog = false;
             self.call(stream, cx, |protocol, wire, cx| protocol.drained(wire, cx));
         }
     }
 
     /// After whatever has happened: reads if that is wanted (again), and says what comes next, and
     /// what is wanted for it.
-    fn go_on<S>(&mut self, stream: &mut Loan<'_>, cx: &mut Context<'_, S>) -> io::Result<Next>
+    fn advance<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>) -> io::Result<Next>
     where
         S: 'static,
         P: Protocol<S>,
     {
         self.read(stream, cx);
-        if let Phase::Closing { unsent } = &mut self.link.phase {
-            if self.link.outbox.is_empty() {
+        if let State::Closing { unsent } = &mut self.link.state {
+            if self.link.write_buffer.is_empty() {
                 // The peer may be gone; then there is nobody to tell.
                 let _ = stream.get_ref().shutdown(Shutdown::Write);
                 if unsent.is_some() {
                     stream.get_ref().deliver_on_close();
                 }
-                self.link.phase = Phase::Lingering;
+                self.link.state = State::Lingering;
                 cx.set_deadline(stream.token(), Some(Instant::now() + self.link.linger))?;
             } else if unsent.is_none() {
-                *unsent = Some(self.link.outbox.len());
+                *unsent = Some(self.link.write_buffer.len());
                 // Should the reactor go away meanwhile: a plain close would look as if this were all.
                 stream.get_ref().reset_on_close();
                 cx.set_deadline(stream.token(), Some(Instant::now() + self.link.close_within))?;
             }
         }
-        match std::mem::replace(&mut self.link.phase, Phase::Open) {
-            Phase::Failed(error) => {
-                if self.link.is_owing {
+        match std::mem::replace(&mut self.link.state, State::Open) {
+            State::Failed(error) => {
+                if self.link.has_backlog {
                     // A plain close would look as if what was sent were all.
                     stream.get_ref().reset_on_close();
                 }
                 return Ok(self.finish(CloseReason::Failed(error)));
             }
-            Phase::Aborted => {
+            State::Aborted => {
                 stream.get_ref().reset_on_close();
                 return Ok(self.finish(CloseReason::Aborted));
             }
-            Phase::Lingering
-                if self.link.has_peer_ended || self.link.discarded > MOST_DISCARDED =>
-            {
+            State::Lingering if self.link.has_peer_ended || self.link.discarded > MAX_DISCARDED => {
                 return Ok(self.finish(CloseReason::Finished));
             }
-            phase => self.link.phase = phase,
+            state => self.link.state = state,
         }
         let mut interest = Interest::NONE;
         interest.set(Interest::READ, self.link.wants_to_read());
-        interest.set(Interest::WRITE, !self.link.outbox.is_empty());
+        interest.set(Interest::WRITE, !self.link.write_buffer.is_empty());
         stream.set_interest(interest);
         Ok(Next::Keep)
     }
@@ -301,15 +299,15 @@ where
     P: Protocol<S>,
 {
     fn added(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
-        let stream = &mut Loan::of(source);
+        let stream = &mut StreamIo::of(source);
         self.call(stream, cx, |protocol, wire, cx| protocol.opened(wire, cx));
-        self.go_on(stream, cx)
+        self.advance(stream, cx)
     }
 
     fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
-        let stream = &mut Loan::of(source);
+        let stream = &mut StreamIo::of(source);
         self.flush(stream, cx);
-        self.go_on(stream, cx)
+        self.advance(stream, cx)
     }
 
     fn timed_out(
@@ -317,19 +315,19 @@ where
         source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
-        let stream = &mut Loan::of(source);
-        match self.link.phase {
-            Phase::Lingering => return Ok(self.finish(CloseReason::Finished)),
+        let stream = &mut StreamIo::of(source);
+        match self.link.state {
+            State::Lingering => return Ok(self.finish(CloseReason::Finished)),
             // Slow is not dead.
-            Phase::Closing { unsent: Some(before) } if self.link.unsent() < before => {
-                self.link.phase = Phase::Closing { unsent: None };
+            State::Closing { unsent: Some(before) } if self.link.unsent() < before => {
+                self.link.state = State::Closing { unsent: None };
             }
-            Phase::Closing { .. } => self.link.fail(io::ErrorKind::TimedOut.into()),
+            State::Closing { .. } => self.link.fail(io::ErrorKind::TimedOut.into()),
             _ => {
                 self.call(stream, cx, |protocol, wire, cx| protocol.timed_out(wire, cx));
             }
         }
-        self.go_on(stream, cx)
+        self.advance(stream, cx)
     }
 
     fn notified(
@@ -337,11 +335,11 @@ where
         source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
-        let stream = &mut Loan::of(source);
+        let stream = &mut StreamIo::of(source);
         if self.link.is_open() {
             self.call(stream, cx, |protocol, wire, cx| protocol.notified(wire, cx));
         }
-        self.go_on(stream, cx)
+        self.advance(stream, cx)
     }
 
     fn shutting_down(
@@ -349,17 +347,17 @@ where
         source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
-        let stream = &mut Loan::of(source);
+        let stream = &mut StreamIo::of(source);
         if self.link.is_open() {
             self.call(stream, cx, |protocol, wire, cx| protocol.shutting_down(wire, cx));
         }
-        self.go_on(stream, cx)
+        self.advance(stream, cx)
     }
 
     fn removed(&mut self, _: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
         let why = match (self.end.take(), error) {
             (Some(why), _) => why,
-            (None, Some(error)) => CloseReason::Failed(copy_of(error)),
+            (None, Some(error)) => CloseReason::Failed(clone_error(error)),
             (None, None) => CloseReason::Removed,
         };
         self.protocol.closed(&why, cx);
@@ -367,7 +365,7 @@ where
 }
 
 /// The same error once more, for one who cannot have it.
-pub(crate) fn copy_of(error: &io::Error) -> io::Error {
+pub(crate) fn clone_error(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),
         None => io::Error::new(error.kind(), error.to_string()),

@@ -13,7 +13,7 @@ use crate::sync::lock;
 use crate::sys::{self, PollFd, PollFlags};
 
 /// How long whoever sends waits for room, if nothing else is said.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
+pub(crate) const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A bound datagram socket, UDP or Unix, non-blocking. Dropped, it closes, and removes its file if
 /// it is a Unix socket's and still its own.
@@ -25,7 +25,7 @@ pub struct DatagramSocket {
     socket: Socket,
     address: Address,
     file: Option<SocketFile>,
-    patience: Duration,
+    send_timeout: Duration,
     /// For [`take`](Self::take), as long as its datagrams may be.
     buffer: Mutex<Vec<u8>>,
 }
@@ -68,12 +68,18 @@ impl DatagramSocket {
     pub(crate) fn bound(socket: Socket) -> io::Result<Self> {
         let address = Address::of(&socket.local_addr()?);
         let file = SocketFile::of(&address);
-        Ok(DatagramSocket { socket, address, file, patience: PATIENCE, buffer: Mutex::default() })
+        Ok(DatagramSocket {
+            socket,
+            address,
+            file,
+            send_timeout: SEND_TIMEOUT,
+            buffer: Mutex::default(),
+        })
     }
 
     /// How long [`sendto`](Self::sendto) waits for room.
-    pub(crate) fn set_patience(&mut self, patience: Duration) {
-        self.patience = patience;
+    pub(crate) fn set_send_timeout(&mut self, send_timeout: Duration) {
+        self.send_timeout = send_timeout;
     }
 
     /// Leaves the file of a Unix socket where it is.
@@ -136,16 +142,14 @@ impl DatagramSocket {
     /// `TimedOut` when there still is no room, and whatever else `sendto(2)` says.
     pub fn sendto(&self, data: &[u8], to: &Address) -> io::Result<usize> {
         match self.send_to(data, to) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.send_with_patience(data, to)
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_and_send(data, to),
             sent => sent,
         }
     }
 
     #[cold]
-    fn send_with_patience(&self, data: &[u8], to: &Address) -> io::Result<usize> {
-        let deadline = Instant::now() + self.patience;
+    fn wait_and_send(&self, data: &[u8], to: &Address) -> io::Result<usize> {
+        let deadline = Instant::now() + self.send_timeout;
         let mut pause = Duration::from_millis(1);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());

@@ -16,7 +16,7 @@ use crate::sync::lock;
 /// own time that is over. What counts is how long reads have waited since something last passed, be
 /// it in one piece or in many: while a handler is busy with something else nobody is idle.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct IdleTimeout {
     idle: Duration,
     state: Mutex<State>,
 }
@@ -24,7 +24,7 @@ pub(super) struct Patience {
 #[derive(Debug)]
 struct State {
     /// When something last passed.
-    passed: Instant,
+    progress_at: Instant,
     /// How long reads have waited since then, as far as it was counted.
     waited: Duration,
     /// How many are sending just now: of a long send only the end is seen.
@@ -34,52 +34,52 @@ struct State {
     /// How long a read may wait, if it was said.
     read: Option<Duration>,
     /// Whether it is blocking, and reads wait at all.
-    waits: bool,
+    is_blocking: bool,
 }
 
 impl State {
-    fn note(&mut self) {
-        self.passed = Instant::now();
+    fn note_progress(&mut self) {
+        self.progress_at = Instant::now();
         self.waited = Duration::ZERO;
         self.is_stuck = false;
     }
 }
 
 /// A read that waits.
-pub(super) struct Wait {
+pub(super) struct Waiting {
     begin: Instant,
     /// Since when it has waited that was not counted yet.
     since: Instant,
 }
 
-impl Wait {
+impl Waiting {
     pub(super) fn begin() -> Self {
         let now = Instant::now();
-        Wait { begin: now, since: now }
+        Waiting { begin: now, since: now }
     }
 }
 
 /// What a wait that is over means.
-pub(super) enum Over {
+pub(super) enum Expired {
     /// Nothing: something has passed meanwhile, or the kernel was early.
-    GoOn,
+    Nothing,
     /// This read has waited for long enough.
     Read,
     /// Nothing has passed for too long.
     Idle,
 }
 
-impl Patience {
+impl IdleTimeout {
     pub(super) fn new(idle: Duration) -> Self {
         let state = State {
-            passed: Instant::now(),
+            progress_at: Instant::now(),
             waited: Duration::ZERO,
             senders: 0,
             is_stuck: false,
             read: None,
-            waits: true,
+            is_blocking: true,
         };
-        Patience { idle, state: Mutex::new(state) }
+        IdleTimeout { idle, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -87,8 +87,8 @@ impl Patience {
     }
 
     /// Something has passed.
-    pub(super) fn note(&self) {
-        self.state().note();
+    pub(super) fn note_progress(&self) {
+        self.state().note_progress();
     }
 
     /// Sends, and notes it.
@@ -101,14 +101,14 @@ impl Patience {
         let mut state = self.state();
         state.senders -= 1;
         match &sent {
-            Ok(_) => state.note(),
+            Ok(_) => state.note_progress(),
             Err(error) => state.is_stuck |= error.kind() == io::ErrorKind::WouldBlock,
         }
         sent
     }
 
-    pub(super) fn set_waits(&self, yes: bool) {
-        self.state().waits = yes;
+    pub(super) fn set_blocking(&self, yes: bool) {
+        self.state().is_blocking = yes;
     }
 
     pub(super) fn set_read_timeout(
@@ -134,25 +134,25 @@ impl Patience {
     }
 
     /// The kernel says that a read's time is over.
-    pub(super) fn look(&self, wait: &mut Wait) -> Over {
+    pub(super) fn check(&self, wait: &mut Waiting) -> Expired {
         let now = Instant::now();
         let mut state = self.state();
-        if !state.waits {
-            return Over::Read;
+        if !state.is_blocking {
+            return Expired::Read;
         }
         if state.senders > 0 && !state.is_stuck {
-            state.note();
+            state.note_progress();
         }
-        let since = wait.since.max(state.passed);
+        let since = wait.since.max(state.progress_at);
         state.waited += now.saturating_duration_since(since);
         // Counted once, however many read.
-        (wait.since, state.passed) = (now, now.max(state.passed));
+        (wait.since, state.progress_at) = (now, now.max(state.progress_at));
         if state.waited >= self.idle {
-            Over::Idle
+            Expired::Idle
         } else if state.read.is_some_and(|read| now.duration_since(wait.begin) >= read) {
-            Over::Read
+            Expired::Read
         } else {
-            Over::GoOn
+            Expired::Nothing
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::{SockAddr, Socket};
 
 use super::address::Address;
-use super::idle::{Over, Patience, Wait};
+use super::idle::{Expired, IdleTimeout, Waiting};
 use super::limit::Permit;
 use crate::sync::lock;
 use crate::sys;
@@ -24,7 +24,7 @@ pub struct Stream {
     peer: Address,
     permit: Option<Permit>,
     /// Few streams have one: in its box it costs the others a word.
-    patience: Option<Box<Patience>>,
+    idle_timeout: Option<Box<IdleTimeout>>,
     /// Held for the length of a [`sendall`](Self::sendall).
     sending: Mutex<()>,
 }
@@ -42,7 +42,7 @@ impl Stream {
 
     pub(super) fn plain(socket: Socket, peer: &SockAddr) -> Self {
         let peer = Address::of(peer);
-        Stream { socket, peer, permit: None, patience: None, sending: Mutex::default() }
+        Stream { socket, peer, permit: None, idle_timeout: None, sending: Mutex::default() }
     }
 
     pub(super) fn hold(&mut self, permit: Permit) {
@@ -56,7 +56,7 @@ impl Stream {
         read: Option<Duration>,
         idle: Option<Duration>,
     ) -> io::Result<()> {
-        self.patience = idle.map(|idle| Box::new(Patience::new(idle)));
+        self.idle_timeout = idle.map(|idle| Box::new(IdleTimeout::new(idle)));
         if read.or(idle).is_some() {
             self.set_read_timeout(read)?;
         }
@@ -86,8 +86,8 @@ impl Stream {
     ///
     /// Whatever `fcntl(2)` says.
     pub fn set_nonblocking(&self, yes: bool) -> io::Result<()> {
-        if let Some(patience) = &self.patience {
-            patience.set_waits(!yes);
+        if let Some(idle_timeout) = &self.idle_timeout {
+            idle_timeout.set_blocking(!yes);
         }
         self.socket.set_nonblocking(yes)
     }
@@ -99,17 +99,17 @@ impl Stream {
     /// `InvalidInput` for a timeout of zero.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         let timeout = representable(timeout)?;
-        match &self.patience {
+        match &self.idle_timeout {
             None => self.socket.set_read_timeout(timeout),
-            Some(patience) => patience.set_read_timeout(&self.socket, timeout),
+            Some(idle_timeout) => idle_timeout.set_read_timeout(&self.socket, timeout),
         }
     }
 
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         let timeout = representable(timeout)?;
-        match &self.patience {
+        match &self.idle_timeout {
             None => self.socket.set_write_timeout(timeout),
-            Some(patience) => patience.set_write_timeout(&self.socket, timeout),
+            Some(idle_timeout) => idle_timeout.set_write_timeout(&self.socket, timeout),
         }
     }
 
@@ -206,19 +206,23 @@ fn representable(timeout: Option<Duration>) -> io::Result<Option<Duration>> {
 }
 
 impl Stream {
-    fn read_patiently(&self, patience: &Patience, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut wait = Wait::begin();
+    fn read_within_idle_timeout(
+        &self,
+        idle_timeout: &IdleTimeout,
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
+        let mut wait = Waiting::begin();
         loop {
             match (&self.socket).read(buffer) {
                 Ok(count) => {
-                    patience.note();
+                    idle_timeout.note_progress();
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    match patience.look(&mut wait) {
-                        Over::GoOn => {}
-                        Over::Read => return Err(error),
-                        Over::Idle => {
+                    match idle_timeout.check(&mut wait) {
+                        Expired::Nothing => {}
+                        Expired::Read => return Err(error),
+                        Expired::Idle => {
                             self.close();
                             return Ok(0);
                         }
@@ -230,18 +234,18 @@ impl Stream {
     }
 
     fn send(&self, send: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
-        match &self.patience {
+        match &self.idle_timeout {
             None => send(),
-            Some(patience) => patience.while_sending(send),
+            Some(idle_timeout) => idle_timeout.while_sending(send),
         }
     }
 }
 
 impl Read for &Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &self.patience {
+        match &self.idle_timeout {
             None => (&self.socket).read(buffer),
-            Some(patience) => self.read_patiently(patience, buffer),
+            Some(idle_timeout) => self.read_within_idle_timeout(idle_timeout, buffer),
         }
     }
 }
@@ -299,6 +303,6 @@ impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
         let peer = stream.peer_addr().map_or(Address::Unnamed, Address::Inet);
         let (socket, sending) = (stream.into(), Mutex::default());
-        Stream { socket, peer, permit: None, patience: None, sending }
+        Stream { socket, peer, permit: None, idle_timeout: None, sending }
     }
 }

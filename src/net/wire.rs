@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::stream::Stream;
-use super::write_buffer::{self, Outbox};
+use super::write_buffer::{self, WriteBuffer};
 use crate::reactor::{IoState, Source};
 use crate::selector::{Interest, Token};
 
 /// A connection in its protocol's hands.
 pub struct Wire<'a> {
-    pub(super) stream: Loan<'a>,
+    pub(super) stream: StreamIo<'a>,
     pub(super) link: &'a mut Link,
 }
 
@@ -114,15 +114,15 @@ impl Default for Watermarks {
 /// The state that a protocol can move.
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) phase: Phase,
-    pub(super) outbox: Outbox,
+    pub(super) state: State,
+    pub(super) write_buffer: WriteBuffer,
     pub(super) marks: Watermarks,
     pub(super) is_paused: bool,
     /// Between the high mark and the low one.
-    pub(super) is_choked: bool,
+    pub(super) is_over_high_mark: bool,
     pub(super) has_peer_ended: bool,
     /// Whether something had to be kept since the protocol was last told that all is sent.
-    pub(super) is_owing: bool,
+    pub(super) has_backlog: bool,
     /// How much was thrown away since the connection was closed.
     pub(super) discarded: usize,
     pub(super) close_within: Duration,
@@ -130,7 +130,7 @@ pub(super) struct Link {
 }
 
 #[derive(Debug)]
-pub(super) enum Phase {
+pub(super) enum State {
     Open,
     /// `unsent`: how much was kept when its deadline was set.
     Closing {
@@ -142,52 +142,52 @@ pub(super) enum Phase {
 }
 
 /// How much a closed connection throws away.
-pub(super) const MOST_DISCARDED: usize = 1 << 20;
+pub(super) const MAX_DISCARDED: usize = 1 << 20;
 
 impl Link {
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Open)
+        matches!(self.state, State::Open)
     }
 
     pub(super) fn wants_to_read(&self) -> bool {
         !self.has_peer_ended
-            && match self.phase {
-                Phase::Open => !self.is_paused && !self.is_choked,
-                Phase::Closing { .. } | Phase::Lingering => self.discarded <= MOST_DISCARDED,
-                Phase::Aborted | Phase::Failed(_) => false,
+            && match self.state {
+                State::Open => !self.is_paused && !self.is_over_high_mark,
+                State::Closing { .. } | State::Lingering => self.discarded <= MAX_DISCARDED,
+                State::Aborted | State::Failed(_) => false,
             }
     }
 
     pub(super) fn unsent(&self) -> usize {
-        self.outbox.len()
+        self.write_buffer.len()
     }
 
     fn set_paused(&mut self, paused: bool) {
         self.is_paused = paused;
     }
 
-    fn write(&mut self, stream: &mut Loan<'_>, data: &[u8]) {
+    fn write(&mut self, stream: &mut StreamIo<'_>, data: &[u8]) {
         if !self.is_open() {
             return;
         }
         let mut data = data;
-        if self.outbox.is_empty() {
+        if self.write_buffer.is_empty() {
             data = self.write_now(stream, data);
         }
         if !data.is_empty() && self.is_open() {
-            self.is_owing = true;
-            if self.outbox.len() + data.len() > self.marks.limit {
+            self.has_backlog = true;
+            if self.write_buffer.len() + data.len() > self.marks.limit {
                 let message = "the peer does not read what it asked for";
                 self.fail(io::Error::new(io::ErrorKind::OutOfMemory, message));
                 return;
             }
-            self.outbox.push(data);
-            self.is_choked |= self.outbox.len() > self.marks.high;
+            self.write_buffer.push(data);
+            self.is_over_high_mark |= self.write_buffer.len() > self.marks.high;
         }
     }
 
     /// Writes until the kernel takes no more. Returns what is left.
-    fn write_now<'d>(&mut self, stream: &mut Loan<'_>, data: &'d [u8]) -> &'d [u8] {
+    fn write_now<'d>(&mut self, stream: &mut StreamIo<'_>, data: &'d [u8]) -> &'d [u8] {
         let (count, result) = write_buffer::write(stream, data);
         if let Err(error) = result {
             self.fail(error);
@@ -195,34 +195,34 @@ impl Link {
         &data[count..]
     }
 
-    pub(super) fn flush(&mut self, stream: &mut Loan<'_>) {
-        if let Err(error) = self.outbox.flush(stream) {
+    pub(super) fn flush(&mut self, stream: &mut StreamIo<'_>) {
+        if let Err(error) = self.write_buffer.flush(stream) {
             self.fail(error);
         }
-        self.is_choked &= self.outbox.len() > self.marks.low;
+        self.is_over_high_mark &= self.write_buffer.len() > self.marks.low;
     }
 
     fn close(&mut self) {
         if self.is_open() {
-            self.phase = Phase::Closing { unsent: None };
+            self.state = State::Closing { unsent: None };
         }
     }
 
     fn abort(&mut self) {
-        if !matches!(self.phase, Phase::Failed(_)) {
-            self.outbox.clear();
-            self.phase = Phase::Aborted;
+        if !matches!(self.state, State::Failed(_)) {
+            self.write_buffer.clear();
+            self.state = State::Aborted;
         }
     }
 
     pub(super) fn fail(&mut self, error: io::Error) {
-        match self.phase {
-            Phase::Failed(_) | Phase::Aborted => {}
+        match self.state {
+            State::Failed(_) | State::Aborted => {}
             // All that was owed is delivered. That the peer takes no leave is no failure any more.
-            Phase::Lingering => self.has_peer_ended = true,
-            Phase::Open | Phase::Closing { .. } => {
-                self.outbox.clear();
-                self.phase = Phase::Failed(error);
+            State::Lingering => self.has_peer_ended = true,
+            State::Open | State::Closing { .. } => {
+                self.write_buffer.clear();
+                self.state = State::Failed(error);
             }
         }
     }
@@ -230,20 +230,20 @@ impl Link {
 
 /// A source that is a stream, or that shares one: a [`Source`] of a borrowed stream.
 #[derive(Debug)]
-pub(super) struct Loan<'a> {
+pub(super) struct StreamIo<'a> {
     stream: &'a Stream,
     io: &'a mut IoState,
 }
 
-impl<'a> Loan<'a> {
+impl<'a> StreamIo<'a> {
     pub(super) fn of<F: Borrow<Stream>>(source: &'a mut Source<'_, F>) -> Self {
         let (file, io) = source.split();
-        Loan { stream: file.borrow(), io }
+        StreamIo { stream: file.borrow(), io }
     }
 
     /// The same for a shorter time.
-    pub(super) fn reborrow(&mut self) -> Loan<'_> {
-        Loan { stream: self.stream, io: self.io }
+    pub(super) fn reborrow(&mut self) -> StreamIo<'_> {
+        StreamIo { stream: self.stream, io: self.io }
     }
 
     pub(super) fn get_ref(&self) -> &Stream {
@@ -268,14 +268,14 @@ impl<'a> Loan<'a> {
     }
 }
 
-impl Read for Loan<'_> {
+impl Read for StreamIo<'_> {
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.source().read(buffer)
     }
 }
 
-impl Write for Loan<'_> {
+impl Write for StreamIo<'_> {
     #[inline]
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         self.source().write(buffer)

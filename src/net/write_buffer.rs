@@ -4,13 +4,13 @@ use std::io::{self, Write};
 
 /// Bytes that wait to be written. Empty, it owns no memory.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(super) struct WriteBuffer {
     bytes: Vec<u8>,
     /// How many of them are written already.
     written: usize,
 }
 
-impl Outbox {
+impl WriteBuffer {
     pub(super) fn len(&self) -> usize {
         self.bytes.len() - self.written
     }
@@ -40,7 +40,7 @@ impl Outbox {
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Outbox::default();
+        *self = WriteBuffer::default();
     }
 }
 
@@ -88,21 +88,21 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_kept_in_order_and_an_empty_one_owns_nothing() {
-        let mut outbox = Outbox::default();
+        let mut write_buffer = WriteBuffer::default();
         let mut peer = Narrow { taken: Vec::new(), room: 0 };
         let mut expected = Vec::new();
         for round in 0..100_u8 {
             let piece = vec![round; usize::from(round)];
-            outbox.push(&piece);
+            write_buffer.push(&piece);
             expected.extend_from_slice(&piece);
             peer.room = 30;
-            outbox.flush(&mut peer).unwrap();
-            assert_eq!(peer.taken.len() + outbox.len(), expected.len());
-            assert!(outbox.bytes.len() <= 2 * outbox.len() + usize::from(round) + 30);
+            write_buffer.flush(&mut peer).unwrap();
+            assert_eq!(peer.taken.len() + write_buffer.len(), expected.len());
+            assert!(write_buffer.bytes.len() <= 2 * write_buffer.len() + usize::from(round) + 30);
         }
         peer.room = usize::MAX;
-        outbox.flush(&mut peer).unwrap();
+        write_buffer.flush(&mut peer).unwrap();
         assert_eq!(peer.taken, expected);
-        assert_eq!(outbox.bytes.capacity(), 0);
+        assert_eq!(write_buffer.bytes.capacity(), 0);
     }
 }

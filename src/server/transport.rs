@@ -236,7 +236,7 @@ impl Endpoint for DatagramSocket {
 
     fn activate(socket: Socket, config: &ServerConfig, send_timeout: Duration) -> io::Result<Self> {
         let mut socket = DatagramSocket::bound(socket)?;
-        socket.set_patience(send_timeout);
+        socket.set_send_timeout(send_timeout);
         if !config.unlink_on_close {
             socket.keep_file();
         }

@@ -18,7 +18,7 @@ pub use inline::Inline;
 pub use pooled::Pooled;
 pub use threading::Threading;
 
-use crate::net::{Address, Limit, PATIENCE, Permit};
+use crate::net::{Address, Limit, Permit, SEND_TIMEOUT};
 use crate::pool::Reservation;
 use crate::server::base::BaseServer;
 use crate::server::handler::{Blocking, ExchangeKind, HandlerResult};
@@ -80,7 +80,7 @@ pub trait Runner<R: Request>: fmt::Debug + Send + Sync {
 
     /// How long a handler may wait for the receiver of a datagram.
     fn send_timeout(&self) -> Duration {
-        PATIENCE
+        SEND_TIMEOUT
     }
 
     /// What is to be done now and then.

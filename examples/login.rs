@@ -16,6 +16,7 @@
 
 use std::thread;
 use std::time::Duration;
+use tripoll::server::PythonSocket;
 
 use chrono::Local;
 use common::{Options, host, say};

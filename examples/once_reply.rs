@@ -11,7 +11,7 @@
 //! and then the server does: that is once, whoever does it first.
 
 use common::Options;
-use tripoll::server::{Exchange, HandlerResult, RequestHandler, ThreadingTcpServer};
+use tripoll::server::{Exchange, HandlerResult, PythonSocket, RequestHandler, ThreadingTcpServer};
 
 fn main() -> Result<(), common::Failure> {
     let options = Options::read(

@@ -11,6 +11,7 @@
 use std::io::{self, Write as _};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use tripoll::server::PythonSocket;
 
 use common::{Options, say};
 use tripoll::server::{Exchange, HandlerResult, RequestHandler, Threading, ThreadingTcpServer};

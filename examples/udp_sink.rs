@@ -14,7 +14,8 @@
 use clap::Parser;
 use common::{Options, say};
 use tripoll::server::{
-    Datagram, Exchange, HandlerResult, RequestHandler, Threading, ThreadingUdpServer,
+    Datagram, Exchange, HandlerResult, PythonDatagramSocket, RequestHandler, Threading,
+    ThreadingUdpServer,
 };
 
 #[derive(Parser)]

@@ -11,7 +11,7 @@
 //! the conversation. Here it is shown as well as it can be, and answered in any case.
 
 use common::{Options, say};
-use tripoll::server::{Exchange, HandlerResult, RequestHandler, ThreadingTcpServer};
+use tripoll::server::{Exchange, HandlerResult, PythonSocket, RequestHandler, ThreadingTcpServer};
 
 fn main() -> Result<(), common::Failure> {
     let options = Options::read(

@@ -10,7 +10,7 @@
 //! Try: `TcpServer` in place of `ThreadingTcpServer`, and two clients at once.
 
 use common::{Options, host, say};
-use tripoll::server::{Exchange, HandlerResult, RequestHandler, ThreadingTcpServer};
+use tripoll::server::{Exchange, HandlerResult, PythonSocket, RequestHandler, ThreadingTcpServer};
 
 fn main() -> Result<(), common::Failure> {
     let options = Options::read("Sends one message back in capitals", common::TCP)?;

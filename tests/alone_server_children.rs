@@ -8,6 +8,7 @@ use std::os::fd::AsRawFd;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{env, process};
+use tripoll::server::PythonSocket;
 
 use support::program::{self, *};
 use support::server::*;

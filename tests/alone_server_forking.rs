@@ -13,6 +13,7 @@ use std::process::{self, Command};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs, thread};
+use tripoll::server::PythonSocket;
 
 use support::program::{self, *};
 use support::server::*;

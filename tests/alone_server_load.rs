@@ -8,6 +8,7 @@ use std::net::Shutdown;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::{fmt, thread};
+use tripoll::server::PythonSocket;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::server::*;

@@ -1,8 +1,8 @@
 //! The tutorials' echo as a `socketserver` handler.
 
 use tripoll::server::{
-    Exchange, ForkingTcpServer, HandlerResult, LoopExchange, PooledTcpServer, ReactorTcpServer,
-    RequestHandler, TcpServer, ThreadingTcpServer,
+    Exchange, ForkingTcpServer, HandlerResult, LoopExchange, PooledTcpServer, PythonSocket,
+    ReactorTcpServer, RequestHandler, TcpServer, ThreadingTcpServer,
 };
 
 use super::{Concurrency, Failure, Options, serve, serve_inline};

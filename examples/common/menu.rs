@@ -8,6 +8,7 @@
 //! | anything else, `1xxx` too | 请重新输入. | Please enter it again. |
 
 use std::io;
+use tripoll::server::PythonSocket;
 
 use tripoll::net::Stream;
 use tripoll::server::{Exchange, HandlerResult, RequestHandler};

@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+use tripoll::server::PythonSocket;
 
 use clap::{Parser, ValueEnum};
 use tripoll::net::Stream;

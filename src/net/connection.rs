@@ -18,7 +18,8 @@ use std::io::{self, Read};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use super::protocol::{CloseReason, Protocol};
+use super::close_reason::{CloseReason, clone_error};
+use super::protocol::Protocol;
 use super::stream::Stream;
 use super::wire::{Link, MAX_DISCARDED, State, StreamIo, Watermarks, Wire};
 use super::write_buffer::WriteBuffer;
@@ -113,7 +114,7 @@ impl<P> Connection<P> {
         match call(&mut self.protocol, &mut wire, cx) {
             Ok(answer) => Some(answer),
             Err(error) => {
-                self.link.fail(error);
+                self.link.fail(CloseReason::Failed(error));
                 None
             }
         }
@@ -140,7 +141,7 @@ impl<P> Connection<P> {
             match result {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => self.link.fail(error),
+                Err(error) => self.link.fail(CloseReason::Failed(error)),
                 Ok(_) => {}
             }
         }
@@ -201,8 +202,7 @@ impl<P> Connection<P> {
             }
         }
         if self.link.is_open() && data.len() - used > self.max_unused {
-            let message = "the peer sent more than its protocol can hold";
-            self.link.fail(io::Error::new(io::ErrorKind::InvalidData, message));
+            self.link.fail(CloseReason::InputOverflow);
         }
         used
     }
@@ -263,12 +263,12 @@ impl<P> Connection<P> {
             }
         }
         match std::mem::replace(&mut self.link.state, State::Open) {
-            State::Failed(error) => {
+            State::Failed(reason) => {
                 if self.link.has_backlog {
                     // A plain close would look as if what was sent were all.
                     stream.get_ref().reset_on_close();
                 }
-                return Ok(self.finish(CloseReason::Failed(error)));
+                return Ok(self.finish(reason));
             }
             State::Aborted => {
                 stream.get_ref().reset_on_close();
@@ -322,7 +322,7 @@ where
             State::Closing { unsent: Some(before) } if self.link.unsent() < before => {
                 self.link.state = State::Closing { unsent: None };
             }
-            State::Closing { .. } => self.link.fail(io::ErrorKind::TimedOut.into()),
+            State::Closing { .. } => self.link.fail(CloseReason::CloseTimedOut),
             _ => {
                 self.call(stream, cx, |protocol, wire, cx| protocol.timed_out(wire, cx));
             }
@@ -361,13 +361,5 @@ where
             (None, None) => CloseReason::Removed,
         };
         self.protocol.closed(&why, cx);
-    }
-}
-
-/// The same error once more, for one who cannot have it.
-pub(crate) fn clone_error(error: &io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(number) => io::Error::from_raw_os_error(number),
-        None => io::Error::new(error.kind(), error.to_string()),
     }
 }

@@ -1,4 +1,4 @@
-//! A socket for datagrams.
+//! A bound datagram socket.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Arc, Mutex};
@@ -12,33 +12,49 @@ use super::bind::{BindOptions, SocketFile};
 use crate::sync::lock;
 use crate::sys::{self, PollFd, PollFlags};
 
-/// How long whoever sends waits for room, if nothing else is said.
+/// How long servers block until the receiver of a datagram has room, by default.
 pub(crate) const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// A bound datagram socket, UDP or Unix, non-blocking. Dropped, it closes, and removes its file if
-/// it is a Unix socket's and still its own.
+/// A bound datagram socket, UDP or Unix, non-blocking. When it is dropped it is closed, and the file
+/// of a Unix socket is removed if it is still its own.
 ///
-/// An empty datagram is data, and no end of anything; one that is longer than its buffer is said to
-/// be cut.
+/// An empty datagram is data, not the end of a stream. A datagram that is longer than its buffer is
+/// reported as [truncated](RecvInfo::truncated).
+///
+/// ```
+/// use std::time::Duration;
+/// use tripoll::net::DatagramSocket;
+///
+/// let server = DatagramSocket::bind("127.0.0.1:0")?;
+/// let client = DatagramSocket::bind("127.0.0.1:0")?;
+/// client.send_to(b"hello", server.local_address())?;
+///
+/// let mut buffer = [0; 4];
+/// let info = server.recv_from(&mut buffer)?; // on the loopback interface it has arrived
+/// assert_eq!((&buffer[..info.size], info.truncated), (&b"hell"[..], true));
+/// assert_eq!(&info.from, client.local_address());
+/// server.send_to_timeout(b"cut", &info.from, Duration::from_millis(10))?;
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct DatagramSocket {
     socket: Socket,
     address: Address,
     file: Option<SocketFile>,
     send_timeout: Duration,
-    /// For [`take`](Self::take), as long as its datagrams may be.
+    /// The receive buffer of [`take`](Self::take).
     buffer: Mutex<Vec<u8>>,
 }
 
-/// What is known of a datagram beside its bytes.
+/// A received datagram, except its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecvInfo {
-    /// How many bytes of the buffer it fills.
+    /// Number of bytes in the buffer.
     pub size: usize,
-    /// Whether it was longer than the buffer. What did not fit is lost.
+    /// Whether the datagram was longer than the buffer. The rest is lost.
     pub truncated: bool,
-    /// Who sent it.
+    /// The address of the sender.
     pub from: Address,
 }
 
@@ -47,13 +63,13 @@ impl DatagramSocket {
     ///
     /// # Errors
     ///
-    /// `AddrInUse`, `PermissionDenied` and whatever else `bind(2)` says, with the address in the
-    /// message.
+    /// Those of [`ToAddress::to_address`] and of `bind(2)` (`AddrInUse`, `PermissionDenied`), with the
+    /// address in the message.
     pub fn bind(address: impl ToAddress) -> io::Result<Self> {
         let address = address.to_address()?;
         let socket = BindOptions::socket(&address, Type::DGRAM)?;
-        // Reusing an address means something else here than for a listener: two sockets would share
-        // it, and one of them get nothing.
+        // SO_REUSEADDR would let two datagram sockets share the address, and one of them would
+        // receive nothing.
         let options = BindOptions {
             reuse_address: false,
             reuse_port: false,
@@ -64,7 +80,7 @@ impl DatagramSocket {
         DatagramSocket::bound(socket)
     }
 
-    /// A socket that is bound. Its file, if it has one, is removed in the end.
+    /// Wraps a bound socket. Its file, if it has one, is removed on drop.
     pub(crate) fn bound(socket: Socket) -> io::Result<Self> {
         let address = Address::of(&socket.local_addr()?);
         let file = SocketFile::of(&address);
@@ -77,28 +93,32 @@ impl DatagramSocket {
         })
     }
 
-    /// How long [`sendto`](Self::sendto) waits for room.
+    /// Sets how long a server blocks until the receiver of a reply has room.
     pub(crate) fn set_send_timeout(&mut self, send_timeout: Duration) {
         self.send_timeout = send_timeout;
     }
 
-    /// Leaves the file of a Unix socket where it is.
+    pub(crate) fn send_timeout(&self) -> Duration {
+        self.send_timeout
+    }
+
+    /// Does not remove the file of a Unix socket.
     pub(crate) fn keep_file(&mut self) {
         if let Some(file) = self.file.take() {
             file.keep();
         }
     }
 
-    /// Where it is bound: with the port that it has got, if it asked for any.
+    /// Returns the bound address, with the port that the system chose for port 0.
     pub fn local_address(&self) -> &Address {
         &self.address
     }
 
-    /// The next datagram.
+    /// Receives the next datagram. Never blocks.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when there is none, and whatever else `recvfrom(2)` says.
+    /// Those of `recvfrom(2)`. `WouldBlock` when there is no datagram.
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<RecvInfo> {
         let (length, from) = sys::receive_from(self.as_fd(), buffer)?;
         Ok(RecvInfo {
@@ -108,21 +128,22 @@ impl DatagramSocket {
         })
     }
 
-    /// As [`recv_from`](Self::recv_from), into a buffer of `most` bytes that is kept for the next.
-    pub(crate) fn take(&self, most: usize) -> io::Result<(Arc<[u8]>, RecvInfo)> {
+    /// As [`recv_from`](Self::recv_from), into a buffer of `max` bytes that is reused.
+    pub(crate) fn take(&self, max: usize) -> io::Result<(Arc<[u8]>, RecvInfo)> {
         let mut buffer = lock(&self.buffer);
-        if buffer.len() != most {
-            *buffer = vec![0; most];
+        if buffer.len() != max {
+            *buffer = vec![0; max];
         }
         let received = self.recv_from(&mut buffer)?;
         Ok((buffer[..received.size].into(), received))
     }
 
-    /// Sends a datagram.
+    /// Sends a datagram. Never blocks.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when there is no room for it now, and whatever else `sendto(2)` says.
+    /// Those of `sendto(2)`. `WouldBlock` when there is no room for the datagram. `NotConnected` when
+    /// `to` is [`Address::Unnamed`].
     pub fn send_to(&self, data: &[u8], to: &Address) -> io::Result<usize> {
         if *to == Address::Unnamed {
             let message =
@@ -132,37 +153,43 @@ impl DatagramSocket {
         sys::retry(|| self.socket.send_to(data, &to.to_sock_addr()?))
     }
 
-    /// Sends a datagram, and waits until there is room for it: Python's `socket.sendto` for a thread
-    /// that may wait. But not for long, for it may be the receiver of a Unix socket who has no room,
-    /// and reads nothing: a tenth of a second; where everybody waits with it, as in servers without
-    /// threads, less; and in a loop not at all. (In Python it is for ever.)
+    /// Sends a datagram, and blocks for `timeout` at most until there is room for it. A thread can
+    /// wait like this; a handler in a loop cannot.
     ///
     /// # Errors
     ///
-    /// `TimedOut` when there still is no room, and whatever else `sendto(2)` says.
-    pub fn sendto(&self, data: &[u8], to: &Address) -> io::Result<usize> {
+    /// Those of [`send_to`](Self::send_to). `TimedOut` instead of `WouldBlock`.
+    pub fn send_to_timeout(
+        &self,
+        data: &[u8],
+        to: &Address,
+        timeout: Duration,
+    ) -> io::Result<usize> {
         match self.send_to(data, to) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_and_send(data, to),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.wait_and_send(data, to, timeout)
+            }
             sent => sent,
         }
     }
 
     #[cold]
-    fn wait_and_send(&self, data: &[u8], to: &Address) -> io::Result<usize> {
-        let deadline = Instant::now() + self.send_timeout;
+    fn wait_and_send(&self, data: &[u8], to: &Address, timeout: Duration) -> io::Result<usize> {
+        let deadline = Instant::now().checked_add(timeout);
         let mut pause = Duration::from_millis(1);
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left =
+                deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
             if left.is_zero() {
-                let message = format!("{to} takes nothing: there is no room for a datagram");
+                let message = format!("{to} has no room for a datagram");
                 return Err(io::Error::new(io::ErrorKind::TimedOut, message));
             }
             if let Address::Inet(_) = to {
                 let mut fds = [PollFd::new(self.socket.as_raw_fd(), PollFlags::OUT)];
                 sys::poll(&mut fds, Some(left))?;
             } else {
-                // `poll` would return at once: it is the receiver who has no room, and our socket is
-                // writable all the time.
+                // `poll` would return at once: our socket is writable all the time, but the receiver
+                // has no room.
                 thread::sleep(pause.min(left));
                 pause *= 2;
             }

@@ -35,7 +35,7 @@ impl Listener {
     /// is logged, and closes that connection only.
     ///
     /// The pool knows nothing of connections. [`Pool::drain`] waits for silent clients too, unless
-    /// `serve` sets a [read timeout](Stream::settimeout).
+    /// `serve` sets a [read timeout](Stream::set_read_timeout).
     ///
     /// With [`WhenFull::Pause`] a connection is accepted only when the pool has capacity for it. The
     /// others wait in the backlog.

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::close_reason::CloseReason;
 use super::wire::Wire;
 use crate::reactor::Context;
 
@@ -113,18 +114,4 @@ pub trait Protocol<S = ()> {
     fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
         let _ = (why, cx);
     }
-}
-
-/// Why a connection is gone.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum CloseReason {
-    /// In good order: all that was owed has been delivered to the kernel.
-    Finished,
-    /// By [`Wire::abort`].
-    Aborted,
-    /// By [`Context::remove`].
-    Removed,
-    /// By an error of the connection's, or one that a callback returned.
-    Failed(io::Error),
 }

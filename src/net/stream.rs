@@ -1,8 +1,9 @@
-//! An accepted socket.
+//! A connected socket.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -14,18 +15,41 @@ use super::limit::Permit;
 use crate::sync::lock;
 use crate::sys;
 
-/// A connected socket, TCP or Unix, as a [`Listener`](super::Listener) accepts it: non-blocking, and
-/// with `TCP_NODELAY` on.
+/// A connected socket, TCP or Unix. A [`Listener`](super::Listener) accepts it non-blocking, with
+/// `TCP_NODELAY` set.
 ///
-/// It counts towards its listener's limit of connections until it is dropped.
+/// It counts toward the listener's limit of connections until it is dropped.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::net::Shutdown;
+/// use std::os::unix::net::UnixStream;
+/// use tripoll::net::Stream;
+///
+/// let (here, mut there) = UnixStream::pair()?;
+/// let mut stream = Stream::from(here);
+/// stream.write_all(b"hello")?;
+/// stream.shutdown(Shutdown::Write)?; // half-close: the other direction stays open
+///
+/// let mut text = String::new();
+/// there.read_to_string(&mut text)?; // until the end
+/// there.write_all(text.to_uppercase().as_bytes())?;
+/// drop(there);
+///
+/// let mut answer = String::new();
+/// stream.read_to_string(&mut answer)?;
+/// assert_eq!(answer, "HELLO");
+/// # std::io::Result::Ok(())
+/// ```
+#[doc(alias = "half-close")]
 #[derive(Debug)]
 pub struct Stream {
     socket: Socket,
     peer: Address,
     permit: Option<Permit>,
-    /// Few streams have one: in its box it costs the others a word.
+    /// Boxed, because few streams have one.
     idle_timeout: Option<Box<IdleTimeout>>,
-    /// Held for the length of a [`sendall`](Self::sendall).
+    /// Held during [`send_whole`](Self::send_whole).
     sending: Mutex<()>,
 }
 
@@ -33,11 +57,16 @@ impl Stream {
     pub(super) fn accepted(socket: Socket, peer: &SockAddr) -> Self {
         let stream = Stream::plain(socket, peer);
         if let Address::Inet(_) = stream.peer {
-            // Small answers are not to wait for the acknowledgement of those before them. A socket
-            // that will not have it is a broken one, and its first read says so.
+            // A small answer must not wait for the acknowledgement of the one before. If the option
+            // fails, the socket is broken, and its first read returns the error.
             let _ = stream.socket.set_tcp_nodelay(true);
         }
         stream
+    }
+
+    fn connected(socket: Socket) -> Self {
+        let peer = socket.peer_addr().map_or(Address::Unnamed, |peer| Address::of(&peer));
+        Stream { socket, peer, permit: None, idle_timeout: None, sending: Mutex::default() }
     }
 
     pub(super) fn plain(socket: Socket, peer: &SockAddr) -> Self {
@@ -49,8 +78,8 @@ impl Stream {
         self.permit = Some(permit);
     }
 
-    /// Limits how long a blocking stream waits: each read, and while nothing passes in either
-    /// direction. Idle for too long, it ends as if the peer had finished.
+    /// Limits how long each read may block, and how long the stream may be idle in both directions.
+    /// After the idle limit it ends as if the peer had finished.
     pub(crate) fn limit(
         &mut self,
         read: Option<Duration>,
@@ -66,12 +95,12 @@ impl Stream {
         Ok(())
     }
 
-    /// Who is at the other end.
+    /// Returns the address of the peer.
     pub fn peer(&self) -> &Address {
         &self.peer
     }
 
-    /// Finishes one direction or both, as [`TcpStream::shutdown`] does.
+    /// Shuts down one direction or both, as [`TcpStream::shutdown`] does.
     ///
     /// # Errors
     ///
@@ -80,11 +109,11 @@ impl Stream {
         self.socket.shutdown(how)
     }
 
-    /// Makes reads and writes wait, or not: a thread that serves one client alone wants them to.
+    /// Makes reads and writes non-blocking, or blocking for a thread that serves one client.
     ///
     /// # Errors
     ///
-    /// Whatever `fcntl(2)` says.
+    /// Those of `fcntl(2)`.
     pub fn set_nonblocking(&self, yes: bool) -> io::Result<()> {
         if let Some(idle_timeout) = &self.idle_timeout {
             idle_timeout.set_blocking(!yes);
@@ -92,7 +121,8 @@ impl Stream {
         self.socket.set_nonblocking(yes)
     }
 
-    /// How long a blocking read may wait; `None` for as long as it takes.
+    /// Limits how long a blocking read may block. `None` is no limit. Default: none. A read that
+    /// exceeds it returns `WouldBlock`, as std's sockets do.
     ///
     /// # Errors
     ///
@@ -105,7 +135,12 @@ impl Stream {
         }
     }
 
-    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+    /// Limits how long a blocking write may block. `None` is no limit. Default: none.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         let timeout = representable(timeout)?;
         match &self.idle_timeout {
             None => self.socket.set_write_timeout(timeout),
@@ -113,32 +148,16 @@ impl Stream {
         }
     }
 
-    /// Python's `socket.recv`: what has come, at most `size` bytes of it; waits until there is some.
-    /// Empty when the peer has finished.
-    ///
-    /// # Errors
-    ///
-    /// `TimedOut` when there was nothing within the [timeout](Self::settimeout), and whatever else
-    /// `recv(2)` says. Only for a stream that is [blocking](Self::set_nonblocking).
-    pub fn recv(&self, size: usize) -> io::Result<Vec<u8>> {
-        let mut buffer = vec![0; size];
-        let count = sys::retry(|| (&*self).read(&mut buffer)).map_err(timed_out)?;
-        buffer.truncate(count);
-        Ok(buffer)
+    /// Reads from a blocking stream. Unlike `Read::read`, it returns `TimedOut` when its timeout is
+    /// over, and continues after a signal.
+    pub(crate) fn read_blocking(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        sys::retry(|| (&*self).read(buffer)).map_err(timed_out)
     }
 
-    /// Python's `socket.sendall`: sends all of `data`, and waits where it must.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv`](Self::recv). How much was sent is then unknown.
-    pub fn sendall(&self, data: &[u8]) -> io::Result<()> {
-        self.send_whole(data).1
-    }
-
-    /// As [`sendall`](Self::sendall), and says how much was sent.
+    /// Writes all of `data` to a blocking stream, without other threads' data in between. Returns the
+    /// number of bytes written.
     pub(crate) fn send_whole(&self, data: &[u8]) -> (usize, io::Result<()>) {
-        let _whole = lock(&self.sending); // others may be sending too, and not in between
+        let _whole = lock(&self.sending);
         let mut sent = 0;
         while sent < data.len() {
             match sys::retry(|| (&*self).write(&data[sent..])) {
@@ -150,56 +169,39 @@ impl Stream {
         (sent, Ok(()))
     }
 
-    /// Python's `socket.settimeout`: how long each read and each write may wait; `None` for as long
-    /// as it takes.
+    /// Sets `TCP_NODELAY`. Default: true for an accepted stream.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a timeout of zero.
-    pub fn settimeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.set_read_timeout(timeout)?;
-        self.set_write_timeout(timeout)
-    }
-
-    /// Python's `socket.close`, as the peer sees it: both directions are finished, now. The
-    /// descriptor itself is closed when its owner drops the stream, so that its number cannot become
-    /// somebody else's while anybody uses it. Closing twice is once.
-    pub fn close(&self) {
-        let _ = self.socket.shutdown(Shutdown::Both);
-    }
-
-    /// `TCP_NODELAY`, which an accepted stream has on.
-    ///
-    /// # Errors
-    ///
-    /// When the socket is not TCP.
+    /// Fails when the socket is not TCP.
     pub fn set_nodelay(&self, yes: bool) -> io::Result<()> {
         self.socket.set_tcp_nodelay(yes)
     }
 
-    /// Takes [`reset_on_close`](Self::reset_on_close) back.
+    /// Undoes [`reset_on_close`](Self::reset_on_close).
     pub(super) fn deliver_on_close(&self) {
         let _ = self.socket.set_linger(None);
     }
 
-    /// Makes the close that follows a reset: what is owed to the peer is thrown away.
+    /// Makes the close a reset: unsent data is discarded.
     pub(super) fn reset_on_close(&self) {
         let _ = self.socket.set_linger(Some(Duration::ZERO));
     }
 }
 
-/// What a blocking socket calls `WouldBlock` is that its timeout is over.
-pub(crate) fn timed_out(error: io::Error) -> io::Error {
+/// A blocking socket returns `WouldBlock` when its timeout is over.
+fn timed_out(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
         _ => error,
     }
 }
 
-/// For the kernel a timeout of zero is none, and what is shorter than a microsecond is zero.
+/// Refuses a timeout of zero, which the kernel takes for no timeout, and rounds up one that is shorter
+/// than a microsecond, which would become zero.
 fn representable(timeout: Option<Duration>) -> io::Result<Option<Duration>> {
     if timeout == Some(Duration::ZERO) {
-        let message = "a timeout of zero: see set_nonblocking, and None for as long as it takes";
+        let message = "a timeout of zero; use None for no timeout, or set_nonblocking";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     Ok(timeout.map(|timeout| timeout.max(Duration::from_micros(1))))
@@ -223,7 +225,7 @@ impl Stream {
                         Expired::Nothing => {}
                         Expired::Read => return Err(error),
                         Expired::Idle => {
-                            self.close();
+                            let _ = self.shutdown(Shutdown::Both);
                             return Ok(0);
                         }
                     }
@@ -252,7 +254,7 @@ impl Read for &Stream {
 
 impl Write for &Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        // Not `write`: a peer that is gone must be an error, and never a SIGPIPE.
+        // Not `write(2)`: a closed connection must be an error, never a SIGPIPE.
         self.send(|| self.socket.send_with_flags(buffer, libc::MSG_NOSIGNAL))
     }
 
@@ -292,17 +294,22 @@ impl AsFd for Stream {
 }
 
 impl From<Stream> for OwnedFd {
-    /// The bare descriptor. It no longer counts towards the listener's limit.
+    /// Returns the bare descriptor, which no longer counts toward the listener's limit.
     fn from(stream: Stream) -> Self {
         stream.socket.into()
     }
 }
 
 impl From<TcpStream> for Stream {
-    /// A connected socket from elsewhere, as it is.
+    /// Wraps a connected socket, and leaves its options as they are.
     fn from(stream: TcpStream) -> Self {
-        let peer = stream.peer_addr().map_or(Address::Unnamed, Address::Inet);
-        let (socket, sending) = (stream.into(), Mutex::default());
-        Stream { socket, peer, permit: None, idle_timeout: None, sending }
+        Stream::connected(stream.into())
+    }
+}
+
+impl From<UnixStream> for Stream {
+    /// Wraps a connected socket, and leaves its options as they are.
+    fn from(stream: UnixStream) -> Self {
+        Stream::connected(stream.into())
     }
 }

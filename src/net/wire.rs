@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use super::address::Address;
+use super::close_reason::CloseReason;
 use super::stream::Stream;
 use super::write_buffer::{self, WriteBuffer};
 use crate::reactor::{IoState, Source};
@@ -138,7 +139,7 @@ pub(super) enum State {
     },
     Lingering,
     Aborted,
-    Failed(io::Error),
+    Failed(CloseReason),
 }
 
 /// How much a closed connection throws away.
@@ -177,8 +178,7 @@ impl Link {
         if !data.is_empty() && self.is_open() {
             self.has_backlog = true;
             if self.write_buffer.len() + data.len() > self.marks.limit {
-                let message = "the peer does not read what it asked for";
-                self.fail(io::Error::new(io::ErrorKind::OutOfMemory, message));
+                self.fail(CloseReason::OutputOverflow);
                 return;
             }
             self.write_buffer.push(data);
@@ -190,14 +190,14 @@ impl Link {
     fn write_now<'d>(&mut self, stream: &mut StreamIo<'_>, data: &'d [u8]) -> &'d [u8] {
         let (count, result) = write_buffer::write(stream, data);
         if let Err(error) = result {
-            self.fail(error);
+            self.fail(CloseReason::Failed(error));
         }
         &data[count..]
     }
 
     pub(super) fn flush(&mut self, stream: &mut StreamIo<'_>) {
         if let Err(error) = self.write_buffer.flush(stream) {
-            self.fail(error);
+            self.fail(CloseReason::Failed(error));
         }
         self.is_over_high_mark &= self.write_buffer.len() > self.marks.low;
     }
@@ -215,14 +215,14 @@ impl Link {
         }
     }
 
-    pub(super) fn fail(&mut self, error: io::Error) {
+    pub(super) fn fail(&mut self, reason: CloseReason) {
         match self.state {
             State::Failed(_) | State::Aborted => {}
             // All that was owed is delivered. That the peer takes no leave is no failure any more.
             State::Lingering => self.has_peer_ended = true,
             State::Open | State::Closing { .. } => {
                 self.write_buffer.clear();
-                self.state = State::Failed(error);
+                self.state = State::Failed(reason);
             }
         }
     }

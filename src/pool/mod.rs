@@ -37,19 +37,20 @@
 //! [`WhenFull`] says:
 //!
 //! ```
-//! # use std::io::{self, Read, Write};
+//! use std::io::{self, Read, Write};
 //! use std::sync::Arc;
 //! use tripoll::net::{Listener, Stream};
 //! use tripoll::pool::{Pool, WhenFull};
 //! use tripoll::Reactor;
 //!
-//! fn talk(client: Stream) -> io::Result<()> {
+//! fn serve(mut client: Stream) -> io::Result<()> {
+//!     let mut buffer = [0; 1024];
 //!     loop {
-//!         let data = client.recv(1024)?; // waits: it is a thread's
-//!         if data.is_empty() {
+//!         let count = client.read(&mut buffer)?; // blocks, in a thread of its own
+//!         if count == 0 {
 //!             return Ok(());
 //!         }
-//!         client.sendall(&data.to_ascii_uppercase())?;
+//!         client.write_all(&buffer[..count].to_ascii_uppercase())?;
 //!     }
 //! }
 //!
@@ -57,7 +58,7 @@
 //! let mut reactor = Reactor::new()?;
 //! let listener = Listener::bind("127.0.0.1:0")?;
 //! # let tripoll::net::Address::Inet(address) = *listener.local_address() else { unreachable!() };
-//! listener.serve_in_pool(&pool, WhenFull::Pause, &mut reactor.context(), talk)?;
+//! listener.serve_in_pool(&pool, WhenFull::Pause, &mut reactor.context(), serve)?;
 //! # let handle = reactor.handle();
 //! # let client = std::thread::spawn(move || {
 //! #     let mut client = std::net::TcpStream::connect(address).unwrap();

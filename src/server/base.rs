@@ -13,6 +13,7 @@ use super::hooks::Hooks;
 use crate::net::{Address, BindOptions, Stream};
 use crate::server::concurrency::{Runner, Slot};
 use crate::server::connections::LiveConnections;
+use crate::server::handler::python::PythonSocket;
 use crate::server::handler::{HandlerFactory, guarded};
 use crate::server::lifecycle::Lifecycle;
 use crate::server::transport::{Endpoint, Request};
@@ -302,7 +303,7 @@ impl BaseServer<Arc<Stream>> {
     /// another handler, another thread.
     ///
     /// To a client that is kept in the loop it goes by way of the loop, and nobody waits. To others
-    /// it is written here and now, before or after what others send whole ([`Stream::sendall`],
+    /// it is written here and now, before or after what others send whole ([`PythonSocket::sendall`],
     /// `wfile`): whoever does not read keeps the caller waiting, until a
     /// [timeout](super::ServerConfig::idle_timeout) of his is over.
     ///

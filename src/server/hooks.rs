@@ -14,7 +14,9 @@ use crate::server::transport::Request;
 /// ```
 /// use std::sync::Arc;
 /// use tripoll::net::{Address, Stream};
-/// use tripoll::server::{BaseServer, Exchange, Hooks, HandlerResult, ThreadingTcpServer};
+/// use tripoll::server::{
+///     BaseServer, Exchange, HandlerResult, Hooks, PythonSocket, ThreadingTcpServer,
+/// };
 ///
 /// struct OnlyHome;
 ///

@@ -1,7 +1,9 @@
 //! Python's `socketserver`, in Rust: two axes and a handler.
 //!
 //! ```no_run
-//! use tripoll::server::{Exchange, HandlerResult, POLL_INTERVAL, RequestHandler, ThreadingTcpServer};
+//! use tripoll::server::{
+//!     Exchange, HandlerResult, POLL_INTERVAL, PythonSocket, RequestHandler, ThreadingTcpServer,
+//! };
 //!
 //! struct MyHandler;
 //!
@@ -70,7 +72,9 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use tripoll::server::{ServerConfig, Exchange, POLL_INTERVAL, ThreadingTcpServer};
+//! use tripoll::server::{
+//!     Exchange, POLL_INTERVAL, PythonSocket, ServerConfig, ThreadingTcpServer,
+//! };
 //!
 //! let config = ServerConfig { idle_timeout: Some(Duration::from_secs(60)), ..ServerConfig::default() };
 //! let server = ThreadingTcpServer::builder("127.0.0.1:0").config(config).build_fn(
@@ -236,7 +240,8 @@ pub use config::ServerConfig;
 pub use event_loop::Handled;
 pub use handler::{
     Blocking, Cause, DatagramExchange, Exchange, ExchangeKind, Exit, HandlerError, HandlerResult,
-    LoopExchange, Reader, RequestHandler, StreamExchange, StreamOptions, Writer,
+    LoopExchange, PythonDatagramSocket, PythonSocket, Reader, RequestHandler, StreamExchange,
+    StreamOptions, Writer,
 };
 pub use hooks::{Hooks, NoHooks};
 pub use server::{POLL_INTERVAL, Server, ServerBuilder};

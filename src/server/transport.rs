@@ -156,7 +156,7 @@ impl Request for Arc<Stream> {
     }
 
     fn cut(&self) {
-        self.close();
+        let _ = Stream::shutdown(self, Shutdown::Both);
     }
 }
 

@@ -116,7 +116,7 @@ fn a_peer_that_never_reads_is_reset_and_one_that_is_slow_is_not() {
         dead.write_all(b"?").unwrap();
         assert_eq!(server.next(), Told::Opened);
         assert!(matches!(server.next(), Told::Received(_)));
-        assert_eq!(server.next(), Told::Closed(Why::Failed(io::ErrorKind::TimedOut)));
+        assert_eq!(server.next(), Told::Closed(Why::CloseTimedOut));
         // It knows that this is not the end.
         let end = dead.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(end.kind(), io::ErrorKind::ConnectionReset);

@@ -99,7 +99,7 @@ fn who_uses_up_nothing_is_closed_at_its_limit_and_not_before() {
         }
         client.write_all(&[1]).unwrap();
         assert_eq!(server.next(), Told::Received(vec![1; 11]));
-        assert_eq!(server.next(), Told::Closed(Why::Failed(io::ErrorKind::InvalidData)));
+        assert_eq!(server.next(), Told::Closed(Why::InputOverflow));
         assert_eq!(read_all(client), b"");
     });
 }
@@ -436,7 +436,7 @@ fn above_the_limit_it_fails_and_the_peer_knows_that_something_is_missing() {
         let mut client = server.client();
         client.write_all(b"?").unwrap();
         let all = server.until_closed();
-        let limit = Told::Closed(Why::Failed(io::ErrorKind::OutOfMemory));
+        let limit = Told::Closed(Why::OutputOverflow);
         assert_eq!(all, [Told::Opened, Told::Received(b"?".into()), limit]);
         let end = client.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(end.kind(), io::ErrorKind::ConnectionReset);

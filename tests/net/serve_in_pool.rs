@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle, ThreadId};
+use tripoll::server::PythonSocket;
 
 use support::{LONG, Pair, on_every_pair};
 use tripoll::ReactorHandle;

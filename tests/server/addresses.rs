@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process;
+use tripoll::server::PythonSocket;
 
 use support::server::*;
 use tripoll::net::Address;

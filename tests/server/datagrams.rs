@@ -124,7 +124,7 @@ where
                 assert_eq!(client.recv(&mut [0; 10]).unwrap(), 6);
             }
             let greedy = greedy_address.as_abstract_name().unwrap();
-            let greedy = format!("@{} takes nothing", String::from_utf8_lossy(greedy));
+            let greedy = format!("@{} has no room for a datagram", String::from_utf8_lossy(greedy));
             for (kind, message) in account.told() {
                 assert_eq!(kind, io::ErrorKind::TimedOut, "{message}");
                 assert!(message.starts_with(&greedy), "{message}");

@@ -7,6 +7,7 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
+use tripoll::server::{PythonDatagramSocket, PythonSocket};
 
 use support::server::*;
 use support::*;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
+use tripoll::server::PythonSocket;
 
 use support::alone::in_own_process;
 use support::server::*;

@@ -5,6 +5,7 @@ use std::io::{BufRead, ErrorKind, Read, Write};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+use tripoll::server::PythonSocket;
 
 use support::server::*;
 use support::*;

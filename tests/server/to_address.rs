@@ -3,10 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::{env, io, process};
+use tripoll::server::PythonSocket;
 
 use support::server::*;
-use tripoll::net::Address;
-use tripoll::net::ToAddress;
+use tripoll::net::{Address, ToAddress};
 use tripoll::server::{Exchange, TcpServer, UnixStreamServer};
 
 fn tcp(address: impl ToAddress) -> io::Result<TcpServer> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crate::net::{Address, CloseReason, Connection, Limit, Protocol, Wire, clone_error};
+use crate::net::{Address, CloseReason, Connection, Limit, Protocol, Wire};
 use crate::reactor::Context;
 use crate::selector::Interest;
 use crate::server::base::BaseServer;
@@ -221,11 +221,7 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
     }
 
     fn closed(&mut self, why: &CloseReason, _: &mut Context<'_, S>) {
-        let error = match why {
-            CloseReason::Failed(error) => Some(clone_error(error)),
-            _ => None,
-        };
-        self.handler.closed(error);
+        self.handler.closed(why.to_error());
     }
 }
 

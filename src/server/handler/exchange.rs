@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::RequestHandler;
-use crate::net::{Address, DatagramSocket, Stream, timed_out};
+use super::python::{PythonDatagramSocket, PythonSocket};
+use crate::net::{Address, DatagramSocket, Stream};
 use crate::server::base::BaseServer;
 use crate::server::handler;
 use crate::server::handler::{Blocking, Exchange, ExchangeKind, HandlerFactory};
@@ -52,7 +53,7 @@ impl Default for StreamOptions {
 /// One datagram to read and a reply to write: what Python's `DatagramRequestHandler` has.
 ///
 /// The reply is always sent, also an empty one, when `finish` has returned. A client that has no
-/// room for it is not waited for [for long](DatagramSocket::sendto).
+/// room for it is not waited for [for long](super::python::PythonDatagramSocket).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DatagramExchange {
@@ -159,7 +160,7 @@ struct Shared(Arc<Stream>);
 
 impl Read for Shared {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buffer).map_err(timed_out)
+        self.0.read_blocking(buffer)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(super) mod exchange;
 pub(super) mod in_loop;
+pub(super) mod python;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::{fmt, io};
 
 pub use exchange::{DatagramExchange, Reader, StreamExchange, StreamOptions, Writer};
 pub use in_loop::{Cause, LoopExchange};
+pub use python::{PythonDatagramSocket, PythonSocket};
 
 use crate::net::{Address, Stream};
 use crate::server::base::BaseServer;
@@ -37,7 +39,7 @@ pub type HandlerResult = Result<(), HandlerError>;
 /// A closure that takes `&mut X` is a handler: [`Server::from_fn`](crate::server::Server::from_fn).
 ///
 /// ```
-/// use tripoll::server::{Exchange, HandlerResult, RequestHandler};
+/// use tripoll::server::{Exchange, HandlerResult, PythonSocket, RequestHandler};
 ///
 /// struct Upper;
 ///
@@ -98,7 +100,7 @@ impl<X: ExchangeKind, F: FnMut(&mut X) -> HandlerResult> RequestHandler<X> for F
 /// it. (A loop that the server [only shares](crate::server::Server::serve_in) goes on without it.)
 ///
 /// ```
-/// # use tripoll::server::{Exchange, Exit, HandlerResult};
+/// # use tripoll::server::{Exchange, Exit, HandlerResult, PythonSocket};
 /// fn handle(exchange: &mut Exchange) -> HandlerResult {
 ///     if exchange.request.recv(1024)? == b"halt" {
 ///         return Err(Exit.into());

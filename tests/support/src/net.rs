@@ -30,6 +30,9 @@ pub enum Told {
 pub enum Why {
     Finished,
     Aborted,
+    InputOverflow,
+    OutputOverflow,
+    CloseTimedOut,
     Failed(io::ErrorKind),
 }
 
@@ -89,6 +92,9 @@ impl<F: Script> Protocol for Scripted<F> {
         let why = match why {
             CloseReason::Finished => Why::Finished,
             CloseReason::Aborted => Why::Aborted,
+            CloseReason::InputOverflow => Why::InputOverflow,
+            CloseReason::OutputOverflow => Why::OutputOverflow,
+            CloseReason::CloseTimedOut => Why::CloseTimedOut,
             CloseReason::Failed(error) => Why::Failed(error.kind()),
             other => panic!("{other:?} is new"),
         };

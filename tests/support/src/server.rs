@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 use std::{env, fs, process};
+use tripoll::server::PythonSocket;
 
 use tripoll::net::{Address, Stream};
 use tripoll::server::{

@@ -1,0 +1,69 @@
+//! Why a connection was closed.
+
+use std::{fmt, io};
+
+/// Why a connection was closed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The connection was closed gracefully. The kernel has taken all output.
+    Finished,
+    /// [`Wire::abort`](super::Wire::abort) was called.
+    Aborted,
+    /// [`Context::remove`](crate::Context::remove) was called.
+    Removed,
+    /// The protocol left more input unused than
+    /// [`Connection::max_unused`](super::Connection::max_unused).
+    InputOverflow,
+    /// The peer does not read: the write buffer exceeded
+    /// [`Watermarks::limit`](super::Watermarks::limit).
+    OutputOverflow,
+    /// After [`Wire::close`](super::Wire::close) the peer read nothing for
+    /// [`Connection::close_within`](super::Connection::close_within).
+    CloseTimedOut,
+    /// The connection failed, or a callback returned this error.
+    Failed(io::Error),
+}
+
+impl CloseReason {
+    /// Returns the reason as an error. Returns `None` if the program closed the connection:
+    /// `Finished`, `Aborted` and `Removed`.
+    pub fn to_error(&self) -> Option<io::Error> {
+        let kind = match self {
+            CloseReason::Finished | CloseReason::Aborted | CloseReason::Removed => return None,
+            CloseReason::Failed(error) => return Some(clone_error(error)),
+            CloseReason::InputOverflow => io::ErrorKind::InvalidData,
+            CloseReason::OutputOverflow => io::ErrorKind::StorageFull,
+            CloseReason::CloseTimedOut => io::ErrorKind::TimedOut,
+        };
+        Some(io::Error::new(kind, self.to_string()))
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CloseReason::Finished => f.write_str("closed"),
+            CloseReason::Aborted => f.write_str("aborted"),
+            CloseReason::Removed => f.write_str("removed"),
+            CloseReason::InputOverflow => {
+                f.write_str("the peer sent more input than max_unused, and the protocol used none")
+            }
+            CloseReason::OutputOverflow => {
+                f.write_str("the peer does not read: the write buffer exceeded its limit")
+            }
+            CloseReason::CloseTimedOut => {
+                f.write_str("the peer did not read the rest of the output within close_within")
+            }
+            CloseReason::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Returns a copy of an error.
+pub(super) fn clone_error(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}

@@ -1,0 +1,93 @@
+//! Methods of Python's `socket` objects, under Python's names.
+
+use std::io;
+use std::net::Shutdown;
+use std::time::Duration;
+
+use crate::net::{Address, DatagramSocket, Stream};
+
+/// The methods of a Python socket that handlers use, for a blocking [`Stream`].
+///
+/// ```
+/// use tripoll::server::{Exchange, HandlerResult, PythonSocket, ThreadingTcpServer};
+///
+/// fn handle(exchange: &mut Exchange) -> HandlerResult {
+///     let data = exchange.request.recv(1024)?;
+///     Ok(exchange.request.sendall(&data.to_ascii_uppercase())?)
+/// }
+///
+/// let server = ThreadingTcpServer::from_fn("127.0.0.1:0", handle)?;
+/// # std::io::Result::Ok(())
+/// ```
+pub trait PythonSocket {
+    /// Receives at most `size` bytes, and blocks until there are some. Returns no bytes when the peer
+    /// has finished.
+    ///
+    /// # Errors
+    ///
+    /// Those of `recv(2)`. `TimedOut` when nothing came within the
+    /// [timeout](Self::settimeout).
+    fn recv(&self, size: usize) -> io::Result<Vec<u8>>;
+
+    /// Sends all of `data`, and blocks until the kernel has taken it. Data that other threads send at
+    /// the same time comes before or after it, never in between.
+    ///
+    /// # Errors
+    ///
+    /// Those of `send(2)`. `TimedOut` when the kernel took nothing within the
+    /// [timeout](Self::settimeout). The number of bytes sent is unknown then.
+    fn sendall(&self, data: &[u8]) -> io::Result<()>;
+
+    /// Limits how long each read and each write may block. `None` is no limit.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
+    fn settimeout(&self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Closes the connection as its peer sees it: shuts down both directions. The descriptor itself is
+    /// closed when the stream is dropped, so that its number is not reused while it is in use. A
+    /// second call does nothing.
+    fn close(&self);
+}
+
+impl PythonSocket for Stream {
+    fn recv(&self, size: usize) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; size];
+        let count = self.read_blocking(&mut buffer)?;
+        buffer.truncate(count);
+        Ok(buffer)
+    }
+
+    fn sendall(&self, data: &[u8]) -> io::Result<()> {
+        self.send_whole(data).1
+    }
+
+    fn settimeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.set_read_timeout(timeout)?;
+        self.set_write_timeout(timeout)
+    }
+
+    fn close(&self) {
+        let _ = self.shutdown(Shutdown::Both); // the peer may have reset the connection
+    }
+}
+
+/// The method of a Python socket that handlers of datagrams use.
+///
+/// Python's `sendto` blocks until the receiver has room, which may be forever. Here it blocks for a
+/// tenth of a second at most; in a server without threads for less, and in a loop not at all.
+pub trait PythonDatagramSocket {
+    /// Sends a datagram.
+    ///
+    /// # Errors
+    ///
+    /// Those of `sendto(2)`. `TimedOut` when the receiver has no room for too long.
+    fn sendto(&self, data: &[u8], to: &Address) -> io::Result<usize>;
+}
+
+impl PythonDatagramSocket for DatagramSocket {
+    fn sendto(&self, data: &[u8], to: &Address) -> io::Result<usize> {
+        self.send_to_timeout(data, to, self.send_timeout())
+    }
+}

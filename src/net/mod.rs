@@ -1,17 +1,17 @@
-//! Ready-made sources and handlers: a listener that survives, and a connection that is never lost.
+//! Listeners, buffered connections and datagram sockets for the reactor, TCP and Unix.
 //!
-//! Whoever serves clients over a [`Reactor`](crate::Reactor) meets the same dozen difficulties. They
-//! are solved here once, for TCP and Unix sockets alike:
+//! Every server over a [`Reactor`](crate::Reactor) meets the same difficulties. They are solved here
+//! once:
 //!
-//! * [`Listener`] accepts under a budget; tells errors that concern one client from those that
-//!   concern all; pauses when the process is out of descriptors instead of spinning; stops
-//!   accepting *before* its limit of connections is passed; and [hands](Listener::serve_in_pool)
-//!   its connections to a pool of threads where that is wanted.
-//! * [`Connection`] drives a [`Protocol`] of yours: it writes at once and keeps what does not fit,
-//!   stops reading from who does not read, delivers the tail before it closes, and owns no buffer
-//!   while it is idle.
-//! * [`DatagramSocket`] takes an empty datagram for what it is, and tells of a cut one.
-//! * [`Utf8Decoder`] makes text of bytes that are cut anywhere.
+//! * [`Listener`] accepts under a budget. It distinguishes errors that concern one client from those
+//!   that concern all. When the process has no descriptors left, it pauses and does not spin. It
+//!   stops accepting *before* its limit of connections is exceeded. It can
+//!   [pass](Listener::serve_in_pool) its connections to a pool of threads.
+//! * [`Connection`] drives your [`Protocol`]. It writes at once, and buffers what the kernel does not
+//!   take. It stops reading from a peer that does not read. It flushes the buffer before it closes.
+//!   While it is idle it owns no buffer.
+//! * [`DatagramSocket`] reports empty and truncated datagrams as what they are.
+//! * [`Utf8Decoder`] decodes text from bytes that are split anywhere.
 //!
 //! A server that answers each line with the line in capitals:
 //!
@@ -26,7 +26,7 @@
 //!     fn received(&mut self, wire: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
 //!         let Some(end) = data.iter().position(|&byte| byte == b'\n') else { return Ok(0) };
 //!         wire.write(&data[..=end].to_ascii_uppercase());
-//!         Ok(end + 1) // the rest is kept, and offered again
+//!         Ok(end + 1) // the rest is kept, and passed again
 //!     }
 //! }
 //!

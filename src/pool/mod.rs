@@ -1,17 +1,16 @@
-//! Worker threads for work that blocks: what a loop must not do itself.
+//! Worker threads for work that blocks, which a loop must not do itself.
 //!
-//! A [`Pool`] has a fixed number of threads and a queue of fixed length, so that a flood of work is
-//! somebody's problem at once and not everybody's later. What is to happen when the queue is full
-//! is said by the verb:
+//! A [`Pool`] has a fixed number of threads and a queue of fixed length, so an overload shows at
+//! once. The method decides what happens when the queue is full:
 //!
-//! | verb | when the queue is full |
+//! | method | when the queue is full |
 //! |---|---|
-//! | [`submit`](Pool::submit) | **shed**: the job is given back |
-//! | [`submit_or_wait`](Pool::submit_or_wait) | **block** until there is room |
-//! | [`reserve`](Pool::reserve), before there is a job | **pause**: the pool calls when there is room |
+//! | [`submit`](Pool::submit) | **shed**: the job is refused and dropped |
+//! | [`submit_or_wait`](Pool::submit_or_wait) | **block** until there is capacity |
+//! | [`reserve`](Pool::reserve), before there is a job | **pause**: a waker is woken when there is capacity |
 //!
-//! A loop pauses: it stops accepting, and who is not accepted waits in the kernel. What comes of a
-//! job goes back to the loop as a closure, [`submit_for`](Pool::submit_for):
+//! A loop pauses: it stops accepting, and connections wait in the backlog. The result of a job
+//! returns to the loop by a closure, see [`submit_for`](Pool::submit_for):
 //!
 //! ```
 //! use tripoll::pool::Pool;
@@ -32,9 +31,9 @@
 //!
 //! # The select + threads model
 //!
-//! A loop accepts, a thread talks. [`Listener::serve_in_pool`](crate::net::Listener::serve_in_pool)
-//! hands each accepted socket, made blocking, to a worker, and does with a full pool what
-//! [`WhenFull`] says:
+//! A loop accepts, and threads serve. [`Listener::serve_in_pool`](crate::net::Listener::serve_in_pool)
+//! makes each accepted socket blocking and passes it to a worker. [`WhenFull`] says what happens when
+//! the pool is full:
 //!
 //! ```
 //! use std::io::{self, Read, Write};
@@ -46,7 +45,7 @@
 //! fn serve(mut client: Stream) -> io::Result<()> {
 //!     let mut buffer = [0; 1024];
 //!     loop {
-//!         let count = client.read(&mut buffer)?; // blocks, in a thread of its own
+//!         let count = client.read(&mut buffer)?; // may block: a worker runs it
 //!         if count == 0 {
 //!             return Ok(());
 //!         }
@@ -90,19 +89,38 @@ use queue::Queue;
 
 /// A fixed number of worker threads with a queue of fixed length.
 ///
-/// A job that panics ends alone; its worker goes on. Dropped, the pool forgets the jobs that wait,
-/// and waits for nobody: whoever wants to wait [drains](Self::drain) it.
+/// A panic ends only its job; the worker continues. Dropping the pool drops the queued jobs, and
+/// does not wait for the running ones; [`drain`](Self::drain) does.
+///
+/// ```
+/// use std::sync::mpsc;
+/// use std::time::Duration;
+/// use tripoll::pool::{Pool, SubmitError};
+///
+/// let pool = Pool::new(1, 1)?; // one worker, and one job in the queue
+/// let (begin, may_begin) = mpsc::channel::<()>();
+/// pool.submit(move || drop(may_begin.recv()))?;
+/// pool.submit(|| println!("the second job"))?;
+/// assert_eq!(pool.submit(|| println!("the third")), Err(SubmitError::Full));
+///
+/// drop(begin);
+/// pool.submit_or_wait(|| println!("the third"))?;
+/// pool.drain(Duration::from_secs(10)).expect("all three were done");
+/// # std::io::Result::Ok(())
+/// ```
+#[doc(alias = "thread pool")]
+#[doc(alias = "backpressure")]
 pub struct Pool {
     queue: Arc<Queue>,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Pool {
-    /// A pool of so many workers, at least one, for whom so many jobs may wait.
+    /// Creates a pool of `workers` threads, at least one, and room for `queue` waiting jobs.
     ///
     /// # Errors
     ///
-    /// When the system has no more threads to give.
+    /// Fails when the system cannot create another thread.
     pub fn new(workers: usize, queue: usize) -> io::Result<Self> {
         let workers = workers.max(1);
         let pool = Pool {
@@ -112,7 +130,8 @@ impl Pool {
         for number in 0..workers {
             let queue = Arc::clone(&pool.queue);
             let worker = thread::Builder::new().name(format!("worker {number}"));
-            let thread = worker.spawn(move || queue.work())?; // those before are stopped by the drop
+            // If it fails, dropping `pool` ends the earlier threads.
+            let thread = worker.spawn(move || queue.work())?;
             pool.workers().push(thread);
         }
         Ok(pool)
@@ -122,46 +141,47 @@ impl Pool {
         lock(&self.workers)
     }
 
-    /// How many jobs it can have at once, working and waiting.
+    /// Returns how many jobs it can hold: one for each worker, and the queue.
     pub fn capacity(&self) -> usize {
         self.queue.capacity()
     }
 
-    /// How many it has now, working and waiting.
+    /// Returns how many jobs it holds now, running and queued.
     pub fn jobs(&self) -> usize {
         self.queue.jobs()
     }
 
-    /// How many jobs have panicked.
+    /// Returns how many jobs have panicked.
     pub fn panics(&self) -> u64 {
         self.queue.panics()
     }
 
-    /// Has `job` done by a worker.
+    /// Submits `job` to the workers.
     ///
     /// # Errors
     ///
-    /// [`SubmitError`] when the queue is full or the pool is being drained. The job is dropped: what it
-    /// owns, a connection say, is closed.
+    /// [`SubmitError`] when the queue is full or the pool is being drained. The job is then
+    /// dropped, and a connection that it owns is closed.
     pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> Result<(), SubmitError> {
         self.queue.put(Box::new(job), false)
     }
 
-    /// Has `job` done by a worker, and waits until there is room for it: in a loop everybody waits.
+    /// Submits `job` to the workers, and blocks until there is capacity for it. On a loop's thread
+    /// this blocks the whole loop.
     ///
     /// # Errors
     ///
-    /// [`SubmitError`] when the pool is being drained.
+    /// [`SubmitError::Closed`] when the pool is being drained.
     pub fn submit_or_wait(&self, job: impl FnOnce() + Send + 'static) -> Result<(), SubmitError> {
         self.queue.put(Box::new(job), true)
     }
 
-    /// Has `work` done by a worker, and `answer` called by the loop with what came of it. If the
-    /// loop is gone by then, so is the answer.
+    /// Submits `work` to the workers, and calls `answer` in the loop with its result, or with its
+    /// panic. If the reactor has been dropped by then, `answer` is dropped.
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit); the answer is then not called.
+    /// Those of [`submit`](Self::submit). `answer` is then not called.
     pub fn submit_for<S, T>(
         &self,
         handle: &ReactorHandle<S>,
@@ -183,9 +203,31 @@ impl Pool {
         })
     }
 
-    /// Reserves capacity for one job. If there is none, `waker` is woken after capacity became free,
-    /// and the caller must try again. A pool that is being drained always has capacity, and then
-    /// refuses the job, so that no caller waits for it.
+    /// Reserves capacity for one job. If there is none, `waker` is woken once, after capacity
+    /// became free. The caller must then try again, because all waiters are woken. A pool that is
+    /// being drained gives reservations too, and refuses their jobs.
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    /// use std::task::Poll;
+    /// use tripoll::pool::{Pool, SubmitError};
+    ///
+    /// /// Submits a job from a task of any async runtime, without blocking its thread.
+    /// async fn submit(pool: &Pool, job: fn()) -> Result<(), SubmitError> {
+    ///     let reservation = poll_fn(|cx| match pool.reserve(cx.waker()) {
+    ///         Some(reservation) => Poll::Ready(reservation),
+    ///         None => Poll::Pending,
+    ///     });
+    ///     reservation.await.submit(job)
+    /// }
+    ///
+    /// # use std::task::Context;
+    /// # let pool = Pool::new(1, 1)?;
+    /// # let task = std::pin::pin!(submit(&pool, || println!("a job")));
+    /// # let mut cx = Context::from_waker(std::task::Waker::noop());
+    /// # assert_eq!(task.poll(&mut cx), Poll::Ready(Ok(())));
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn reserve(&self, waker: &Waker) -> Option<Reservation> {
         self.queue.reserve(waker).then(|| Reservation { queue: Arc::clone(&self.queue) })
     }
@@ -195,27 +237,27 @@ impl Pool {
         self.reserve(Waker::noop())
     }
 
-    /// Takes no more jobs, and waits until those that it has are done, for `grace` at most. After
-    /// that, jobs that still wait are dropped, and those that are being done are left to end by
-    /// themselves.
+    /// Refuses further jobs, and waits until all jobs are done, for `grace` at most. Afterwards the
+    /// queued jobs are dropped; running jobs continue.
     ///
-    /// A worker that calls it does not wait for itself; when every worker does, what waits is dropped.
+    /// A worker that calls this does not wait for itself. When all workers call it, the queued jobs
+    /// are dropped.
     ///
     /// # Errors
     ///
-    /// [`Unfinished`] says how many were not done in time.
+    /// [`Unfinished`] when jobs were not done in time.
     pub fn drain(&self, grace: Duration) -> Result<(), Unfinished> {
         self.close(Instant::now().checked_add(grace))
     }
 
-    /// As [`drain`](Self::drain), until `deadline`, or for as long as it takes.
+    /// Drains until `deadline`; `None` is no deadline.
     pub(crate) fn close(&self, deadline: Option<Instant>) -> Result<(), Unfinished> {
         let me = thread::current().id();
         let is_worker = self.workers().iter().any(|worker| worker.thread().id() == me);
         let unfinished = self.queue.drain(deadline, is_worker);
         if unfinished.working == 0 && !is_worker {
             for worker in self.workers().drain(..) {
-                let _ = worker.join(); // its panics were caught where they happened
+                let _ = worker.join(); // the panics of its jobs were caught
             }
         }
         if unfinished.dropped + unfinished.working == 0 { Ok(()) } else { Err(unfinished) }
@@ -237,13 +279,13 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// A place in a [`Pool`] that is kept for one job. Dropped, it is somebody else's.
+/// Capacity of a [`Pool`] that is reserved for one job. Dropping it releases the capacity.
 pub struct Reservation {
     queue: Arc<Queue>,
 }
 
 impl Reservation {
-    /// Has `job` done by a worker.
+    /// Submits `job` to the workers.
     ///
     /// # Errors
     ///
@@ -265,26 +307,26 @@ impl fmt::Debug for Reservation {
     }
 }
 
-/// What a loop that accepts does when its [`Pool`] is full.
+/// What an accepting loop does when its [`Pool`] is full. Default: `Pause`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// Accepts no more until there is room: clients wait in the kernel's queue. The default.
+    /// Pauses accepting until there is capacity. Connections wait in the backlog.
     #[default]
     Pause,
-    /// Accepts, and closes: clients learn at once.
+    /// Accepts and closes the connection, so that its client is refused at once.
     Shed,
-    /// Waits, and the whole loop with it.
+    /// Accepts, and blocks the whole loop until there is capacity.
     Block,
 }
 
-/// A job that a [`Pool`] did not take.
+/// Why a [`Pool`] refused a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubmitError {
-    /// As many wait as may wait.
+    /// The queue is full.
     Full,
-    /// The pool takes no more jobs.
+    /// The pool is being drained.
     Closed,
 }
 
@@ -292,7 +334,7 @@ impl fmt::Display for SubmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             SubmitError::Full => "the pool's queue is full",
-            SubmitError::Closed => "the pool takes no more jobs",
+            SubmitError::Closed => "the pool is being drained and accepts no more jobs",
         })
     }
 }
@@ -305,20 +347,20 @@ impl From<SubmitError> for io::Error {
     }
 }
 
-/// What a [`Pool`] had not done when its time was over.
+/// The jobs that were not done when [`Pool::drain`] returned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unfinished {
-    /// Jobs that waited still. They were dropped.
+    /// The number of queued jobs. They were dropped.
     pub dropped: usize,
-    /// Jobs that were being done. They still are.
+    /// The number of running jobs. They continue.
     pub working: usize,
 }
 
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Unfinished { dropped, working } = self;
-        write!(f, "{dropped} jobs were dropped, and {working} are still being done")
+        write!(f, "{dropped} queued jobs were dropped, and {working} jobs are still running")
     }
 }
 

@@ -1,9 +1,9 @@
-//! The queue, and what a worker does.
+//! The queue of a pool, and the loop of its workers.
 //!
 //! A wake is a system call, so only a sleeping worker is woken, and only if no wake is on its way
-//! to it already: `sleeping` counts the workers that wait, `woken` the wakes that none of them has
-//! noticed yet. Whoever wakes, for whatever reason, takes one off; a wake that finds nothing to do
-//! is harmless, one that is missing would not be.
+//! to it already. `sleeping` counts the sleeping workers, `woken` the wakes that no worker has
+//! noticed yet. A worker that wakes up, for whatever reason, decrements `woken`. A spurious wake is
+//! harmless; a missing one would leave a job in the queue.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -17,9 +17,9 @@ pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// For workers.
+    /// Wakes sleeping workers.
     has_job: Condvar,
-    /// For those who wait for room, or for the end.
+    /// Wakes threads that wait for capacity, or for the end.
     changed: Condvar,
     workers: usize,
     capacity: usize,
@@ -31,14 +31,14 @@ struct State {
     working: usize,
     sleeping: usize,
     woken: usize,
-    /// Places that are kept for jobs to come.
+    /// The number of reservations.
     reserved: usize,
     is_closed: bool,
-    /// Whom to call when there is room.
+    /// Woken when there is capacity.
     waiters: Wakers,
-    /// How many threads wait for a change.
+    /// The number of threads that wait for `changed`.
     blocked: usize,
-    /// How many of the workers wait for the end of the others.
+    /// The number of workers that wait for the end of the other ones.
     draining_workers: usize,
     panics: u64,
 }
@@ -48,7 +48,7 @@ impl State {
         self.waiting.len() + self.working
     }
 
-    fn has_room(&self, capacity: usize) -> bool {
+    fn has_capacity(&self, capacity: usize) -> bool {
         self.jobs() + self.reserved < capacity
     }
 }
@@ -82,7 +82,7 @@ impl Queue {
 
     pub(super) fn put(&self, job: Job, wait: bool) -> Result<(), SubmitError> {
         let mut state = self.state();
-        while !state.has_room(self.capacity) && !state.is_closed {
+        while !state.has_capacity(self.capacity) && !state.is_closed {
             if !wait {
                 return Err(SubmitError::Full);
             }
@@ -95,7 +95,7 @@ impl Queue {
 
     fn add(&self, mut state: MutexGuard<'_, State>, job: Job) -> Result<(), SubmitError> {
         if state.is_closed {
-            drop(state); // before the job, which may own anything
+            drop(state); // unlock before the job is dropped: it may own anything
             return Err(SubmitError::Closed);
         }
         state.waiting.push_back(job);
@@ -107,43 +107,43 @@ impl Queue {
         Ok(())
     }
 
-    /// Keeps a place for a job to come; if there is none, remembers whom to call.
+    /// Reserves capacity for a job. Registers `waker` if there is none.
     pub(super) fn reserve(&self, waker: &Waker) -> bool {
         let mut state = self.state();
-        let has_room = state.has_room(self.capacity);
-        if has_room {
+        let has_capacity = state.has_capacity(self.capacity);
+        if has_capacity {
             state.reserved += 1;
         } else {
             state.waiters.register(waker);
         }
-        has_room
+        has_capacity
     }
 
-    /// Takes a job for a place that was kept, and is then given up.
+    /// Adds a job for which capacity is reserved. The caller releases the reservation afterwards.
     pub(super) fn fill(&self, job: Job) -> Result<(), SubmitError> {
         self.add(self.state(), job)
     }
 
-    /// Gives up a place that was kept.
+    /// Releases a reservation.
     pub(super) fn release(&self) {
         let mut state = self.state();
         state.reserved -= 1;
-        if state.has_room(self.capacity) {
-            self.notify_room(state);
+        if state.has_capacity(self.capacity) {
+            self.notify_capacity(state);
         }
     }
 
-    fn notify_room(&self, mut state: MutexGuard<'_, State>) {
+    fn notify_capacity(&self, mut state: MutexGuard<'_, State>) {
         let waiters = std::mem::take(&mut state.waiters);
-        let is_watched = state.blocked > 0;
+        let is_awaited = state.blocked > 0;
         drop(state);
-        if is_watched {
+        if is_awaited {
             self.changed.notify_all();
         }
         waiters.wake();
     }
 
-    /// The life of a worker.
+    /// Runs jobs on a worker's thread until the queue is closed and empty.
     pub(super) fn work(&self) {
         let mut state = self.state();
         loop {
@@ -155,7 +155,7 @@ impl Queue {
                 }
                 state = self.state();
                 state.working -= 1;
-                self.notify_room(state);
+                self.notify_capacity(state);
                 state = self.state();
             } else if state.is_closed {
                 return;
@@ -173,8 +173,8 @@ impl Queue {
         self.state().panics += 1;
     }
 
-    /// Takes no more jobs, and waits until all are done; a worker does not wait for itself, nor for
-    /// another that waits as it does. When all of them do, nobody is left to do what waits.
+    /// Closes the queue, and waits until all jobs are done. A worker does not wait for itself, nor
+    /// for another draining worker. When all workers drain, none is left to run the queued jobs.
     pub(super) fn drain(&self, deadline: Option<Instant>, is_worker: bool) -> Unfinished {
         let mut state = self.state();
         state.is_closed = true;
@@ -200,7 +200,7 @@ impl Queue {
         unfinished
     }
 
-    /// Takes no more jobs, and forgets those that wait.
+    /// Closes the queue, and drops the queued jobs.
     pub(super) fn close(&self) {
         self.drain(Some(Instant::now()), false);
     }

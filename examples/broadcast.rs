@@ -1,11 +1,11 @@
-//! What one says, all the others hear: connections that reach each other.
+//! A chat room: what one client sends, all the others receive.
 //!
 //! Run: `cargo run --example broadcast -- --listen 127.0.0.1:7001`, then, in two terminals or more,
 //! `cargo run --example client -- chat --connect 127.0.0.1:7001`.
 //!
-//! What the connections share is the reactor's state, a plain `&mut Room`: no `Rc`, no `RefCell`,
-//! because one callback runs at a time. Whoever has something for another connection leaves it
-//! there, and has it notified.
+//! The connections share the reactor's state, a plain `&mut Room`. It needs no `Rc` and no `RefCell`,
+//! because one callback runs at a time. A connection that has lines for another one puts them into
+//! the state and notifies the other.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,37 +14,37 @@ use common::Options;
 use tripoll::net::{CloseReason, Connection, Listener, Protocol, Wire};
 use tripoll::{Context, Token};
 
-/// Who is here, and what each has not yet been told.
+/// The lines that each connection still has to write.
 type Room = HashMap<Token, Vec<u8>>;
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read("What one client says, all the others hear", common::ANYWHERE)?;
+    let options = Options::read("Sends each client's lines to all the others", common::ANYWHERE)?;
     let mut reactor = options.reactor().build_with(Room::new())?;
     let listener = Listener::bind(&options.listen)?;
     let address = listener.local_address().clone();
     listener.serve(&mut reactor.context(), |stream, cx| {
-        Connection::new(Guest::default()).serve(stream, cx)?;
+        Connection::new(Member::default()).serve(stream, cx)?;
         Ok(())
     })?;
-    common::wind_down_on_signals(&mut reactor)?;
+    common::shut_down_on_signals(&mut reactor)?;
     common::announce(&address);
     reactor.run()?;
     Ok(())
 }
 
 #[derive(Default)]
-struct Guest {
+struct Member {
     token: Option<Token>,
 }
 
-impl Protocol<Room> for Guest {
+impl Protocol<Room> for Member {
     fn opened(&mut self, wire: &mut Wire, cx: &mut Context<Room>) -> io::Result<()> {
         self.token = Some(wire.token());
         cx.state.insert(wire.token(), Vec::new());
         Ok(())
     }
 
-    /// Whole lines are passed on; what is not yet a line is kept, and offered again.
+    /// Passes on whole lines. The rest is not used up, and is offered again with more behind it.
     fn received(
         &mut self,
         wire: &mut Wire,
@@ -54,8 +54,8 @@ impl Protocol<Room> for Guest {
         let Some(end) = data.iter().rposition(|&byte| byte == b'\n') else { return Ok(0) };
         let others: Vec<_> = cx.state.keys().copied().filter(|&it| it != wire.token()).collect();
         for other in others {
-            if let Some(unheard) = cx.state.get_mut(&other) {
-                unheard.extend_from_slice(&data[..=end]);
+            if let Some(unsent) = cx.state.get_mut(&other) {
+                unsent.extend_from_slice(&data[..=end]);
                 cx.notify(other)?;
             }
         }
@@ -63,8 +63,8 @@ impl Protocol<Room> for Guest {
     }
 
     fn notified(&mut self, wire: &mut Wire, cx: &mut Context<Room>) -> io::Result<()> {
-        if let Some(unheard) = cx.state.get_mut(&wire.token()) {
-            wire.write(&std::mem::take(unheard));
+        if let Some(unsent) = cx.state.get_mut(&wire.token()) {
+            wire.write(&std::mem::take(unsent));
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tripoll::sys::select;
 
-/// Our end of a conversation, with the name of who is at the other.
+/// Our end of a conversation, with the name of the friend at the other end.
 struct Friend {
     name: &'static str,
     socket: UnixStream,

@@ -28,7 +28,7 @@ fn main() -> io::Result<()> {
     let (mut mine, theirs) = tcp_pair()?;
     mine.write_all(b"nobody will read this")?;
     sleep_until(&theirs, PollFlags::IN)?;
-    drop(theirs); // closed with bytes unread: Linux says so to the other side, with a reset
+    drop(theirs); // closed with bytes unread, for which Linux sends a reset
     sleep_until(&mine, PollFlags::empty())?;
     compare("the peer has reset", &mine)?;
 
@@ -41,7 +41,7 @@ fn main() -> io::Result<()> {
     compare("a number that was closed", &number)
 }
 
-/// Asks both calls, without waiting, for everything that they can say about one descriptor.
+/// Asks both calls, without waiting, for everything that they can report of one descriptor.
 fn compare(what: &str, descriptor: &impl AsRawFd) -> io::Result<()> {
     let fd = [descriptor.as_raw_fd()];
     let lists = match select(&fd, &fd, &fd, Some(Duration::ZERO)) {
@@ -58,8 +58,8 @@ fn names(flags: PollFlags) -> String {
     flags.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(" ")
 }
 
-/// Sleeps until the descriptor is as the next line of the table wants it. Errors and hang-ups end
-/// the sleep unasked: for the reset nothing has to be asked at all.
+/// Sleeps until the descriptor is ready as the next line of the table needs it. Errors and hang-ups
+/// end the sleep whatever the flags are, so the reset needs none.
 fn sleep_until(descriptor: &impl AsRawFd, flags: PollFlags) -> io::Result<()> {
     poll(&mut [PollFd::new(descriptor.as_raw_fd(), flags)], None).map(drop)
 }

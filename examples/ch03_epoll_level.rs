@@ -4,7 +4,7 @@
 //!
 //! Run: `cargo run --example ch03_epoll_level`
 //!
-//! Try: add `epoll.delete(number)?;` before `drop(mine)`, and see who is told then.
+//! Try: add `epoll.delete(number)?;` before `drop(mine)`, and see which events are reported then.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -42,7 +42,7 @@ fn main() -> io::Result<()> {
     ask("the duplicate is closed too", &epoll)
 }
 
-/// Asks, without waiting, and prints who is told of and how long the kernel's list is.
+/// Asks, without waiting, and prints the reported descriptors and the length of the kernel's list.
 fn ask(what: &str, epoll: &Epoll) -> io::Result<()> {
     let mut events = Vec::with_capacity(16);
     epoll.wait(&mut events, Some(Duration::ZERO))?;

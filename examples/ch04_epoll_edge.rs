@@ -35,7 +35,7 @@ fn converse(trigger: EpollFlags, handler: fn(&UnixStream) -> usize) -> io::Resul
         let sent = [2048, 0, 0, 1, 0][turn - 1];
         theirs.write_all(&vec![b'x'; sent])?;
 
-        let ready_now = is_readable(&mine)?; // asked of `poll`, which uses no edge up
+        let ready_now = is_readable(&mine)?; // `poll` does not consume an edge
         epoll.wait(&mut events, Some(Duration::ZERO))?;
         let told = !events.is_empty();
         let read = if told { handler(&mine) } else { 0 };
@@ -51,12 +51,12 @@ fn is_readable(socket: &UnixStream) -> io::Result<bool> {
     Ok(ready == 1)
 }
 
-/// The handler of someone who was never told about edges.
+/// A handler that was written for a level-triggered loop.
 fn read_once(mut socket: &UnixStream) -> usize {
     socket.read(&mut [0; 1024]).unwrap_or(0)
 }
 
-/// Reads until the kernel says `WouldBlock`: only then is there a new edge to hope for.
+/// Reads until the kernel says `WouldBlock`. Only then is the next edge sure to be reported.
 fn read_until_would_block(mut socket: &UnixStream) -> usize {
     let mut total = 0;
     while let Ok(count @ 1..) = socket.read(&mut [0; 1024]) {

@@ -40,7 +40,7 @@ fn converse(what: &str, marks: Watermarks) -> io::Result<()> {
         Ok(client)
     };
 
-    // Client and server are one thread here: who cannot go on lets the other one.
+    // Client and server share one thread: when the client would block, the server's loop turns.
     let mut silent = connect()?;
     let message = vec![b'x'; MUCH];
     let (mut sent, mut has_sent_a_part, mut is_quiet) = (0, false, false);
@@ -52,7 +52,7 @@ fn converse(what: &str, marks: Watermarks) -> io::Result<()> {
                 is_quiet = false;
             }
             Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-            Err(_) if is_quiet => break, // now the client waits, and the server for the client
+            Err(_) if is_quiet => break, // the client waits for the server, and the server for it
             Err(_) => is_quiet = reactor.turn(Deadline::after(MOMENT))? == 0,
         }
     }
@@ -62,19 +62,19 @@ fn converse(what: &str, marks: Watermarks) -> io::Result<()> {
     println!("    the client could send it all: {}", yes(sent == MUCH));
     println!("    the server keeps:             {}", roughly(kept));
 
-    // Somebody else.
+    // A second client.
     let mut other = connect()?;
     other.write_all(b"hello")?;
     println!("    another client is served:     {}", yes(received(&mut other, 5, &mut reactor)?));
 
-    // Now it reads. All that it could send comes back.
+    // Now the silent client reads. All that it has sent comes back.
     let all = received(&mut silent, sent, &mut reactor)?;
     println!("    it reads, and gets all back:  {}", yes(all));
     println!("    the server keeps:             {}\n", roughly(reactor.state().now));
     Ok(())
 }
 
-/// What the silent client is owed, and the server has to remember.
+/// The size of the server's write buffer for the silent client.
 #[derive(Default)]
 struct Kept {
     now: usize,
@@ -106,7 +106,7 @@ fn quiet(reactor: &mut Reactor<Kept>) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads so many bytes while the server serves.
+/// Reads `count` bytes while the server serves. Returns `false` if the connection ends before.
 fn received(client: &mut TcpStream, count: usize, reactor: &mut Reactor<Kept>) -> io::Result<bool> {
     let mut buffer = vec![0; MIB];
     let mut left = count;

@@ -4,7 +4,7 @@
 //!
 //! Run: `cargo run --example ch10_tokens`
 //!
-//! Try: let bob come before ann in `main`. Who is told, and who is not?
+//! Try: let bob come before ann in `main`. Which handlers are called then?
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
@@ -44,7 +44,7 @@ fn main() -> io::Result<()> {
 struct Table {
     cy: Option<(Token, RawFd)>,
     dora: Option<(Token, RawFd)>,
-    /// Held, so that dora is not hung up on.
+    /// Kept open: otherwise dora's socket would be ready with a hang-up.
     to_dora: Option<UnixStream>,
     mistakes: u32,
 }

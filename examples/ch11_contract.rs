@@ -46,7 +46,7 @@ fn main() -> io::Result<()> {
 /// The handler of chapter 4's first server: one read, whatever happens.
 fn one_byte(source: &mut Source<UnixStream>, cx: &mut Context<String>) -> io::Result<Next> {
     let mut buffer = [0; 1];
-    let count = source.read(&mut buffer)?; // WouldBlock is no failure, and `?` may be used
+    let count = source.read(&mut buffer)?; // `WouldBlock` is not a failure to the reactor, so `?` will do
     cx.state.push_str(&String::from_utf8_lossy(&buffer[..count]));
     Ok(Next::Keep)
 }

@@ -1,6 +1,6 @@
 //! Chapter 12, what a handler answers.
 //!
-//! Question: who is called again, and when?
+//! Question: which handler is called again, and when?
 //!
 //! Run: `cargo run --example ch12_answers`
 //!
@@ -89,7 +89,7 @@ fn says_done(source: &mut Source<UnixStream>, _: &mut Context) -> io::Result<Nex
     Ok(Next::Done)
 }
 
-/// A loop until `WouldBlock`. It does not know that four reads are all that it gets.
+/// A loop until `WouldBlock`. It does not know that its budget is four reads a call.
 fn reads_bytewise(source: &mut Source<UnixStream>, _: &mut Context) -> io::Result<Next> {
     while source.read(&mut [0])? > 0 {}
     Ok(Next::Keep)

@@ -1,6 +1,6 @@
 //! Chapter 13, timers, wakers and stopping.
 //!
-//! Question: how do I poke, and how do I stop, a loop that sleeps?
+//! Question: how do I wake, and how do I stop, a loop that sleeps?
 //!
 //! Run: `cargo run --example ch13_stop`
 //!
@@ -21,7 +21,7 @@ fn main() -> io::Result<()> {
     winds_down()
 }
 
-/// Says how long the loop means to sleep.
+/// Prints until when each wait may block.
 struct Sleeper;
 
 impl Probe for Sleeper {
@@ -53,7 +53,7 @@ fn wakes() -> io::Result<()> {
     for asleep in [false, true] {
         let mut reactor = Reactor::builder().build_with(0)?;
         if asleep {
-            reactor.prepare_poll()?; // what a turn does before it waits, without the waiting
+            reactor.prepare_poll()?; // what a turn does before it waits, without the wait
         }
         let handle = reactor.handle();
         for _ in 0..100 {
@@ -78,7 +78,7 @@ fn stops() -> io::Result<()> {
         handle.stop();
         handle.stop(); // once more does no harm
     });
-    reactor.run()?; // whether it was asleep by then, or had not even begun
+    reactor.run()?; // returns, whether `stop` came before the wait or during it
     stopper.join().expect("it does not panic");
     println!("    from another thread: run has returned");
     let turns = reactor.context().counters().turns;
@@ -87,7 +87,7 @@ fn stops() -> io::Result<()> {
     Ok(())
 }
 
-/// Reads to the end before it goes.
+/// Reads to the end before its source is removed.
 struct Polite;
 
 impl Handler<UnixStream> for Polite {

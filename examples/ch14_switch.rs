@@ -1,6 +1,6 @@
 //! Chapter 14, the live switch.
 //!
-//! Question: what does a conversation notice when the kernel call under it is changed?
+//! Question: what does a connection notice when the system call under it is changed?
 //!
 //! Run: `cargo run --example ch14_switch`
 //!

@@ -13,9 +13,9 @@
 //! cargo run --example client -- menu --connect 127.0.0.1:8009
 //! ```
 //!
-//! `chat` is for all the others: it sends what is typed and prints what comes, both at once, until
-//! the server has finished. All of them can be fed from a pipe, and all can connect to a path or a
-//! name in place of a port: `chat --connect /tmp/line`.
+//! `chat` fits all other servers. It sends what is typed and prints what comes, both at once, until
+//! the server closes. All clients also read from a pipe, and all can connect to a path or a name in
+//! place of a port: `chat --connect /tmp/line`.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
@@ -78,7 +78,7 @@ impl Server {
         connected.map_err(|error| self.about("cannot connect to ", error))
     }
 
-    /// A socket for datagrams to the server, and from there.
+    /// Returns a socket that sends datagrams to the server and receives its answers.
     fn datagrams(&self) -> io::Result<Socket> {
         let connected = match self.connect {
             Address::Inet(to) => {
@@ -90,7 +90,7 @@ impl Server {
                 client.connect(to).map(|()| client.into())
             }
             ref local => unix(local).and_then(|to| {
-                // Who has no name cannot be answered.
+                // A datagram socket without a name cannot be answered.
                 let name = format!("tripoll-client-{}", process::id());
                 let client = UnixDatagram::bind_addr(&UnixAddr::from_abstract_name(name)?)?;
                 client.connect_addr(&to)?;
@@ -105,7 +105,7 @@ impl Server {
     }
 }
 
-/// The address of a Unix socket as the standard library has it.
+/// Converts the address of a Unix socket to the standard library's type.
 fn unix(address: &Address) -> io::Result<UnixAddr> {
     match address {
         Address::Abstract(name) => UnixAddr::from_abstract_name(name),
@@ -140,7 +140,7 @@ fn timestamp(mut tcp_cli_sock: Socket) -> io::Result<()> {
             return Ok(());
         }
         tcp_cli_sock.write_all(data.as_bytes())?;
-        // One `recv` may bring less than the whole answer. How long that is, is known.
+        // One `recv` may bring less than the whole answer, whose length is known.
         let mut recv_data = vec![0; STAMP + data.len()];
         tcp_cli_sock.read_exact(&mut recv_data)?;
         println!("{}", String::from_utf8_lossy(&recv_data));
@@ -156,21 +156,21 @@ fn image(mut obj: Socket, file: &Path) -> io::Result<()> {
     obj.read_exact(&mut welcome)?;
     println!("{}", String::from_utf8_lossy(&welcome));
     obj.write_all(size.to_string().as_bytes())?;
-    // Without this the size and the picture might arrive as one.
+    // Without this wait the size and the picture could arrive in one piece.
     let refused = |_| io::Error::other(format!("the server does not want {size} bytes"));
     obj.read_exact(&mut [0; "ko".len()]).map_err(refused)?;
     let sent = io::copy(&mut f, &mut obj)?;
-    // The server finishes when it has all of it.
+    // The server closes when it has all of it.
     obj.shutdown(Shutdown::Write)?;
     io::copy(&mut obj, &mut io::sink())?;
-    eprintln!("{sent} bytes sent"); // beside what the tutorial prints
+    eprintln!("{sent} bytes sent"); // in addition to what the tutorial prints
     Ok(())
 }
 
 fn chat(server: Socket) -> io::Result<()> {
     let mut speaker = server.try_clone()?;
     thread::spawn(move || {
-        // When the server does not listen any more, what it says last is still of interest.
+        // A server that reads no more may still send: an error here does not end the reading.
         let _ = send_as_typed(&mut speaker);
         let _ = speaker.shutdown(Shutdown::Write);
     });
@@ -211,7 +211,7 @@ fn upper(mut sock: Socket) -> io::Result<()> {
     Ok(())
 }
 
-/// Until the server has had enough, or Ctrl-C.
+/// Goes on until the server closes, or Ctrl-C.
 fn upper_forever(mut client: Socket) -> io::Result<()> {
     loop {
         client.write_all("你好".as_bytes())?;
@@ -224,15 +224,15 @@ fn upper_forever(mut client: Socket) -> io::Result<()> {
 }
 
 fn udp(server: &Server) -> io::Result<()> {
-    const PATIENCE: Duration = Duration::from_secs(1);
+    const TIMEOUT: Duration = Duration::from_secs(1);
     let mut client = server.datagrams()?;
-    client.set_read_timeout(Some(PATIENCE))?;
+    client.set_read_timeout(Some(TIMEOUT))?;
     let mut buffer = [0; 1024];
-    // A datagram may be lost, or its answer, or there is none: to wait for ever is to wait in vain.
+    // The datagram or its answer may be lost, or there is no answer: a wait needs a limit.
     let answered = client.write(b"123123").and_then(|_| client.read(&mut buffer));
     let count = answered.map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => {
-            io::Error::other(format!("{} has not answered within {PATIENCE:?}", server.connect))
+            io::Error::other(format!("{} has not answered within {TIMEOUT:?}", server.connect))
         }
         _ => server.about("", error),
     })?;
@@ -247,7 +247,7 @@ fn login(mut sock: Socket) -> io::Result<()> {
         loop {
             let Some(typed) = input(&format!("-->{what}: "))? else { return Ok(()) };
             sock.write_all(format!("{what}:{typed}").as_bytes())?;
-            // The farewell may come in one piece with the last `valid`.
+            // The goodbye may come in one piece with the last `valid`.
             let mut verdict = [0; "valid".len()];
             sock.read_exact(&mut verdict)?;
             if &verdict == b"valid" {
@@ -273,7 +273,7 @@ fn menu(mut client: Socket) -> io::Result<()> {
         println!("receive: {data}");
         let typed = loop {
             match input("please input:")? {
-                Some(typed) if typed.is_empty() => {} // it would be no message: nobody would answer
+                Some(typed) if typed.is_empty() => {} // would send nothing, and get no answer
                 typed => break typed,
             }
         };
@@ -285,14 +285,14 @@ fn menu(mut client: Socket) -> io::Result<()> {
     }
 }
 
-/// What one `recv(1024)` brings; empty when the server has finished.
+/// Returns what one `recv(1024)` brings. It is empty when the server has closed.
 fn recv(server: &mut Socket) -> io::Result<String> {
     let mut buffer = [0; 1024];
     let count = server.read(&mut buffer)?;
     Ok(String::from_utf8_lossy(&buffer[..count]).into())
 }
 
-/// A line that is typed; `None` when there are no more.
+/// Returns the next typed line, and `None` at the end of the input.
 fn input(text: &str) -> io::Result<Option<String>> {
     prompt(text)?;
     let mut typed = String::new();

@@ -1,14 +1,14 @@
-//! An echo server: whatever a client sends, it gets back.
+//! An echo server: it sends back what each client sends.
 //!
 //! Run: `cargo run --example echo -- --listen 127.0.0.1:4424`, then `nc 127.0.0.1 4424`.
 //!
-//! There are two handlers. An [`Acceptor`] is called when a client waits at the listener, an
-//! [`Echo`] when its client has sent something or can take more. Neither ever waits: where there is
-//! nothing to read or no room to write, the operation says `WouldBlock`, the handler returns, and
-//! the reactor calls it again when that has changed.
+//! There are two handlers. An [`Acceptor`] is called when a client waits in the listener's queue, an
+//! [`Echo`] when its connection is readable or writable. Neither ever blocks: when there is nothing
+//! to read or no room to write, the operation returns `WouldBlock` and the handler returns. The
+//! reactor calls it again when the source is ready.
 //!
-//! Try: `--backend select`, `--trigger edge`, and `--trace` to see each call. (With `--concurrency` it
-//! is another program, the one in `common/echo.rs`.)
+//! Try: `--backend select`, `--trigger edge`, and `--trace` to see each call. With `--concurrency` it
+//! is another program, the one in `common/echo.rs`.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ fn main() -> Result<(), common::Failure> {
     let listener = Listener::bind(&options.listen)?;
     let address = listener.local_address().clone();
     reactor.context().add(listener, Interest::READ, Acceptor::default())?;
-    common::wind_down_on_signals(&mut reactor)?;
+    common::shut_down_on_signals(&mut reactor)?;
 
     common::announce(&address);
     reactor.run()?;
@@ -48,19 +48,19 @@ fn main() -> Result<(), common::Failure> {
 
 /// What the handlers share.
 struct Server {
-    /// What clients have sent is read into this: one for all, since one handler runs at a time. An
-    /// idle client owns no memory.
+    /// The read buffer. One serves all clients, since one handler runs at a time, so that an idle
+    /// client needs no memory.
     buffer: Vec<u8>,
 }
 
-/// Lets clients in.
+/// Accepts clients.
 #[derive(Default)]
 struct Acceptor {
-    /// Whether it has said why it lets nobody in.
-    has_complained: bool,
+    /// Whether the log has the reason why nothing is accepted.
+    has_logged: bool,
 }
 
-/// How long to wait when nobody can be let in.
+/// How long the listener rests after `accept` has failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Handler<Listener, Server> for Acceptor {
@@ -76,17 +76,17 @@ impl Handler<Listener, Server> for Acceptor {
             let Err(error) = added else { continue };
             match error.kind() {
                 ErrorKind::WouldBlock => {
-                    self.has_complained = false;
+                    self.has_logged = false;
                     return Ok(Next::Keep);
                 }
-                // This one has left again.
+                // The client has left the queue again.
                 ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
-                // There are no more descriptors, say. The clients stay in the queue, so the listener
-                // stays ready: to be called again at once would be to spin.
+                // For instance, there are no more descriptors. The clients stay in the queue, so the
+                // listener stays ready. Without a pause the loop would spin.
                 _ => {
-                    if !self.has_complained {
+                    if !self.has_logged {
                         log::warn!("cannot accept: {error}; trying again every {PAUSE:?}");
-                        self.has_complained = true;
+                        self.has_logged = true;
                     }
                     listener.set_interest(Interest::NONE);
                     cx.set_deadline(listener.token(), Some(Instant::now() + PAUSE))?;
@@ -96,7 +96,7 @@ impl Handler<Listener, Server> for Acceptor {
         }
     }
 
-    /// The pause is over.
+    /// Accepts again after the pause.
     fn timed_out(
         &mut self,
         listener: &mut Source<Listener>,
@@ -110,16 +110,16 @@ impl Handler<Listener, Server> for Acceptor {
 /// Sends a client what it has sent.
 #[derive(Default)]
 struct Echo {
-    /// What the client was too slow to take. Never more than one buffer of it: while there is any,
-    /// nothing is read, so that in the end the client has to wait with its sending.
+    /// What the kernel has not taken yet, at most one buffer. While there is any, nothing is read, so
+    /// that a client that does not read blocks in its own writes.
     unsent: Vec<u8>,
-    /// Whether the server stops: the client gets the echo of what has come, and is let go.
-    is_farewell: bool,
+    /// Whether the server shuts down. What has arrived is still sent back.
+    is_shutting_down: bool,
 }
 
 impl Echo {
-    /// Reads and writes until something would block. Returns when the client has sent its last and
-    /// got it back.
+    /// Reads and writes until an operation would block. Returns `Ok` when the client has finished
+    /// and all is sent back.
     fn echo(&mut self, client: &mut Source<Stream>, buffer: &mut [u8]) -> io::Result<()> {
         loop {
             while !self.unsent.is_empty() {
@@ -132,7 +132,7 @@ impl Echo {
                 0 => return Ok(()),
                 count => &buffer[..count],
             };
-            // Mostly there is room, and asking the kernel first would cost more than trying.
+            // There is room in most cases, so trying is cheaper than waiting for writability.
             let sent = match client.write(received) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
                 result => result?,
@@ -147,10 +147,10 @@ impl Handler<Stream, Server> for Echo {
         match self.echo(client, &mut cx.state.buffer) {
             Ok(()) => Ok(Next::Remove),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let is_owed = !self.unsent.is_empty() || client.is_readable();
-                Ok(if self.is_farewell && !is_owed { Next::Remove } else { Next::Keep })
+                let has_more = !self.unsent.is_empty() || client.is_readable();
+                Ok(if self.is_shutting_down && !has_more { Next::Remove } else { Next::Keep })
             }
-            Err(error) => Err(error), // the connection is broken: it is closed, and nobody else is
+            Err(error) => Err(error), // closes this connection alone
         }
     }
 
@@ -159,7 +159,7 @@ impl Handler<Stream, Server> for Echo {
         client: &mut Source<Stream>,
         cx: &mut Context<Server>,
     ) -> io::Result<Next> {
-        self.is_farewell = true;
+        self.is_shutting_down = true;
         self.ready(client, cx)
     }
 }

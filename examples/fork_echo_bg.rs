@@ -1,14 +1,14 @@
 //! A forking server on a background thread: each client gets a process, and the main thread is free
-//! for something else.
+//! for other work.
 //!
 //! Run: `cargo run --example fork_echo_bg -- --listen 127.0.0.1:4424`, then
 //! `cargo run --example client -- chat --connect 127.0.0.1:4424`.
 //!
-//! The tutorial does this without a word of warning, and it is the one thing here that wants a
-//! promise. A child is a copy of the process in which only the thread that forked goes on. A lock
-//! that another thread held at that moment is held for ever in the child. So a server that forks
-//! refuses to serve where there are other threads, until somebody answers for them: look for
-//! `unsafe`, and for what is said above it.
+//! The tutorial does this without a warning, and it is the one example that needs `unsafe`. A child is
+//! a copy of the process with one thread, the one that forked. A lock that another thread held at
+//! that moment is held for ever in the child. A server that forks therefore refuses to serve in a
+//! process with other threads, unless the program promises that they hold no such lock. The promise
+//! is the `unsafe` block, with its reason above it.
 
 use std::sync::Arc;
 use std::thread;
@@ -21,12 +21,12 @@ use tripoll::sys::DespiteThreads;
 
 fn main() -> Result<(), common::Failure> {
     let options = Options::read(
-        "Sends back what it is sent: a process for each client, from a background thread",
+        "Sends back what it receives: a process for each client, from a background thread",
         common::TCP,
     )?;
     let signals = common::signals()?;
-    // SAFETY: there is one other thread, the main one. While this one serves, it waits: in `poll`, a
-    // bare system call, and then in `shutdown`, which holds nothing that a child could want.
+    // SAFETY: the only other thread is the main one. While the server serves, that thread waits in
+    // `poll`, a bare system call, and then in `shutdown`, which holds no lock that a child takes.
     #[allow(unsafe_code)]
     let promise = unsafe { DespiteThreads::promise() };
     let server = ForkingTcpServer::builder(&options.listen)
@@ -42,9 +42,9 @@ fn main() -> Result<(), common::Failure> {
 
     let background = Arc::clone(&server);
     let server_thread = thread::spawn(move || {
-        // If it cannot serve, there is nothing more to wait for.
+        // A server that cannot serve ends the program.
         background.serve_forever(POLL_INTERVAL).inspect_err(|_| {
-            let _ = kill_process(getpid(), Signal::TERM); // (a `raise` would be for this thread)
+            let _ = kill_process(getpid(), Signal::TERM); // `raise` would signal this thread alone
         })
     });
     common::wait_for(&signals)?;

@@ -1,28 +1,28 @@
-//! A server that takes in pictures: each upload becomes `new.jpg` in the working directory.
+//! A server that receives pictures: each upload becomes `new.jpg` in the working directory.
 //!
 //! Run: `cargo run --example image -- --listen 127.0.0.1:9999`, then
-//! `cargo run --example client -- image PICTURE.jpg --connect 127.0.0.1:9999` with any picture (or any
-//! other file: nobody looks).
+//! `cargo run --example client -- image PICTURE.jpg --connect 127.0.0.1:9999` with any picture, or
+//! any other file: the content is not checked.
 //!
 //! ```text
 //! server                          client
 //! welcome to conair  ───────────►
 //!                    ◄───────────  the size, in decimal digits
 //! ko                 ───────────►
-//!                    ◄───────────  so many bytes
+//!                    ◄───────────  that many bytes
 //! ```
 //!
 //! TCP has no messages: two that are sent one after the other may arrive as one (the tutorial calls
-//! it 粘包). That is why the client waits for the `ko`: so the size is a piece of its own. The
-//! tutorial's server believes whatever comes. A client that leaves half-way, or sends one byte too
-//! many, keeps it in a loop for ever; a size that is no number ends it.
+//! it 粘包). That is why the client waits for the `ko`: the size then arrives as a piece of its own.
+//! The tutorial's server does not check its input. A client that leaves half-way, or sends one byte
+//! too many, keeps it in a loop for ever; a size that is not a number ends it.
 //!
-//! Here an upload is written beside its place and moved there when it is complete. So `new.jpg` is
-//! always a whole picture, the last that was completed, however many come at once and however many
-//! break off.
+//! Here an upload is written to a file of its own, which is renamed when it is complete. So `new.jpg`
+//! is always a whole picture: the last that was completed, however many uploads run at once or break
+//! off.
 //!
-//! (Writing to a disk may wait, and the loop with it. A picture is written to the system's memory,
-//! which is quick. A server that must not rely on it hands the writing to a thread.)
+//! Writing to a file may block, and the loop with it. Here the kernel's page cache takes a picture,
+//! which is quick. A server that cannot rely on that leaves the writing to a thread.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -33,12 +33,12 @@ use common::Options;
 use tripoll::Context;
 use tripoll::net::{Connection, Listener, Protocol, Wire};
 
-/// No picture is larger.
+/// The largest picture, in bytes.
 const MOST: u64 = 256 << 20;
 
 fn main() -> Result<(), common::Failure> {
     let options = Options::read(
-        "Takes in pictures: each upload becomes new.jpg in the working directory",
+        "Receives pictures: each upload becomes new.jpg in the working directory",
         common::ANYWHERE,
     )?;
     let mut reactor = options.reactor().build()?;
@@ -51,7 +51,7 @@ fn main() -> Result<(), common::Failure> {
         Connection::new(Conversation { number, upload: None }).serve(conn, cx)?;
         Ok(())
     })?;
-    common::wind_down_on_signals(&mut reactor)?;
+    common::shut_down_on_signals(&mut reactor)?;
 
     common::announce(&address);
     reactor.run()?;
@@ -61,7 +61,7 @@ fn main() -> Result<(), common::Failure> {
 /// A conversation with one client.
 struct Conversation {
     number: u64,
-    /// From the moment when its size is known.
+    /// `None` until the size is known.
     upload: Option<Upload>,
 }
 
@@ -76,7 +76,7 @@ impl Protocol for Conversation {
             // If the client has not waited for the `ko`, the picture begins after the digits.
             let digits = data.iter().take_while(|byte| byte.is_ascii_digit()).count();
             let total_size = match size(&data[..digits]) {
-                // Nothing, and then something: that was no size.
+                // A size of zero with data behind it is not a size.
                 Some(0) if digits < data.len() => None,
                 total_size => total_size,
             };
@@ -86,20 +86,20 @@ impl Protocol for Conversation {
             };
             let upload = Upload::begin(self.number, total_size)?;
             conn.write(b"ko");
-            return self.upload.insert(upload).go_on(conn, digits);
+            return self.upload.insert(upload).advance(conn, digits);
         };
         let count = upload.write(data)?;
-        upload.go_on(conn, count)
+        upload.advance(conn, count)
     }
 }
 
-/// What the digits say, if they are a size that will do.
+/// Parses the digits. Returns `None` for a number that is too large.
 fn size(digits: &[u8]) -> Option<u64> {
     let size = str::from_utf8(digits).ok()?.parse().ok()?;
     (size <= MOST).then_some(size)
 }
 
-/// A picture that is on its way. One that is not complete when it is dropped leaves nothing behind.
+/// A picture that is being received. Its file is removed if it is dropped before it is complete.
 struct Upload {
     f: File,
     path: PathBuf,
@@ -114,7 +114,7 @@ impl Upload {
         Ok(Upload { f, path, total_size, has_recv: 0 })
     }
 
-    /// Takes what belongs to the picture, and not a byte more. Returns how much that is.
+    /// Writes the bytes that belong to the picture. Returns how many those are.
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         let missing = self.total_size - self.has_recv;
         let count = usize::try_from(missing).map_or(data.len(), |missing| data.len().min(missing));
@@ -123,9 +123,8 @@ impl Upload {
         Ok(count)
     }
 
-    /// After `count` bytes were used up: puts a complete picture in its place, and ends the
-    /// conversation.
-    fn go_on(&mut self, conn: &mut Wire, count: usize) -> io::Result<usize> {
+    /// Renames a complete picture and closes the connection. Returns `count`, the bytes used up.
+    fn advance(&mut self, conn: &mut Wire, count: usize) -> io::Result<usize> {
         if self.has_recv == self.total_size {
             fs::rename(&self.path, "new.jpg")?;
             conn.close();
@@ -136,10 +135,10 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        // Not there any more if it was complete.
+        // A complete picture has been renamed: `NotFound`.
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                log::warn!("{} is left behind: {error}", self.path.display());
+                log::warn!("cannot remove {}: {error}", self.path.display());
             }
             _ => {}
         }

@@ -1,10 +1,11 @@
-//! A line comes in as a datagram, and goes back as one.
+//! Sends the first line of each datagram back, over UDP.
 //!
-//! Run: `cargo run --example line_udp -- --listen 127.0.0.1:7000`, then `cargo run --example client -- udp --connect 127.0.0.1:7000`.
+//! Run: `cargo run --example line_udp -- --listen 127.0.0.1:7000`, then
+//! `cargo run --example client -- udp --connect 127.0.0.1:7000`.
 //!
-//! CPython tests its `socketserver` with this program. All that a server needs beside its handler is
-//! two words, *what it listens on* and *where requests are handled*: they make its name. The four
-//! `line_` programs are the one axis, `--concurrency` is the other.
+//! CPython tests its `socketserver` with this program. A server needs two choices beside its handler:
+//! what it listens on, and where requests are handled. Both are in the name of its type. The four
+//! `line_` programs differ in the first, and `--concurrency` chooses the second.
 
 use common::line::line_of_datagram;
 use common::{Concurrency, ServerOptions, serve, serve_inline};

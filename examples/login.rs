@@ -1,18 +1,18 @@
-//! A conversation with a memory: who are you, what is your password?
+//! A login: the server remembers the name until the password comes.
 //!
 //! Run: `cargo run --example login -- --listen 127.0.0.1:8123`, then
 //! `cargo run --example client -- login --connect 127.0.0.1:8123`. The users are `fan` with `123`,
 //! `te` with `234` and `fei` with `345`.
 //!
-//! The goodbye, `5Y-11-26 11/26/26 broken connect with server`, looks like a bug, and is one: the
-//! tutorial's format string has a `5` where a `%` was meant. It is what its clients know.
+//! The goodbye, `5Y-11-26 11/26/26 broken connect with server`, has a bug of the tutorial: its format
+//! string has a `5` where a `%` was meant. Its clients expect that text, so it stays.
 //!
-//! A handler is made for each client, and lives as long as the conversation: what it has to remember
-//! is a field of it.
+//! The server makes a handler for each client, which lives as long as the connection. Its fields are
+//! its memory.
 //!
-//! Each `recv` is taken for one command, so two that come as one are one: the client waits for the
-//! answer before it goes on. In the tutorial a client that leaves keeps its thread busy for ever, a
-//! password before any name ends the handler with an exception, and passwords are printed. Not here.
+//! Each `recv` counts as one command, so the client waits for the answer before it sends the next.
+//! Three faults of the tutorial are mended. A client that leaves kept its thread busy for ever, a
+//! password before any name raised an exception, and passwords were printed.
 
 use std::thread;
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn main() -> Result<(), common::Failure> {
 
 #[derive(Default)]
 struct MyServer {
-    /// Who the client says it is, known or not.
+    /// The last name that the client has sent, known or not.
     user: Vec<u8>,
 }
 
@@ -58,9 +58,9 @@ impl RequestHandler for MyServer {
                 let is_valid = self.password() == Some(after_colon(&recvdata));
                 conn.sendall(verdict(is_valid))?;
                 if is_valid {
-                    // A thread may sleep: it keeps nobody waiting but its own client.
+                    // A thread may sleep: only its own client waits.
                     thread::sleep(Duration::from_millis(500));
-                    conn.sendall(farewell().as_bytes())?;
+                    conn.sendall(goodbye().as_bytes())?;
                     return Ok(common::finish(conn)?);
                 }
             }
@@ -79,7 +79,7 @@ impl MyServer {
     }
 }
 
-/// What comes after the last colon; all of it if there is none.
+/// Returns what follows the last colon, and all of `data` if there is none.
 fn after_colon(data: &[u8]) -> &[u8] {
     data.rsplit(|&byte| byte == b':').next().unwrap_or(data)
 }
@@ -88,7 +88,7 @@ fn verdict(is_valid: bool) -> &'static [u8] {
     if is_valid { b"valid" } else { b"invalid" }
 }
 
-/// The tutorial's own format, `5Y` for `%Y` and the date twice.
-fn farewell() -> String {
+/// Returns the goodbye in the tutorial's format: `5Y` for `%Y`, and the date twice.
+fn goodbye() -> String {
     Local::now().format("5Y-%m-%d %m/%d/%y broken connect with server ").to_string()
 }

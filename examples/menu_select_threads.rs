@@ -1,17 +1,17 @@
-//! The tutorials' telephone menu by hand: `select` waits for clients, and a thread talks with each.
+//! The tutorials' telephone menu by hand: `select` waits for clients, and a thread serves each.
 //!
 //! Run: `cargo run --example menu_select_threads -- --listen 127.0.0.1:8002`, then
 //! `cargo run --example client -- menu --connect 127.0.0.1:8002`.
 //!
 //! Type `0` for a human being, or `exit`; `common/menu.rs` says what the Chinese lines mean.
 //!
-//! [`a_thread_each`] is the tutorial's program, and what a `ThreadingTcpServer` is inside. The loop
-//! only accepts; it says `looping` each time that `select` returns, and that is at least once a
-//! second. [`a_pool`] is what becomes of it when threads are dear: `--pool 8` is a reactor and eight
-//! threads, however many clients come. Those for whom there is no room wait in the kernel's queue.
+//! [`a_thread_each`] is the tutorial's program, and works as a `ThreadingTcpServer` does inside. The
+//! loop only accepts. It prints `looping` each time that `select` returns, which is at least once a
+//! second. [`a_pool`] bounds the number of threads: `--pool 8` is a reactor and eight threads, however
+//! many clients come. Further clients wait in the kernel's accept queue.
 //!
-//! What the tutorial's loop keeps in a variable, it keeps open until the next client comes. Here the
-//! thread that talks with a client owns it.
+//! The tutorial's loop keeps each connection in a variable, and so open, until the next client comes.
+//! Here the thread that serves a client owns its connection.
 //!
 //! Try: `--pool 1`, and two clients at once. (The second gets its greeting when the first has left.)
 
@@ -32,8 +32,8 @@ use tripoll::sys::select;
 struct Arguments {
     #[command(flatten)]
     options: Options,
-    /// Have so many threads for all clients, 1 to 1024, and a reactor. --backend, --trigger and
-    /// --trace are about that: without --pool they are accepted, and it is select all the same
+    /// Serve all clients by N threads, 1 to 1024, and a reactor. Only the reactor uses --backend,
+    /// --trigger and --trace: without --pool they have no effect
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
     pool: Option<u16>,
 }
@@ -58,7 +58,7 @@ fn a_thread_each(options: &Options) -> io::Result<()> {
     let signals = common::signals()?;
     let inputs = [sk.as_fd().as_raw_fd(), signals.as_raw_fd()];
     let clients = Clients::default();
-    let mut has_complained = false;
+    let mut has_logged = false;
     common::announce(sk.local_address());
 
     loop {
@@ -71,7 +71,7 @@ fn a_thread_each(options: &Options) -> io::Result<()> {
             continue;
         }
         let client = match sk.accept().and_then(blocking) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => continue, // it has left again
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue, // the client has left again
             client => client,
         };
         let begun = client.and_then(|client| {
@@ -80,12 +80,12 @@ fn a_thread_each(options: &Options) -> io::Result<()> {
             thread::Builder::new().spawn(move || process(&request))
         });
         match begun {
-            Ok(_) => has_complained = false,
-            // There are no more descriptors, say, or threads. It would fail again at once.
+            Ok(_) => has_logged = false,
+            // For instance, there are no more descriptors or threads. A retry at once would fail too.
             Err(error) => {
-                if !has_complained {
+                if !has_logged {
                     log::warn!("cannot serve a client: {error}");
-                    has_complained = true;
+                    has_logged = true;
                 }
                 thread::sleep(Duration::from_millis(100));
             }
@@ -93,21 +93,21 @@ fn a_thread_each(options: &Options) -> io::Result<()> {
     }
 
     drop(sk);
-    clients.hear_no_more();
+    clients.end_input();
     let end = Instant::now() + GRACE;
-    while clients.are_here() && Instant::now() < end {
+    while !clients.is_empty() && Instant::now() < end {
         thread::sleep(Duration::from_millis(5));
     }
     Ok(())
 }
 
-/// A thread may wait for its client.
+/// Makes the calls on a connection block, as a thread may.
 fn blocking(client: Stream) -> io::Result<Stream> {
     client.set_nonblocking(false)?;
     Ok(client)
 }
 
-/// What a thread does.
+/// Serves one client, in its thread.
 fn process(request: &Stream) {
     if let Err(error) = common::menu::talk(request) {
         log::debug!("{}: {error}", request.peer());
@@ -122,63 +122,63 @@ fn a_pool(options: &Options, workers: usize) -> io::Result<()> {
     let mut reactor = options.reactor().build()?;
     let listener = Listener::bind(&options.listen)?;
     let address = listener.local_address().clone();
-    let guests = Arc::clone(&clients);
+    let entered = Arc::clone(&clients);
     listener.serve_in_pool(&pool, WhenFull::Pause, &mut reactor.context(), move |client| {
-        process(&guests.enter(client));
+        process(&entered.enter(client));
         Ok(())
     })?;
-    common::wind_down_on_signals(&mut reactor)?;
+    common::shut_down_on_signals(&mut reactor)?;
 
     common::announce(&address);
     reactor.run()?;
-    clients.hear_no_more();
-    // Who still is not done is cut off: the program ends.
+    clients.end_input();
+    // Threads that still serve a client end with the program.
     let _ = pool.drain(GRACE);
     Ok(())
 }
 
-/// Who is connected: those who are talked with own them, this only knows them.
+/// The connected clients. The threads that serve them own the connections.
 #[derive(Default)]
-struct Clients(Mutex<Known>);
+struct Clients(Mutex<List>);
 
 #[derive(Default)]
-struct Known {
+struct List {
     clients: Vec<Weak<Stream>>,
-    /// Nobody is heard any more, whoever comes.
+    /// Whether new connections are ended too.
     is_over: bool,
 }
 
 impl Clients {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn list(&self) -> MutexGuard<'_, List> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn enter(&self, client: Stream) -> Arc<Stream> {
         let client = Arc::new(client);
-        let mut known = self.known();
-        known.clients.retain(|client| client.strong_count() > 0);
-        known.clients.push(Arc::downgrade(&client));
-        if known.is_over {
-            hear_no_more(&client);
+        let mut list = self.list();
+        list.clients.retain(|client| client.strong_count() > 0);
+        list.clients.push(Arc::downgrade(&client));
+        if list.is_over {
+            end_input(&client);
         }
         client
     }
 
-    fn here(&self) -> Vec<Arc<Stream>> {
-        self.known().clients.iter().filter_map(Weak::upgrade).collect()
+    fn connected(&self) -> Vec<Arc<Stream>> {
+        self.list().clients.iter().filter_map(Weak::upgrade).collect()
     }
 
-    fn are_here(&self) -> bool {
-        !self.here().is_empty()
+    fn is_empty(&self) -> bool {
+        self.connected().is_empty()
     }
 
-    /// What they have said is answered, and then they are let go.
-    fn hear_no_more(&self) {
-        self.known().is_over = true;
-        self.here().iter().for_each(|client| hear_no_more(client));
+    /// Ends the input of all clients. What they have sent is still answered.
+    fn end_input(&self) {
+        self.list().is_over = true;
+        self.connected().iter().for_each(|client| end_input(client));
     }
 }
 
-fn hear_no_more(client: &Stream) {
-    let _ = client.shutdown(Shutdown::Read); // it may be gone
+fn end_input(client: &Stream) {
+    let _ = client.shutdown(Shutdown::Read); // the client may have left
 }

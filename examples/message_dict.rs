@@ -1,30 +1,31 @@
-//! Rung 2b of the tutorials' ladder: reading and writing apart.
+//! The tutorials' third server, 2b: reading and writing apart.
 //!
 //! Run: `cargo run --example message_dict -- --listen 127.0.0.1:8001`, then
 //! `cargo run --example client -- chat --connect 127.0.0.1:8001`.
 //!
-//! Each message is answered with itself and 好, as on the rung before. But who reads does not write.
-//! What is read waits in `message_dict` until its client can take it:
+//! Each message is answered with itself and 好, as in `select_rw`. But the code that reads does not
+//! write. A reply waits in `message_dict` until its client's socket is writable:
 //!
 //! | the tutorial | here |
 //! |---|---|
-//! | `inputs`: who is asked about in `r_list` | whose interest has READ |
-//! | `outputs`: who is asked about in `w_list` | whose interest has WRITE |
-//! | `message_dict`: what each is owed | the same |
+//! | `inputs`: the sockets of which `r_list` is asked | the sources with READ in their interest |
+//! | `outputs`: the sockets of which `w_list` is asked | the sources with WRITE in their interest |
+//! | `message_dict`: the replies that are not sent yet | the same |
 //! | the loop over `r_list` | [`Conn::receive`] |
 //! | the loop over `w_list` | [`Conn::send`] |
 //! | `select(inputs, outputs, inputs, 1)` | the reactor, on any backend |
 //!
-//! The tutorial's program dies when any client leaves, and its three structures drift apart with each
-//! error (`message_dict_literal` is that program, to be watched dying). Here they are kept in step:
+//! The tutorial's program ends when any client leaves, and each error leaves its three structures
+//! inconsistent. (`message_dict_literal` is that program.) Here they are consistent:
 //!
-//! * A client is in `outputs` **exactly while** it is owed something.
-//! * It is in `inputs` until it has said its last; but not while it is owed so much that it should
-//!   read first. Then it waits with its sending, and not we with our memory.
-//! * Who is in neither is done, and leaves all three at once. So does whoever fails.
+//! * A client is in `outputs` **exactly while** it has unsent replies.
+//! * A client is in `inputs` until it has finished, except while it has too many unsent replies. Then
+//!   it must read before the server reads from it again, so that the server's memory is bounded.
+//! * A client that is in neither is done, and is removed from all three at once. So is a client whose
+//!   connection fails.
 //!
-//! Try: `--trace` to see reading and writing take turns; `RUST_LOG=debug` for what the tutorial
-//! prints in each of its own.
+//! Try: `--trace` to see reads and writes alternate, and `RUST_LOG=debug` for the line that the
+//! tutorial prints before each `select`.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
@@ -36,8 +37,8 @@ use tripoll::{Context, Handler, Interest, Next, Source, Token};
 
 /// How much is read at once: `recv(1024)`.
 const BUFSIZ: usize = 1024;
-/// Who is owed so many replies is not read from until it has taken them all.
-const MOST_OWED: usize = 64;
+/// The number of unsent replies at which a client is read from no more, until all are sent.
+const MOST_UNSENT: usize = 64;
 
 fn main() -> Result<(), common::Failure> {
     let options = Options::read(
@@ -56,7 +57,7 @@ fn main() -> Result<(), common::Failure> {
     })?;
     reactor.state().inputs.insert(sk1);
     reactor.before_wait(|cx| log::debug!("正在监听的socket对象{}", cx.state.inputs.len()));
-    common::wind_down_on_signals(&mut reactor)?;
+    common::shut_down_on_signals(&mut reactor)?;
 
     common::announce(&address);
     reactor.run()?;
@@ -66,26 +67,26 @@ fn main() -> Result<(), common::Failure> {
 /// What the handlers share.
 #[derive(Default)]
 struct Server {
-    /// Who may speak: the listener, and clients.
+    /// The sources that are read from: the listener, and clients.
     inputs: HashSet<Token>,
-    /// Who is owed something.
+    /// The clients with unsent replies.
     outputs: HashSet<Token>,
-    /// What each client is owed: whole replies, of which the first may be partly sent.
+    /// The unsent replies of each client, of which the first may be partly sent.
     message_dict: HashMap<Token, VecDeque<Vec<u8>>>,
 }
 
 impl Server {
-    /// Owes `conn` a reply.
-    fn owe(&mut self, conn: Token, reply: String) {
+    /// Queues a reply for `conn`.
+    fn reply(&mut self, conn: Token, reply: String) {
         self.message_dict.entry(conn).or_default().push_back(reply.into());
         self.outputs.insert(conn);
     }
 
-    fn owed(&self, conn: Token) -> usize {
+    fn unsent(&self, conn: Token) -> usize {
         self.message_dict.get(&conn).map_or(0, VecDeque::len)
     }
 
-    /// What is wanted of `conn`: what the lists say.
+    /// Returns the interest in `conn` that the two sets make.
     fn interest(&self, conn: Token) -> Interest {
         let mut interest = Interest::NONE;
         interest.set(Interest::READ, self.inputs.contains(&conn));
@@ -113,20 +114,20 @@ impl Conn {
     fn receive(&mut self, conn: &mut Source<Stream>, server: &mut Server) -> io::Result<()> {
         let token = conn.token();
         let mut buffer = [0; BUFSIZ];
-        while server.owed(token) < MOST_OWED {
+        while server.unsent(token) < MOST_UNSENT {
             match conn.read(&mut buffer)? {
                 0 => {
-                    // The end is no message, and gets no 好.
+                    // The end is not a message, and gets no 好.
                     let data_str = self.decoder.finish();
                     if !data_str.is_empty() {
-                        server.owe(token, data_str.into());
+                        server.reply(token, data_str.into());
                     }
                     self.has_ended = true;
                     break;
                 }
                 count => {
                     let data_str = self.decoder.decode(&buffer[..count]);
-                    server.owe(token, data_str + "好");
+                    server.reply(token, data_str + "好");
                 }
             }
         }
@@ -171,7 +172,7 @@ impl Handler<Stream, Server> for Conn {
         Ok(Next::Keep)
     }
 
-    /// The server stops. What this client has sent is still answered; more it cannot send.
+    /// The server shuts down. What this client has sent is still answered, and no more is read.
     fn shutting_down(
         &mut self,
         conn: &mut Source<Stream>,
@@ -181,8 +182,7 @@ impl Handler<Stream, Server> for Conn {
         Ok(Next::Keep)
     }
 
-    /// It leaves all three at once: in good order, or by a reset, when nobody can have what it was
-    /// owed.
+    /// Removes the client from all three at once. After a reset its unsent replies are dropped.
     fn removed(&mut self, conn: Token, error: Option<&io::Error>, cx: &mut Context<Server>) {
         if let Some(error) = error {
             log::debug!("{error}");
@@ -191,7 +191,7 @@ impl Handler<Stream, Server> for Conn {
     }
 }
 
-/// `WouldBlock` ends a loop, but is no error.
+/// `WouldBlock` ends a loop, and is not an error.
 fn or_later(result: io::Result<()>) -> io::Result<()> {
     result.or_else(|error| match error.kind() {
         ErrorKind::WouldBlock => Ok(()),

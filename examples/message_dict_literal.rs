@@ -1,14 +1,14 @@
-//! The tutorial's own program for rung 2b, line by line over `select`, with all its bugs.
+//! The tutorial's own program for 2b, line by line over `select`, with all its bugs.
 //!
 //! Run: `cargo run --example message_dict_literal -- --listen 127.0.0.1:8001`, connect with
-//! `nc 127.0.0.1 8001`, say something, and leave with Ctrl-C: the server is dead. It is here to be
-//! watched, and to be read beside `message_dict`, which is what becomes of it.
+//! `nc 127.0.0.1 8001`, type a line, and leave with Ctrl-C: the server has ended. `message_dict` is
+//! the same server without the bugs.
 //!
 //! Each BUG is followed by the test that shows it; for instance
-//! `cargo test --test examples_message_dict_literal a_client_that_leaves_ends_the_server`.
+//! `cargo test --test examples message_dict_literal::a_client_that_leaves_ends_the_server`.
 //!
-//! Two of the program's faults in Python are not in here, because they are the C library's: there
-//! `select` refuses descriptors from 1,024 up, and lists longer than that. The system call does not.
+//! Two faults of the program in Python are missing here, because they are the C library's: its
+//! `select` refuses descriptors from 1,024 up, and longer lists. The system call takes both.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -65,25 +65,25 @@ fn main() -> Result<(), common::Failure> {
                         // BUG: it stays in `message_dict`, so its socket is never closed.
                         // a_reset_leaves_a_descriptor_behind
                         //
-                        // BUG: it stays in `outputs`, if it is owed something. Sending it that is
-                        // an error which nobody catches.
+                        // BUG: it stays in `outputs` if it has an unsent reply. Sending that reply
+                        // is an error, which is not caught.
                         // a_reset_after_a_message_ends_the_server
                     }
                     Ok(data_bytes) => {
-                        // BUG: nothing at all is the end, and not a message. From now on it can be
-                        // read in every turn; each time it is owed one 好 more. Who has only
-                        // finished sending gets them without end.
+                        // BUG: no bytes are the end, and not a message. From now on the socket is
+                        // readable in every turn, which queues one 好 each time. A client that has
+                        // only half-closed gets them without end.
                         // a_half_close_is_answered_without_end
                         //
-                        // And who is gone does not take them: the second is an error.
+                        // For a client that has left, the second `send` is an error.
                         // a_client_that_leaves_ends_the_server
                         //
-                        // BUG: what 1,024 bytes hold need not be whole characters. This error is
-                        // caught by nobody either.
+                        // BUG: 1,024 bytes may end in the middle of a character. This error is not
+                        // caught either.
                         // half_a_character_ends_the_server
                         let data_str = String::from_utf8(data_bytes)?;
-                        // BUG: nobody asks whether the client takes what it is owed. As long as it
-                        // sends, its messages pile up, and it is in `outputs` once for each.
+                        // BUG: there is no limit for a client that does not read. While it sends,
+                        // its replies pile up, and it is in `outputs` once for each.
                         // a_client_that_does_not_read_is_owed_without_end
                         message_dict.entry(sk1_or_conn.clone()).or_default().push(data_str);
                         outputs.push(sk1_or_conn);
@@ -93,9 +93,9 @@ fn main() -> Result<(), common::Failure> {
         }
         for conn in w_list {
             let recv_str = message_dict.entry(conn.clone()).or_default().remove(0);
-            // BUG: "can be written" means that *some* bytes fit. When `conn` is in the list a
-            // thousand times, a thousand replies are sent, and this waits until the client has made
-            // room for the last of them. Everybody waits with it.
+            // BUG: "writable" means that *some* bytes fit. When `conn` is in the list a thousand
+            // times, a thousand replies are sent. This call blocks until the client has made room
+            // for the last of them, and all other clients wait with it.
             // a_client_that_reads_slowly_stops_the_server_for_all
             conn.sendall((recv_str + "好").as_bytes())?;
             if let Some(first) = outputs.iter().position(|sk| *sk == conn) {
@@ -105,7 +105,7 @@ fn main() -> Result<(), common::Failure> {
     }
 }
 
-/// A Python socket: it is closed when nobody refers to it any more, and it is equal to itself alone.
+/// A Python socket: closed when its last reference is gone, and equal to itself alone.
 #[derive(Clone)]
 struct Sock(Rc<Socket>);
 

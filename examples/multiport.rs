@@ -1,14 +1,14 @@
-//! Three ports, one loop: whoever connects to any of them is told `hello`.
+//! Three ports, one loop: each client of any of them gets `hello`.
 //!
 //! Run: `cargo run --example multiport -- --listen 127.0.0.1:8001` listens on 8001, 8002 and 8003;
 //! then `cargo run --example client -- chat --connect 127.0.0.1:8003`.
 //!
-//! To the loop a listening socket is a source like any other: it can be read when somebody waits at
-//! it. So one `select` watches as many ports as one likes.
+//! To the loop a listening socket is a source like any other: it is readable when a client waits in
+//! its queue. So one loop watches any number of ports.
 //!
-//! The tutorial closes at once after its `hello`. If the client has said something by then that
-//! nobody has read, that close is a reset, and a reset may overtake the `hello`. `Wire::close` sends
-//! what is owed, finishes its own side, and listens until the client has finished too.
+//! The tutorial closes at once after its `hello`. If the client has sent data that is unread by then,
+//! the kernel sends a reset, which may overtake the `hello`. `Wire::close` flushes the write buffer,
+//! finishes its own side, and reads until the client has finished too.
 
 use std::io;
 use std::process::exit;
@@ -37,14 +37,14 @@ fn main() -> Result<(), common::Failure> {
             Ok(())
         })?;
     }
-    common::wind_down_on_signals(&mut reactor)?;
+    common::shut_down_on_signals(&mut reactor)?;
 
     addresses.iter().for_each(common::announce);
     reactor.run()?;
     Ok(())
 }
 
-/// PORT, PORT+1 and PORT+2; of port 0, three that are free. `None` if there are no such ports.
+/// Returns PORT, PORT+1 and PORT+2, or three free ports for port 0. `None` if there are no such ports.
 fn three_ports(address: &Address) -> Option<[Address; 3]> {
     let &Address::Inet(first) = address else { return None };
     let [mut second, mut third] = [first; 2];
@@ -65,7 +65,7 @@ impl Protocol for Hello {
         Ok(())
     }
 
-    /// Never called: what comes after the close is thrown away.
+    /// Never called: input after `close` is discarded.
     fn received(&mut self, _: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
         Ok(data.len())
     }

@@ -1,12 +1,12 @@
-//! Clients ask, an operator answers: who runs the server types each reply.
+//! Clients ask, and an operator at the server's terminal types each answer.
 //!
 //! Run: `cargo run --example operator_reply -- --listen 127.0.0.1:9999`, then
 //! `cargo run --example client -- once --connect 127.0.0.1:9999` in another terminal.
 //!
-//! There is a thread for each client and one operator for all. In the tutorial each thread reads
-//! from the keyboard itself, so that of two clients one may get the other's answer. Here the
-//! questions queue up, and each waits for the answer to itself. An empty line is no answer: the
-//! client is let go without one.
+//! Each client has a thread, and all share one operator. In the tutorial each thread reads from the
+//! keyboard, so a client may get the answer to another's question. Here one thread reads: questions
+//! wait in a queue, and each gets its own answer. After an empty line, and at the end of the input, a
+//! client is closed without one.
 
 use std::io::{self, Write as _};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,34 +18,34 @@ use tripoll::server::{Exchange, HandlerResult, RequestHandler, Threading, Thread
 
 fn main() -> Result<(), common::Failure> {
     let options =
-        Options::read("Shows what clients ask; whoever runs it types the answers", common::TCP)?;
+        Options::read("Shows what clients ask; the operator types the answers", common::TCP)?;
     let (ask, questions) = channel();
     thread::spawn(move || operate(questions));
     let server = ThreadingTcpServer::builder(&options.listen)
-        // At the end nobody waits for the operator.
+        // A shutdown does not wait for the operator.
         .concurrency(Threading { daemon_threads: true, ..Threading::default() })
         .build(move || MyServer { operator: ask.clone() })?;
     common::serve(&options, server)
 }
 
-/// What a client wants to know, and where the answer goes.
+/// A client's question, and the channel for the answer.
 struct Question {
     text: String,
     answer: Sender<String>,
 }
 
-/// One question at a time. It ends when nobody types any more.
+/// Asks the operator one question at a time, until the end of the input.
 fn operate(questions: Receiver<Question>) {
     for Question { text, answer } in questions {
         say(text);
         match input(">>> ") {
-            Some(line) => drop(answer.send(line)), // the client may be gone
+            Some(line) => drop(answer.send(line)), // the client may have left
             None => return,
         }
     }
 }
 
-/// Python's `input`; `None` for its `EOFError`.
+/// Python's `input`, with `None` for its `EOFError`.
 fn input(prompt: &str) -> Option<String> {
     let mut out = io::stdout().lock();
     let _ = write!(out, "{prompt}").and_then(|()| out.flush());

@@ -1,17 +1,17 @@
-//! Rung 2a of the tutorials' ladder: many clients, and one list that both reads and writes.
+//! The tutorials' second server, 2a: many clients, and one list for both reading and writing.
 //!
 //! Run: `cargo run --example select_rw -- --listen 127.0.0.1:8001`, then
 //! `cargo run --example client -- chat --connect 127.0.0.1:8001`.
 //!
-//! The tutorial asks `select` for `r_list` alone. Who is in it is read from, and answered in the same
-//! breath with `sendall`: what was said, and 好. That is short, and wrong when the client does not
-//! read: `sendall` waits for it, and everybody else waits for `sendall`.
+//! The tutorial asks `select` for `r_list` alone. It reads from each socket in that list, and at once
+//! answers with `sendall`: the message, and 好. That is short, and wrong when a client does not read:
+//! `sendall` blocks, and with it all other clients.
 //!
-//! Here it is as short, and nobody waits. The reply is still written where the message is read. But
-//! the connection keeps what the kernel does not take, and sends it later; and while it keeps much,
-//! it reads no more from that client. How that is done by hand is the next rung, `message_dict`.
+//! Here the program is as short, and nothing blocks. The reply is still written where the message is
+//! read. But the connection keeps in its write buffer what the kernel does not take. While that
+//! buffer is over its high watermark, the connection reads no more. `message_dict` does this by hand.
 //!
-//! Try: `--trace`, and a client that is ended with Ctrl-C.
+//! Try: `--trace`, and a client that you end with Ctrl-C.
 
 use std::io;
 
@@ -35,14 +35,14 @@ fn main() -> Result<(), common::Failure> {
         Connection::new(SelectRw::default()).serve(conn, cx)?;
         Ok(())
     })?;
-    common::wind_down_on_signals(&mut reactor)?;
+    common::shut_down_on_signals(&mut reactor)?;
 
     common::announce(&address);
     reactor.run()?;
     Ok(())
 }
 
-/// A conversation with one client.
+/// The protocol of one client's connection.
 #[derive(Default)]
 struct SelectRw {
     /// A `recv` may end in the middle of a character. The other half comes with the next.
@@ -57,7 +57,7 @@ impl Protocol for SelectRw {
         Ok(data_bytes.len()) // the rest, if any, is offered at once
     }
 
-    /// The end is no message, and gets no 好.
+    /// The end is not a message, and gets no 好.
     fn ended(&mut self, conn: &mut Wire, _: &[u8], _: &mut Context) -> io::Result<()> {
         conn.write(self.decoder.finish().as_bytes());
         conn.close();

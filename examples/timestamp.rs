@@ -1,17 +1,16 @@
-//! The first rung of the tutorials' ladder: a server that puts the time before what it is sent.
+//! The tutorials' first server: it sends each message back with the time before it.
 //!
 //! Run: `cargo run --example timestamp -- --listen 127.0.0.1:21567`, then
 //! `cargo run --example client -- timestamp --connect 127.0.0.1:21567`.
 //!
-//! There are two servers here with the same answers. [`one_at_a_time`] is the tutorial's: two loops,
-//! one inside the other, and each call in them waits. It is easy to read, and while it listens to one
-//! client it is deaf to all others: they are connected (by the kernel), they may send, and nobody
-//! answers until the first one leaves. That is its lesson, and it is kept. What is not kept are its
-//! accidents: a reset or half a character ended the program, and a client that had finished was not
-//! let go until the next one came.
+//! There are two servers here with the same answers. [`one_at_a_time`] is the tutorial's: two nested
+//! loops of blocking calls. It is easy to read, and serves one client at a time. The kernel connects
+//! further clients, and they may send, but they get no answer until the first one leaves. That is the
+//! lesson of this server. Three of its faults are mended: a reset or half a character ended the
+//! program, and a connection stayed open until the next one came.
 //!
-//! `--concurrent` is the way out that the rest of the ladder takes. The loop waits for all of them at
-//! once, and what was the inner loop's body is now called with each piece that comes.
+//! `--concurrent` is the solution of all later servers. One loop waits for all clients at once, and
+//! calls what was the body of the inner loop with each piece that arrives.
 //!
 //! Try: two clients at once, with and without `--concurrent`.
 
@@ -31,15 +30,15 @@ use tripoll::{Context, Reactor};
 
 /// How much is read at once: `recv(1024)`.
 const BUFSIZ: usize = 1024;
-/// How long the one client has, after a signal, to take its answers.
+/// How long a client may take its answers after a signal.
 const GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Parser)]
 struct Arguments {
     #[command(flatten)]
     options: Options,
-    /// Serve all clients at once, over a reactor. --backend, --trigger and --trace are about that:
-    /// without --concurrent they are accepted, and mean nothing
+    /// Serve all clients at once, over a reactor. Only the reactor uses --backend, --trigger and
+    /// --trace: without --concurrent they have no effect
     #[arg(long)]
     concurrent: bool,
 }
@@ -80,7 +79,7 @@ fn one_at_a_time(tcp_ser_sock: Listener) -> io::Result<()> {
     Ok(())
 }
 
-/// Answers one client until it has finished.
+/// Answers one client until it has finished sending.
 fn converse(mut tcp_cli_sock: &Stream) -> io::Result<()> {
     let mut decoder = Utf8Decoder::new();
     let mut buffer = [0; BUFSIZ];
@@ -98,8 +97,7 @@ fn converse(mut tcp_cli_sock: &Stream) -> io::Result<()> {
     }
 }
 
-/// A server whose calls wait. Each of them ends when its socket is shut down by another thread: so it
-/// can be stopped.
+/// A server of blocking calls. To stop it, another thread shuts its sockets down, which ends each call.
 struct Blocking {
     tcp_ser_sock: Listener,
     now: Arc<Mutex<Now>>,
@@ -112,9 +110,9 @@ struct Now {
 }
 
 impl Blocking {
-    /// The next client; `None` when the server stops.
+    /// Accepts the next client. Returns `None` when the server stops.
     fn accept(&self) -> Option<Arc<Stream>> {
-        let mut has_complained = false;
+        let mut has_logged = false;
         loop {
             let accepted = self.tcp_ser_sock.accept();
             let mut now = lock(&self.now);
@@ -129,27 +127,27 @@ impl Blocking {
                 }
                 Err(error) => {
                     drop(now);
-                    if !has_complained {
+                    if !has_logged {
                         log::warn!("cannot accept: {error}");
-                        has_complained = true;
+                        has_logged = true;
                     }
-                    thread::sleep(Duration::from_millis(100)); // it would fail again at once
+                    thread::sleep(Duration::from_millis(100)); // a retry at once would fail too
                 }
             }
         }
     }
 
-    /// Lets go of a client: it is told now, and not when the next one comes.
+    /// Closes a connection now, and not when the next one comes.
     fn close(&self, client: Arc<Stream>) {
         lock(&self.now).serving = None;
         drop(client);
     }
 
-    /// On SIGINT or SIGTERM nobody new is accepted, and the client that is being served can say no
-    /// more. If it does not take its answers either, it is cut off after a moment of grace.
+    /// On SIGINT or SIGTERM no more clients are accepted, and no more is read from the current one.
+    /// If it does not read its answers, its connection is shut down after [`GRACE`].
     ///
-    /// (The thread has the listening socket, but not the [`Listener`]: that is dropped when the server
-    /// ends, and takes the file of a Unix socket with it.)
+    /// The thread has a duplicate of the listening socket and not the [`Listener`], which is dropped
+    /// when the server ends, and then removes the file of a Unix socket.
     fn stop_on_signal(&self) -> io::Result<()> {
         let (now, signals) = (Arc::clone(&self.now), common::signals()?);
         let listening = self.tcp_ser_sock.as_fd().try_clone_to_owned()?;
@@ -166,7 +164,7 @@ impl Blocking {
 impl Now {
     fn shut_down(&mut self, listening: &OwnedFd, how: Shutdown) {
         self.is_stopping = true;
-        // What fails to be shut down is gone already.
+        // An error means that the peer has closed already.
         let _ = rustix::net::shutdown(listening, Finish::Both);
         if let Some(client) = &self.serving {
             let _ = client.shutdown(how);
@@ -186,12 +184,12 @@ fn all_at_once(listener: Listener, mut reactor: Reactor) -> io::Result<()> {
         Connection::new(Timestamp::default()).serve(client, cx)?;
         Ok(())
     })?;
-    common::wind_down_on_signals(&mut reactor)?;
+    common::shut_down_on_signals(&mut reactor)?;
     common::announce(&address);
     reactor.run()
 }
 
-/// A conversation with one client: the body of the inner loop.
+/// The protocol of one client's connection: the body of the inner loop.
 #[derive(Default)]
 struct Timestamp {
     decoder: Utf8Decoder,

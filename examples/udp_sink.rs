@@ -1,15 +1,15 @@
-//! Datagrams come in, and are shown. `--reply` sends them back too.
+//! Shows the datagrams that arrive. With `--reply` it sends them back too.
 //!
 //! Run: `cargo run --example udp_sink -- --listen 127.0.0.1:8081 --reply`, then
 //! `cargo run --example client -- udp --connect 127.0.0.1:8081`.
 //!
-//! With datagrams there is no connection: the request is the datagram itself, with the *server's*
-//! socket to answer through, which all handlers share. An empty datagram is a request like any other,
-//! and no end. The tutorial's client waits for an answer that its server never sends; ours gives up
-//! after a while, or is answered with `--reply`.
+//! A datagram has no connection: the request is the datagram itself, with the *server's* socket for
+//! the answer, which all handlers share. An empty datagram is a request like any other, and not an
+//! end. The tutorial's client waits for an answer that its server never sends. This one gives up after
+//! a second, or gets its answer with `--reply`.
 //!
-//! A thread for each datagram would be as many threads as somebody likes to send. Here there are 64
-//! at most, and what comes meanwhile waits in the kernel as long as that has room.
+//! With a thread for each datagram, clients could start any number of threads. Here there are at most
+//! 64. Further datagrams wait in the kernel's receive buffer, and are dropped when that is full.
 
 use clap::Parser;
 use common::{Options, say};
@@ -28,7 +28,7 @@ struct Arguments {
 }
 
 fn main() -> Result<(), common::Failure> {
-    let Arguments { options, reply } = common::read("Shows the datagrams that come", common::TCP);
+    let Arguments { options, reply } = common::read("Shows the datagrams that arrive", common::TCP);
     options.begin()?;
     let server = ThreadingUdpServer::builder(&options.listen)
         .concurrency(Threading { max_threads: Some(64), ..Threading::default() })

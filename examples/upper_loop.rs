@@ -1,14 +1,14 @@
-//! Message after message: each comes back in capitals, until the client has finished.
+//! Sends each message back in capitals, until the client has finished.
 //!
 //! Run: `cargo run --example upper_loop -- --listen 127.0.0.1:8080`, then
 //! `cargo run --example client -- upper --forever --connect 127.0.0.1:8080`.
 //!
-//! Two loops, and two people's business. The *connection loop* takes one client after the other: it
-//! is the server's. The *communication loop* takes one message after the other: it is the handler's,
-//! and the only one to be seen here.
+//! There are two loops. The *connection loop* accepts one client after the other, and belongs to the
+//! server. The *communication loop* reads one message after the other, and belongs to the handler. It
+//! is the only one in this file.
 //!
-//! The tutorial shows each message before it answers, and half a character that cannot be shown ends
-//! the conversation. Here it is shown as well as it can be, and answered in any case.
+//! The tutorial prints each message before it answers, and half a character that cannot be printed
+//! ends the connection. Here a replacement character is printed, and the message is answered.
 
 use common::{Options, say};
 use tripoll::server::{Exchange, HandlerResult, PythonSocket, RequestHandler, ThreadingTcpServer};
@@ -31,7 +31,7 @@ impl RequestHandler for MyServer {
             let data = match conn.recv(1024) {
                 Ok(data) => data,
                 Err(_) => {
-                    say("出错了"); // something has gone wrong: the client is lost
+                    say("出错了"); // "an error": the connection is lost
                     return Ok(());
                 }
             };

@@ -1,11 +1,11 @@
-//! One message, one answer: the message in capitals.
+//! Sends one message back in capitals, and closes.
 //!
 //! Run: `cargo run --example upper_once -- --listen 127.0.0.1:9999`, then
 //! `cargo run --example client -- upper --connect 127.0.0.1:9999`.
 //!
-//! A message is here what one `recv(1024)` brings. TCP knows nothing of messages: what a client sends
-//! in two pieces may come as one or as two, and of two only the first is answered. That is the
-//! lesson, and it is kept. `upper_loop` listens on.
+//! A message is here what one `recv(1024)` returns. TCP has no messages: two pieces that a client sends
+//! may arrive as one or as two, and of two only the first is answered. That is the lesson of this
+//! server. `upper_loop` reads on.
 //!
 //! Try: `TcpServer` in place of `ThreadingTcpServer`, and two clients at once.
 
@@ -14,7 +14,7 @@ use tripoll::server::{Exchange, HandlerResult, PythonSocket, RequestHandler, Thr
 
 fn main() -> Result<(), common::Failure> {
     let options = Options::read("Sends one message back in capitals", common::TCP)?;
-    // (The tutorial says `allow_reuse_address = True` first. Here that is the default.)
+    // The tutorial sets `allow_reuse_address = True`, which is the default here.
     let server = ThreadingTcpServer::new(&options.listen, || MyTcpHandler)?;
     common::serve(&options, server)
 }

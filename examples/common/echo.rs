@@ -7,7 +7,7 @@ use tripoll::server::{
 
 use super::{Concurrency, Failure, Options, serve, serve_inline};
 
-/// Sends a client what it has sent, until it has finished.
+/// Sends a client's messages back until it has finished.
 pub struct MyRequestHandler;
 
 impl RequestHandler for MyRequestHandler {
@@ -22,14 +22,14 @@ impl RequestHandler for MyRequestHandler {
     }
 }
 
-/// The same in a loop, where nobody waits: it is called when something has come.
+/// The same in the loop, where a handler must not block: it is called when input has arrived.
 fn in_the_loop(exchange: &mut LoopExchange) -> HandlerResult {
     let data = exchange.recv(usize::MAX);
     exchange.sendall(&data);
     Ok(())
 }
 
-/// The five servers differ in one word.
+/// Serves the echo with the given concurrency. The five servers differ in their type alone.
 pub fn serve_with(concurrency: Concurrency, options: &Options) -> Result<(), Failure> {
     let at = &options.listen;
     match concurrency {

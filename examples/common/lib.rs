@@ -1,12 +1,12 @@
-//! What the example servers share: the command line, what they say, and how they stop.
+//! What the example servers share: the command line, their output, and how they stop.
 //!
 //! ```text
 //! NAME --listen ADDR [--backend select|poll|epoll|mio] [--trigger level|edge|oneshot] [--trace]
 //! ```
 //!
-//! A server prints `listening on ADDR` for each listener once it accepts. SIGINT and SIGTERM end
-//! it in good order, and with 0. It ends with 2 and one line when its arguments cannot be meant,
-//! and with 1 and one line when it cannot do what they say.
+//! A server prints `listening on ADDR` for each listener once it accepts. On SIGINT and SIGTERM it
+//! shuts down gracefully and exits with 0. After wrong arguments it exits with 2, and after an error
+//! with 1, each with one line of reason.
 
 pub mod echo;
 pub mod line;
@@ -21,23 +21,23 @@ use std::io::Write as _;
 
 pub use options::{ANYWHERE, Options, TCP, UNIX, parse, read};
 pub use serve::{Concurrency, ServerOptions, finish, serve, serve_inline};
-pub use stop::{GRACE, hold_back_signals, signals, wait_for, wind_down_on_signals};
+pub use stop::{GRACE, block_signals, shut_down_on_signals, signals, wait_for};
 use tripoll::net::Address;
 
-/// Tells whoever has started the server that it accepts, and where.
+/// Prints that the server accepts, and at which address.
 pub fn announce(address: &Address) {
     let mut out = std::io::stdout().lock();
-    // A server serves, whether or not anybody reads this.
+    // A server serves, whether or not its output can be written.
     let _ = writeln!(out, "listening on {address}").and_then(|()| out.flush());
 }
 
-/// Says something on standard output: what the tutorials `print`.
-pub fn say(words: impl fmt::Display) {
+/// Prints a line to standard output at once, as the tutorials' `print` does.
+pub fn say(line: impl fmt::Display) {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{words}").and_then(|()| out.flush());
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// An address without its port: `self.client_address[0]`.
+/// Returns an address without its port: Python's `self.client_address[0]`.
 pub fn host(address: &Address) -> String {
     match address {
         Address::Inet(address) => address.ip().to_string(),
@@ -45,8 +45,8 @@ pub fn host(address: &Address) -> String {
     }
 }
 
-/// Why a server cannot go on. Returned from `main`, it is printed as one line, and the program
-/// ends with 1.
+/// The reason why a server ends. Returned from `main`, it is printed as one line, and the exit code
+/// is 1.
 pub struct Failure(String);
 
 impl<E: Error> From<E> for Failure {

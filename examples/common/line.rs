@@ -1,4 +1,4 @@
-//! The handler that CPython tests its own `socketserver` with: it reads a line, and writes it back.
+//! The handler with which CPython tests its `socketserver`: it reads a line, and writes it back.
 //!
 //! ```python
 //! class MyHandler(StreamRequestHandler):  # or DatagramRequestHandler
@@ -13,10 +13,10 @@ use tripoll::server::{Cause, DatagramExchange, HandlerResult, LoopExchange, Stre
 
 use super::finish;
 
-/// No line is longer. (A client that never ends its line would fill the memory.)
+/// The longest line, in bytes, which bounds the memory for a client that never ends its line.
 const LONGEST: usize = 64 << 10;
 
-/// A line of a stream.
+/// Sends back one line of a stream.
 pub fn line(exchange: &mut StreamExchange) -> HandlerResult {
     let mut line = Vec::new();
     std::io::Read::take(&mut exchange.rfile, LONGEST as u64).read_until(b'\n', &mut line)?;
@@ -24,7 +24,7 @@ pub fn line(exchange: &mut StreamExchange) -> HandlerResult {
     Ok(finish(&exchange.connection)?)
 }
 
-/// A line of a datagram.
+/// Sends back the first line of a datagram.
 pub fn line_of_datagram(exchange: &mut DatagramExchange) -> HandlerResult {
     let mut line = Vec::new();
     exchange.rfile.read_until(b'\n', &mut line)?;
@@ -32,7 +32,8 @@ pub fn line_of_datagram(exchange: &mut DatagramExchange) -> HandlerResult {
     Ok(())
 }
 
-/// A line of a stream in a loop: what is not used up is offered again, with more behind it.
+/// Sends back one line of a stream, in the loop. Input that is not used up is offered again, with more
+/// behind it.
 pub fn line_in_the_loop(exchange: &mut LoopExchange) -> HandlerResult {
     let input = &exchange.input()[..exchange.input().len().min(LONGEST)];
     let is_last = exchange.cause() == Cause::Ended || input.len() == LONGEST;

@@ -1,4 +1,4 @@
-//! The tutorials' telephone menu: what the three programs have in common.
+//! The tutorials' telephone menu, which three programs share.
 //!
 //! | you type | you hear | which means |
 //! |---|---|---|
@@ -22,8 +22,8 @@ impl RequestHandler for MyServer {
     }
 }
 
-/// Talks with one client until it says `exit`, or nothing more. (The tutorial takes the end for a
-/// wrong number, and asks for another for ever.)
+/// Serves one client until it sends `exit` or closes. (The tutorial answers the end of the stream as a
+/// wrong number, for ever.)
 pub fn talk(conn: &Stream) -> io::Result<()> {
     conn.sendall("欢迎致电 10086,请输入1xxx,0转人工服务.".as_bytes())?;
     loop {

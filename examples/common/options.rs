@@ -9,27 +9,27 @@ use tripoll::net::{Address, ToAddress};
 use tripoll::reactor::ReactorBuilder;
 use tripoll::{Backend, Reactor, Trigger};
 
-use super::{Failure, hold_back_signals};
+use super::{Failure, block_signals};
 
-/// Where most servers listen.
+/// The addresses of TCP and UDP servers, for the help.
 pub const TCP: &str = "HOST:PORT (port 0 is any that is free)";
-/// Where the others do.
+/// The addresses of Unix sockets.
 pub const UNIX: &str =
     "the path of a Unix socket, with a `/` in it, or @NAME for one without a file";
-/// Some do not care.
+/// The addresses of servers that take both.
 pub const ANYWHERE: &str = "HOST:PORT (port 0 is any that is free), or the path of a Unix socket, \
                             with a `/` in it, or @NAME for one without a file";
 
-/// What every example server can be told.
+/// The command line of every example server.
 #[derive(Debug, Parser)]
 pub struct Options {
-    // Its help is the program's own: see `read`.
+    // Its help differs between programs: `read` sets it.
     #[arg(long, value_name = "ADDR", value_parser = <str as ToAddress>::to_address)]
     pub listen: Address,
-    /// Which kernel call is asked: select, poll, epoll or mio
+    /// The system call that waits: select, poll, epoll or mio
     #[arg(long, default_value_t)]
     pub backend: Backend,
-    /// How it is asked: level, edge or oneshot
+    /// When it reports readiness: level, edge or oneshot
     #[arg(long, default_value_t = Trigger::Level)]
     pub trigger: Trigger,
     /// Print a line to standard error for each event
@@ -38,26 +38,26 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads the command line of a server that has no options of its own, and begins.
+    /// Parses the command line of a server without further options, and calls [`begin`](Self::begin).
     pub fn read(what: &'static str, addresses: &str) -> Result<Self, Failure> {
         let options: Options = read(what, addresses);
         options.begin()?;
         Ok(options)
     }
 
-    /// What comes before all else: signals are held back, and the log is started.
+    /// Blocks the signals and starts the log. Must be called before any thread is started.
     pub fn begin(&self) -> Result<(), Failure> {
-        hold_back_signals()?;
+        block_signals()?;
         self.start_log();
         Ok(())
     }
 
-    /// The reactor that is asked for.
+    /// Returns a builder with the backend and trigger of the command line.
     pub fn reactor(&self) -> ReactorBuilder {
         Reactor::builder().backend(self.backend).trigger(self.trigger)
     }
 
-    /// Warnings go to standard error, with `--trace` every event too. `RUST_LOG` has the last word.
+    /// Logs warnings to standard error, and each event with `--trace`. `RUST_LOG` overrides both.
     fn start_log(&self) {
         let reactor = if self.trace { LevelFilter::Trace } else { LevelFilter::Warn };
         env_logger::Builder::new()
@@ -69,15 +69,14 @@ impl Options {
     }
 }
 
-/// Reads the command line of a server, whose help says what it does and at which addresses it
-/// listens.
+/// Parses the command line of a server. `what` and `addresses` are for its help.
 pub fn read<C: Parser>(what: &'static str, addresses: &str) -> C {
     let where_to_listen = format!("Where to listen: {addresses}");
     parse(C::command().about(what).mut_arg("listen", |arg| arg.help(where_to_listen)))
 }
 
-/// Reads a command line of any kind. One that cannot be meant ends the program, with 2 and one line
-/// that says why.
+/// Parses a command line. After wrong arguments the program prints one line of reason and exits with
+/// 2.
 pub fn parse<C: Parser>(mut command: Command) -> C {
     let parsed = command.try_get_matches_from_mut(std::env::args_os());
     let parsed = parsed.and_then(|mut matches| C::from_arg_matches_mut(&mut matches));
@@ -85,7 +84,7 @@ pub fn parse<C: Parser>(mut command: Command) -> C {
         if !error.use_stderr() {
             error.exit(); // --help and --version are no errors
         }
-        // The reason is enough. What clap adds below it is in --help.
+        // The reason alone: the usage that clap adds below it is in --help.
         let text = error.to_string();
         let reason = text.split("\n\n").next().unwrap_or_default();
         eprintln!("{}", reason.split_whitespace().collect::<Vec<_>>().join(" "));

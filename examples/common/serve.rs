@@ -11,9 +11,9 @@ use clap::{Parser, ValueEnum};
 use tripoll::net::Stream;
 use tripoll::server::{Datagram, Inline, Request, Server, Transport};
 
-use super::{Failure, GRACE, Options, announce, signals, wait_for, wind_down_on_signals};
+use super::{Failure, GRACE, Options, announce, shut_down_on_signals, signals, wait_for};
 
-/// Where requests are handled: one word on the command line, as it is one word in a program.
+/// Where requests are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Concurrency {
     Inline,
@@ -33,32 +33,32 @@ pub struct ServerOptions {
     pub concurrency: Concurrency,
 }
 
-/// Serves until SIGINT or SIGTERM. The loop is this program's own, so that it can watch the signals
-/// too: a server is a thing that a reactor can watch.
+/// Serves until SIGINT or SIGTERM. The server runs in a reactor of this program, which watches the
+/// signals too.
 pub fn serve<T, C>(options: &Options, server: Server<T, C>) -> Result<(), Failure>
 where
     T: Transport<Request: Client>,
     C: tripoll::server::Concurrency,
 {
     let mut reactor = options.reactor().build()?;
-    let never = Duration::MAX; // nobody has overridden `service_actions`
+    let never = Duration::MAX; // no example overrides `service_actions`
     server.serve_in(never, &mut reactor.context())?;
-    wind_down_on_signals(&mut reactor)?;
+    shut_down_on_signals(&mut reactor)?;
     announce(&server.server_address());
     reactor.run()?;
 
-    // What clients have said is answered. Those that are silent are waited for no longer.
+    // What clients have sent is still answered. The end of the input ends the wait for silent ones.
     for (client, _) in server.connections() {
         client.finish(Shutdown::Read);
     }
     if let Err(error) = server.server_close_within(GRACE) {
-        log::warn!("{error}"); // it waits for whoever reads our output, say, and ends with the program
+        log::warn!("{error}"); // for instance a handler that blocks in writing to standard output
     }
     Ok(())
 }
 
-/// As [`serve`], for handlers that run in the loop and wait there: meanwhile the loop hears of no
-/// signal. So another thread does, and ends what the handler waits for.
+/// As [`serve`], for handlers that block in the loop. Meanwhile the loop sees no signal, so another
+/// thread waits for it, and then shuts down the connections on which the handler blocks.
 pub fn serve_inline<T>(options: &Options, server: Server<T, Inline>) -> Result<(), Failure>
 where
     T: Transport<Request: Client>,
@@ -67,41 +67,40 @@ where
     thread::spawn(move || {
         let _ = wait_for(&signals);
         base.request_shutdown();
-        let patience = Instant::now() + GRACE;
+        let end = Instant::now() + GRACE;
         loop {
-            let how = if Instant::now() < patience { Shutdown::Read } else { Shutdown::Both };
+            let how = if Instant::now() < end { Shutdown::Read } else { Shutdown::Both };
             for (client, _) in base.connections() {
                 client.finish(how);
             }
-            thread::sleep(Duration::from_millis(10)); // one more may have been on its way in
+            thread::sleep(Duration::from_millis(10)); // another connection may have been accepted meanwhile
         }
     });
     serve(options, server)
 }
 
-/// Somebody whom a handler may be waiting for.
+/// A request on which a handler may block.
 pub trait Client: Request {
-    /// Ends that: the handler reads what has come, and then the end.
+    /// Ends the wait: the handler reads what has arrived, and then the end.
     fn finish(&self, how: Shutdown);
 }
 
 impl Client for Arc<Stream> {
     fn finish(&self, how: Shutdown) {
-        let _ = Stream::shutdown(self, how); // it may be gone
+        let _ = Stream::shutdown(self, how); // the client may have left
     }
 }
 
 impl Client for Datagram {
-    /// It is here already.
+    /// Does nothing: a datagram has arrived as a whole.
     fn finish(&self, _: Shutdown) {}
 }
 
-/// Says that there is no more to come, and waits until the client has no more to say either, for a
-/// second at most. To close when something is unread would be a reset, which may overtake the
-/// answer.
+/// Half-closes, and reads until the client closes too, for a second at most. A close with unread input
+/// would be a reset, which may overtake the answer.
 pub fn finish(client: &Stream) -> io::Result<()> {
-    const PATIENCE: Duration = Duration::from_secs(1);
-    let end = Instant::now() + PATIENCE;
+    const LINGER: Duration = Duration::from_secs(1);
+    let end = Instant::now() + LINGER;
     client.shutdown(Shutdown::Write)?;
     loop {
         let left = end.saturating_duration_since(Instant::now());

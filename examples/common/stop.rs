@@ -1,10 +1,9 @@
 //! SIGINT and SIGTERM.
 //!
-//! The usual way is a handler that writes into a pipe. But a child is a copy of the process, handler
-//! and pipe included: a signal to one child would be told to its parent, and end them all. So there
-//! is no handler here. Both signals are held back, and the kernel is asked for a descriptor that can
-//! be read while one of them waits (`signalfd`). A child inherits that they are held back, and none
-//! that waits: what is sent to it waits in it, and nobody else hears of it.
+//! The usual way is a signal handler that writes into a pipe. But a forked child inherits both: a
+//! signal to one child would be reported to its parent, and end them all. So there is no signal
+//! handler here. Both signals are blocked, and a `signalfd(2)` is readable while one is pending. A
+//! child inherits the blocked mask and no pending signal, so a signal to it stays pending in it alone.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -15,31 +14,30 @@ use nix::sys::signalfd::SignalFd;
 use tripoll::sys::{PollFd, PollFlags, poll};
 use tripoll::{Context, Interest, Next, Reactor, Source};
 
-/// How long the clients have, after the signal, to take what is owed to them.
+/// How long clients may read their answers after a signal.
 pub const GRACE: Duration = Duration::from_millis(700);
 
-/// From now on SIGINT and SIGTERM wait until somebody looks. To be called before the first thread is
-/// made: a thread takes after the one that makes it, and a signal finds any that does not hold it
-/// back.
-pub fn hold_back_signals() -> io::Result<()> {
+/// Blocks SIGINT and SIGTERM. Must be called before the first thread is started: a thread inherits
+/// the mask, and the kernel delivers a signal to any thread that does not block it.
+pub fn block_signals() -> io::Result<()> {
     Ok(both().thread_block()?)
 }
 
-/// Can be read when SIGINT or SIGTERM has come. Nobody does read it: the signal stays, and however
-/// many look at it, all of them see it.
+/// Returns a descriptor that is readable when SIGINT or SIGTERM is pending. It is never read, so that
+/// the signal stays pending for all that wait for it.
 pub fn signals() -> io::Result<SignalFd> {
     Ok(SignalFd::new(&both())?)
 }
 
-/// Sleeps until SIGINT or SIGTERM has come.
+/// Waits until SIGINT or SIGTERM is pending.
 pub fn wait_for(signals: &SignalFd) -> io::Result<()> {
     poll(&mut [PollFd::new(signals.as_raw_fd(), PollFlags::IN)], None)?;
     Ok(())
 }
 
-/// Has the reactor wind down on the first SIGINT or SIGTERM. To the reactor a signal is a source like
+/// Shuts the reactor down on the first SIGINT or SIGTERM. To the reactor a signal is a source like
 /// any other.
-pub fn wind_down_on_signals<S: 'static>(reactor: &mut Reactor<S>) -> io::Result<()> {
+pub fn shut_down_on_signals<S: 'static>(reactor: &mut Reactor<S>) -> io::Result<()> {
     let signalled = |_: &mut Source<SignalFd>, cx: &mut Context<S>| {
         cx.shutdown(GRACE);
         Ok(Next::Remove)

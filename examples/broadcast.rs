@@ -3,9 +3,9 @@
 //! Run: `cargo run --example broadcast -- --listen 127.0.0.1:7001`, then, in two terminals or more,
 //! `cargo run --example client -- chat --connect 127.0.0.1:7001`.
 //!
-//! The connections share the reactor's state, a plain `&mut Room`. It needs no `Rc` and no `RefCell`,
-//! because one callback runs at a time. A connection that has lines for another one puts them into
-//! the state and notifies the other.
+//! The connections share the reactor's state, a plain `&mut Room`. It needs no `Rc` and no
+//! `RefCell`, because one callback runs at a time. A connection that has lines for another one puts
+//! them into the state and notifies the other.
 
 use std::collections::HashMap;
 use std::io;

@@ -46,7 +46,7 @@ fn main() -> io::Result<()> {
 /// The handler of chapter 4's first server: one read, whatever happens.
 fn one_byte(source: &mut Source<UnixStream>, cx: &mut Context<String>) -> io::Result<Next> {
     let mut buffer = [0; 1];
-    let count = source.read(&mut buffer)?; // `WouldBlock` is not a failure to the reactor, so `?` will do
+    let count = source.read(&mut buffer)?; // the reactor takes `WouldBlock` for no failure
     cx.state.push_str(&String::from_utf8_lossy(&buffer[..count]));
     Ok(Next::Keep)
 }

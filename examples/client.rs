@@ -64,7 +64,8 @@ enum Client {
 
 #[derive(Args)]
 struct Server {
-    /// Where the server listens: HOST:PORT, or the path of a Unix socket, with a `/` in it, or @NAME
+    /// Where the server listens: HOST:PORT, or the path of a Unix socket, with a `/` in it, or
+    /// @NAME
     #[arg(long, value_name = "ADDR", value_parser = <str as ToAddress>::to_address)]
     connect: Address,
 }

@@ -2,13 +2,13 @@
 //!
 //! Run: `cargo run --example echo -- --listen 127.0.0.1:4424`, then `nc 127.0.0.1 4424`.
 //!
-//! There are two handlers. An [`Acceptor`] is called when a client waits in the listener's queue, an
-//! [`Echo`] when its connection is readable or writable. Neither ever blocks: when there is nothing
-//! to read or no room to write, the operation returns `WouldBlock` and the handler returns. The
-//! reactor calls it again when the source is ready.
+//! There are two handlers. An [`Acceptor`] is called when a client waits in the listener's queue,
+//! an [`Echo`] when its connection is readable or writable. Neither ever blocks: when there is
+//! nothing to read or no room to write, the operation returns `WouldBlock` and the handler returns.
+//! The reactor calls it again when the source is ready.
 //!
-//! Try: `--backend select`, `--trigger edge`, and `--trace` to see each call. With `--concurrency` it
-//! is another program, the one in `common/echo.rs`.
+//! Try: `--backend select`, `--trigger edge`, and `--trace` to see each call. With `--concurrency`
+//! it is another program, the one in `common/echo.rs`.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
@@ -22,7 +22,8 @@ use tripoll::{Context, Handler, Interest, Next, Source};
 struct Arguments {
     #[command(flatten)]
     options: Options,
-    /// Serve over `tripoll::server`, at HOST:PORT alone: inline, threading, forking, pooled or reactor
+    /// Serve over `tripoll::server`, at HOST:PORT alone: inline, threading, forking, pooled or
+    /// reactor
     #[arg(long, hide_possible_values = true)]
     concurrency: Option<Concurrency>,
 }
@@ -81,8 +82,8 @@ impl Handler<Listener, Server> for Acceptor {
                 }
                 // The client has left the queue again.
                 ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
-                // For instance, there are no more descriptors. The clients stay in the queue, so the
-                // listener stays ready. Without a pause the loop would spin.
+                // For instance, there are no more descriptors. The clients stay in the queue, so
+                // the listener stays ready. Without a pause the loop would spin.
                 _ => {
                     if !self.has_logged {
                         log::warn!("cannot accept: {error}; trying again every {PAUSE:?}");
@@ -110,8 +111,8 @@ impl Handler<Listener, Server> for Acceptor {
 /// Sends a client what it has sent.
 #[derive(Default)]
 struct Echo {
-    /// What the kernel has not taken yet, at most one buffer. While there is any, nothing is read, so
-    /// that a client that does not read blocks in its own writes.
+    /// What the kernel has not taken yet, at most one buffer. While there is any, nothing is read,
+    /// so that a client that does not read blocks in its own writes.
     unsent: Vec<u8>,
     /// Whether the server shuts down. What has arrived is still sent back.
     is_shutting_down: bool,

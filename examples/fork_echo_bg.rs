@@ -4,11 +4,11 @@
 //! Run: `cargo run --example fork_echo_bg -- --listen 127.0.0.1:4424`, then
 //! `cargo run --example client -- chat --connect 127.0.0.1:4424`.
 //!
-//! The tutorial does this without a warning, and it is the one example that needs `unsafe`. A child is
-//! a copy of the process with one thread, the one that forked. A lock that another thread held at
-//! that moment is held for ever in the child. A server that forks therefore refuses to serve in a
-//! process with other threads, unless the program promises that they hold no such lock. The promise
-//! is the `unsafe` block, with its reason above it.
+//! The tutorial does this without a warning, and it is the one example that needs `unsafe`. A child
+//! is a copy of the process with one thread, the one that forked. A lock that another thread held
+//! at that moment is held for ever in the child. A server that forks therefore refuses to serve in
+//! a process with other threads, unless the program promises that they hold no such lock. The
+//! promise is the `unsafe` block, with its reason above it.
 
 use std::sync::Arc;
 use std::thread;

@@ -17,9 +17,9 @@
 //! The tutorial's server does not check its input. A client that leaves half-way, or sends one byte
 //! too many, keeps it in a loop for ever; a size that is not a number ends it.
 //!
-//! Here an upload is written to a file of its own, which is renamed when it is complete. So `new.jpg`
-//! is always a whole picture: the last that was completed, however many uploads run at once or break
-//! off.
+//! Here an upload is written to a file of its own, which is renamed when it is complete. So
+//! `new.jpg` is always a whole picture: the last that was completed, however many uploads run at
+//! once or break off.
 //!
 //! Writing to a file may block, and the loop with it. Here the kernel's page cache takes a picture,
 //! which is quick. A server that cannot rely on that leaves the writing to a thread.

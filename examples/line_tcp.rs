@@ -2,9 +2,9 @@
 //!
 //! Run: `cargo run --example line_tcp -- --listen 127.0.0.1:7000`, then `nc 127.0.0.1 7000`.
 //!
-//! CPython tests its `socketserver` with this program. A server needs two choices beside its handler:
-//! what it listens on, and where requests are handled. Both are in the name of its type. The four
-//! `line_` programs differ in the first, and `--concurrency` chooses the second.
+//! CPython tests its `socketserver` with this program. A server needs two choices beside its
+//! handler: what it listens on, and where requests are handled. Both are in the name of its type.
+//! The four `line_` programs differ in the first, and `--concurrency` chooses the second.
 
 use common::line::{line, line_in_the_loop};
 use common::{Concurrency, ServerOptions, serve, serve_inline};

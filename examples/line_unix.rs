@@ -3,9 +3,9 @@
 //! Run: `cargo run --example line_unix -- --listen /tmp/line`, then
 //! `cargo run --example client -- chat --connect /tmp/line`.
 //!
-//! CPython tests its `socketserver` with this program. A server needs two choices beside its handler:
-//! what it listens on, and where requests are handled. Both are in the name of its type. The four
-//! `line_` programs differ in the first, and `--concurrency` chooses the second.
+//! CPython tests its `socketserver` with this program. A server needs two choices beside its
+//! handler: what it listens on, and where requests are handled. Both are in the name of its type.
+//! The four `line_` programs differ in the first, and `--concurrency` chooses the second.
 
 use common::line::{line, line_in_the_loop};
 use common::{Concurrency, ServerOptions, serve, serve_inline};

@@ -1,12 +1,12 @@
-//! Sends the first line of each datagram back, through a Unix socket. The client's socket must have a
-//! name, to which the answer is sent.
+//! Sends the first line of each datagram back, through a Unix socket. The client's socket must have
+//! a name, to which the answer is sent.
 //!
 //! Run: `cargo run --example line_unixgram -- --listen /tmp/line`, then
 //! `cargo run --example client -- udp --connect /tmp/line` (which binds a name of its own).
 //!
-//! CPython tests its `socketserver` with this program. A server needs two choices beside its handler:
-//! what it listens on, and where requests are handled. Both are in the name of its type. The four
-//! `line_` programs differ in the first, and `--concurrency` chooses the second.
+//! CPython tests its `socketserver` with this program. A server needs two choices beside its
+//! handler: what it listens on, and where requests are handled. Both are in the name of its type.
+//! The four `line_` programs differ in the first, and `--concurrency` chooses the second.
 
 use common::line::line_of_datagram;
 use common::{Concurrency, ServerOptions, serve, serve_inline};

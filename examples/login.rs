@@ -4,11 +4,11 @@
 //! `cargo run --example client -- login --connect 127.0.0.1:8123`. The users are `fan` with `123`,
 //! `te` with `234` and `fei` with `345`.
 //!
-//! The goodbye, `5Y-11-26 11/26/26 broken connect with server`, has a bug of the tutorial: its format
-//! string has a `5` where a `%` was meant. Its clients expect that text, so it stays.
+//! The goodbye, `5Y-11-26 11/26/26 broken connect with server`, has a bug of the tutorial: its
+//! format string has a `5` where a `%` was meant. Its clients expect that text, so it stays.
 //!
-//! The server makes a handler for each client, which lives as long as the connection. Its fields are
-//! its memory.
+//! The server makes a handler for each client, which lives as long as the connection. Its fields
+//! are its memory.
 //!
 //! Each `recv` counts as one command, so the client waits for the answer before it sends the next.
 //! Three faults of the tutorial are mended. A client that leaves kept its thread busy for ever, a

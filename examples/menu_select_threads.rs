@@ -5,15 +5,16 @@
 //!
 //! Type `0` for a human being, or `exit`; `common/menu.rs` says what the Chinese lines mean.
 //!
-//! [`a_thread_each`] is the tutorial's program, and works as a `ThreadingTcpServer` does inside. The
-//! loop only accepts. It prints `looping` each time that `select` returns, which is at least once a
-//! second. [`a_pool`] bounds the number of threads: `--pool 8` is a reactor and eight threads, however
-//! many clients come. Further clients wait in the kernel's accept queue.
+//! [`a_thread_each`] is the tutorial's program, and works as a `ThreadingTcpServer` does inside.
+//! The loop only accepts. It prints `looping` each time that `select` returns, which is at least
+//! once a second. [`a_pool`] bounds the number of threads: `--pool 8` is a reactor and eight
+//! threads, however many clients come. Further clients wait in the kernel's accept queue.
 //!
-//! The tutorial's loop keeps each connection in a variable, and so open, until the next client comes.
-//! Here the thread that serves a client owns its connection.
+//! The tutorial's loop keeps each connection in a variable, and so open, until the next client
+//! comes. Here the thread that serves a client owns its connection.
 //!
-//! Try: `--pool 1`, and two clients at once. (The second gets its greeting when the first has left.)
+//! Try: `--pool 1`, and two clients at once. (The second gets its greeting when the first has
+//! left.)
 
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
@@ -71,7 +72,7 @@ fn a_thread_each(options: &Options) -> io::Result<()> {
             continue;
         }
         let client = match sk.accept().and_then(blocking) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => continue, // the client has left again
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue, // it has left again
             client => client,
         };
         let begun = client.and_then(|client| {
@@ -81,7 +82,8 @@ fn a_thread_each(options: &Options) -> io::Result<()> {
         });
         match begun {
             Ok(_) => has_logged = false,
-            // For instance, there are no more descriptors or threads. A retry at once would fail too.
+            // For instance, there are no more descriptors or threads. A retry at once would fail
+            // too.
             Err(error) => {
                 if !has_logged {
                     log::warn!("cannot serve a client: {error}");

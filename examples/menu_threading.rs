@@ -8,8 +8,8 @@
 //!
 //! A client is served by a thread or by a process of its own, which may block: other clients do not
 //! wait for it. `common/menu.rs` has the handler, and the handler is the same for both. The name of
-//! the server type chooses between the two: `ThreadingTcpServer` starts a thread for each client, and
-//! `ForkingTcpServer` a process.
+//! the server type chooses between the two: `ThreadingTcpServer` starts a thread for each client,
+//! and `ForkingTcpServer` a process.
 //!
 //! Try: two clients at once. Then list the threads with `ps -T -p PID`, or the child processes with
 //! `ps --ppid PID`, where PID is the server's.

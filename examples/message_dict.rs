@@ -19,10 +19,10 @@
 //! inconsistent. (`message_dict_literal` is that program.) Here they are consistent:
 //!
 //! * A client is in `outputs` **exactly while** it has unsent replies.
-//! * A client is in `inputs` until it has finished, except while it has too many unsent replies. Then
-//!   it must read before the server reads from it again, so that the server's memory is bounded.
-//! * A client that is in neither is done, and is removed from all three at once. So is a client whose
-//!   connection fails.
+//! * A client is in `inputs` until it has finished, except while it has too many unsent replies.
+//!   Then it must read before the server reads from it again: the server's memory is bounded.
+//! * A client that is in neither is done, and is removed from all three at once. So is a client
+//!   whose connection fails.
 //!
 //! Try: `--trace` to see reads and writes alternate, and `RUST_LOG=debug` for the line that the
 //! tutorial prints before each `select`.

@@ -6,9 +6,9 @@
 //! To the loop a listening socket is a source like any other: it is readable when a client waits in
 //! its queue. So one loop watches any number of ports.
 //!
-//! The tutorial closes at once after its `hello`. If the client has sent data that is unread by then,
-//! the kernel sends a reset, which may overtake the `hello`. `Wire::close` flushes the write buffer,
-//! finishes its own side, and reads until the client has finished too.
+//! The tutorial closes at once after its `hello`. If the client has sent data that is unread by
+//! then, the kernel sends a reset, which may overtake the `hello`. `Wire::close` flushes the write
+//! buffer, finishes its own side, and reads until the client has finished too.
 
 use std::io;
 use std::process::exit;
@@ -44,7 +44,8 @@ fn main() -> Result<(), common::Failure> {
     Ok(())
 }
 
-/// Returns PORT, PORT+1 and PORT+2, or three free ports for port 0. `None` if there are no such ports.
+/// Returns PORT, PORT+1 and PORT+2, or three free ports for port 0. `None` if there are no such
+/// ports.
 fn three_ports(address: &Address) -> Option<[Address; 3]> {
     let &Address::Inet(first) = address else { return None };
     let [mut second, mut third] = [first; 2];

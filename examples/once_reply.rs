@@ -1,5 +1,5 @@
-//! The shortest of the tutorials' `socketserver` programs: it answers any message with one question,
-//! and closes.
+//! The shortest of the tutorials' `socketserver` programs: it answers any message with one
+//! question, and closes.
 //!
 //! Run: `cargo run --example once_reply -- --listen 127.0.0.1:8090`, then
 //! `cargo run --example client -- once --connect 127.0.0.1:8090`.
@@ -7,8 +7,8 @@
 //! The recipe has four steps: choose a server ([`ThreadingTcpServer`]); write a handler with a
 //! `handle` ([`MyServer`]); make the server from an address and the handler; have it serve.
 //!
-//! The program as printed never serves, because of a `'__mian__'`. Its handler closes the connection,
-//! and then the server does. The second close has no effect.
+//! The program as printed never serves, because of a `'__mian__'`. Its handler closes the
+//! connection, and then the server does. The second close has no effect.
 
 use common::Options;
 use tripoll::server::{Exchange, HandlerResult, PythonSocket, RequestHandler, ThreadingTcpServer};

@@ -5,8 +5,8 @@
 //!
 //! Each client has a thread, and all share one operator. In the tutorial each thread reads from the
 //! keyboard, so a client may get the answer to another's question. Here one thread reads: questions
-//! wait in a queue, and each gets its own answer. After an empty line, and at the end of the input, a
-//! client is closed without one.
+//! wait in a queue, and each gets its own answer. After an empty line, and at the end of the input,
+//! a client is closed without one.
 
 use std::io::{self, Write as _};
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -3,13 +3,14 @@
 //! Run: `cargo run --example select_rw -- --listen 127.0.0.1:8001`, then
 //! `cargo run --example client -- chat --connect 127.0.0.1:8001`.
 //!
-//! The tutorial asks `select` for `r_list` alone. It reads from each socket in that list, and at once
-//! answers with `sendall`: the message, and 好. That is short, and wrong when a client does not read:
-//! `sendall` blocks, and with it all other clients.
+//! The tutorial asks `select` for `r_list` alone. It reads from each socket in that list, and at
+//! once answers with `sendall`: the message, and 好. That is short, and wrong when a client does not
+//! read: `sendall` blocks, and with it all other clients.
 //!
-//! Here the program is as short, and nothing blocks. The reply is still written where the message is
-//! read. But the connection keeps in its write buffer what the kernel does not take. While that
-//! buffer is over its high watermark, the connection reads no more. `message_dict` does this by hand.
+//! Here the program is as short, and nothing blocks. The reply is still written where the message
+//! is read. But the connection keeps in its write buffer what the kernel does not take. While that
+//! buffer is over its high watermark, the connection reads no more. `message_dict` does this by
+//! hand.
 //!
 //! Try: `--trace`, and a client that you end with Ctrl-C.
 

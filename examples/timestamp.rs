@@ -3,11 +3,11 @@
 //! Run: `cargo run --example timestamp -- --listen 127.0.0.1:21567`, then
 //! `cargo run --example client -- timestamp --connect 127.0.0.1:21567`.
 //!
-//! There are two servers here with the same answers. [`one_at_a_time`] is the tutorial's: two nested
-//! loops of blocking calls. It is easy to read, and serves one client at a time. The kernel connects
-//! further clients, and they may send, but they get no answer until the first one leaves. That is the
-//! lesson of this server. Three of its faults are mended: a reset or half a character ended the
-//! program, and a connection stayed open until the next one came.
+//! There are two servers here with the same answers. [`one_at_a_time`] is the tutorial's: two
+//! nested loops of blocking calls. It is easy to read, and serves one client at a time. The kernel
+//! connects further clients, and they may send, but they get no answer until the first one leaves.
+//! That is the lesson of this server. Three of its faults are mended: a reset or half a character
+//! ended the program, and a connection stayed open until the next one came.
 //!
 //! `--concurrent` is the solution of all later servers. One loop waits for all clients at once, and
 //! calls what was the body of the inner loop with each piece that arrives.
@@ -97,7 +97,8 @@ fn converse(mut tcp_cli_sock: &Stream) -> io::Result<()> {
     }
 }
 
-/// A server of blocking calls. To stop it, another thread shuts its sockets down, which ends each call.
+/// A server of blocking calls. To stop it, another thread shuts its sockets down, which ends each
+/// call.
 struct Blocking {
     tcp_ser_sock: Listener,
     now: Arc<Mutex<Now>>,
@@ -146,8 +147,8 @@ impl Blocking {
     /// On SIGINT or SIGTERM no more clients are accepted, and no more is read from the current one.
     /// If it does not read its answers, its connection is shut down after [`GRACE`].
     ///
-    /// The thread has a duplicate of the listening socket and not the [`Listener`], which is dropped
-    /// when the server ends, and then removes the file of a Unix socket.
+    /// The thread has a duplicate of the listening socket and not the [`Listener`], which is
+    /// dropped when the server ends, and then removes the file of a Unix socket.
     fn stop_on_signal(&self) -> io::Result<()> {
         let (now, signals) = (Arc::clone(&self.now), common::signals()?);
         let listening = self.tcp_ser_sock.as_fd().try_clone_to_owned()?;

@@ -5,11 +5,11 @@
 //!
 //! A datagram has no connection: the request is the datagram itself, with the *server's* socket for
 //! the answer, which all handlers share. An empty datagram is a request like any other, and not an
-//! end. The tutorial's client waits for an answer that its server never sends. This one gives up after
-//! a second, or gets its answer with `--reply`.
+//! end. The tutorial's client waits for an answer that its server never sends. This one gives up
+//! after a second, or gets its answer with `--reply`.
 //!
-//! With a thread for each datagram, clients could start any number of threads. Here there are at most
-//! 64. Further datagrams wait in the kernel's receive buffer, and are dropped when that is full.
+//! With a thread for each datagram, clients could start any number of threads. Here the limit is 64
+//! threads. Further datagrams wait in the kernel's receive buffer, and are dropped when it is full.
 
 use clap::Parser;
 use common::{Options, say};

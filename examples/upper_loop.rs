@@ -3,9 +3,9 @@
 //! Run: `cargo run --example upper_loop -- --listen 127.0.0.1:8080`, then
 //! `cargo run --example client -- upper --forever --connect 127.0.0.1:8080`.
 //!
-//! There are two loops. The *connection loop* accepts one client after the other, and belongs to the
-//! server. The *communication loop* reads one message after the other, and belongs to the handler. It
-//! is the only one in this file.
+//! There are two loops. The *connection loop* accepts one client after the other, and belongs to
+//! the server. The *communication loop* reads one message after the other, and belongs to the
+//! handler. It is the only one in this file.
 //!
 //! The tutorial prints each message before it answers, and half a character that cannot be printed
 //! ends the connection. Here a replacement character is printed, and the message is answered.

@@ -3,9 +3,9 @@
 //! Run: `cargo run --example upper_once -- --listen 127.0.0.1:9999`, then
 //! `cargo run --example client -- upper --connect 127.0.0.1:9999`.
 //!
-//! A message is here what one `recv(1024)` returns. TCP has no messages: two pieces that a client sends
-//! may arrive as one or as two, and of two only the first is answered. That is the lesson of this
-//! server. `upper_loop` reads on.
+//! A message is here what one `recv(1024)` returns. TCP has no messages: two pieces that a client
+//! sends may arrive as one or as two, and of two only the first is answered. That is the lesson of
+//! this server. `upper_loop` reads on.
 //!
 //! Try: `TcpServer` in place of `ThreadingTcpServer`, and two clients at once.
 

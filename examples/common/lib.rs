@@ -5,8 +5,8 @@
 //! ```
 //!
 //! A server prints `listening on ADDR` for each listener once it accepts. On SIGINT and SIGTERM it
-//! shuts down gracefully and exits with 0. After wrong arguments it exits with 2, and after an error
-//! with 1, each with one line of reason.
+//! shuts down gracefully and exits with 0. After wrong arguments it exits with 2, and after an
+//! error with 1, each with one line of reason.
 
 pub mod echo;
 pub mod line;

@@ -32,8 +32,8 @@ pub fn line_of_datagram(exchange: &mut DatagramExchange) -> HandlerResult {
     Ok(())
 }
 
-/// Sends back one line of a stream, in the loop. Input that is not used up is offered again, with more
-/// behind it.
+/// Sends back one line of a stream, in the loop. Input that is not used up is offered again, with
+/// more behind it.
 pub fn line_in_the_loop(exchange: &mut LoopExchange) -> HandlerResult {
     let input = &exchange.input()[..exchange.input().len().min(LONGEST)];
     let is_last = exchange.cause() == Cause::Ended || input.len() == LONGEST;

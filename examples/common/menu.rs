@@ -22,8 +22,8 @@ impl RequestHandler for MyServer {
     }
 }
 
-/// Serves one client until it sends `exit` or closes. (The tutorial answers the end of the stream as a
-/// wrong number, for ever.)
+/// Serves one client until it sends `exit` or closes. (The tutorial answers the end of the stream
+/// as a wrong number, for ever.)
 pub fn talk(conn: &Stream) -> io::Result<()> {
     conn.sendall("欢迎致电 10086,请输入1xxx,0转人工服务.".as_bytes())?;
     loop {

@@ -38,7 +38,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Parses the command line of a server without further options, and calls [`begin`](Self::begin).
+    /// Parses the command line of a server without further options, and calls
+    /// [`begin`](Self::begin).
     pub fn read(what: &'static str, addresses: &str) -> Result<Self, Failure> {
         let options: Options = read(what, addresses);
         options.begin()?;
@@ -75,8 +76,8 @@ pub fn read<C: Parser>(what: &'static str, addresses: &str) -> C {
     parse(C::command().about(what).mut_arg("listen", |arg| arg.help(where_to_listen)))
 }
 
-/// Parses a command line. After wrong arguments the program prints one line of reason and exits with
-/// 2.
+/// Parses a command line. After wrong arguments the program prints one line of reason and exits
+/// with 2.
 pub fn parse<C: Parser>(mut command: Command) -> C {
     let parsed = command.try_get_matches_from_mut(std::env::args_os());
     let parsed = parsed.and_then(|mut matches| C::from_arg_matches_mut(&mut matches));

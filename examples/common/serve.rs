@@ -73,7 +73,8 @@ where
             for (client, _) in base.connections() {
                 client.finish(how);
             }
-            thread::sleep(Duration::from_millis(10)); // another connection may have been accepted meanwhile
+            // Another connection may have been accepted meanwhile.
+            thread::sleep(Duration::from_millis(10));
         }
     });
     serve(options, server)
@@ -96,8 +97,8 @@ impl Client for Datagram {
     fn finish(&self, _: Shutdown) {}
 }
 
-/// Half-closes, and reads until the client closes too, for a second at most. A close with unread input
-/// would be a reset, which may overtake the answer.
+/// Half-closes, and reads until the client closes too, for a second at most. A close with unread
+/// input would be a reset, which may overtake the answer.
 pub fn finish(client: &Stream) -> io::Result<()> {
     const LINGER: Duration = Duration::from_secs(1);
     let end = Instant::now() + LINGER;

@@ -3,7 +3,8 @@
 //! The usual way is a signal handler that writes into a pipe. But a forked child inherits both: a
 //! signal to one child would be reported to its parent, and end them all. So there is no signal
 //! handler here. Both signals are blocked, and a `signalfd(2)` is readable while one is pending. A
-//! child inherits the blocked mask and no pending signal, so a signal to it stays pending in it alone.
+//! child inherits the blocked mask and no pending signal, so a signal to it stays pending in it
+//! alone.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -23,8 +24,8 @@ pub fn block_signals() -> io::Result<()> {
     Ok(both().thread_block()?)
 }
 
-/// Returns a descriptor that is readable when SIGINT or SIGTERM is pending. It is never read, so that
-/// the signal stays pending for all that wait for it.
+/// Returns a descriptor that is readable when SIGINT or SIGTERM is pending. It is never read, so
+/// that the signal stays pending for all that wait for it.
 pub fn signals() -> io::Result<SignalFd> {
     Ok(SignalFd::new(&both())?)
 }

@@ -1,7 +1,7 @@
 //! Addresses of sockets, and what can be converted into one.
 
 use std::ffi::OsStr;
-use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -101,6 +101,9 @@ impl FromStr for Address {
         }
         text.parse().map(Address::Inet).map_err(|_| {
             let message = match host_and_port(text) {
+                Some((host, port)) if host.parse::<Ipv6Addr>().is_ok() => {
+                    format!("{text:?} is not an address: write [{host}]:{port}")
+                }
                 Some((host, _)) => format!(
                     "{text:?} is not an address: {host:?} is a host name, which only \
                      ToAddress::to_address resolves"
@@ -227,6 +230,31 @@ impl From<SocketAddr> for Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_form_is_parsed_and_printed_as_it_was() {
+        let forms = [
+            ("127.0.0.1:80", Address::Inet(([127, 0, 0, 1], 80).into())),
+            ("[::1]:80", Address::Inet((Ipv6Addr::LOCALHOST, 80).into())),
+            ("/run/echo", Address::Unix("/run/echo".into())),
+            ("./echo:80", Address::Unix("./echo:80".into())),
+            ("@echo", Address::Abstract(b"echo".into())),
+            ("@a/b:80", Address::Abstract(b"a/b:80".into())),
+        ];
+        for (text, address) in forms {
+            assert_eq!(text.parse::<Address>().unwrap(), address);
+            assert_eq!(text.to_address().unwrap(), address);
+            assert_eq!(String::from(text).to_address().unwrap(), address);
+            assert_eq!(address.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_error_of_a_bare_ipv6_address_shows_its_brackets() {
+        let error = "::1:80".parse::<Address>().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("[::1]:80"), "{error}");
+    }
 
     #[test]
     fn the_first_ipv4_address_is_chosen() {

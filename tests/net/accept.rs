@@ -1,5 +1,5 @@
-//! The accept loop: floods, limits, clients that are gone before they were accepted, and a process
-//! that is out of descriptors. On every backend and trigger.
+//! The accept loop: bursts, limits, connections lost before they are accepted, and a process without
+//! free descriptors. On every backend and trigger.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -17,13 +17,13 @@ use tripoll::net::{Address, Connection, Listener, Stream};
 use tripoll::{Backend, Context, Trigger};
 
 #[test]
-fn who_is_there_already_is_served_during_a_flood_of_newcomers() {
+fn a_connected_client_is_served_during_a_burst_of_new_ones() {
     on_every_pair(|pair| {
         let one_a_turn = Listener::builder().accepts_per_turn(1);
         let server = Server::with(pair, one_a_turn, |connection| connection, echo);
         let old = server.client();
         assert_eq!(exchange(&old, b"before"), b"before");
-        // Fifty are waiting, and the old client's word with them, before the loop goes on.
+        // Before the loop continues, fifty connections and the old client's message are pending.
         let (go_on, wait) = mpsc::channel::<()>();
         server.handle.post(move |_| wait.recv().unwrap()).unwrap();
         let newcomers: Vec<_> = (0..50).map(|_| server.client()).collect();
@@ -32,7 +32,7 @@ fn who_is_there_already_is_served_during_a_flood_of_newcomers() {
         assert_eq!(server.next(), Told::Received(b"before".into()));
         go_on.send(()).unwrap();
         assert_eq!(read_exactly(&old, 6), b"during");
-        // One comes in each turn, so the word is heard long before the last of them has come.
+        // One is accepted in each turn, so the message is received long before the last of them.
         let mut opened_before = 0;
         loop {
             match server.next() {
@@ -41,7 +41,7 @@ fn who_is_there_already_is_served_during_a_flood_of_newcomers() {
                 told => panic!("{told:?}"),
             }
         }
-        assert!(opened_before < 10, "{opened_before} came first");
+        assert!(opened_before < 10, "{opened_before} were accepted first");
         for newcomer in &newcomers {
             assert_eq!(exchange(newcomer, b"hello"), b"hello");
         }
@@ -49,7 +49,7 @@ fn who_is_there_already_is_served_during_a_flood_of_newcomers() {
 }
 
 #[test]
-fn a_client_that_is_gone_before_it_is_accepted_harms_nobody() {
+fn a_connection_reset_before_it_is_accepted_harms_no_other() {
     on_every_pair(|pair| {
         let server = Server::new(pair, echo);
         let (go_on, wait) = mpsc::channel::<()>();
@@ -66,14 +66,14 @@ fn a_client_that_is_gone_before_it_is_accepted_harms_nobody() {
     });
 }
 
-/// A server that answers nobody, and counts who is alive.
+/// Counts the open connections, and their maximum.
 #[derive(Clone, Default)]
 struct Alive {
     now: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
 }
 
-/// One who is alive, until dropped.
+/// Counts as one open connection until it is dropped.
 struct Life(Alive);
 
 impl Alive {
@@ -91,12 +91,12 @@ impl Drop for Life {
 }
 
 #[test]
-fn there_are_never_more_connections_than_the_limit_and_all_are_served_in_time() {
+fn connections_never_exceed_the_limit_and_all_are_served() {
     on_every_pair(|pair| {
         let alive = Alive::default();
         let script = {
             let alive = alive.clone();
-            // The life of a connection that nobody has copied yet begins when it is opened.
+            // Each connection has a clone of the script, and counts from `opened` on.
             struct Lives(Alive, Option<Life>);
             impl Clone for Lives {
                 fn clone(&self) -> Self {
@@ -116,7 +116,7 @@ fn there_are_never_more_connections_than_the_limit_and_all_are_served_in_time() 
         let server = Server::with(pair, limit, |connection| connection, script);
         let clients: Vec<_> = (0..20).map(|_| server.client()).collect();
         for client in &clients {
-            assert_eq!(exchange(client, b"hello"), b"hello"); // in the order in which they came
+            assert_eq!(exchange(client, b"hello"), b"hello"); // in the order of the queue
             client.shutdown(Shutdown::Write).unwrap();
             assert_eq!(read_all(client), b"");
         }
@@ -127,17 +127,17 @@ fn there_are_never_more_connections_than_the_limit_and_all_are_served_in_time() 
 }
 
 #[test]
-fn a_connection_that_is_dropped_on_another_thread_makes_room() {
+fn a_connection_dropped_on_another_thread_lets_the_next_one_in() {
     on_every_pair(|pair| {
         let listener = Listener::builder().max_connections(2).bind(loopback()).unwrap();
         let Address::Inet(address) = *listener.local_address() else { panic!() };
-        let (tell, accepted) = mpsc::channel::<Stream>();
+        let (sender, accepted) = mpsc::channel::<Stream>();
         let (send_handle, handle) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let mut reactor = pair.reactor(());
             send_handle.send(reactor.handle()).unwrap();
             let give_away = move |stream, _: &mut Context<'_>| {
-                tell.send(stream).unwrap();
+                sender.send(stream).unwrap();
                 Ok(())
             };
             listener.serve(&mut reactor.context(), give_away).unwrap();
@@ -151,7 +151,7 @@ fn a_connection_that_is_dropped_on_another_thread_makes_room() {
         for _ in 0..198 {
             inside.push(accepted.recv_timeout(LONG).unwrap());
             if inside.len() == 2 {
-                // Nobody else is let in before one of them leaves.
+                // No third connection is accepted before one of the two is dropped.
                 assert!(accepted.try_recv().is_err());
                 drop(inside.swap_remove(0));
             }
@@ -160,7 +160,7 @@ fn a_connection_that_is_dropped_on_another_thread_makes_room() {
         handle.stop();
         let counters = thread.join().unwrap();
         assert_eq!((counters.panics, counters.errors, counters.idle), (0, 0, 0), "{counters:?}");
-        // The reactor is gone, and whoever waits at the door with it.
+        // The reactor is gone: the permits that are released now wake no listener.
         drop((inside, last));
     });
 }
@@ -176,14 +176,14 @@ fn an_error_of_the_accepted_callback_ends_that_connection_alone() {
         let Address::Inet(address) = *listener.local_address() else { panic!() };
         let mut reactor = pair.reactor(());
         let handle = reactor.handle();
-        let (tell, _told) = mpsc::channel();
+        let (sender, _events) = mpsc::channel();
         let mut count = 0;
         let every_other = move |stream, cx: &mut Context<'_>| {
             count += 1;
             if count % 2 == 1 {
                 return Err(io::Error::other("not this one"));
             }
-            Connection::new(Scripted::new(echo, tell.clone())).serve(stream, cx)?;
+            Connection::new(Scripted::new(echo, sender.clone())).serve(stream, cx)?;
             Ok(())
         };
         listener.serve(&mut reactor.context(), every_other).unwrap();
@@ -198,7 +198,7 @@ fn an_error_of_the_accepted_callback_ends_that_connection_alone() {
     });
 }
 
-/// What the library logs, of warnings and of news.
+/// Sends the lines that the library logs to the test.
 struct Log(Mutex<Option<Sender<(log::Level, String)>>>);
 
 static LOG: Log = Log(Mutex::new(None));
@@ -218,18 +218,18 @@ impl log::Log for Log {
     fn flush(&self) {}
 }
 
-/// One process for each backend and trigger, because a process has but one limit of descriptors.
+/// One process for each backend and trigger, because the limit of descriptors is the process's.
 #[test]
-fn out_of_descriptors_it_waits_and_goes_on_when_there_are_some() {
+fn without_free_descriptors_accepting_pauses_until_there_are_some() {
     let pairs: Vec<String> = Pair::all().map(|pair| pair.to_string()).collect();
     assert_eq!(pairs.len(), Backend::ALL.len() * Trigger::ALL.len());
-    let test = "accept::out_of_descriptors_it_waits_and_goes_on_when_there_are_some";
+    let test = "accept::without_free_descriptors_accepting_pauses_until_there_are_some";
     in_own_processes(test, &pairs, |case| {
         run_out_of_descriptors(Pair::all().find(|pair| pair.to_string() == case).unwrap());
     });
 }
 
-/// Opens files until there are no descriptors left.
+/// Opens files until no descriptor is free.
 fn fill() -> Vec<File> {
     let mut files = Vec::new();
     loop {
@@ -243,7 +243,7 @@ fn fill() -> Vec<File> {
     }
 }
 
-/// The next line of the log on `level`; the others are passed over.
+/// Returns the next line of the log on `level`, and skips the others.
 fn next_line(lines: &Receiver<(log::Level, String)>, level: log::Level) -> String {
     loop {
         let (at, line) = lines.recv_timeout(LONG).expect("nothing was logged");
@@ -257,18 +257,18 @@ fn run_out_of_descriptors(pair: Pair) {
     let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     limit.current = Some(40);
     rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
-    let (tell, lines) = mpsc::channel();
-    *LOG.0.lock().unwrap() = Some(tell);
+    let (sender, lines) = mpsc::channel();
+    *LOG.0.lock().unwrap() = Some(sender);
     log::set_logger(&LOG).unwrap();
     log::set_max_level(log::LevelFilter::Info);
 
     let server = Server::new(pair, echo);
     let before = server.counters();
 
-    // A shortage: one line, and who waits is served when there is room.
+    // A shortage: one line, and the pending connection is served when a descriptor is free.
     let mut files = fill();
     files.pop();
-    let waiting = server.client(); // has taken the last one
+    let waiting = server.client(); // takes the last descriptor
     let warning = next_line(&lines, log::Level::Warn);
     assert!(warning.contains(&server.address.to_string()), "{warning}");
     files.truncate(files.len() - 5);
@@ -277,18 +277,18 @@ fn run_out_of_descriptors(pair: Pair) {
     drop(waiting);
     server.await_sources(1);
 
-    // A long one: one line, and who waits is turned away, but not at once.
+    // A long shortage: one line, and the pending connection is rejected after a second.
     files.extend(fill());
     files.pop();
     let began = Instant::now();
-    let mut turned_away = server.client();
-    match turned_away.read(&mut [0]) {
+    let mut rejected = server.client();
+    match rejected.read(&mut [0]) {
         Ok(0) => {}
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
         other => panic!("{other:?}"),
     }
     assert!(began.elapsed() >= Duration::from_secs(1), "after {:?}", began.elapsed());
-    drop(turned_away);
+    drop(rejected);
     next_line(&lines, log::Level::Warn);
     files.truncate(files.len() - 5);
     next_line(&lines, log::Level::Info);
@@ -297,8 +297,8 @@ fn run_out_of_descriptors(pair: Pair) {
     drop(client);
     server.await_sources(1);
 
-    // Another one is another one: it is said, and who waits is not turned away for the last one's
-    // length.
+    // A new shortage: another line, and its duration counts from its own beginning, so the pending
+    // connection is not rejected.
     files.extend(fill());
     files.pop();
     let waiting = server.client();
@@ -309,7 +309,7 @@ fn run_out_of_descriptors(pair: Pair) {
     let rest: Vec<_> = lines.try_iter().collect();
     assert_eq!(rest, [], "more than one line each");
 
-    // Nobody was busy: three shortages of at most a dozen attempts, and the clients' own turns.
+    // The loop did not spin: three shortages of at most a dozen attempts, and the clients' turns.
     let after = server.counters();
     assert!(after.turns - before.turns < 150, "{after:?}");
 }

@@ -1,4 +1,4 @@
-//! Where a listener listens, and what it does not do to get there. No reactor is involved.
+//! Binding listeners: addresses, options, and the files of Unix sockets. Without a reactor.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -47,11 +47,11 @@ fn unix(path: &Path) -> Address {
 }
 
 fn kind<T>(result: io::Result<T>) -> io::ErrorKind {
-    result.err().expect("it was to fail").kind()
+    result.err().expect("succeeded").kind()
 }
 
 #[test]
-fn port_0_is_a_free_port_and_its_address_is_told() {
+fn port_0_is_a_free_port_which_the_local_address_has() {
     let listener = Listener::bind(parse("127.0.0.1:0")).unwrap();
     let address = inet(&listener);
     assert_ne!(address.port(), 0);
@@ -62,7 +62,7 @@ fn port_0_is_a_free_port_and_its_address_is_told() {
 }
 
 #[test]
-fn an_accepted_socket_does_not_wait_in_either_sense() {
+fn an_accepted_socket_is_nonblocking_without_delay_and_close_on_exec() {
     let listener = Listener::bind(parse("127.0.0.1:0")).unwrap();
     let _client = TcpStream::connect(inet(&listener)).unwrap();
     let mut accepted = listener.accept().unwrap();
@@ -74,7 +74,7 @@ fn an_accepted_socket_does_not_wait_in_either_sense() {
 }
 
 #[test]
-fn an_ipv6_address_takes_ipv4_clients_if_asked_to_and_not_by_default() {
+fn an_ipv6_listener_accepts_ipv4_clients_only_on_request() {
     for v6_only in [None, Some(true), Some(false)] {
         let builder = Listener::builder();
         let builder = match v6_only {
@@ -91,7 +91,7 @@ fn an_ipv6_address_takes_ipv4_clients_if_asked_to_and_not_by_default() {
 }
 
 #[test]
-fn a_server_can_begin_again_while_its_old_connections_are_in_time_wait() {
+fn an_address_can_be_bound_again_while_old_connections_are_in_time_wait() {
     let listener = Listener::bind(parse("127.0.0.1:0")).unwrap();
     let address = inet(&listener);
     let mut client = TcpStream::connect(address).unwrap();
@@ -113,14 +113,13 @@ fn an_address_in_use_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_port_is_shared_by_those_who_all_ask_to() {
+fn a_port_is_shared_by_listeners_that_all_set_reuse_port() {
     let shared = Listener::builder().reuse_port(true);
     let first = shared.clone().bind(parse("127.0.0.1:0")).unwrap();
     let address = inet(&first);
     let second = shared.clone().bind(address).unwrap();
     assert_eq!(kind(Listener::bind(address)), io::ErrorKind::AddrInUse);
-    // The kernel spreads them: a thousand to one that somebody gets none of so many is too often,
-    // so it is asked until both had one.
+    // The kernel chooses a listener for each connection at random: connect until both had one.
     let (mut clients, mut got) = (Vec::new(), [false; 2]);
     while got != [true; 2] {
         clients.push(TcpStream::connect(address).unwrap());
@@ -157,7 +156,7 @@ fn parsing_an_address_resolves_no_name_and_names_what_is_wrong() {
 }
 
 #[test]
-fn a_unix_socket_has_a_file_which_goes_with_it() {
+fn the_file_of_a_unix_socket_is_removed_with_its_listener() {
     let directory = Directory::new("file");
     let path = directory.at("socket");
     let listener = Listener::bind(unix(&path)).unwrap();
@@ -172,7 +171,7 @@ fn a_unix_socket_has_a_file_which_goes_with_it() {
 }
 
 #[test]
-fn a_stale_file_is_replaced_on_request_and_not_otherwise() {
+fn a_stale_file_is_replaced_only_on_request() {
     let directory = Directory::new("stale");
     let path = directory.at("socket");
     drop(UnixListener::bind(&path).unwrap()); // leaves its file behind
@@ -188,14 +187,14 @@ fn a_stale_file_is_replaced_on_request_and_not_otherwise() {
 }
 
 #[test]
-fn a_file_that_is_in_use_or_something_else_is_never_replaced() {
+fn a_live_socket_or_another_kind_of_file_is_never_replaced() {
     let directory = Directory::new("live");
     let replacing = Listener::builder().replace_stale(true);
 
     let live = directory.at("live");
     let listener = UnixListener::bind(&live).unwrap();
     assert_eq!(kind(replacing.clone().bind(unix(&live))), io::ErrorKind::AddrInUse);
-    listener.accept().unwrap(); // whoever asked whether it is alive
+    listener.accept().unwrap(); // the connection that tested whether it is alive
     UnixStream::connect(&live).unwrap();
 
     let plain = directory.at("plain");
@@ -212,7 +211,7 @@ fn a_file_that_is_in_use_or_something_else_is_never_replaced() {
 }
 
 #[test]
-fn a_live_server_with_a_full_queue_is_alive_and_asking_does_not_wait() {
+fn testing_a_listener_with_a_full_queue_does_not_block() {
     let directory = Directory::new("full");
     let path = directory.at("socket");
     let _busy = Listener::builder().backlog(0).bind(unix(&path)).unwrap();
@@ -225,23 +224,23 @@ fn a_live_server_with_a_full_queue_is_alive_and_asking_does_not_wait() {
             Err(error) => break assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
         }
     }
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     let second = unix(&path);
     std::thread::spawn(move || {
-        tell.send(kind(Listener::builder().replace_stale(true).bind(&second))).unwrap();
+        sender.send(kind(Listener::builder().replace_stale(true).bind(&second))).unwrap();
     });
     let long = std::time::Duration::from_secs(10);
-    assert_eq!(told.recv_timeout(long).expect("it waits"), io::ErrorKind::AddrInUse);
+    assert_eq!(receiver.recv_timeout(long).expect("it blocks"), io::ErrorKind::AddrInUse);
     assert!(path.exists());
 }
 
 #[test]
-fn the_file_of_a_successor_is_left_alone() {
+fn the_file_of_a_later_listener_is_not_removed() {
     let directory = Directory::new("successor");
     let path = directory.at("socket");
     let old = Listener::bind(unix(&path)).unwrap();
     let moved = directory.at("moved");
-    fs::rename(&path, &moved).unwrap(); // its inode stays in use, and is not given to the next
+    fs::rename(&path, &moved).unwrap(); // keeps its inode in use, so that `new` gets another one
     let new = Listener::bind(unix(&path)).unwrap();
     drop(old);
     UnixStream::connect(&path).unwrap();
@@ -250,7 +249,7 @@ fn the_file_of_a_successor_is_left_alone() {
 }
 
 #[test]
-fn a_path_that_is_too_long_is_refused_and_named() {
+fn the_error_of_a_too_long_path_names_it() {
     let directory = Directory::new("long");
     let path = directory.at(&"x".repeat(108));
     let error = Listener::bind(unix(&path)).unwrap_err();

@@ -1,12 +1,11 @@
-//! Accepted sockets handed to a pool: who talks with them, and what becomes of those for whom there
-//! is no room. On every backend and trigger.
+//! Connections served by the workers of a pool, and what happens to them when the pool is full. On
+//! every backend and trigger.
 
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle, ThreadId};
-use tripoll::server::PythonSocket;
 
 use support::{LONG, Pair, on_every_pair};
 use tripoll::ReactorHandle;
@@ -19,8 +18,8 @@ struct Server {
     pool: Arc<Pool>,
     handle: ReactorHandle,
     runner: Option<JoinHandle<ThreadId>>,
-    /// Who has talked.
-    talkers: Arc<Mutex<HashSet<ThreadId>>>,
+    /// The threads that have served a connection.
+    workers: Arc<Mutex<HashSet<ThreadId>>>,
 }
 
 impl Server {
@@ -32,22 +31,24 @@ impl Server {
 
     fn with(pair: Pair, listeners: Vec<Listener>, pool: Pool, when_full: WhenFull) -> Server {
         let addresses = listeners.iter().map(address).collect();
-        let (pool, talkers) = (Arc::new(pool), Arc::default());
-        let (its_pool, its_talkers) = (Arc::clone(&pool), Arc::clone(&talkers));
-        let (tell, told) = mpsc::channel();
+        let (pool, workers) = (Arc::new(pool), Arc::default());
+        let (its_pool, its_workers) = (Arc::clone(&pool), Arc::clone(&workers));
+        let (sender, receiver) = mpsc::channel();
         let runner = thread::spawn(move || {
             let mut reactor = pair.reactor(());
             for listener in listeners {
-                let talkers = Arc::clone(&its_talkers);
-                let talk = move |stream| echo(&stream, &talkers);
-                listener.serve_in_pool(&its_pool, when_full, &mut reactor.context(), talk).unwrap();
+                let workers = Arc::clone(&its_workers);
+                let serve = move |stream| echo(stream, &workers);
+                listener
+                    .serve_in_pool(&its_pool, when_full, &mut reactor.context(), serve)
+                    .unwrap();
             }
-            tell.send(reactor.handle()).unwrap();
+            sender.send(reactor.handle()).unwrap();
             reactor.run().unwrap();
             thread::current().id()
         });
-        let handle = told.recv().unwrap();
-        Server { addresses, pool, handle, runner: Some(runner), talkers }
+        let handle = receiver.recv().unwrap();
+        Server { addresses, pool, handle, runner: Some(runner), workers }
     }
 
     fn client(&self, listener: usize) -> TcpStream {
@@ -56,12 +57,12 @@ impl Server {
         client
     }
 
-    /// Ends, and says who has run it and who has talked.
+    /// Stops. Returns the loop's thread, and the threads that have served.
     fn end(mut self) -> (ThreadId, HashSet<ThreadId>) {
         self.handle.stop();
         let runner = self.runner.take().unwrap().join().unwrap();
         self.pool.drain(LONG).unwrap();
-        (runner, self.talkers.lock().unwrap().clone())
+        (runner, self.workers.lock().unwrap().clone())
     }
 }
 
@@ -74,15 +75,16 @@ fn address(listener: &Listener) -> SocketAddr {
     address
 }
 
-/// What a worker does. It waits for its client, as a loop must not.
-fn echo(stream: &Stream, talkers: &Mutex<HashSet<ThreadId>>) -> io::Result<()> {
-    talkers.lock().unwrap().insert(thread::current().id());
+/// What a worker does. It blocks, as a loop must not.
+fn echo(mut stream: Stream, workers: &Mutex<HashSet<ThreadId>>) -> io::Result<()> {
+    workers.lock().unwrap().insert(thread::current().id());
+    let mut buffer = [0; 1024];
     loop {
-        let data = stream.recv(1024)?;
-        if data.is_empty() {
+        let count = stream.read(&mut buffer)?;
+        if count == 0 {
             return Ok(());
         }
-        stream.sendall(&data)?;
+        stream.write_all(&buffer[..count])?;
     }
 }
 
@@ -93,7 +95,7 @@ fn assert_served(mut client: &TcpStream) {
     assert_eq!(&answer, b"hello");
 }
 
-/// They all speak before any of them listens: who is served first is the server's business.
+/// All clients write before any of them reads, so the order in which they are served is free.
 fn assert_all_are_served(clients: &[TcpStream]) {
     for mut client in clients {
         client.write_all(b"hello").unwrap();
@@ -106,7 +108,7 @@ fn assert_all_are_served(clients: &[TcpStream]) {
     }
 }
 
-/// The server has let the client go.
+/// The server has closed the connection.
 fn assert_closed(mut client: &TcpStream) {
     match client.read(&mut [0]) {
         Ok(0) => {}
@@ -116,20 +118,20 @@ fn assert_closed(mut client: &TcpStream) {
 }
 
 #[test]
-fn all_are_served_by_the_workers_however_few_there_are() {
+fn all_clients_are_served_by_the_workers_however_few_there_are() {
     for when_full in [WhenFull::Pause, WhenFull::Block] {
         on_every_pair(|pair| {
             let server = Server::new(pair, 1, Pool::new(2, 1).unwrap(), when_full);
             let clients: Vec<_> = (0..20).map(|_| server.client(0)).collect();
             assert_all_are_served(&clients);
-            let (runner, talkers) = server.end();
-            assert!(!talkers.contains(&runner) && talkers.len() <= 2, "{talkers:?}");
+            let (runner, workers) = server.end();
+            assert!(!workers.contains(&runner) && workers.len() <= 2, "{workers:?}");
         });
     }
 }
 
 #[test]
-fn who_pauses_accepts_nobody_without_a_place() {
+fn a_full_pool_pauses_accepting() {
     on_every_pair(|pair| {
         let server = Server::new(pair, 1, Pool::new(1, 1).unwrap(), WhenFull::Pause);
         let first = server.client(0);
@@ -137,13 +139,13 @@ fn who_pauses_accepts_nobody_without_a_place() {
         let (second, third) = (server.client(0), server.client(0));
         (&third).write_all(b"hello").unwrap();
         (&second).write_all(b"hello").unwrap();
-        // The first is talked with, the second waits for the worker, the third in the kernel.
+        // The first is being served, the second is in the pool's queue, the third in the backlog.
         while server.pool.jobs() < 2 {
             thread::yield_now();
         }
-        let (tell, told) = mpsc::channel();
-        server.handle.post(move |_| tell.send(()).unwrap()).unwrap();
-        told.recv_timeout(LONG).unwrap(); // the loop has had time to take the third
+        let (sender, receiver) = mpsc::channel();
+        server.handle.post(move |_| sender.send(()).unwrap()).unwrap();
+        receiver.recv_timeout(LONG).unwrap(); // the loop has had time to take the third
         for client in [first, second] {
             client.shutdown(Shutdown::Write).unwrap();
         }
@@ -152,7 +154,7 @@ fn who_pauses_accepts_nobody_without_a_place() {
 }
 
 #[test]
-fn who_sheds_closes_at_once() {
+fn a_full_pool_sheds_connections_at_once() {
     on_every_pair(|pair| {
         let server = Server::new(pair, 1, Pool::new(1, 0).unwrap(), WhenFull::Shed);
         let first = server.client(0);
@@ -160,7 +162,7 @@ fn who_sheds_closes_at_once() {
         assert_closed(&server.client(0));
         assert_served(&first);
         drop(first);
-        // The worker lets go of its client, and is free a moment later.
+        // The worker closes its connection, and is free a moment later.
         while server.pool.jobs() > 0 {
             thread::yield_now();
         }
@@ -169,11 +171,11 @@ fn who_sheds_closes_at_once() {
 }
 
 #[test]
-fn several_listeners_share_a_pool_and_none_is_forgotten() {
+fn listeners_that_share_a_pool_all_resume() {
     on_every_pair(|pair| {
         let server = Server::new(pair, 3, Pool::new(1, 0).unwrap(), WhenFull::Pause);
         for _ in 0..5 {
-            // All wait for one place, so whoever gets it, has the others waiting.
+            // There is capacity for one, so the listener that gets it makes the others wait.
             let clients: Vec<_> = (0..3).map(|listener| server.client(listener)).collect();
             assert_all_are_served(&clients);
         }
@@ -189,7 +191,7 @@ fn a_limit_of_connections_holds_as_well() {
         assert_served(&first);
         let second = server.client(0);
         (&second).write_all(b"hello").unwrap();
-        first.shutdown(Shutdown::Write).unwrap(); // who is over the limit was not shed
+        first.shutdown(Shutdown::Write).unwrap(); // the second was not shed, but waits
         assert_served(&second);
     });
 }

@@ -31,8 +31,11 @@ fn the_limit_is_read_raised_and_run_into() {
         let mut selector = backend.selector().unwrap();
         let (fd, trigger) = (far.as_raw_fd(), selector.caps().triggers[0]);
         selector.add(fd, Token::from(1), Interest::WRITE, trigger).unwrap();
-        let told = told_now(&mut *selector);
-        assert!(told.len() == 1 && told[0].1.contains(Readiness::WRITE), "{backend}: {told:?}");
+        let reported = reported_now(&mut *selector);
+        assert!(
+            reported.len() == 1 && reported[0].1.contains(Readiness::WRITE),
+            "{backend}: {reported:?}"
+        );
     }
 
     // Where no descriptor is left, select and poll need none, and the others say so.

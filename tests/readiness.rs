@@ -213,9 +213,9 @@ fn ask_after(
     let trigger = selector.caps().triggers[0];
     selector.add(fd, Token::new(1, 0), interest, trigger).unwrap();
     before_waiting();
-    let told = told_now(&mut *selector);
-    assert!(told.len() <= 1, "{told:?}");
-    told.first().map(|&(token, readiness)| Event::new(token, readiness))
+    let reported = reported_now(&mut *selector);
+    assert!(reported.len() <= 1, "{reported:?}");
+    reported.first().map(|&(token, readiness)| Event::new(token, readiness))
 }
 
 fn words(event: Option<Event>) -> String {
@@ -309,8 +309,12 @@ fn a_backend_tells_only_what_its_caps_say_it_can() {
         for (&backend, (_, interest)) in Backend::ALL.iter().flat_map(|b| INTERESTS.map(|i| (b, i)))
         {
             let reports = backend.selector().unwrap().caps().reports;
-            let told = ask(backend, &state, interest).map_or(Readiness::empty(), |e| e.readiness());
-            assert!(reports.contains(told), "{backend} told {told:?} in the state: {name}");
+            let reported =
+                ask(backend, &state, interest).map_or(Readiness::empty(), |e| e.readiness());
+            assert!(
+                reports.contains(reported),
+                "{backend} reported {reported:?} in the state: {name}"
+            );
         }
     }
 }
@@ -356,7 +360,10 @@ fn what_is_told_does_not_block() {
             // The other way round it holds for reading only: a stream takes some bytes more after
             // it has ceased to be called writable.
             if !readable {
-                assert!(matches!(read, Err(Errno::AGAIN | Errno::BADF)), "{read:?}, and not told");
+                assert!(
+                    matches!(read, Err(Errno::AGAIN | Errno::BADF)),
+                    "{read:?}, and not reported"
+                );
             }
         }
     }

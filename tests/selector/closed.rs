@@ -46,12 +46,12 @@ fn the_owner_of_a_closed_descriptor_is_told_once_and_the_others_go_on() {
         drop(mine);
 
         match selector.caps().reports.contains(Readiness::INVALID) {
-            true => assert_eq!(told_one(selector), (OWNER, Readiness::INVALID)),
-            false => assert_eq!(told_now(selector), []),
+            true => assert_eq!(reported_one(selector), (OWNER, Readiness::INVALID)),
+            false => assert_eq!(reported_now(selector), []),
         }
         assert_silent(selector);
         theirs.write_all(b"x").unwrap();
-        assert_eq!(told_now(selector), [(INNOCENT, Readiness::READ)]);
+        assert_eq!(reported_now(selector), [(INNOCENT, Readiness::READ)]);
         selector.remove(fd).unwrap();
     });
 }
@@ -65,11 +65,11 @@ fn many_closed_at_once_are_each_told_once() {
             selector.add(mine.as_raw_fd(), Token::from(token), interest, trigger).unwrap();
         }
         drop(sockets);
-        let mut told = tokens_now(selector);
-        told.sort();
+        let mut reported = tokens_now(selector);
+        reported.sort();
         match selector.caps().reports.contains(Readiness::INVALID) {
-            true => assert_eq!(told, (0..10).map(Token::from).collect::<Vec<_>>()),
-            false => assert_eq!(told, []),
+            true => assert_eq!(reported, (0..10).map(Token::from).collect::<Vec<_>>()),
+            false => assert_eq!(reported, []),
         }
         assert_silent(selector);
     });
@@ -109,7 +109,7 @@ fn setting_a_closed_descriptor_is_refused_where_the_kernel_is_asked() {
             } else {
                 // Setting is nothing but memory here: the next wait finds out.
                 selector.set(fd, Interest::WRITE).unwrap();
-                assert_eq!(told_one(selector), (OWNER, Readiness::INVALID));
+                assert_eq!(reported_one(selector), (OWNER, Readiness::INVALID));
             }
             assert_silent(selector);
             selector.remove(fd).unwrap();
@@ -163,7 +163,7 @@ fn setting_a_number_that_was_given_out_again_watches_the_new_owner() {
             selector.set(fd, Interest::READ).unwrap();
             assert_eq!(selector.counters().repairs, repairs(selector, before, after));
 
-            assert_eq!(told_one(selector), (OWNER, Readiness::READ));
+            assert_eq!(reported_one(selector), (OWNER, Readiness::READ));
             if after == Kind::Socket {
                 drain(File::from(second.try_clone().unwrap()));
                 assert_silent(selector);
@@ -189,7 +189,7 @@ fn a_number_that_was_given_out_again_can_be_removed_and_added() {
             selector.remove(fd).unwrap();
             assert_silent(selector);
             selector.add(fd, INNOCENT, Interest::READ, trigger).unwrap();
-            assert_eq!(told_one(selector), (INNOCENT, Readiness::READ));
+            assert_eq!(reported_one(selector), (INNOCENT, Readiness::READ));
             // Removing a file asks no kernel, so nobody there can disagree.
             let asked = u64::from(before == Kind::Socket);
             assert_eq!(selector.counters().repairs, asked * repairs(selector, before, after));
@@ -210,7 +210,7 @@ fn adding_mends_what_an_untimely_close_left_in_the_kernel() {
         let _again = with_number(&duplicate, fd);
         selector.add(fd, INNOCENT, Interest::READ, trigger).unwrap();
         theirs.write_all(b"x").unwrap();
-        assert_eq!(told_now(selector), [(INNOCENT, Readiness::READ)]);
+        assert_eq!(reported_now(selector), [(INNOCENT, Readiness::READ)]);
         let expected = if selector.caps().change_is_a_system_call { 2 } else { 0 };
         assert_eq!(selector.counters().repairs, expected, "one for removing, one for adding");
     });

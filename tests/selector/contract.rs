@@ -82,9 +82,9 @@ fn adding_twice_is_already_exists_and_the_first_stays_alive() {
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         assert!(error.to_string().contains(&fd.to_string()), "{error}");
 
-        assert_eq!(told_now(selector), [], "neither the second interest");
+        assert_eq!(reported_now(selector), [], "neither the second interest");
         theirs.write_all(b"x").unwrap();
-        assert_eq!(told_now(selector), [(ONE, Readiness::READ)], "nor the second token");
+        assert_eq!(reported_now(selector), [(ONE, Readiness::READ)], "nor the second token");
         selector.remove(fd).unwrap();
         assert!(!holds(selector, fd));
     });
@@ -136,7 +136,7 @@ fn a_failed_add_leaves_nothing_behind() {
         let mine = with_number(&mine, number);
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
         theirs.write_all(b"x").unwrap();
-        assert_eq!(told_now(selector), [(ONE, Readiness::READ)]);
+        assert_eq!(reported_now(selector), [(ONE, Readiness::READ)]);
     });
 }
 
@@ -162,7 +162,7 @@ fn a_token_comes_back_with_all_its_bits() {
         for token in [Token::from(0), Token::from(u64::MAX), Token::new(u32::MAX, 1 << 31)] {
             let (mine, _theirs) = unix_pair();
             selector.add(mine.as_raw_fd(), token, Interest::WRITE, trigger).unwrap();
-            assert_eq!(told_now(selector), [(token, Readiness::WRITE)]);
+            assert_eq!(reported_now(selector), [(token, Readiness::WRITE)]);
             selector.remove(mine.as_raw_fd()).unwrap();
         }
     });
@@ -213,6 +213,6 @@ fn a_selectors_own_descriptor_is_readable_when_a_wait_would_find_something() {
         theirs.write_all(b"x").unwrap();
         assert!(readable());
         assert_eq!(tokens_now(selector), [ONE]);
-        assert_eq!(readable(), trigger == Trigger::Level, "told again, or not");
+        assert_eq!(readable(), trigger == Trigger::Level, "reported again, or not");
     });
 }

@@ -23,13 +23,13 @@ fn a_descriptor_far_beyond_1024_is_as_good_as_any() {
         selector.add(5_000, ONE, Interest::READ, trigger).unwrap();
         assert_silent(selector);
         theirs.write_all(b"from far away").unwrap();
-        assert_eq!(told_one(selector), (ONE, Readiness::READ));
+        assert_eq!(reported_one(selector), (ONE, Readiness::READ));
 
         let mut buffer = [0; 32];
         let length = rustix::io::read(&far, &mut buffer).unwrap();
         assert_eq!(&buffer[..length], b"from far away");
         selector.set(5_000, Interest::WRITE).unwrap();
-        assert_eq!(told_one(selector), (ONE, Readiness::WRITE));
+        assert_eq!(reported_one(selector), (ONE, Readiness::WRITE));
         selector.remove(5_000).unwrap();
         assert_silent(selector);
     });
@@ -57,7 +57,7 @@ fn strict_select_keeps_the_limit_and_says_so() {
 
     selector.add(last.as_raw_fd(), ONE, Interest::READ, Trigger::Level).unwrap();
     theirs.write_all(b"x").unwrap();
-    assert_eq!(told_one(&mut selector), (ONE, Readiness::READ));
+    assert_eq!(reported_one(&mut selector), (ONE, Readiness::READ));
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn selects_highest_descriptor_shrinks_again() {
             let (introduce, introduced) = std::sync::mpsc::channel();
             let waiting = scope.spawn(move || {
                 introduce.send(rustix::thread::gettid()).unwrap();
-                told(selector, Deadline::after(LONG))
+                reported(selector, Deadline::after(LONG))
             });
             let sleeps = await_sleep(introduced.recv().unwrap());
             theirs.write_all(b"x").unwrap();
@@ -110,8 +110,8 @@ fn thousands_are_watched_and_the_right_ones_told() {
         }
         assert_silent(selector);
         others.write_all(b"x").unwrap();
-        let told: BTreeSet<_> = tokens_now(selector).into_iter().map(u64::from).collect();
-        assert_eq!(told, (0..MANY).filter(|number| number % 100 == 7).collect());
+        let reported: BTreeSet<_> = tokens_now(selector).into_iter().map(u64::from).collect();
+        assert_eq!(reported, (0..MANY).filter(|number| number % 100 == 7).collect());
         for fd in &many {
             selector.remove(fd.as_raw_fd()).unwrap();
         }

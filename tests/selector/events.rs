@@ -22,7 +22,7 @@ fn level_tells_again_edge_and_oneshot_tell_once() {
         assert_silent(selector);
         theirs.write_all(b"x").unwrap();
         for _ in 0..3 {
-            assert_eq!(told_one(selector), (ONE, Readiness::READ));
+            assert_eq!(reported_one(selector), (ONE, Readiness::READ));
             if trigger != Trigger::Level {
                 assert_silent(selector);
                 // Setting tells what is ready once more, and changes neither token nor trigger.
@@ -42,17 +42,21 @@ fn something_new_is_told_on_level_and_edge_and_not_by_a_spent_oneshot() {
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
         for round in 0..3 {
             theirs.write_all(b"x").unwrap();
-            let told = told_now(selector);
+            let reported = reported_now(selector);
             if trigger == Trigger::OneShot && round > 0 {
-                assert_eq!(told, []);
+                assert_eq!(reported, []);
             } else {
-                assert_eq!(told, [(ONE, Readiness::READ)]);
+                assert_eq!(reported, [(ONE, Readiness::READ)]);
             }
             drain(&mine);
         }
         drop(theirs);
-        let told = tokens_now(selector);
-        assert_eq!(told.is_empty(), trigger == Trigger::OneShot, "the end is something new too");
+        let reported = tokens_now(selector);
+        assert_eq!(
+            reported.is_empty(),
+            trigger == Trigger::OneShot,
+            "the end is something new too"
+        );
     });
 }
 
@@ -62,7 +66,7 @@ fn what_is_ready_already_is_told_after_adding() {
         let (mine, mut theirs) = unix_pair();
         theirs.write_all(b"x").unwrap();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
-        assert_eq!(told_now(selector), [(ONE, Readiness::READ)]);
+        assert_eq!(reported_now(selector), [(ONE, Readiness::READ)]);
     });
 }
 
@@ -111,12 +115,12 @@ fn one_event_a_descriptor_with_everything_in_it() {
         let everything = Interest::READ | Interest::WRITE | Interest::PRIORITY;
         selector.add(mine.as_raw_fd(), ONE, everything, trigger).unwrap();
         let readiness = Readiness::READ | Readiness::WRITE | Readiness::PRIORITY;
-        assert_eq!(told_now(selector), [(ONE, readiness)]);
+        assert_eq!(reported_now(selector), [(ONE, readiness)]);
         // And only what is wanted of it.
         selector.set(mine.as_raw_fd(), Interest::WRITE).unwrap();
-        assert_eq!(told_now(selector), [(ONE, Readiness::WRITE)]);
+        assert_eq!(reported_now(selector), [(ONE, Readiness::WRITE)]);
         selector.set(mine.as_raw_fd(), Interest::READ).unwrap();
-        assert_eq!(told_now(selector), [(ONE, Readiness::READ)]);
+        assert_eq!(reported_now(selector), [(ONE, Readiness::READ)]);
     });
 }
 
@@ -132,10 +136,10 @@ fn urgent_data_wakes_only_who_asked_for_it() {
         selector.set(mine.as_raw_fd(), Interest::PRIORITY).unwrap();
         let mut events = Events::new();
         selector.wait(&mut events, Deadline::Now).unwrap();
-        let told: Vec<_> = events.iter().collect();
-        assert_eq!(told.len(), 1);
-        assert!(told[0].is_priority());
-        assert_eq!(told[0].is_readable(), !selector.caps().urgent_apart);
+        let reported: Vec<_> = events.iter().collect();
+        assert_eq!(reported.len(), 1);
+        assert!(reported[0].is_priority());
+        assert_eq!(reported[0].is_readable(), !selector.caps().urgent_apart);
 
         let (_, length) = rustix::net::recv(&mine, &mut [0; 8], RecvFlags::OOB).unwrap();
         assert_eq!(length, 1);
@@ -163,9 +167,9 @@ fn files_and_directories_are_always_ready() {
                 (Interest::READ | Interest::PRIORITY, Readiness::READ),
             ] {
                 selector.set(fd, interest).unwrap();
-                assert_eq!(told_one(selector), (ONE, readiness));
+                assert_eq!(reported_one(selector), (ONE, readiness));
                 match trigger {
-                    Trigger::Level => assert_eq!(told_one(selector), (ONE, readiness)),
+                    Trigger::Level => assert_eq!(reported_one(selector), (ONE, readiness)),
                     _ => assert_silent(selector),
                 }
             }
@@ -188,13 +192,13 @@ fn a_file_beside_a_socket_hides_nothing_and_keeps_nobody_waiting() {
         let (mine, mut theirs) = unix_pair();
         selector.add(file.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
         selector.add(mine.as_raw_fd(), OTHER, Interest::READ, trigger).unwrap();
-        assert_eq!(told(selector, Deadline::Never), [(ONE, Readiness::READ)]);
+        assert_eq!(reported(selector, Deadline::Never), [(ONE, Readiness::READ)]);
 
         selector.add(directory.as_raw_fd(), Token::new(3, 0), Interest::READ, trigger).unwrap();
         theirs.write_all(b"x").unwrap();
-        let told: BTreeSet<_> = tokens_now(selector).into_iter().collect();
+        let reported: BTreeSet<_> = tokens_now(selector).into_iter().collect();
         let still = (trigger == Trigger::Level).then_some(ONE);
-        assert_eq!(told, [OTHER, Token::new(3, 0)].into_iter().chain(still).collect());
+        assert_eq!(reported, [OTHER, Token::new(3, 0)].into_iter().chain(still).collect());
     });
 }
 
@@ -211,15 +215,15 @@ fn a_buffer_for_one_event_starves_nobody() {
         }
         let mut events = Events::with_capacity(1);
         assert_eq!(events.capacity(), 1);
-        let (mut told, mut waits) = (BTreeSet::new(), 0);
-        while told.len() < READY as usize {
+        let (mut reported, mut waits) = (BTreeSet::new(), 0);
+        while reported.len() < READY as usize {
             selector.wait(&mut events, Deadline::Now).unwrap();
-            told.extend(events.iter().map(|event| u64::from(event.token())));
+            reported.extend(events.iter().map(|event| u64::from(event.token())));
             waits += 1;
             // Doubled whenever it was full: 1 + 2 + 4 + ... + 512 are enough.
-            assert!(waits <= 10, "{} of {READY} told in {waits} waits", told.len());
+            assert!(waits <= 10, "{} of {READY} reported in {waits} waits", reported.len());
         }
-        assert_eq!(told, (0..READY).collect());
+        assert_eq!(reported, (0..READY).collect());
     });
 }
 
@@ -250,8 +254,8 @@ fn any_of_many_can_leave_and_the_others_stay() {
             for &index in staying {
                 selector.set(fd(index), Interest::WRITE).unwrap();
             }
-            let told: BTreeSet<_> = tokens_now(selector).into_iter().map(u64::from).collect();
-            assert_eq!(told, staying.iter().map(|&index| index as u64).collect());
+            let reported: BTreeSet<_> = tokens_now(selector).into_iter().map(u64::from).collect();
+            assert_eq!(reported, staying.iter().map(|&index| index as u64).collect());
         };
         tell_all(selector, &[0, 1, 2, 3, 4, 5]);
         selector.remove(fd(0)).unwrap(); // the first

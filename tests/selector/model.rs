@@ -194,14 +194,14 @@ impl Subject {
         let mut expected = Vec::new();
         for (index, stream) in streams.iter().enumerate() {
             let answer = stream.answer_of(self.selector.name());
-            let told = match self.trigger {
+            let reported = match self.trigger {
                 Trigger::Level => !answer.is_empty(),
                 _ => !answer.is_empty() && self.untold[index],
             };
-            if told {
+            if reported {
                 expected.push((Token::from(index as u64), answer));
             }
-            if told || self.trigger == Trigger::Edge {
+            if reported || self.trigger == Trigger::Edge {
                 self.untold[index] = false;
             }
         }
@@ -256,10 +256,10 @@ fn live(subjects: &mut [Subject], streams: &mut [Stream], index: usize, step: St
     }
     for subject in subjects {
         let expected = subject.expected(streams);
-        let mut told = told_now(&mut *subject.selector);
-        told.sort_by_key(|(token, _)| *token);
+        let mut reported = reported_now(&mut *subject.selector);
+        reported.sort_by_key(|(token, _)| *token);
         let (name, trigger) = (subject.selector.name(), subject.trigger);
-        assert_eq!(told, expected, "{name} {trigger}, after {step:?} of stream {index}");
+        assert_eq!(reported, expected, "{name} {trigger}, after {step:?} of stream {index}");
     }
 }
 

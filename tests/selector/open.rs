@@ -86,9 +86,9 @@ fn a_recording_selector_sees_everything_that_is_asked() {
         selector.add(fd, Token::new(7, 0), Interest::READ, trigger).unwrap();
         selector.add(fd, Token::new(8, 0), Interest::READ, trigger).unwrap_err();
         theirs.write_all(b"x").unwrap();
-        assert_eq!(told_now(&mut selector), [(Token::new(7, 0), Readiness::READ)]);
+        assert_eq!(reported_now(&mut selector), [(Token::new(7, 0), Readiness::READ)]);
         selector.set(fd, Interest::NONE).unwrap();
-        assert_eq!(told_now(&mut selector), []);
+        assert_eq!(reported_now(&mut selector), []);
         selector.remove(fd).unwrap();
         selector.remove(fd).unwrap_err();
 
@@ -193,7 +193,7 @@ fn carry(selector: &mut dyn Selector, trigger: Trigger, rounds: usize) {
         let mut missing = streams.len();
         while missing > 0 {
             selector.wait(&mut events, Deadline::after(LONG)).unwrap();
-            assert!(!events.is_empty(), "{missing} bytes were never told of");
+            assert!(!events.is_empty(), "{missing} bytes were never reported");
             for event in &events {
                 let mut mine = &streams[event.token().index() as usize].0;
                 while let Ok(length) = mine.read(&mut [0; 8]) {
@@ -216,6 +216,6 @@ fn who_reads_to_the_end_gets_everything_through_a_faulty_selector_too() {
         carry(plain, trigger, 100);
         let mut faulty = Faulty::new(plain.name().parse().unwrap());
         carry(&mut faulty, trigger, 100);
-        assert!(faulty.waits > 500, "it told one thing at a time");
+        assert!(faulty.waits > 500, "it reported one thing at a time");
     });
 }

@@ -98,7 +98,7 @@ fn short_waits_neither_end_early_nor_spin() {
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
         for asked in [1, 900_000, 1_000_000, 1_000_001, 3_500_000].map(Duration::from_nanos) {
             let (before, begin) = (selector.counters().waits, Instant::now());
-            assert_eq!(told(selector, Deadline::after(asked)), []);
+            assert_eq!(reported(selector, Deadline::after(asked)), []);
             assert!(begin.elapsed() >= asked, "{:?} instead of {asked:?}", begin.elapsed());
             let waits = selector.counters().waits - before;
             assert!(waits <= 2, "{waits} system calls to wait {asked:?}");
@@ -120,14 +120,14 @@ fn long_waits_last_until_something_happens_and_sleep_in_the_backends_own_call() 
             Deadline::after(Duration::from_secs(u64::MAX >> 2)),
         ] {
             let before = selector.counters().waits;
-            let told = while_waiting(
-                || told(selector, deadline),
+            let reported = while_waiting(
+                || reported(selector, deadline),
                 |waiter| {
                     assert_own_call(name, deadline, await_sleep(waiter.thread));
                     theirs.write_all(b"x").unwrap();
                 },
             );
-            assert_eq!(told, [(ONE, Readiness::READ)], "{deadline:?}");
+            assert_eq!(reported, [(ONE, Readiness::READ)], "{deadline:?}");
             let waits = selector.counters().waits - before;
             assert!(waits <= 2, "{waits} system calls to wait for {deadline:?}");
             drain(&mine);
@@ -162,9 +162,9 @@ fn a_deadline_in_the_past_tells_what_is_ready() {
         let (mine, mut theirs) = unix_pair();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
         let past = Deadline::At(Instant::now());
-        assert_eq!(told(selector, past), []);
+        assert_eq!(reported(selector, past), []);
         theirs.write_all(b"x").unwrap();
-        assert_eq!(told(selector, past), [(ONE, Readiness::READ)]);
+        assert_eq!(reported(selector, past), [(ONE, Readiness::READ)]);
     });
 }
 
@@ -173,7 +173,7 @@ fn a_wait_that_is_interrupted_again_and_again_lasts_as_long_as_asked() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
         let (mine, _theirs) = unix_pair();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
-        assert_outlasts_signals(|asked| told(selector, Deadline::after(asked)).len());
+        assert_outlasts_signals(|asked| reported(selector, Deadline::after(asked)).len());
     });
 }
 
@@ -219,7 +219,7 @@ fn a_wait_that_finds_something_is_one_system_call() {
         selector.add(mine.as_raw_fd(), ONE, Interest::WRITE, trigger).unwrap();
         for waits in 1..=10 {
             selector.set(mine.as_raw_fd(), Interest::WRITE).unwrap();
-            assert_eq!(told(selector, Deadline::Never), [(ONE, Readiness::WRITE)]);
+            assert_eq!(reported(selector, Deadline::Never), [(ONE, Readiness::WRITE)]);
             assert_eq!(selector.counters().waits, waits);
         }
     });
@@ -231,7 +231,7 @@ fn asking_first_is_given_up_where_it_finds_nothing_and_can_be_switched_off() {
         let (mine, _theirs) = unix_pair();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, Trigger::Level).unwrap();
         for _ in 0..64 {
-            assert_eq!(told(&mut *selector, deadline()), []);
+            assert_eq!(reported(&mut *selector, deadline()), []);
         }
         selector.counters().waits
     };

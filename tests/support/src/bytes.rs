@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-/// Numbers which look random and are the same in each run.
+/// Numbers that look random and are the same in each run.
 #[derive(Debug, Clone)]
 pub struct Dice(pub u64);
 
@@ -14,7 +14,7 @@ impl Dice {
     }
 }
 
-/// Bytes that are known beforehand.
+/// Returns bytes that look random and depend on the seed alone.
 pub fn known_bytes(seed: u64, length: usize) -> Vec<u8> {
     let mut dice = Dice(seed);
     let mut bytes = Vec::with_capacity(length + 4);
@@ -25,9 +25,9 @@ pub fn known_bytes(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Bytes in an order that shows when some are lost, doubled or swapped: up to 50 MiB of them.
+/// Returns up to 50 MiB whose order shows when some are lost, doubled or swapped.
 pub fn pattern(len: usize) -> &'static [u8] {
-    const PERIOD: u32 = 65_521; // prime: no buffer's size divides it, nor it any
+    const PERIOD: u32 = 65_521; // a prime, so that no buffer is a multiple of it
     static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let period = (0..PERIOD).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
         period.collect::<Vec<_>>().repeat((50 << 20) / PERIOD as usize + 1)

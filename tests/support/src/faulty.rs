@@ -1,4 +1,4 @@
-//! A selector that does to its user what a kernel may do.
+//! A selector with the faults that a kernel may have.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -12,25 +12,25 @@ use tripoll::selector::{
 
 use crate::Dice;
 
-/// What is to go wrong, and what went wrong. Kept by the test, beside the selector.
+/// The faults of a selector, planned and made. The test keeps a copy.
 #[derive(Debug, Clone, Default)]
 pub struct Faults(Arc<Mutex<Plan>>);
 
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// How many additions succeed before one is refused, as when the user's watches are used up.
+    /// How many additions succeed before one fails, as when the user's limit of watches is reached.
     pub refuse_add_after: Option<usize>,
-    /// The next change of interest is refused.
+    /// Whether the next change of interest fails.
     pub refuse_set: bool,
-    /// The next wait fails.
+    /// Whether the next wait fails.
     pub fail_wait: bool,
-    /// Noise: waits are interrupted, events come late, in small batches and for no reason.
+    /// Whether waits are interrupted and events are late, in small batches, or spurious.
     pub noise: bool,
-    /// Events that the next wait tells besides.
+    /// Events that the next wait reports too.
     pub extra: Vec<Event>,
     /// The deadlines of the waits so far.
     pub deadlines: Vec<Deadline>,
-    /// How often each kind of noise was made: interruptions, late events, events for no reason.
+    /// The number of interruptions, of waits with late events, and of spurious events.
     pub made: [usize; 3],
 }
 
@@ -39,7 +39,7 @@ impl Faults {
         self.0.lock().unwrap()
     }
 
-    /// A selector of this kind with these faults.
+    /// Returns a selector of `backend` with these faults.
     pub fn of(&self, backend: Backend) -> Faulty {
         let inner = backend.selector().unwrap();
         let (faults, late) = (self.clone(), VecDeque::new());
@@ -57,7 +57,7 @@ pub struct Faulty {
 }
 
 impl Faulty {
-    /// Tells some of what there is to tell, the rest later, and now and then what is not so.
+    /// Reports some of the events, the rest later, and now and then one that is spurious.
     fn wait_noisily(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
         events.clear();
         let made = |kind: usize| self.faults.plan().made[kind] += 1;
@@ -65,7 +65,7 @@ impl Faulty {
             made(0);
             return Err(ErrorKind::Interrupted.into());
         }
-        // While somebody is late there is no sleeping.
+        // While an event is late the wait must not block.
         let deadline = if self.late.is_empty() { deadline } else { Deadline::Now };
         self.inner.wait_interruptible(events, deadline)?;
         for event in &*events {
@@ -125,7 +125,7 @@ impl Selector for Faulty {
 
     fn set(&mut self, fd: RawFd, interest: Interest) -> io::Result<()> {
         if std::mem::take(&mut self.faults.plan().refuse_set) {
-            // As the trait has it: the descriptor stays added, and is watched for nothing.
+            // The trait's contract: the descriptor stays added, and is watched for nothing.
             self.inner.set(fd, Interest::NONE)?;
             return Err(io::Error::new(ErrorKind::StorageFull, "no watches left"));
         }

@@ -1,8 +1,7 @@
 //! The harness of tripoll's tests: one body for every backend and trigger, sockets, scripted
 //! servers, programs in processes of their own.
 //!
-//! A crate, so that it is built once, and not once a test target. `tests/README.md` says where a test
-//! goes.
+//! It is a crate, so that it is built once and not once a test target.
 
 pub mod alone;
 pub mod faulty;

@@ -1,4 +1,4 @@
-//! The pairs of backend and trigger, and what is to be expected of each.
+//! The pairs of backend and trigger, and what to expect of each.
 
 use std::{fmt, thread};
 
@@ -14,7 +14,7 @@ pub struct Pair {
     pub trigger: Trigger,
 }
 
-/// Runs `body` once for every backend and trigger. A panic says for which.
+/// Runs `body` once for every backend and trigger. A panic shows for which.
 pub fn on_every_pair(body: impl Fn(Pair)) {
     for pair in Pair::all() {
         let _context = Context(format!("on {pair}"));
@@ -56,7 +56,7 @@ impl Pair {
         self.build(self.builder(), state)
     }
 
-    /// The reactor, which is the one that it was meant to be.
+    /// Builds a reactor, and checks that it has this backend and trigger.
     pub fn build<S: 'static>(self, builder: ReactorBuilder, state: S) -> Reactor<S> {
         let mut reactor = builder.build_with(state).unwrap();
         self.check(&mut reactor);
@@ -74,8 +74,9 @@ impl Pair {
         ServerConfig { backend: self.backend, trigger: self.trigger, ..ServerConfig::default() }
     }
 
-    /// How the kernel is asked: by edge where edge is wanted and the selector has it, otherwise by
-    /// level where it has that. (One-shot is the reactor's own, on top of level.)
+    /// Returns the trigger that the selector is asked for: edge if it is wanted and the selector
+    /// has it, otherwise level if the selector has it. (The reactor itself makes one-shot of
+    /// level.)
     pub fn effective_trigger(self) -> Trigger {
         let triggers = self.caps().triggers;
         let nearest = if self.trigger == Trigger::Edge { Trigger::Edge } else { Trigger::Level };
@@ -94,7 +95,7 @@ impl fmt::Display for Pair {
     }
 }
 
-/// Says where a panic happened, beside what the panic itself says.
+/// Prints the case in which a panic happened, after the panic's own message.
 #[derive(Debug)]
 pub struct Context(pub String);
 

@@ -1,5 +1,5 @@
-//! Tests that start their own program anew as a server, and look at that from outside. A server that
-//! forks needs a process without other threads, and the usual runner's tests run in threads.
+//! Tests that start their own program again as a server. A server that forks needs a process
+//! without other threads, and the usual runner runs tests in threads.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{self, Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -12,13 +12,13 @@ use tripoll::{Backend, Trigger};
 
 use crate::on_every_pair_at_once;
 
-/// The `main` of such a program: `roles` is what it is when it is started by a test.
+/// The `main` of such a program. A test starts it again in one of the `roles`.
 pub fn main(roles: &[(&str, fn())], tests: &[(&str, fn())]) {
     if let Ok(role) = env::var("ROLE") {
         let (_, body) = roles.iter().find(|(name, _)| *name == role).expect("a known role");
         return body();
     }
-    // As far as the usual runner's command line is of use here.
+    // The part of the usual runner's command line that is of use here.
     let arguments: Vec<_> = env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--list") {
         tests.iter().for_each(|(name, _)| println!("{name}: test"));
@@ -34,7 +34,7 @@ pub fn main(roles: &[(&str, fn())], tests: &[(&str, fn())]) {
         println!("test {name} ... {}", if has_passed { "ok" } else { "FAILED" });
         *if has_passed { &mut passed } else { &mut failed } += 1;
     }
-    // A filter that nothing here matches may be meant for another file: `cargo test NAME` asks all.
+    // A filter may match nothing here: `cargo test NAME` runs every target with it.
     let left_out = tests.len() - passed - failed;
     let verdict = if failed == 0 { "ok" } else { "FAILED" };
     println!(
@@ -45,25 +45,25 @@ pub fn main(roles: &[(&str, fn())], tests: &[(&str, fn())]) {
     }
 }
 
-/// This program as a server.
+/// This program, running as a server.
 pub struct Program {
     pub child: Child,
     pub stdin: Option<ChildStdin>,
     pub stdout: BufReader<ChildStdout>,
 }
 
-/// Starts this program as a server on every backend and trigger, and has `body` look at each, all at
-/// the same time. A panic says where it happened.
+/// Starts this program as a server on every backend and trigger, and runs `body` with each, all at
+/// the same time. A panic shows the backend and the trigger.
 pub fn on_every_backend(role: &str, body: impl Fn(Program) + Sync) {
     on_every_pair_at_once(|pair| body(Program::start(role, pair.backend, pair.trigger)));
 }
 
-/// What a server is told by whoever has started it.
+/// Returns the configuration that the starting test has chosen.
 pub fn config() -> ServerConfig {
-    let said = |name| env::var(name).unwrap();
+    let variable = |name| env::var(name).unwrap();
     ServerConfig {
-        backend: said("BACKEND").parse().unwrap(),
-        trigger: said("TRIGGER").parse().unwrap(),
+        backend: variable("BACKEND").parse().unwrap(),
+        trigger: variable("TRIGGER").parse().unwrap(),
         ..ServerConfig::default()
     }
 }
@@ -90,7 +90,7 @@ impl Program {
         line.trim_end().to_string()
     }
 
-    /// Where it listens.
+    /// Returns the address at which it listens.
     pub fn address(&mut self) -> Address {
         let line = self.line();
         line.strip_prefix("listening on ").expect("the address").parse().unwrap()
@@ -100,23 +100,23 @@ impl Program {
         self.child.id()
     }
 
-    /// Its children, zombies included.
+    /// Returns its children, zombies included.
     pub fn children(&self) -> Vec<u32> {
         let path = format!("/proc/{0}/task/{0}/children", self.id());
         let text = fs::read_to_string(path).unwrap();
         text.split_whitespace().map(|id| id.parse().unwrap()).collect()
     }
 
-    /// Ends it in good order, and tells what it has written to stderr.
+    /// Ends it gracefully, and returns what it has written to standard error.
     pub fn end(mut self) -> String {
         drop(self.stdin.take());
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
-        assert_eq!(rest.trim_end(), "ended", "what the server says last");
-        let mut told = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-        assert!(self.child.wait().unwrap().success(), "{told}");
-        told
+        assert_eq!(rest.trim_end(), "ended", "the server's last line");
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{log}");
+        log
     }
 }
 
@@ -127,8 +127,8 @@ impl Drop for Program {
     }
 }
 
-/// Ends a server when its standard input ends. A thread that waits for that would be one too many, so
-/// the loop looks.
+/// Ends a server when its standard input ends. The loop asks each time, because a thread that waits
+/// for it would forbid forking.
 pub struct UntilStdinEnds;
 
 impl<R: Request> Hooks<R> for UntilStdinEnds {
@@ -141,5 +141,5 @@ impl<R: Request> Hooks<R> for UntilStdinEnds {
     }
 }
 
-/// Often enough to end soon.
+/// The poll interval of such a server, short enough to end soon.
 pub const LOOK: Duration = Duration::from_millis(5);

@@ -9,8 +9,8 @@ use tripoll::{Context, Deadline, Interest, Next, Reactor, Source, Token};
 
 use crate::LONG;
 
-/// Turns `reactor` until its state is as wished, at most `most` times, and returns how often that
-/// was. Each turn ends by something that happens: nothing happening is a failure.
+/// Turns `reactor` until `until` holds of its state, and returns the number of turns. More than
+/// `most` turns are a failure, and so is a turn in which nothing happens.
 pub fn drive<S: 'static>(
     reactor: &mut Reactor<S>,
     most: u64,
@@ -28,27 +28,27 @@ pub fn drive<S: 'static>(
             reactor.context().counters()
         );
     }
-    panic!("not there after {most} turns: {:?}", reactor.context().counters());
+    panic!("not so after {most} turns: {:?}", reactor.context().counters());
 }
 
-/// Nothing is told, nobody is called, and the turn sleeps as long as it may.
+/// Asserts that a turn has no event, calls no handler, and blocks until its deadline.
 pub fn assert_quiet<S: 'static>(reactor: &mut Reactor<S>) {
     let (before, began, asked) =
         (reactor.context().counters(), Instant::now(), Duration::from_millis(2));
-    assert_eq!(reactor.turn(Deadline::after(asked)).unwrap(), 0, "somebody was called");
+    assert_eq!(reactor.turn(Deadline::after(asked)).unwrap(), 0, "a handler was called");
     let after = reactor.context().counters();
-    assert_eq!(after.events, before.events, "somebody was told");
+    assert_eq!(after.events, before.events, "an event was reported");
     assert!(began.elapsed() >= asked, "came back early, after {:?}", began.elapsed());
     let waits = after.waits - before.waits;
     assert!((1..=2).contains(&waits), "{waits} system calls for one turn"); // one may ask first
 }
 
-/// Turns until the kernel has nothing more to tell, which concerns nobody: an edge is told of what
-/// nobody wants (yet), when a source is added or its interest changes.
+/// Turns until the kernel reports no more events, none of which calls a handler. By edge, readiness
+/// that is not in the interest is reported when a source is added or its interest changes.
 pub fn let_settle<S: 'static>(reactor: &mut Reactor<S>) {
     for _ in 0..10 {
         let before = reactor.context().counters().events;
-        assert_eq!(reactor.turn(Deadline::Now).unwrap(), 0, "somebody was called");
+        assert_eq!(reactor.turn(Deadline::Now).unwrap(), 0, "a handler was called");
         if reactor.context().counters().events == before {
             return;
         }
@@ -56,12 +56,12 @@ pub fn let_settle<S: 'static>(reactor: &mut Reactor<S>) {
     panic!("it spins: {:?}", reactor.context().counters());
 }
 
-/// How much more there is of `count` than before.
+/// Returns by how much a counter has grown.
 pub fn grown(after: Counters, before: Counters, count: impl Fn(Counters) -> u64) -> u64 {
     count(after) - count(before)
 }
 
-/// A handler that reads all there is into the state, and removes its source at the end.
+/// A handler that reads into the state, and removes its source at the end of the stream.
 pub fn collect<F: Read>(source: &mut Source<F>, cx: &mut Context<Vec<u8>>) -> io::Result<Next> {
     let mut buffer = [0; 4_096];
     loop {
@@ -72,7 +72,7 @@ pub fn collect<F: Read>(source: &mut Source<F>, cx: &mut Context<Vec<u8>>) -> io
     }
 }
 
-/// A handler that sends back what it gets, and removes its source when all is sent back.
+/// Returns a handler that sends back what it reads, and removes its source when all is sent back.
 pub fn echo<F: Read + Write, S: 'static>()
 -> impl FnMut(&mut Source<F>, &mut Context<S>) -> io::Result<Next> {
     let mut unsent = Vec::new();
@@ -93,7 +93,7 @@ pub fn echo<F: Read + Write, S: 'static>()
     }
 }
 
-/// Adds a source whose addition cannot fail.
+/// Adds a source, which must succeed.
 pub fn add<S: 'static, F: AsFd + 'static>(
     reactor: &mut Reactor<S>,
     source: F,
@@ -103,7 +103,7 @@ pub fn add<S: 'static, F: AsFd + 'static>(
     reactor.context().add(source, interest, handler).unwrap()
 }
 
-/// Says on what kind of stream a panic happened.
+/// Makes a panic show the kind of stream.
 pub fn on(kind: &str) -> crate::Context {
     crate::Context(format!("on a {kind} stream"))
 }

@@ -1,4 +1,4 @@
-//! Selectors for the tests: one body for every backend, and a few ways to ask.
+//! Selectors for the tests: one body for every backend, and short forms of a wait.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,8 @@ use crate::{Context, LONG};
 
 /// Runs `body` on a new selector of every backend, once with each of `triggers` that it has.
 ///
-/// A panic says on which backend and trigger it happened. A body that ran on another backend than
-/// the one it was meant for has failed.
+/// A panic shows the backend and the trigger. A selector of another backend than the one asked for
+/// is a failure.
 pub fn on_every_backend(triggers: &[Trigger], body: impl Fn(&mut dyn Selector, Trigger)) {
     let mut ran = 0;
     for &backend in Backend::ALL {
@@ -26,39 +26,39 @@ pub fn on_every_backend(triggers: &[Trigger], body: impl Fn(&mut dyn Selector, T
     assert!(ran >= triggers.len(), "some trigger of {triggers:?} is on no backend");
 }
 
-/// What a wait until `deadline` tells.
-pub fn told(selector: &mut dyn Selector, deadline: Deadline) -> Vec<(Token, Readiness)> {
+/// Returns what a wait until `deadline` reports.
+pub fn reported(selector: &mut dyn Selector, deadline: Deadline) -> Vec<(Token, Readiness)> {
     let mut events = Events::new();
     selector.wait(&mut events, deadline).unwrap();
     events.iter().map(|event| (event.token(), event.readiness())).collect()
 }
 
-/// What there is to tell at this moment. For Unix sockets and pipes this misses nothing: what one
-/// end has done, the other end has.
-pub fn told_now(selector: &mut dyn Selector) -> Vec<(Token, Readiness)> {
-    told(selector, Deadline::Now)
+/// Returns what a wait without blocking reports. For Unix sockets and pipes this misses nothing: a
+/// change at one end is seen at the other at once.
+pub fn reported_now(selector: &mut dyn Selector) -> Vec<(Token, Readiness)> {
+    reported(selector, Deadline::Now)
 }
 
-/// Whose events there are at this moment.
+/// Returns the tokens of the events that a wait without blocking reports.
 pub fn tokens_now(selector: &mut dyn Selector) -> Vec<Token> {
-    told_now(selector).into_iter().map(|(token, _)| token).collect()
+    reported_now(selector).into_iter().map(|(token, _)| token).collect()
 }
 
-/// Waits for the one event that must come.
-pub fn told_one(selector: &mut dyn Selector) -> (Token, Readiness) {
-    let told = told(selector, Deadline::after(LONG));
-    assert_eq!(told.len(), 1, "{told:?}");
-    told[0]
+/// Waits for exactly one event.
+pub fn reported_one(selector: &mut dyn Selector) -> (Token, Readiness) {
+    let reported = reported(selector, Deadline::after(LONG));
+    assert_eq!(reported.len(), 1, "{reported:?}");
+    reported[0]
 }
 
-/// Nothing is told, now or later, and waiting for it is sleeping: a bounded number of system calls.
+/// Asserts that no event is reported, now or later, and that a wait blocks and does not spin.
 pub fn assert_silent(selector: &mut dyn Selector) {
-    assert_eq!(told_now(selector), []);
+    assert_eq!(reported_now(selector), []);
     let (before, begin, asked) =
         (selector.counters().waits, Instant::now(), Duration::from_millis(5));
-    assert_eq!(told(selector, Deadline::after(asked)), []);
+    assert_eq!(reported(selector, Deadline::after(asked)), []);
     assert!(begin.elapsed() >= asked, "came back early, after {:?}", begin.elapsed());
-    // One that asks first, one that sleeps.
+    // Some backends ask without blocking first.
     let waits = selector.counters().waits - before;
     assert!((1..=2).contains(&waits), "{waits} system calls for one wait");
 }

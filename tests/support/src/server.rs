@@ -1,4 +1,4 @@
-//! What the tests of the socketserver module share.
+//! Servers of `tripoll::server` for the tests, and a log of the hooks that are called.
 
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -8,12 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 use std::{env, fs, process};
-use tripoll::server::PythonSocket;
 
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
     BaseServer, Concurrency, Exchange, ExchangeKind, HandlerError, HandlerResult, Hooks,
-    LoopExchange, RequestHandler, Server, ServerConfig, Transport,
+    LoopExchange, PythonSocket, RequestHandler, Server, ServerConfig, Transport,
 };
 use tripoll::{Reactor, ReactorHandle};
 
@@ -22,11 +21,11 @@ use crate::{LONG, MINUTE, on_every_pair};
 /// Any free port.
 pub const ANY: &str = "127.0.0.1:0";
 
-/// A path of its own for a socket, removed in the end.
+/// The path of a Unix socket, removed when it is dropped.
 pub struct SocketPath(pub PathBuf);
 
 impl SocketPath {
-    /// A path that no other test has.
+    /// Returns a path that no other test has.
     pub fn unused() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -44,7 +43,7 @@ impl Drop for SocketPath {
     }
 }
 
-/// Connects.
+/// Connects a client that blocks, with a limit.
 pub fn connect(address: &Address) -> TcpStream {
     let Address::Inet(address) = address else { panic!("{address} is no TCP address") };
     let client = TcpStream::connect(address).unwrap();
@@ -52,10 +51,10 @@ pub fn connect(address: &Address) -> TcpStream {
     client
 }
 
-/// Connects so many clients one after the other. Fails if one of them had to knock twice: the kernel
-/// does that after a second.
+/// Connects `count` clients one after the other. Fails if the accept queue was full for one of
+/// them: the kernel then sends the SYN again after a second.
 pub fn connect_all(address: &Address, count: usize) -> Vec<TcpStream> {
-    let knocked_again = retransmitted_syns();
+    let resent = retransmitted_syns();
     let mut slowest = Duration::ZERO;
     let clients = (0..count)
         .map(|_| {
@@ -65,13 +64,13 @@ pub fn connect_all(address: &Address, count: usize) -> Vec<TcpStream> {
             client
         })
         .collect();
-    // Others on this machine knock too; and a busy machine is slow. Not both at once.
+    // Other programs may resend a SYN too, and a busy machine is slow: only both together fail.
     let is_slow = slowest >= Duration::from_secs(1);
-    assert!(!is_slow || retransmitted_syns() == knocked_again, "a client waited for {slowest:?}");
+    assert!(!is_slow || retransmitted_syns() == resent, "a client waited for {slowest:?}");
     clients
 }
 
-/// How often this machine has sent a SYN again.
+/// Returns how often this machine has sent a SYN again.
 fn retransmitted_syns() -> u64 {
     let text = fs::read_to_string("/proc/net/netstat").unwrap();
     let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
@@ -90,16 +89,16 @@ pub fn ask(address: &Address, question: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// Waits until the other side has closed, well or badly.
+/// Waits until the other side has closed, in order or with a reset.
 pub fn await_end(mut client: &TcpStream) {
     match client.read(&mut [0]) {
         Ok(0) => {}
-        Ok(_) => panic!("data where the end was to come"),
+        Ok(_) => panic!("data in place of the end"),
         Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{error}"),
     }
 }
 
-/// Runs `body` while the server serves, with a poll interval that nobody may wait for, then shuts it
+/// Runs `body` while the server serves, with a poll interval that must not matter, then shuts it
 /// down and closes it.
 pub fn while_serving<T, C, R>(server: &Server<T, C>, body: impl FnOnce() -> R) -> R
 where
@@ -117,12 +116,12 @@ where
     })
 }
 
-/// Runs `body` for every backend and trigger. A panic says for which.
+/// Runs `body` for every backend and trigger. A panic shows for which.
 pub fn on_every_config(body: impl Fn(&ServerConfig)) {
     on_every_pair(|pair| body(&pair.config()));
 }
 
-/// The reactor that such a configuration is for.
+/// Builds a reactor with the configuration's backend and trigger.
 pub fn reactor(config: &ServerConfig) -> Reactor {
     Reactor::builder().backend(config.backend).trigger(config.trigger).build().unwrap()
 }
@@ -136,7 +135,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Ends the serving also when the test has failed, so that it fails and does not hang.
+/// Shuts the server down also when the test has failed, so that it fails and does not hang.
 pub struct ShutDown<'a, T: Transport, C: Concurrency>(pub &'a Server<T, C>);
 
 impl<T: Transport, C: Concurrency> Drop for ShutDown<'_, T, C> {
@@ -145,17 +144,17 @@ impl<T: Transport, C: Concurrency> Drop for ShutDown<'_, T, C> {
     }
 }
 
-/// How many threads this process has.
+/// Returns the number of threads of this process.
 pub fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// How many descriptors this process has open.
+/// Returns the number of open descriptors of this process.
 pub fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// What goes wrong.
+/// The fault of a recorded sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Case {
     Success,
@@ -189,14 +188,14 @@ impl Case {
     }
 }
 
-/// Writes down who was called where, also from a child process.
+/// Records which hooks are called, and where, also in a child process.
 pub struct Log {
     pipe: Mutex<(BufReader<PipeReader>, PipeWriter)>,
     home: (u32, ThreadId),
 }
 
 impl Log {
-    /// The calling thread is the one that serves.
+    /// The calling thread counts as the loop.
     pub fn new() -> Arc<Self> {
         let (reader, writer) = io::pipe().unwrap();
         let home = (process::id(), thread::current().id());
@@ -210,7 +209,7 @@ impl Log {
         self.pipe.lock().unwrap().1.write_all(line.as_bytes()).unwrap();
     }
 
-    /// All that was written down, as the checked-in sequences spell it.
+    /// Returns all that is recorded, as the checked-in sequences spell it.
     pub fn lines(&self) -> Vec<String> {
         let (reader, writer) = &mut *self.pipe.lock().unwrap();
         writer.write_all(b"end\n").unwrap();
@@ -232,7 +231,7 @@ impl Log {
     }
 }
 
-/// What Python does.
+/// Returns the sequence that Python has.
 pub fn python(case: Case, mixin: &str) -> Vec<String> {
     let all = include_str!("../../server/sequences.txt");
     let title = format!("[{}, {mixin}]", case.name());
@@ -242,16 +241,16 @@ pub fn python(case: Case, mixin: &str) -> Vec<String> {
     lines
 }
 
-/// In the loop, turns come between the steps of one request.
+/// Removes `service_actions`: in the loop, turns come between the steps of one request.
 pub fn without_service(lines: Vec<String>) -> Vec<String> {
     lines.into_iter().map(|line| line.replace(" service_actions", "")).collect()
 }
 
-/// Hooks that write down that they are called, and fail as the case has it.
+/// Hooks that record their calls, and fail in their case.
 pub struct Noting {
     log: Arc<Log>,
     case: Case,
-    /// Whether the server is to end after the first request, and whether that has come.
+    /// Whether the server ends after the first request, and whether that has come.
     once: bool,
     has_come: AtomicBool,
 }
@@ -282,7 +281,7 @@ impl Hooks<Arc<Stream>> for Noting {
 
     fn get_request(&self, server: &Base) -> io::Result<(Arc<Stream>, Address)> {
         let request = server.get_request();
-        // Python does not ask when there is none.
+        // Python does not call it when there is none.
         if !matches!(&request, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
             self.log.note("get_request");
             self.has_come.store(true, Ordering::Relaxed);
@@ -353,7 +352,7 @@ impl Hooks<Arc<Stream>> for Noting {
     }
 }
 
-/// A handler that writes down that it is called, and fails as the case has it.
+/// A handler that records its calls, and fails in its case.
 #[derive(Clone)]
 pub struct NotingHandler {
     pub log: Arc<Log>,
@@ -406,7 +405,7 @@ impl RequestHandler<LoopExchange> for NotingInLoop {
     }
 }
 
-/// Reads a line and writes it back, wherever it is.
+/// Reads a line and writes it back, in every kind of exchange.
 pub struct Line;
 
 impl RequestHandler<tripoll::server::StreamExchange> for Line {
@@ -438,7 +437,7 @@ impl RequestHandler<LoopExchange> for Line {
     }
 }
 
-/// What keeps the compiler from asking which exchange is meant.
+/// Chooses the exchange of a handler that has several.
 pub fn kind<X: ExchangeKind, H: RequestHandler<X>>(handler: H) -> impl RequestHandler<X> {
     handler
 }

@@ -1,4 +1,4 @@
-//! Where a thread sleeps.
+//! The system call in which a thread sleeps.
 
 use std::fs;
 use std::time::Instant;
@@ -12,7 +12,7 @@ pub struct SleepsIn {
     pub first_argument: u64,
 }
 
-/// Where `thread` sleeps, if it does so in one of the calls that tell which descriptors are ready.
+/// Returns the call in which `thread` sleeps, if it is one that waits for descriptors.
 pub fn sleeps_in(thread: rustix::thread::Pid) -> Option<SleepsIn> {
     const CALLS: &[libc::c_long] = &[
         libc::SYS_pselect6,
@@ -23,7 +23,7 @@ pub fn sleeps_in(thread: rustix::thread::Pid) -> Option<SleepsIn> {
         libc::SYS_epoll_pwait2,
     ];
     let path = format!("/proc/self/task/{}/syscall", thread.as_raw_nonzero());
-    // "running", or the call's number and then its arguments in hexadecimal.
+    // "running", or the number of the call, and then its arguments in hexadecimal.
     let line = fs::read_to_string(path).unwrap();
     let mut words = line.split_whitespace();
     let call = words.next()?.parse().ok().filter(|call| CALLS.contains(call))?;
@@ -31,7 +31,7 @@ pub fn sleeps_in(thread: rustix::thread::Pid) -> Option<SleepsIn> {
     Some(SleepsIn { call, first_argument })
 }
 
-/// Waits until `thread` sleeps there.
+/// Waits until `thread` sleeps in such a call.
 pub fn await_sleep(thread: rustix::thread::Pid) -> SleepsIn {
     let give_up = Instant::now() + LONG;
     loop {

@@ -1,4 +1,4 @@
-//! Sockets for the tests, and what is done with them.
+//! Sockets for the tests, and short forms of what the tests do with them.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -34,7 +34,7 @@ pub fn blocking_tcp_pair() -> (TcpStream, TcpStream) {
     (listener.accept().unwrap().0, connected)
 }
 
-/// Reads all there is.
+/// Reads until the stream would block or ends.
 pub fn drain(mut stream: impl Read) {
     let mut buffer = [0; 4_096];
     loop {
@@ -47,21 +47,21 @@ pub fn drain(mut stream: impl Read) {
     }
 }
 
-/// Waits until `fd` is in one of the states `flags` (or hung up, or in error): what the other end
-/// of a TCP connection does takes a moment to arrive.
+/// Waits until `fd` is in one of the states `flags`, hung up or in error: a change at the other end
+/// of a TCP connection takes a moment to arrive.
 pub fn settle(fd: &impl AsRawFd, flags: PollFlags) {
     let mut fds = [PollFd::new(fd.as_raw_fd(), flags)];
     assert_eq!(sys::poll(&mut fds, Some(LONG)).unwrap(), 1, "{flags:?} never came");
 }
 
-/// A duplicate of `fd` whose number nobody else in this process will be given, not even after it is
-/// closed. (The kernel gives out the lowest number that is free; tests run side by side.)
+/// Returns a duplicate of `fd` whose number is used for nothing else in this process, not even
+/// after it is closed. (The kernel takes the lowest free number, and tests run side by side.)
 pub fn with_own_number(fd: &impl AsFd) -> OwnedFd {
     static NEXT: AtomicI32 = AtomicI32::new(2_000);
     with_number(fd, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A duplicate of `fd` with this very number, which must be free.
+/// Returns a duplicate of `fd` with the given number, which must be free.
 pub fn with_number(fd: &impl AsFd, number: RawFd) -> OwnedFd {
     let limit = sys::raise_descriptor_limit(10_000).unwrap();
     assert!(limit.soft > number as u64, "descriptor {number} needs a higher limit than {limit:?}");
@@ -70,7 +70,7 @@ pub fn with_number(fd: &impl AsFd, number: RawFd) -> OwnedFd {
     duplicate
 }
 
-/// A number that was a descriptor, and is closed.
+/// Returns the number of a descriptor that has been closed.
 pub fn closed_number() -> RawFd {
     with_own_number(&io::stdin()).as_raw_fd()
 }
@@ -94,7 +94,7 @@ pub fn read_exactly(mut stream: impl Read, count: usize) -> Vec<u8> {
     answer
 }
 
-/// Closes a connection the hard way: the peer gets a reset.
+/// Closes a connection with a reset.
 pub fn reset(client: TcpStream) {
     rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
     drop(client);

@@ -1,12 +1,12 @@
-//! Waiting, with a limit.
+//! Waits with a limit.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longer than anything takes, so that what never comes is a failure and not a hang.
+/// Longer than any event takes, so that an event that never comes is a failure and not a hang.
 pub const LONG: Duration = Duration::from_secs(30);
 
-/// Longer than any test: nothing may wait for it.
+/// Longer than any test, for a timeout that must not be reached.
 pub const MINUTE: Duration = Duration::from_secs(60);
 
 /// Waits until `condition` holds.
@@ -14,7 +14,7 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 pub fn await_that(what: &str, condition: impl Fn() -> bool) {
     let give_up = Instant::now() + LONG;
     while !condition() {
-        assert!(Instant::now() < give_up, "this never came about: {what}");
-        thread::sleep(Duration::from_millis(1)); // many tests wait at once: spinning would delay them
+        assert!(Instant::now() < give_up, "this never happened: {what}");
+        thread::sleep(Duration::from_millis(1)); // spinning would delay the tests beside it
     }
 }

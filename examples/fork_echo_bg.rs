@@ -30,12 +30,8 @@ fn main() -> Result<(), common::Failure> {
     #[allow(unsafe_code)]
     let promise = unsafe { DespiteThreads::promise() };
     let server = ForkingTcpServer::builder(&options.listen)
-        .config(ServerConfig {
-            backend: options.backend,
-            trigger: options.trigger,
-            ..ServerConfig::default()
-        })
-        .concurrency(Forking { despite_threads: Some(promise), ..Forking::default() })
+        .config(ServerConfig::default().backend(options.backend).trigger(options.trigger))
+        .concurrency(Forking::default().despite_threads(Some(promise)))
         .build(|| MyRequestHandler)?;
     let server = Arc::new(server);
     common::announce(&server.server_address());

@@ -23,7 +23,7 @@ fn main() -> Result<(), common::Failure> {
     thread::spawn(move || operate(questions));
     let server = ThreadingTcpServer::builder(&options.listen)
         // A shutdown does not wait for the operator.
-        .concurrency(Threading { daemon_threads: true, ..Threading::default() })
+        .concurrency(Threading::default().daemon_threads(true))
         .build(move || MyServer { operator: ask.clone() })?;
     common::serve(&options, server)
 }

@@ -31,7 +31,7 @@ fn main() -> Result<(), common::Failure> {
     let Arguments { options, reply } = common::read("Shows the datagrams that arrive", common::TCP);
     options.begin()?;
     let server = ThreadingUdpServer::builder(&options.listen)
-        .concurrency(Threading { max_threads: Some(64), ..Threading::default() })
+        .concurrency(Threading::default().max_threads(Some(64)))
         .build(move || MyServer { reply })?;
     common::serve(&options, server)
 }

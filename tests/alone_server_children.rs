@@ -16,7 +16,6 @@ use support::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
     BaseServer, Exchange, Forking, ForkingTcpServer, Handled, HandlerError, HandlerResult, Hooks,
-    ServerConfig,
 };
 use tripoll::sys::select;
 
@@ -61,7 +60,7 @@ fn serve_beside_files() {
     files.set((0..10).map(open).collect::<io::Result<_>>().unwrap()).unwrap();
     fs::remove_file(&path).unwrap();
     select(&[server.fileno()], &[], &[], None).unwrap();
-    assert!(server.handle_request_noblock().unwrap());
+    assert_eq!(server.handle_request_noblock().unwrap(), Handled::Request);
 
     server.server_close(); // the child has ended
     let mut written = Vec::new();
@@ -87,7 +86,7 @@ fn a_child_keeps_the_users_own_files() {
 fn serve_in_a_loop_of_ones_own() {
     let server = ForkingTcpServer::builder(ANY)
         .config(config())
-        .concurrency(Forking { max_children: 2, ..Forking::default() })
+        .concurrency(Forking::default().max_children(2))
         .build_fn(|exchange: &mut Exchange| {
             exchange.request.sendall(b"hello")?;
             while !exchange.request.recv(100)?.is_empty() {}
@@ -128,8 +127,7 @@ fn a_loop_of_ones_own_reaps() {
 /// A read may wait for a moment, and a connection be idle for many.
 fn serve_without_patience() {
     let moment = Duration::from_millis(20);
-    let config =
-        ServerConfig { read_timeout: Some(moment), idle_timeout: Some(25 * moment), ..config() };
+    let config = config().read_timeout(Some(moment)).idle_timeout(Some(25 * moment));
     let handle = |exchange: &mut Exchange| {
         let late = exchange.request.recv(1).unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::TimedOut);

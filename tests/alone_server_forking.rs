@@ -21,8 +21,7 @@ use support::*;
 use tripoll::net::Address;
 use tripoll::server::{
     DatagramExchange, Exchange, Exit, Forking, ForkingTcpServer, ForkingUdpServer,
-    ForkingUnixDatagramServer, ForkingUnixStreamServer, Handled, HandlerResult, ServerConfig,
-    StreamExchange,
+    ForkingUnixDatagramServer, ForkingUnixStreamServer, Handled, HandlerResult, StreamExchange,
 };
 use tripoll::sys::DespiteThreads;
 use tripoll::{Backend, Reactor, Trigger};
@@ -230,7 +229,7 @@ fn print_sequences() {
         let for_handler = Arc::clone(&log);
         let timeout = (case == Case::Timeout).then_some(Duration::from_millis(1));
         let server = ForkingTcpServer::builder(ANY)
-            .config(ServerConfig { timeout, ..config() })
+            .config(config().timeout(timeout))
             .hooks(Noting::new(&log, case, true))
             .build(move || NotingHandler { log: Arc::clone(&for_handler), case })
             .unwrap();
@@ -299,7 +298,7 @@ fn listen(exchange: &mut Exchange) -> HandlerResult {
 }
 
 fn serve_two_children() {
-    let forking = Forking { max_children: 2, ..Forking::default() };
+    let forking = Forking::default().max_children(2);
     let server = ForkingTcpServer::builder(ANY)
         .config(config())
         .concurrency(forking)
@@ -420,7 +419,7 @@ fn serve_with_threads() {
     // SAFETY: the other thread waits for a channel that no child knows of.
     #[allow(unsafe_code)]
     let promise = unsafe { DespiteThreads::promise() };
-    let forking = Forking { despite_threads: Some(promise), ..Forking::default() };
+    let forking = Forking::default().despite_threads(Some(promise));
     serve!(ForkingTcpServer at ANY, forking, line_and_id);
     end.send(()).unwrap(); // it is there still
     thread.join().unwrap().unwrap();
@@ -514,7 +513,7 @@ fn serve_without_a_loop() {
     let files: Vec<_> = (0..10).map(|_| fs::File::open(&this).unwrap()).collect();
     println!("{} files", files.len());
     tripoll::sys::select(&[server.fileno()], &[], &[], Some(LONG)).unwrap();
-    assert!(server.handle_request_noblock().unwrap());
+    assert_eq!(server.handle_request_noblock().unwrap(), Handled::Request);
     assert!(!server.active_children().is_empty());
     server.server_close();
     assert!(server.active_children().is_empty());

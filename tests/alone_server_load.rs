@@ -14,10 +14,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::server::*;
 use support::*;
 use tripoll::net::{Address, Stream};
+use tripoll::pool::WhenFull;
 use tripoll::server::{
     BaseServer, Exchange, ExchangeKind, HandlerError, HandlerResult, Hooks, InReactor, Inline,
     LoopExchange, Pooled, RequestHandler, Server, ServerConfig, StreamExchange, Supports, Tcp,
-    Threading, ThreadingTcpServer, WhenFull,
+    Threading, ThreadingTcpServer,
 };
 use tripoll::{Backend, Trigger};
 
@@ -41,7 +42,7 @@ where
     Line: RequestHandler<X>,
 {
     let before = (threads(), descriptors());
-    let config = ServerConfig { backend, ..ServerConfig::default() };
+    let config = ServerConfig::default().backend(backend);
     let server: Server<Tcp, C> =
         Server::builder(ANY).config(config).concurrency(concurrency).build(|| Line).unwrap();
     let address = server.server_address();
@@ -78,12 +79,12 @@ fn who(exchange: &mut Exchange) -> HandlerResult {
 #[test]
 fn a_burst_of_a_thousand_and_a_process_short_of_everything() {
     burst::<Threading, StreamExchange>(Threading::default());
-    burst::<Threading, StreamExchange>(Threading { max_threads: Some(8), ..Default::default() });
-    burst::<Pooled, StreamExchange>(Pooled { workers: 8, ..Pooled::default() });
-    burst::<Pooled, StreamExchange>(Pooled { when_full: WhenFull::Block, ..Pooled::default() });
+    burst::<Threading, StreamExchange>(Threading::default().max_threads(Some(8)));
+    burst::<Pooled, StreamExchange>(Pooled::default().workers(8));
+    burst::<Pooled, StreamExchange>(Pooled::default().when_full(WhenFull::Block));
     burst::<Inline, StreamExchange>(Inline);
     burst::<InReactor, LoopExchange>(InReactor::default());
-    burst::<InReactor, LoopExchange>(InReactor { max_connections: Some(3) });
+    burst::<InReactor, LoopExchange>(InReactor::default().max_connections(Some(3)));
 
     finished_threads_are_not_kept();
     a_failing_bind_leaves_nothing();
@@ -134,7 +135,7 @@ fn bounded_threads() {
         Ok(())
     };
     let server = ThreadingTcpServer::builder(ANY)
-        .concurrency(Threading { max_threads: Some(3), ..Threading::default() })
+        .concurrency(Threading::default().max_threads(Some(3)))
         .build_fn(handle)
         .unwrap();
     while_serving(&server, || {
@@ -150,7 +151,7 @@ fn bounded_threads() {
 
 /// Whom the pool has no room for is told at once.
 fn a_full_pool_sheds() {
-    let choice = Pooled { workers: 1, queue: 1, when_full: WhenFull::Shed, ..Pooled::default() };
+    let choice = Pooled::default().workers(1).queue(1).when_full(WhenFull::Shed);
     let server: Server<Tcp, Pooled> = Server::builder(ANY)
         .concurrency(choice)
         .build_fn(|exchange: &mut Exchange| {
@@ -177,7 +178,7 @@ fn a_full_pool_sheds() {
 /// are some again.
 fn out_of_descriptors(backend: Backend, trigger: Trigger) {
     let before = getrlimit(Resource::Nofile);
-    let config = ServerConfig { backend, trigger, ..ServerConfig::default() };
+    let config = ServerConfig::default().backend(backend).trigger(trigger);
     let server = ThreadingTcpServer::builder(ANY).config(config).build_fn(who).unwrap();
     let address = server.server_address();
     while_serving(&server, || {

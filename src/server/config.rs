@@ -1,62 +1,64 @@
-//! The class attributes of Python's servers.
+//! The options of a server.
 
 use std::io;
 use std::time::Duration;
 
 use crate::selector::{Backend, Trigger};
 
-/// The class attributes of Python's servers, and some that Python lacks. Said before the server is
-/// bound, so that none of them can come too late.
+/// The options of a server: the class attributes of Python's servers, and more. They are set before
+/// the server is bound.
 ///
 /// ```
 /// use tripoll::server::ServerConfig;
 ///
-/// let config = ServerConfig { request_queue_size: 5, ..ServerConfig::default() };
+/// let config = ServerConfig::default().request_queue_size(5).allow_reuse_port(true);
 /// assert!(config.allow_reuse_address && !ServerConfig::python().allow_reuse_address);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerConfig {
-    /// How many connections may wait to be accepted: 1,024, as far as the system allows. (Python: 5,
-    /// which makes clients of a burst wait a second for their second try.)
+    /// Length of the accept queue (`listen(2)` backlog), clamped to the system's limit. Default: 1024
+    /// (Python: 5, which makes clients in a burst retry after one second).
     pub request_queue_size: u32,
-    /// Whether a port may be taken while connections of an earlier server are in TIME_WAIT
-    /// (`SO_REUSEADDR`): yes. (Python: no.) For datagrams it is always no: there it would mean that
-    /// two servers share one port and one of them gets nothing. (Python: no, but a subclass can say
-    /// yes.)
+    /// Whether a port can be bound while connections of an earlier server are in TIME_WAIT
+    /// (`SO_REUSEADDR`). Default: true (Python: false).
+    ///
+    /// Always false for datagrams: two servers would share one port, and one of them would receive
+    /// nothing.
     pub allow_reuse_address: bool,
-    /// Whether several servers may share the port (`SO_REUSEPORT`): no.
+    /// Whether several servers can share the port (`SO_REUSEPORT`). Default: false.
     pub allow_reuse_port: bool,
-    /// The longest datagram: 8,192 bytes. A longer one is cut. (At most 16 MiB: the kernel takes none
-    /// that is longer.)
+    /// Length of the longest datagram, in bytes. A longer one is truncated. At most 16 MiB. Default:
+    /// 8192.
     pub max_packet_size: usize,
-    /// How long `handle_request` waits: for ever; 300 s for a forking server that says nothing else.
+    /// How long `handle_request` waits for a request. Default: no limit; 300 s for a forking server.
     pub timeout: Option<Duration>,
-    /// How long a handler may wait for its client to send something: for ever. Then its read fails
-    /// with `TimedOut`. (In the loop, which is always ready to read: how long nothing may come; then
-    /// the conversation fails with that.) A handler can say otherwise for itself.
+    /// How long a read of a handler may block. Then it returns `TimedOut`. In the loop: how long
+    /// nothing may be received. Then the exchange fails with `TimedOut`. A handler can set another
+    /// timeout for itself. Default: no limit.
     pub read_timeout: Option<Duration>,
-    /// How long nothing may pass over a connection, in neither direction, while its handler waits: for
-    /// ever. Then the connection is closed, and the handler is told what it is told when a client has
-    /// finished. (A write that waits for so long fails with `TimedOut`.) It may take up to twice as
-    /// long when something has passed meanwhile.
+    /// How long a connection may be idle in both directions while its handler waits. Then it is
+    /// closed, and the handler sees the end of the stream. A write that blocks for so long returns
+    /// `TimedOut`. It may take up to twice as long after some data has passed. Default: no limit.
     pub idle_timeout: Option<Duration>,
-    /// Whether an IPv6 address takes IPv6 clients only (`IPV6_V6ONLY`): yes, whatever the system's
-    /// own default is.
+    /// Whether an IPv6 address accepts IPv6 clients only (`IPV6_V6ONLY`). Default: true, whatever the
+    /// system's default is.
     pub v6_only: bool,
-    /// Whether the file of a Unix socket that nobody listens on any more may be replaced: no.
+    /// Whether a stale file of a Unix socket, on which no process listens, is replaced. Default:
+    /// false.
     pub replace_stale: bool,
-    /// Whether a Unix socket's file is removed when the server is closed, if it is still its own:
-    /// yes. (Python: no.)
+    /// Whether the file of a Unix socket is removed when the server is closed, if it is still its
+    /// own. Default: true (Python: false).
     pub unlink_on_close: bool,
-    /// How many requests are taken in one turn of the loop: 32. (Python: 1.)
+    /// How many requests are accepted in one turn of the loop. Default: 32 (Python: 1).
     pub requests_per_turn: u32,
-    /// Which kernel call the server waits with.
+    /// The backend of the server's own loop. Default: [`Backend::default`] (Python: poll).
     pub backend: Backend,
-    /// How the kernel is asked.
+    /// The trigger of the server's own loop. Default: level.
     pub trigger: Trigger,
 }
 
-/// UDP has 64 KiB, and a Unix socket what the kernel can allocate at once.
+/// UDP has 64 KiB at most, and a Unix socket what the kernel can allocate at once.
 const LONGEST_PACKET: usize = 16 << 20;
 
 impl Default for ServerConfig {
@@ -79,9 +81,103 @@ impl Default for ServerConfig {
     }
 }
 
+/// Setters of the fields, by value.
 impl ServerConfig {
-    /// What Python has, where it differs: but for [`v6_only`](Self::v6_only), which stays true, where
-    /// Python leaves the system's default as it is.
+    /// Sets [`request_queue_size`](#structfield.request_queue_size).
+    #[must_use]
+    pub fn request_queue_size(mut self, request_queue_size: u32) -> Self {
+        self.request_queue_size = request_queue_size;
+        self
+    }
+
+    /// Sets [`allow_reuse_address`](#structfield.allow_reuse_address).
+    #[must_use]
+    pub fn allow_reuse_address(mut self, allow_reuse_address: bool) -> Self {
+        self.allow_reuse_address = allow_reuse_address;
+        self
+    }
+
+    /// Sets [`allow_reuse_port`](#structfield.allow_reuse_port).
+    #[must_use]
+    pub fn allow_reuse_port(mut self, allow_reuse_port: bool) -> Self {
+        self.allow_reuse_port = allow_reuse_port;
+        self
+    }
+
+    /// Sets [`max_packet_size`](#structfield.max_packet_size).
+    #[must_use]
+    pub fn max_packet_size(mut self, max_packet_size: usize) -> Self {
+        self.max_packet_size = max_packet_size;
+        self
+    }
+
+    /// Sets [`timeout`](#structfield.timeout).
+    #[must_use]
+    pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets [`read_timeout`](#structfield.read_timeout).
+    #[must_use]
+    pub fn read_timeout(mut self, read_timeout: Option<Duration>) -> Self {
+        self.read_timeout = read_timeout;
+        self
+    }
+
+    /// Sets [`idle_timeout`](#structfield.idle_timeout).
+    #[must_use]
+    pub fn idle_timeout(mut self, idle_timeout: Option<Duration>) -> Self {
+        self.idle_timeout = idle_timeout;
+        self
+    }
+
+    /// Sets [`v6_only`](#structfield.v6_only).
+    #[must_use]
+    pub fn v6_only(mut self, v6_only: bool) -> Self {
+        self.v6_only = v6_only;
+        self
+    }
+
+    /// Sets [`replace_stale`](#structfield.replace_stale).
+    #[must_use]
+    pub fn replace_stale(mut self, replace_stale: bool) -> Self {
+        self.replace_stale = replace_stale;
+        self
+    }
+
+    /// Sets [`unlink_on_close`](#structfield.unlink_on_close).
+    #[must_use]
+    pub fn unlink_on_close(mut self, unlink_on_close: bool) -> Self {
+        self.unlink_on_close = unlink_on_close;
+        self
+    }
+
+    /// Sets [`requests_per_turn`](#structfield.requests_per_turn).
+    #[must_use]
+    pub fn requests_per_turn(mut self, requests_per_turn: u32) -> Self {
+        self.requests_per_turn = requests_per_turn;
+        self
+    }
+
+    /// Sets [`backend`](#structfield.backend).
+    #[must_use]
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backend = backend;
+        self
+    }
+
+    /// Sets [`trigger`](#structfield.trigger).
+    #[must_use]
+    pub fn trigger(mut self, trigger: Trigger) -> Self {
+        self.trigger = trigger;
+        self
+    }
+}
+
+impl ServerConfig {
+    /// Returns Python's defaults, except [`v6_only`](#structfield.v6_only): it stays true, where Python
+    /// leaves the system's default.
     pub fn python() -> Self {
         ServerConfig {
             request_queue_size: 5,
@@ -93,11 +189,11 @@ impl ServerConfig {
         }
     }
 
-    /// Refuses what cannot be meant.
+    /// Refuses options that make no sense.
     pub(super) fn check(&self) -> io::Result<()> {
         if self.max_packet_size > LONGEST_PACKET {
             let message = format!(
-                "a max_packet_size of {} bytes is too much: there is no datagram of more than {} MiB",
+                "max_packet_size is {} bytes, but no datagram is longer than {} MiB",
                 self.max_packet_size,
                 LONGEST_PACKET >> 20
             );
@@ -106,8 +202,7 @@ impl ServerConfig {
         let timeouts = [("read_timeout", self.read_timeout), ("idle_timeout", self.idle_timeout)];
         for (name, timeout) in timeouts {
             if timeout.is_some_and(|timeout| timeout.is_zero()) {
-                let message =
-                    format!("a {name} of zero lets nobody say anything: None is for ever");
+                let message = format!("{name} is zero; use None for no limit");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
             }
         }

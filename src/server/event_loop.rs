@@ -16,16 +16,30 @@ use crate::server::handler::HandlerFactory;
 use crate::server::lifecycle::{RunState, ServeGuard};
 use crate::server::transport::{Endpoint, Request};
 
-/// What `handle_request` has done.
+/// How `serve_forever` ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Served {
+    /// The server was shut down.
+    Shutdown,
+    /// A handler returned [`Exit`](super::Exit).
+    Exit,
+}
+
+/// What `handle_request` did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Handled {
-    /// There was a request. (It may have been refused, or lost before it could be taken.)
+    /// It handled a request, which may have been refused, or lost before it was accepted.
     Request,
-    /// There was none in time, and `handle_timeout` was called.
+    /// It handled a request, and the handler returned [`Exit`](super::Exit).
+    Exit,
+    /// There was no request in time, and it called `handle_timeout`.
     Timeout,
-    /// There was none, and the server was shut down.
+    /// There was no request, and the server was shut down.
     Shutdown,
+    /// There was no request: only for `handle_request_noblock`.
+    NoRequest,
 }
 
 /// How long a handler may take to notice that its client is gone.
@@ -102,18 +116,18 @@ impl ServerLoop {
         Ok(())
     }
 
-    fn end(self) -> io::Result<()> {
+    fn end(self) -> Served {
         let ServerLoop { reactor, run, .. } = self;
-        drop(reactor); // handlers may say `Exit` even now
-        if run.run_state.is_exiting() { Err(io::Error::other(Exit)) } else { Ok(()) }
+        drop(reactor); // handlers may return `Exit` even now
+        if run.run_state.is_exiting() { Served::Exit } else { Served::Shutdown }
     }
 }
 
 impl<R: Request> BaseServer<R> {
-    pub(super) fn serve_forever(&self, poll_interval: Duration) -> io::Result<()> {
+    pub(super) fn serve_forever(&self, poll_interval: Duration) -> io::Result<Served> {
         let Some(mut server_loop) = ServerLoop::begin(self, self.config().requests_per_turn)?
         else {
-            return Ok(());
+            return Ok(Served::Shutdown);
         };
         while !server_loop.is_stopping() {
             let tried = server_loop.tried();
@@ -124,7 +138,7 @@ impl<R: Request> BaseServer<R> {
             self.call("service_actions", |server| server.hooks.service_actions(server));
         }
         server_loop.shutdown(self)?;
-        server_loop.end()
+        Ok(server_loop.end())
     }
 
     pub(super) fn serve_in<S: 'static>(
@@ -192,11 +206,13 @@ impl<R: Request> BaseServer<R> {
         if self.factory.is_in_loop() {
             server_loop.empty(self)?;
         }
-        server_loop.end()?;
-        Ok(Handled::Request)
+        Ok(match server_loop.end() {
+            Served::Shutdown => Handled::Request,
+            Served::Exit => Handled::Exit,
+        })
     }
 
-    pub(super) fn handle_request_noblock(&self) -> io::Result<bool> {
+    pub(super) fn handle_request_noblock(&self) -> io::Result<Handled> {
         self.runner.check()?;
         if self.factory.is_in_loop() {
             let message =
@@ -204,11 +220,13 @@ impl<R: Request> BaseServer<R> {
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
         self.runner.service_actions(); // nobody else reaps children here
-        let Some(slot) = self.runner.reserve(Waker::noop()) else { return Ok(false) };
-        let Ok((request, address)) = self.next_request() else { return Ok(false) };
+        let Some(slot) = self.runner.reserve(Waker::noop()) else { return Ok(Handled::NoRequest) };
+        let Ok((request, address)) = self.next_request() else { return Ok(Handled::NoRequest) };
         self.runner.note_descriptors(&|| vec![self.fileno()]);
-        self.process(request, &address, slot).map_err(io::Error::other)?;
-        Ok(true)
+        Ok(match self.process(request, &address, slot) {
+            Ok(()) => Handled::Request,
+            Err(Exit) => Handled::Exit,
+        })
     }
 
     fn watch<S: 'static>(

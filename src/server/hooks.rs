@@ -165,8 +165,5 @@ pub trait Hooks<R: Request>: Send + Sync + 'static {
     }
 }
 
-/// Nothing is overridden.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct NoHooks;
-
-impl<R: Request> Hooks<R> for NoHooks {}
+/// Overrides no hook.
+impl<R: Request> Hooks<R> for () {}

@@ -76,7 +76,7 @@
 //!     Exchange, POLL_INTERVAL, PythonSocket, ServerConfig, ThreadingTcpServer,
 //! };
 //!
-//! let config = ServerConfig { idle_timeout: Some(Duration::from_secs(60)), ..ServerConfig::default() };
+//! let config = ServerConfig::default().idle_timeout(Some(Duration::from_secs(60)));
 //! let server = ThreadingTcpServer::builder("127.0.0.1:0").config(config).build_fn(
 //!     |exchange: &mut Exchange| {
 //!         while !exchange.request.recv(1024)?.is_empty() {} // until the client has finished, or idles
@@ -233,21 +233,17 @@ mod server;
 mod transport;
 
 pub use base::BaseServer;
-pub use concurrency::{
-    Concurrency, Forking, InReactor, Inline, MayWait, Pooled, Supports, Threading,
-};
+pub use concurrency::{Concurrency, Forking, InReactor, Inline, Pooled, Supports, Threading};
 pub use config::ServerConfig;
-pub use event_loop::Handled;
+pub use event_loop::{Handled, Served};
 pub use handler::{
     Blocking, Cause, DatagramExchange, Exchange, ExchangeKind, Exit, HandlerError, HandlerResult,
     LoopExchange, PythonDatagramSocket, PythonSocket, Reader, RequestHandler, StreamExchange,
     StreamOptions, Writer,
 };
-pub use hooks::{Hooks, NoHooks};
+pub use hooks::Hooks;
 pub use server::{POLL_INTERVAL, Server, ServerBuilder};
 pub use transport::{Datagram, Request, Tcp, Transport, Udp, Unix, UnixDgram};
-
-pub use crate::pool::{Panicked, WhenFull};
 
 /// Python's `TCPServer`.
 pub type TcpServer = Server<Tcp, Inline>;

@@ -9,12 +9,12 @@ use std::{fmt, io};
 use super::base::BaseServer;
 use super::config::ServerConfig;
 use super::handler::{HandlerResult, RequestHandler};
-use super::hooks::{Hooks, NoHooks};
+use super::hooks::Hooks;
 use crate::net::{Address, ToAddress};
 use crate::reactor::Context;
 use crate::selector::Token;
 use crate::server::concurrency::{Concurrency, Supports};
-use crate::server::event_loop::Handled;
+use crate::server::event_loop::{Handled, Served};
 use crate::server::handler::{ExchangeKind, HandlerFactory};
 use crate::server::transport::Transport;
 
@@ -69,7 +69,7 @@ impl<T: Transport, C: Concurrency + Default> Server<T, C> {
             address: address.to_address(),
             config: ServerConfig::default(),
             concurrency: C::default(),
-            hooks: Box::new(NoHooks),
+            hooks: Box::new(()),
             bind_and_activate: true,
         }
     }
@@ -77,16 +77,18 @@ impl<T: Transport, C: Concurrency + Default> Server<T, C> {
 
 impl<T: Transport, C: Concurrency> Server<T, C> {
     /// Handles requests until [`shutdown`](BaseServer::shutdown), in a loop of its own on this
-    /// thread. `poll_interval` paces `service_actions` alone ([`POLL_INTERVAL`] in Python); nobody
-    /// waits for it.
+    /// thread. Returns how it ended. `poll_interval` only sets how often `service_actions` is called
+    /// ([`POLL_INTERVAL`] in Python): a shutdown does not wait for it.
     ///
     /// # Errors
     ///
-    /// `NotConnected` when the server is closed (if it was closed before it ever served, the first
-    /// call returns at once instead, as after a shutdown), `ResourceBusy` when it is serving already,
-    /// [`Exit`](super::Exit) (as the error's inner one) when a handler in the loop said so, and
-    /// what the kernel says when there can be no loop.
-    pub fn serve_forever(&self, poll_interval: Duration) -> io::Result<()> {
+    /// | kind | cause |
+    /// |---|---|
+    /// | `NotConnected` | the server was closed (after it has served; before that, the first call returns [`Served::Shutdown`]) |
+    /// | `ResourceBusy` | the server is serving already |
+    /// | `InvalidInput` | the server was not bound or not activated |
+    /// | others | those of creating the loop, and of a listener that failed |
+    pub fn serve_forever(&self, poll_interval: Duration) -> io::Result<Served> {
         self.base.serve_forever(poll_interval)
     }
 
@@ -100,16 +102,14 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
         self.base.handle_request()
     }
 
-    /// Handles the next request if there is one, without waiting: for a loop of one's own that
-    /// watches [`fileno`](BaseServer::fileno). True if a request was taken.
-    ///
-    /// Where a loop of this crate's is at hand, [`serve_in`](Self::serve_in) does more.
+    /// Handles the next request if there is one, and never blocks: for a loop of your own that watches
+    /// [`fileno`](BaseServer::fileno). In a loop of this crate, use [`serve_in`](Self::serve_in).
     ///
     /// # Errors
     ///
-    /// [`Exit`](super::Exit) (as the error's inner one) when a handler in the loop said so. That a
-    /// request cannot be taken is no error.
-    pub fn handle_request_noblock(&self) -> io::Result<bool> {
+    /// `Unsupported` for the servers whose clients are kept in the loop. A request that cannot be
+    /// accepted is not an error.
+    pub fn handle_request_noblock(&self) -> io::Result<Handled> {
         self.base.handle_request_noblock()
     }
 
@@ -122,8 +122,8 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     ///
     /// # Errors
     ///
-    /// As [`serve_forever`](Self::serve_forever); `ConnectionAborted` when it was shut down before it
-    /// ever served.
+    /// As [`serve_forever`](Self::serve_forever). `ConnectionAborted` when it was shut down before it
+    /// has ever served.
     pub fn serve_in<S: 'static>(
         &self,
         poll_interval: Duration,

@@ -49,7 +49,7 @@ fn a_unix_socket_file_is_replaced_on_request_and_removed_if_it_is_ones_own() {
     drop(std::os::unix::net::UnixListener::bind(&path.0).unwrap()); // a crash leaves its file
     let refused = UnixStreamServer::from_fn(path.address(), say_hello).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
-    let replacing = ServerConfig { replace_stale: true, ..ServerConfig::default() };
+    let replacing = ServerConfig::default().replace_stale(true);
     let bind = |config: &ServerConfig| {
         UnixStreamServer::builder(path.address()).config(config.clone()).build_fn(say_hello)
     };
@@ -58,7 +58,7 @@ fn a_unix_socket_file_is_replaced_on_request_and_removed_if_it_is_ones_own() {
     server.server_close();
     assert!(!path.0.exists());
 
-    let leaving = ServerConfig { unlink_on_close: false, ..ServerConfig::default() };
+    let leaving = ServerConfig::default().unlink_on_close(false);
     bind(&leaving).unwrap().server_close();
     assert!(path.0.exists());
 
@@ -75,7 +75,7 @@ fn so_is_the_file_of_a_unix_socket_for_datagrams() {
     drop(UnixDatagram::bind(&path.0).unwrap());
     let bind = |replace_stale| {
         UnixDatagramServer::builder(path.address())
-            .config(ServerConfig { replace_stale, ..ServerConfig::default() })
+            .config(ServerConfig::default().replace_stale(replace_stale))
             .build_fn(|_: &mut DatagramExchange| Ok(()))
     };
     assert_eq!(bind(false).unwrap_err().kind(), io::ErrorKind::AddrInUse);

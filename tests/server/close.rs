@@ -204,7 +204,7 @@ fn what_clients_in_the_loop_are_owed_is_delivered_before_the_end() {
     const LATE: Duration = Duration::from_secs(20);
     let whole = LONG_GREETING.len() + b"farewell".len();
     on_every_config(|config| {
-        let serve = |server: &ReactorTcpServer| server.serve_forever(MINUTE).unwrap();
+        let serve = |server: &ReactorTcpServer| server.serve_forever(MINUTE).map(drop).unwrap();
         let ends: [fn(&ReactorTcpServer); 4] = [
             |server| server.server_close(),
             |server| server.server_close_within(LATE).unwrap(),
@@ -288,7 +288,7 @@ impl Hooks<Arc<Stream>> for SeenOff {
 #[test]
 fn whoever_waits_for_a_worker_is_seen_off_when_none_comes() {
     let seen_off = Arc::<AtomicUsize>::default();
-    let one = Pooled { workers: 1, queue: 4, ..Pooled::default() };
+    let one = Pooled::default().workers(1).queue(4);
     let closes_itself = |exchange: &mut Exchange| {
         let server = &exchange.server;
         await_that("all are here", || server.connections().len() == 4);

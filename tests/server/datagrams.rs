@@ -81,7 +81,7 @@ where
     for &backend in Backend::ALL {
         thread::scope(|scope| {
             for &trigger in Trigger::ALL {
-                let config = ServerConfig { backend, trigger, ..ServerConfig::default() };
+                let config = ServerConfig::default().backend(backend).trigger(trigger);
                 scope.spawn(|| ask_and_do_not_listen::<C>(config));
             }
         });
@@ -174,7 +174,7 @@ fn each_datagram_has_its_own_bytes() {
 #[test]
 fn no_datagram_is_longer_than_the_kernel_makes_them() {
     let serve = |max_packet_size| {
-        let config = ServerConfig { max_packet_size, ..ServerConfig::default() };
+        let config = ServerConfig::default().max_packet_size(max_packet_size);
         UdpServer::builder(ANY).config(config).build_fn(|_: &mut DatagramExchange| Ok(()))
     };
     for too_much in [usize::MAX, (16 << 20) + 1] {

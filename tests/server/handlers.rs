@@ -16,8 +16,8 @@ use tripoll::net::{Address, Stream};
 use tripoll::server::{
     BaseServer, Concurrency, DatagramExchange, Exchange, ExchangeKind, Exit, HandlerError,
     HandlerResult, Hooks, InReactor, Inline, LoopExchange, Pooled, ReactorTcpServer,
-    RequestHandler, Server, StreamExchange, StreamOptions, Supports, Tcp, TcpServer, Threading,
-    UdpServer,
+    RequestHandler, Served, Server, StreamExchange, StreamOptions, Supports, Tcp, TcpServer,
+    Threading, UdpServer,
 };
 
 /// Greets, answers and takes leave, each in its place; and does what it is told to.
@@ -50,7 +50,7 @@ impl RequestHandler for Polite {
 impl RequestHandler<StreamExchange> for Polite {
     /// What is said in `finish` goes out all the same.
     fn options(&self) -> StreamOptions {
-        StreamOptions { wbufsize: -1, ..StreamOptions::default() }
+        StreamOptions::default().wbufsize(-1)
     }
     fn setup(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
         Ok(exchange.wfile.write_all(b"welcome; ")?)
@@ -135,10 +135,8 @@ where
             await_that("the error", || told.load(Ordering::Relaxed) == errors);
         }
         server.shutdown().unwrap();
-        let ended = serving.join().unwrap();
-        let is_exit =
-            ended.is_err_and(|error| error.get_ref().is_some_and(|error| error.is::<Exit>()));
-        assert_eq!(is_exit, ends_with_exit);
+        let served = serving.join().unwrap().unwrap();
+        assert_eq!(served == Served::Exit, ends_with_exit);
     });
     assert_eq!(told.load(Ordering::Relaxed), 2);
     server.server_close();
@@ -324,7 +322,7 @@ fn rfile_and_wfile_are_the_clients_socket_and_time_out_as_such() {
     struct Impatient(Arc<Mutex<Vec<io::Error>>>);
     impl RequestHandler<StreamExchange> for Impatient {
         fn options(&self) -> StreamOptions {
-            StreamOptions { timeout: Some(Duration::from_millis(1)), ..StreamOptions::default() }
+            StreamOptions::default().timeout(Some(Duration::from_millis(1)))
         }
         fn handle(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
             let number = exchange.connection.as_fd().as_raw_fd();

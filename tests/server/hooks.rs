@@ -32,7 +32,7 @@ where
     H: RequestHandler<X> + 'static,
 {
     let log = Log::new();
-    let config = ServerConfig { timeout: Some(Duration::from_millis(1)), ..config };
+    let config = config.timeout(Some(Duration::from_millis(1)));
     let hooks = Noting::new(&log, case, false);
     let for_handler = Arc::clone(&log);
     let server: Server<Tcp, C> = Server::builder(ANY)
@@ -260,7 +260,7 @@ fn a_request_that_process_request_defers_counts_towards_the_limit() {
     let (go, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
     let server = ThreadingTcpServer::builder(ANY)
-        .concurrency(Threading { max_threads: Some(1), ..Threading::default() })
+        .concurrency(Threading::default().max_threads(Some(1)))
         .hooks(Defers(Mutex::new(defer)))
         .build_fn(move |_: &mut Exchange| {
             let _ = wait.lock().unwrap().recv();
@@ -271,9 +271,13 @@ fn a_request_that_process_request_defers_counts_towards_the_limit() {
     assert_eq!(server.handle_request().unwrap(), Handled::Request);
     let (request, address) = deferred.recv_timeout(LONG).unwrap();
     server.process_request(&request, &address).unwrap();
-    assert!(!server.handle_request_noblock().unwrap(), "accepted over the limit");
+    assert_eq!(
+        server.handle_request_noblock().unwrap(),
+        Handled::NoRequest,
+        "accepted over the limit"
+    );
     drop(go);
-    while !server.handle_request_noblock().unwrap() {
+    while server.handle_request_noblock().unwrap() == Handled::NoRequest {
         thread::yield_now();
     }
 }
@@ -365,7 +369,7 @@ fn handle_timeout_is_called_when_nobody_comes() {
     }
     let count = Arc::default();
     let server = TcpServer::builder(ANY)
-        .config(ServerConfig { timeout: Some(Duration::from_millis(1)), ..ServerConfig::default() })
+        .config(ServerConfig::default().timeout(Some(Duration::from_millis(1))))
         .hooks(Count(Arc::clone(&count)))
         .build_fn(say_hello)
         .unwrap();
@@ -450,7 +454,7 @@ fn a_panic_in_get_request_is_one_request_less() {
 #[test]
 fn a_timeout_of_zero_is_a_look() {
     let server = TcpServer::builder(ANY)
-        .config(ServerConfig { timeout: Some(Duration::ZERO), ..ServerConfig::default() })
+        .config(ServerConfig::default().timeout(Some(Duration::ZERO)))
         .build_fn(say_hello)
         .unwrap();
     assert_eq!(server.handle_request().unwrap(), Handled::Timeout);

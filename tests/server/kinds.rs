@@ -141,7 +141,7 @@ where
     let distinct: HashSet<_> = places.iter().chain([&home]).collect();
     assert_eq!(distinct.len(), 4, "a thread for each request");
 
-    let two = Pooled { workers: 2, ..Pooled::default() };
+    let two = Pooled::default().workers(2);
     let (home, places) = lines::<T, Pooled, X>(config, two);
     let distinct: HashSet<_> = places.iter().collect();
     assert!(distinct.len() <= 2 && !distinct.contains(&home), "two workers for all");
@@ -189,12 +189,11 @@ fn a_stream_handler_has_options() {
     struct Hasty;
     impl RequestHandler<StreamExchange> for Hasty {
         fn options(&self) -> StreamOptions {
-            StreamOptions {
-                rbufsize: 0,
-                wbufsize: -1,
-                timeout: Some(Duration::from_millis(1)),
-                disable_nagle_algorithm: true,
-            }
+            StreamOptions::default()
+                .rbufsize(0)
+                .wbufsize(-1)
+                .timeout(Some(Duration::from_millis(1)))
+                .disable_nagle_algorithm(true)
         }
         fn handle(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
             assert!(rustix::net::sockopt::tcp_nodelay(&*exchange.connection)?);
@@ -288,7 +287,7 @@ fn a_datagram_handler_always_answers() {
 
 #[test]
 fn an_empty_datagram_is_a_request_and_a_long_one_is_said_to_be_cut() {
-    let config = ServerConfig { max_packet_size: 4, ..ServerConfig::default() };
+    let config = ServerConfig::default().max_packet_size(4);
     let handle = |exchange: &mut Exchange<Datagram>| {
         let Datagram { data, truncated, .. } = &exchange.request;
         let answer = format!("{} {truncated}", data.len());
@@ -433,7 +432,7 @@ fn ipv6_is_its_own_unless_it_is_said_not_to_be() {
     while_serving(&server, || assert_eq!(ask(&server.server_address(), b""), b"hello"));
 
     for v6_only in [true, false] {
-        let config = ServerConfig { v6_only, ..ServerConfig::default() };
+        let config = ServerConfig::default().v6_only(v6_only);
         let server = TcpServer::builder("[::]:0").config(config).build_fn(say_hello).unwrap();
         let Address::Inet(address) = server.server_address() else { panic!() };
         assert!(TcpStream::connect((Ipv6Addr::LOCALHOST, address.port())).is_ok());
@@ -442,7 +441,7 @@ fn ipv6_is_its_own_unless_it_is_said_not_to_be() {
     }
 
     for v6_only in [true, false] {
-        let config = ServerConfig { v6_only, ..ServerConfig::default() };
+        let config = ServerConfig::default().v6_only(v6_only);
         let server = UdpServer::builder("[::]:0")
             .config(config)
             .build_fn(|exchange: &mut DatagramExchange| {

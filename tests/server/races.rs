@@ -12,10 +12,11 @@ use support::server::*;
 use support::*;
 use tripoll::Reactor;
 use tripoll::net::{Address, Stream};
+use tripoll::pool::WhenFull;
 use tripoll::server::{
     BaseServer, Exchange, Exit, Handled, HandlerResult, Hooks, LoopExchange, Pooled,
-    PooledTcpServer, ReactorTcpServer, ServerBuilder, Supports, Tcp, TcpServer, Threading,
-    ThreadingTcpServer, UnixStreamServer, WhenFull,
+    PooledTcpServer, ReactorTcpServer, Served, ServerBuilder, Supports, Tcp, TcpServer, Threading,
+    ThreadingTcpServer, UnixStreamServer,
 };
 
 fn say_hello(exchange: &mut Exchange) -> HandlerResult {
@@ -31,7 +32,7 @@ fn a_shutdown_waits_for_the_serving_that_it_has_ended_and_for_no_other() {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
                     match server.serve_forever(MINUTE) {
-                        Ok(()) => {}
+                        Ok(served) => assert_eq!(served, Served::Shutdown),
                         Err(error) => match error.kind() {
                             io::ErrorKind::ResourceBusy => {}
                             io::ErrorKind::NotConnected => break, // it was closed
@@ -98,7 +99,7 @@ fn two_handlers_may_close_their_server_at_once() {
 #[test]
 fn a_loop_that_waits_for_room_hears_of_its_end() {
     let (shut, is_shut) = mpsc::channel();
-    let one = Pooled { workers: 1, queue: 0, when_full: WhenFull::Block, ..Pooled::default() };
+    let one = Pooled::default().workers(1).queue(0).when_full(WhenFull::Block);
     let go = Arc::new(Barrier::new(2));
     let go_on = Arc::clone(&go);
     let server = PooledTcpServer::builder(ANY)
@@ -145,9 +146,8 @@ fn a_full_server_keeps_nothing_of_the_requests_that_found_no_room() {
 fn turned_back_by_a_full_server() {
     let (go, wait) = mpsc::channel::<()>();
     let wait = std::sync::Mutex::new(wait);
-    let config =
-        tripoll::server::ServerConfig { timeout: Some(Duration::ZERO), ..Default::default() };
-    let one = Threading { max_threads: Some(1), ..Threading::default() };
+    let config = tripoll::server::ServerConfig::default().timeout(Some(Duration::ZERO));
+    let one = Threading::default().max_threads(Some(1));
     let server = ThreadingTcpServer::builder(ANY)
         .config(config)
         .concurrency(one)
@@ -162,7 +162,7 @@ fn turned_back_by_a_full_server() {
     let before = descriptors();
     for _ in 0..50 {
         assert_eq!(server.handle_request().unwrap(), Handled::Timeout);
-        assert!(!server.handle_request_noblock().unwrap());
+        assert_eq!(server.handle_request_noblock().unwrap(), Handled::NoRequest);
     }
     // Each loop that has asked for room is gone, with its descriptors.
     assert_eq!(descriptors(), before);
@@ -256,8 +256,7 @@ fn an_exit_in_the_loop_ends_it_at_once() {
         let mut client = connect(&server.server_address());
         client.write_all(b"x").unwrap();
         // The client does not finish, nor does it need to.
-        let exit = serving.join().unwrap().unwrap_err();
-        assert!(exit.get_ref().unwrap().is::<Exit>(), "{exit}");
+        assert_eq!(serving.join().unwrap().unwrap(), Served::Exit);
     });
 }
 

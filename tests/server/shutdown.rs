@@ -13,8 +13,8 @@ use tripoll::net::{Address, Stream};
 use tripoll::selector::Deadline;
 use tripoll::server::{
     BaseServer, Concurrency, Exchange, ExchangeKind, Exit, Handled, HandlerResult, InReactor,
-    Inline, LoopExchange, Pooled, PooledTcpServer, ReactorTcpServer, RequestHandler, Server,
-    ServerBuilder, ServerConfig, StreamExchange, Supports, Tcp, TcpServer, Threading,
+    Inline, LoopExchange, Pooled, PooledTcpServer, ReactorTcpServer, RequestHandler, Served,
+    Server, ServerBuilder, ServerConfig, StreamExchange, Supports, Tcp, TcpServer, Threading,
     ThreadingTcpServer,
 };
 
@@ -71,7 +71,7 @@ impl<C: Concurrency> Any for Server<Tcp, C> {
         self
     }
     fn serve_forever(&self) -> io::Result<()> {
-        Server::serve_forever(self, MINUTE)
+        Server::serve_forever(self, MINUTE).map(drop)
     }
     fn handle_request(&self) -> io::Result<Handled> {
         Server::handle_request(self)
@@ -431,11 +431,11 @@ fn a_close_waits_for_those_who_work_if_it_is_to() {
     }
     close_while_working(ThreadingTcpServer::builder(ANY), true);
     close_while_working(PooledTcpServer::builder(ANY), true);
-    let daemons = Threading { daemon_threads: true, ..Threading::default() };
+    let daemons = Threading::default().daemon_threads(true);
     close_while_working(ThreadingTcpServer::builder(ANY).concurrency(daemons), false);
-    let leaving = Threading { block_on_close: false, ..Threading::default() };
+    let leaving = Threading::default().block_on_close(false);
     close_while_working(ThreadingTcpServer::builder(ANY).concurrency(leaving), false);
-    let leaving = Pooled { block_on_close: false, ..Pooled::default() };
+    let leaving = Pooled::default().block_on_close(false);
     close_while_working(PooledTcpServer::builder(ANY).concurrency(leaving), false);
 }
 
@@ -454,8 +454,7 @@ fn an_exit_ends_the_loop_where_handlers_run_in_it_and_is_told_nobody() {
                 client.write_all(b"x").unwrap();
                 await_end(&client);
             });
-            let exit = server.serve_forever(MINUTE).unwrap_err();
-            assert!(exit.get_ref().unwrap().is::<Exit>(), "{exit}");
+            assert_eq!(server.serve_forever(MINUTE).unwrap(), Served::Exit);
         });
     }
     serve(&TcpServer::from_fn(ANY, exit).unwrap());
@@ -463,7 +462,7 @@ fn an_exit_ends_the_loop_where_handlers_run_in_it_and_is_told_nobody() {
 
     let server = TcpServer::from_fn(ANY, exit).unwrap();
     let _client = connect(&server.server_address());
-    assert!(server.handle_request().unwrap_err().get_ref().unwrap().is::<Exit>());
+    assert_eq!(server.handle_request().unwrap(), Handled::Exit);
 
     // In a thread it ends that.
     let server = ThreadingTcpServer::from_fn(ANY, exit).unwrap();
@@ -530,12 +529,12 @@ fn two_servers_in_one_loop() {
 #[test]
 fn in_a_loop_of_ones_own_over_fileno() {
     let server = ThreadingTcpServer::from_fn(ANY, say_hello).unwrap();
-    assert!(!server.handle_request_noblock().unwrap());
+    assert_eq!(server.handle_request_noblock().unwrap(), Handled::NoRequest);
     let address = server.server_address();
     let client = thread::spawn(move || ask(&address, b""));
     let (ready, _, _) = tripoll::sys::select(&[server.fileno()], &[], &[], Some(LONG)).unwrap();
     assert_eq!(ready, [server.fileno()]);
-    assert!(server.handle_request_noblock().unwrap());
+    assert_eq!(server.handle_request_noblock().unwrap(), Handled::Request);
     assert_eq!(client.join().unwrap(), b"hello");
 }
 

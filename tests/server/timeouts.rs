@@ -102,10 +102,10 @@ fn falls_silent<C: Concurrency>(server: &Server<Tcp, C>) {
 
 #[test]
 fn a_read_that_waits_for_too_long_fails() {
-    let config = ServerConfig { read_timeout: Some(SHORT), ..ServerConfig::default() };
+    let config = ServerConfig::default().read_timeout(Some(SHORT));
     let told = ["finish", &ErrorKind::TimedOut.to_string()];
     on_every_config(|pair| {
-        let config = ServerConfig { read_timeout: Some(SHORT), ..pair.clone() };
+        let config = pair.clone().read_timeout(Some(SHORT));
         assert_eq!(steps::<Inline, Exchange>(&config, falls_silent), told);
         assert_eq!(steps::<InReactor, LoopExchange>(&config, falls_silent), told);
     });
@@ -115,9 +115,9 @@ fn a_read_that_waits_for_too_long_fails() {
 
 #[test]
 fn a_connection_that_is_idle_for_too_long_ends_and_nobody_is_told() {
-    let config = ServerConfig { idle_timeout: Some(SHORT), ..ServerConfig::default() };
+    let config = ServerConfig::default().idle_timeout(Some(SHORT));
     on_every_config(|pair| {
-        let config = ServerConfig { idle_timeout: Some(SHORT), ..pair.clone() };
+        let config = pair.clone().idle_timeout(Some(SHORT));
         assert_eq!(steps::<Inline, Exchange>(&config, falls_silent), ["finish"]);
         assert_eq!(steps::<InReactor, LoopExchange>(&config, falls_silent), ["finish"]);
     });
@@ -170,11 +170,9 @@ fn whoever_speaks_or_is_spoken_to_is_not_idle() {
             passes
         });
     }
-    let config = ServerConfig {
-        read_timeout: Some(Duration::from_secs(3_600)),
-        idle_timeout: Some(LIMIT),
-        ..ServerConfig::default()
-    };
+    let config = ServerConfig::default()
+        .read_timeout(Some(Duration::from_secs(3_600)))
+        .idle_timeout(Some(LIMIT));
     steps::<Threading, Exchange>(&config, speaks::<Threading>);
     steps::<InReactor, LoopExchange>(&config, speaks::<InReactor>);
     steps::<Threading, Exchange>(&config, is_spoken_to::<Threading>);
@@ -183,7 +181,7 @@ fn whoever_speaks_or_is_spoken_to_is_not_idle() {
 
 #[test]
 fn a_client_that_takes_nothing_is_idle_too() {
-    let config = ServerConfig { idle_timeout: Some(SHORT), ..ServerConfig::default() };
+    let config = ServerConfig::default().idle_timeout(Some(SHORT));
     fn takes_nothing<C: Concurrency>(server: &Server<Tcp, C>) {
         let client = connect(&server.server_address());
         thread::scope(|scope| {
@@ -198,14 +196,14 @@ fn a_client_that_takes_nothing_is_idle_too() {
     let told = ["finish", &ErrorKind::TimedOut.to_string()];
     assert_eq!(steps::<Threading, Exchange>(&config, takes_nothing), told);
     on_every_config(|pair| {
-        let config = ServerConfig { idle_timeout: Some(SHORT), ..pair.clone() };
+        let config = pair.clone().idle_timeout(Some(SHORT));
         assert_eq!(steps::<InReactor, LoopExchange>(&config, takes_nothing), ["finish"]);
     });
 }
 
 #[test]
 fn a_handler_that_tries_again_and_again_does_not_hide_an_idle_client() {
-    let config = ServerConfig { idle_timeout: Some(8 * SHORT), ..ServerConfig::default() };
+    let config = ServerConfig::default().idle_timeout(Some(8 * SHORT));
     let tries = Arc::new(Mutex::new(0));
     let count = Arc::clone(&tries);
     let handle = move |exchange: &mut Exchange| {
@@ -228,7 +226,7 @@ fn a_handler_that_tries_again_and_again_does_not_hide_an_idle_client() {
 fn a_client_that_takes_a_long_answer_slowly_is_not_idle() {
     const ANSWER: usize = 64 << 20;
     const LIMIT: Duration = Duration::from_millis(300);
-    let config = ServerConfig { idle_timeout: Some(LIMIT), ..ServerConfig::default() };
+    let config = ServerConfig::default().idle_timeout(Some(LIMIT));
     // One thread sends, in one piece; another waits for the client's next word.
     let handle = |exchange: &mut Exchange| {
         let request = Arc::clone(&exchange.request);
@@ -261,7 +259,7 @@ fn a_client_that_takes_a_long_answer_slowly_is_not_idle() {
 
 #[test]
 fn a_client_that_takes_nothing_is_idle_however_often_it_is_sent_something() {
-    let config = ServerConfig { idle_timeout: Some(5 * SHORT), ..ServerConfig::default() };
+    let config = ServerConfig::default().idle_timeout(Some(5 * SHORT));
     let hears = |exchange: &mut Exchange| {
         while !exchange.request.recv(100)?.is_empty() {}
         Ok(())
@@ -288,7 +286,7 @@ fn a_buffered_write_that_times_out_repeats_nothing() {
     impl RequestHandler<StreamExchange> for Counting {
         fn options(&self) -> StreamOptions {
             let timeout = Some(5 * SHORT);
-            StreamOptions { wbufsize: 4 * NUMBERS as isize, timeout, ..StreamOptions::default() }
+            StreamOptions::default().wbufsize(4 * NUMBERS as isize).timeout(timeout)
         }
 
         fn handle(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
@@ -344,8 +342,8 @@ fn in_the_loop_the_last_words_are_heard_whatever_is_over() {
         })
     };
     on_every_config(|pair| {
-        assert_eq!(over(ServerConfig { read_timeout: Some(SHORT), ..pair.clone() }), "bye");
-        assert_eq!(over(ServerConfig { idle_timeout: Some(SHORT), ..pair.clone() }), "restbye");
+        assert_eq!(over(pair.clone().read_timeout(Some(SHORT))), "bye");
+        assert_eq!(over(pair.clone().idle_timeout(Some(SHORT))), "restbye");
     });
 }
 
@@ -422,7 +420,7 @@ fn resident() -> usize {
 
 #[test]
 fn a_handler_may_say_otherwise() {
-    let config = ServerConfig { read_timeout: Some(MINUTE), ..ServerConfig::default() };
+    let config = ServerConfig::default().read_timeout(Some(MINUTE));
     let told = Arc::new(Mutex::new(None));
     let tell = Arc::clone(&told);
     let handle = move |exchange: &mut StreamExchange| {
@@ -437,15 +435,14 @@ fn a_handler_may_say_otherwise() {
 }
 
 #[test]
-fn no_time_at_all_is_refused_in_words() {
+fn a_timeout_of_zero_is_refused() {
     let none = Some(Duration::ZERO);
-    for config in [
-        ServerConfig { read_timeout: none, ..ServerConfig::default() },
-        ServerConfig { idle_timeout: none, ..ServerConfig::default() },
-    ] {
+    for config in
+        [ServerConfig::default().read_timeout(none), ServerConfig::default().idle_timeout(none)]
+    {
         let handle = |_: &mut Exchange| Ok(());
         let refused = TcpServer::builder(ANY).config(config).build_fn(handle).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::InvalidInput);
-        assert!(refused.to_string().contains("timeout of zero"), "{refused}");
+        assert!(refused.to_string().contains("timeout is zero"), "{refused}");
     }
 }

@@ -11,31 +11,56 @@ use std::{io, thread};
 
 use crate::net::{Address, Limit};
 use crate::server::base::BaseServer;
-use crate::server::concurrency::{Concurrency, LoopRequest, MayWait, Runner, Slot};
-use crate::server::handler::{HandlerResult, guarded};
+use crate::server::concurrency::{Concurrency, LoopRequest, Runner, Slot, Supports};
+use crate::server::handler::{Blocking, HandlerResult, guarded};
 use crate::server::transport::Request;
 use crate::sync::lock;
 use crate::sys::{self, DespiteThreads, PollFd, PollFlags, Side};
 
 /// A child process for each request: Python's `ForkingMixIn`.
 ///
-/// A child is a copy of the process in which the handler runs; what it changes, changes there. The
-/// server must run in a process that has no other thread, and refuses to serve elsewhere.
+/// A child is a copy of the process, in which the handler runs. What the handler changes, it changes
+/// in the copy. The server must run in a process that has no other thread, and refuses to serve
+/// elsewhere.
 ///
-/// Children are reaped by their own numbers as soon as they end: those of others never. That is the
-/// loop's work, and [`service_actions`](BaseServer::service_actions)'s where the loop is your own. As in
-/// Python, a server that is dropped waits for nobody: children who still work then go on, and are
-/// zombies afterwards, until this process ends or somebody else waits for them. `server_close` is what
-/// waits.
+/// The server reaps its own children as soon as they end, by their process ids, and no others. The
+/// loop does that. Where the loop is your own, [`service_actions`](BaseServer::service_actions) does.
+/// As in Python, a dropped server does not wait: children that are still working go on, and become
+/// zombies until this process ends or waits for them. `server_close` waits for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Forking {
-    /// How many children there may be at once: 40. When there are as many, no more is accepted until
-    /// one ends. (Python stops its whole loop for that.)
+    /// How many children can run at once. Further connections are not accepted until one ends.
+    /// (Python stops its whole loop for that.) Default: 40.
     pub max_children: usize,
-    /// Whether `server_close` waits for the children: yes.
+    /// Whether `server_close` waits for the children. Default: true.
     pub block_on_close: bool,
-    /// The promise of whoever forks in spite of other threads: none.
+    /// Permits to fork although there are other threads; see [`DespiteThreads`]. Default: none.
     pub despite_threads: Option<DespiteThreads>,
+}
+
+/// Setters of the fields, by value.
+impl Forking {
+    /// Sets [`max_children`](#structfield.max_children).
+    #[must_use]
+    pub fn max_children(mut self, max_children: usize) -> Self {
+        self.max_children = max_children;
+        self
+    }
+
+    /// Sets [`block_on_close`](#structfield.block_on_close).
+    #[must_use]
+    pub fn block_on_close(mut self, block_on_close: bool) -> Self {
+        self.block_on_close = block_on_close;
+        self
+    }
+
+    /// Sets [`despite_threads`](#structfield.despite_threads).
+    #[must_use]
+    pub fn despite_threads(mut self, despite_threads: Option<DespiteThreads>) -> Self {
+        self.despite_threads = despite_threads;
+        self
+    }
 }
 
 impl Default for Forking {
@@ -44,7 +69,7 @@ impl Default for Forking {
     }
 }
 
-impl MayWait for Forking {}
+impl<X: Blocking> Supports<X> for Forking {}
 
 impl Concurrency for Forking {
     fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>> {

@@ -19,15 +19,27 @@ use crate::server::lifecycle::{PendingFlush, RunState};
 use crate::server::transport::{Datagram, Request};
 use crate::sync::lock;
 
-/// All clients in the loop that accepts them, on one thread, which Python's module lacks.
+/// All clients in the loop that accepts them, on one thread. Python's module has nothing like it.
 ///
-/// The handlers of stream servers are handed a [`LoopExchange`], and must not wait. Datagrams are
-/// handled one after the other, as [`Inline`](crate::server::Inline) handles them; a reply for which its
+/// The handlers of stream servers get a [`LoopExchange`], and must not block. Datagrams are handled
+/// one after the other, as [`Inline`](crate::server::Inline) handles them. A reply for which the
 /// receiver has no room fails at once with `TimedOut`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InReactor {
-    /// How many connections there may be at once: any number. More are not accepted until one ends.
+    /// How many connections can be open at once. Further ones are not accepted until one ends.
+    /// Default: no limit.
     pub max_connections: Option<usize>,
+}
+
+/// Setters of the fields, by value.
+impl InReactor {
+    /// Sets [`max_connections`](#structfield.max_connections).
+    #[must_use]
+    pub fn max_connections(mut self, max_connections: Option<usize>) -> Self {
+        self.max_connections = max_connections;
+        self
+    }
 }
 
 impl Supports<LoopExchange> for InReactor {}

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::net::Address;
 use crate::server::base::BaseServer;
-use crate::server::concurrency::{Concurrency, MayWait, Runner};
-use crate::server::handler::HandlerResult;
+use crate::server::concurrency::{Concurrency, Runner, Supports};
+use crate::server::handler::{Blocking, HandlerResult};
 use crate::server::transport::Request;
 
 /// One request after the other: Python's servers without a mix-in. A handler that waits, waits for
@@ -15,7 +15,7 @@ use crate::server::transport::Request;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Inline;
 
-impl MayWait for Inline {}
+impl<X: Blocking> Supports<X> for Inline {}
 
 impl Concurrency for Inline {
     fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>> {

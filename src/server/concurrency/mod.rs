@@ -21,7 +21,7 @@ pub use threading::Threading;
 use crate::net::{Address, Limit, Permit, SEND_TIMEOUT};
 use crate::pool::Reservation;
 use crate::server::base::BaseServer;
-use crate::server::handler::{Blocking, ExchangeKind, HandlerResult};
+use crate::server::handler::{ExchangeKind, HandlerResult};
 use crate::server::transport::Request;
 
 /// Where and when requests are handled: Python's mix-in classes, and more.
@@ -142,23 +142,18 @@ pub enum LoopRequest<R> {
 impl<R> fmt::Debug for LoopRequest<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            LoopRequest::PollLater => "AskAgain",
-            LoopRequest::OnReadable(..) => "WhenReadable",
-            LoopRequest::Adopt(..) => "Keep",
+            LoopRequest::PollLater => "PollLater",
+            LoopRequest::OnReadable(..) => "OnReadable",
+            LoopRequest::Adopt(..) => "Adopt",
         })
     }
 }
 
-/// A concurrency for whose handlers waiting is allowed.
-pub trait MayWait: Concurrency {}
-
-/// Which kinds of handlers a concurrency has a place for: all that may wait where they may, and in
-/// the loop those that never do.
+/// The kinds of exchange that a concurrency supports: those whose handlers may block, or, in the loop,
+/// those whose handlers never do.
 #[diagnostic::on_unimplemented(
-    message = "a handler of `{X}` has no place in a server that is `{Self}`",
-    note = "in the loop of `InReactor` stream handlers are `RequestHandler<LoopExchange>`, and \
-            nowhere else"
+    message = "a `{Self}` server does not support handlers of `{X}`",
+    note = "stream handlers of `InReactor` are `RequestHandler<LoopExchange>`; those of all other \
+            servers are not"
 )]
 pub trait Supports<X: ExchangeKind>: Concurrency {}
-
-impl<C: MayWait, X: Blocking> Supports<X> for C {}

@@ -9,23 +9,65 @@ use std::time::Instant;
 use crate::net::Address;
 use crate::pool::{Pool, Reservation, SubmitError, WhenFull};
 use crate::server::base::BaseServer;
-use crate::server::concurrency::{Concurrency, MayWait, Runner, Slot};
-use crate::server::handler::HandlerResult;
+use crate::server::concurrency::{Concurrency, Runner, Slot, Supports};
+use crate::server::handler::{Blocking, HandlerResult};
 use crate::server::transport::Request;
 use crate::sync::lock;
 
-/// A fixed number of threads for all requests: the mix-in that Python's users write themselves.
+/// A fixed number of threads for all requests. Python has no such mix-in; its users write it.
+///
+/// ```
+/// use tripoll::server::{Exchange, Pooled, PooledTcpServer, PythonSocket};
+///
+/// let server = PooledTcpServer::builder("127.0.0.1:0")
+///     .concurrency(Pooled::default().workers(4).queue(100))
+///     .build_fn(|exchange: &mut Exchange| Ok(exchange.request.sendall(b"hello")?))?;
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pooled {
-    /// How many threads: 8.
+    /// Number of threads. Default: 8.
     pub workers: usize,
-    /// How many requests may wait for one of them: 64.
+    /// How many requests can wait for a thread. Default: 64.
     pub queue: usize,
-    /// What is done when as many wait: nobody is accepted until there is room. Whoever is shed, or
-    /// waits for room when the loop is to end, is told of to `handle_error`.
+    /// What happens when the queue is full. Default: [`WhenFull::Pause`], no connection is accepted.
+    /// A request that is shed, or still blocked when the loop must end, is reported to
+    /// `handle_error`.
     pub when_full: WhenFull,
-    /// Whether `server_close` waits for the requests: yes.
+    /// Whether `server_close` waits for the requests. Default: true.
     pub block_on_close: bool,
+}
+
+/// Setters of the fields, by value.
+impl Pooled {
+    /// Sets [`workers`](#structfield.workers).
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Sets [`queue`](#structfield.queue).
+    #[must_use]
+    pub fn queue(mut self, queue: usize) -> Self {
+        self.queue = queue;
+        self
+    }
+
+    /// Sets [`when_full`](#structfield.when_full).
+    #[must_use]
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
+
+    /// Sets [`block_on_close`](#structfield.block_on_close).
+    #[must_use]
+    pub fn block_on_close(mut self, block_on_close: bool) -> Self {
+        self.block_on_close = block_on_close;
+        self
+    }
 }
 
 impl Default for Pooled {
@@ -34,7 +76,7 @@ impl Default for Pooled {
     }
 }
 
-impl MayWait for Pooled {}
+impl<X: Blocking> Supports<X> for Pooled {}
 
 impl Concurrency for Pooled {
     fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>> {

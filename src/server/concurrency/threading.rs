@@ -11,22 +11,56 @@ use std::time::Instant;
 
 use crate::net::{Address, Limit};
 use crate::server::base::BaseServer;
-use crate::server::concurrency::{Concurrency, MayWait, Runner, Slot};
-use crate::server::handler::HandlerResult;
+use crate::server::concurrency::{Concurrency, Runner, Slot, Supports};
+use crate::server::handler::{Blocking, HandlerResult};
 use crate::server::transport::Request;
 use crate::sync::{lock, wait_until};
 
 /// A thread for each request: Python's `ThreadingMixIn`.
+///
+/// ```
+/// use tripoll::server::{Exchange, PythonSocket, Threading, ThreadingTcpServer};
+///
+/// let server = ThreadingTcpServer::builder("127.0.0.1:0")
+///     .concurrency(Threading::default().max_threads(Some(64)))
+///     .build_fn(|exchange: &mut Exchange| Ok(exchange.request.sendall(b"hello")?))?;
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Threading {
-    /// Whether `server_close` waits for nobody: no. (In Python such threads also do not keep the
-    /// process alive; in Rust no thread does.)
+    /// Whether `server_close` ignores the threads. Default: false. (In Python such threads also do
+    /// not keep the process alive. In Rust no thread does.)
     pub daemon_threads: bool,
-    /// Whether `server_close` waits for the threads: yes.
+    /// Whether `server_close` waits for the threads. Default: true.
     pub block_on_close: bool,
-    /// How many threads there may be at once: any number, as in Python. When there are as many, no
-    /// more is accepted until one ends.
+    /// How many threads can run at once. Further connections are not accepted until one ends.
+    /// Default: no limit, as in Python.
     pub max_threads: Option<usize>,
+}
+
+/// Setters of the fields, by value.
+impl Threading {
+    /// Sets [`daemon_threads`](#structfield.daemon_threads).
+    #[must_use]
+    pub fn daemon_threads(mut self, daemon_threads: bool) -> Self {
+        self.daemon_threads = daemon_threads;
+        self
+    }
+
+    /// Sets [`block_on_close`](#structfield.block_on_close).
+    #[must_use]
+    pub fn block_on_close(mut self, block_on_close: bool) -> Self {
+        self.block_on_close = block_on_close;
+        self
+    }
+
+    /// Sets [`max_threads`](#structfield.max_threads).
+    #[must_use]
+    pub fn max_threads(mut self, max_threads: Option<usize>) -> Self {
+        self.max_threads = max_threads;
+        self
+    }
 }
 
 impl Default for Threading {
@@ -35,7 +69,7 @@ impl Default for Threading {
     }
 }
 
-impl MayWait for Threading {}
+impl<X: Blocking> Supports<X> for Threading {}
 
 impl Concurrency for Threading {
     fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>> {

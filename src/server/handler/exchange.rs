@@ -30,18 +30,50 @@ pub struct StreamExchange {
     pub server: Arc<BaseServer<Arc<Stream>>>,
 }
 
-/// The class attributes of Python's `StreamRequestHandler`.
+/// The options of a [`StreamExchange`]: the class attributes of Python's `StreamRequestHandler`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StreamOptions {
-    /// The size of `rfile`'s buffer; −1, the default, is 8,192; 0 reads nothing ahead.
+    /// Size of the buffer of `rfile`, in bytes. 0 reads nothing ahead. Default: −1, which is 8192.
     pub rbufsize: isize,
-    /// The size of `wfile`'s buffer; 0, the default, is none; −1 is 8,192.
+    /// Size of the buffer of `wfile`, in bytes. −1 is 8192. Default: 0, no buffer.
     pub wbufsize: isize,
-    /// How long a read or a write may wait; then it fails with `TimedOut`. `None`, the default, is
-    /// what the [server](crate::server::ServerConfig::read_timeout) has.
+    /// How long a read or a write may block. Then it returns `TimedOut`. Default: none, which leaves
+    /// the server's [`read_timeout`](crate::server::ServerConfig#structfield.read_timeout).
     pub timeout: Option<Duration>,
-    /// Whether small writes are sent at once (`TCP_NODELAY`). No by default, as in Python.
+    /// Whether small writes are sent at once (`TCP_NODELAY`). Default: false, as in Python.
     pub disable_nagle_algorithm: bool,
+}
+
+/// Setters of the fields, by value.
+impl StreamOptions {
+    /// Sets [`rbufsize`](#structfield.rbufsize).
+    #[must_use]
+    pub fn rbufsize(mut self, rbufsize: isize) -> Self {
+        self.rbufsize = rbufsize;
+        self
+    }
+
+    /// Sets [`wbufsize`](#structfield.wbufsize).
+    #[must_use]
+    pub fn wbufsize(mut self, wbufsize: isize) -> Self {
+        self.wbufsize = wbufsize;
+        self
+    }
+
+    /// Sets [`timeout`](#structfield.timeout).
+    #[must_use]
+    pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets [`disable_nagle_algorithm`](#structfield.disable_nagle_algorithm).
+    #[must_use]
+    pub fn disable_nagle_algorithm(mut self, disable_nagle_algorithm: bool) -> Self {
+        self.disable_nagle_algorithm = disable_nagle_algorithm;
+        self
+    }
 }
 
 impl Default for StreamOptions {

@@ -71,7 +71,7 @@ impl Pair {
     }
 
     pub fn config(self) -> ServerConfig {
-        ServerConfig { backend: self.backend, trigger: self.trigger, ..ServerConfig::default() }
+        ServerConfig::default().backend(self.backend).trigger(self.trigger)
     }
 
     /// Returns the trigger that the selector is asked for: edge if it is wanted and the selector

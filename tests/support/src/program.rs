@@ -61,11 +61,9 @@ pub fn on_every_backend(role: &str, body: impl Fn(Program) + Sync) {
 /// Returns the configuration that the starting test has chosen.
 pub fn config() -> ServerConfig {
     let variable = |name| env::var(name).unwrap();
-    ServerConfig {
-        backend: variable("BACKEND").parse().unwrap(),
-        trigger: variable("TRIGGER").parse().unwrap(),
-        ..ServerConfig::default()
-    }
+    ServerConfig::default()
+        .backend(variable("BACKEND").parse().unwrap())
+        .trigger(variable("TRIGGER").parse().unwrap())
 }
 
 impl Program {

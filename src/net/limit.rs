@@ -20,8 +20,9 @@ struct State {
     waiters: Wakers,
 }
 
-/// The right to hold one connection. It is released when it is dropped, on any thread.
-#[derive(Debug)]
+/// The right to hold one connection. It is released when it is dropped, on any thread. By default
+/// there is no limit.
+#[derive(Debug, Default)]
 pub struct Permit {
     state: Option<Arc<Mutex<State>>>,
 }

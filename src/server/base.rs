@@ -12,7 +12,7 @@ use super::handler::{Exchange, Exit, HandlerError, HandlerResult};
 use super::hooks::Hooks;
 use crate::net::{Address, BindOptions, Stream};
 use crate::server::concurrency::{Runner, Slot};
-use crate::server::connections::LiveConnections;
+use crate::server::connections::Connections;
 use crate::server::handler::python::PythonSocket;
 use crate::server::handler::{HandlerFactory, guarded};
 use crate::server::lifecycle::Lifecycle;
@@ -33,7 +33,7 @@ pub struct BaseServer<R: Request> {
     pub(super) hooks: Box<dyn Hooks<R>>,
     pub(super) runner: Box<dyn Runner<R>>,
     pub(super) lifecycle: Arc<Lifecycle>,
-    pub(super) connections: LiveConnections<R>,
+    pub(super) connections: Connections<R>,
     /// What was reserved for the request that is processed now.
     slot: Mutex<Slot>,
 }
@@ -66,7 +66,7 @@ impl<R: Request> BaseServer<R> {
             hooks,
             runner,
             lifecycle: Lifecycle::new(),
-            connections: LiveConnections::new(),
+            connections: Connections::new(),
             slot: Mutex::default(),
         }))
     }
@@ -268,7 +268,7 @@ impl<R: Request> BaseServer<R> {
 
     /// Lets go of a connection.
     pub fn close_request(&self, request: &R) {
-        self.connections.leave(request);
+        self.connections.remove(request);
     }
 
     /// Writes the error to stderr, between forty dashes and forty dashes.
@@ -311,13 +311,7 @@ impl BaseServer<Arc<Stream>> {
     ///
     /// Whatever the write says, where it is made here.
     pub fn sendall(&self, request: &Arc<Stream>, data: &[u8]) -> io::Result<()> {
-        match self.connections.mailbox(request) {
-            Some(mailbox) => {
-                mailbox.put(data);
-                Ok(())
-            }
-            None => request.sendall(data),
-        }
+        if self.connections.put_mail(request, data) { Ok(()) } else { request.sendall(data) }
     }
 }
 
@@ -353,7 +347,7 @@ impl<R: Request> BaseServer<R> {
     }
 
     fn call_hooks(&self, request: R, client_address: &Address) -> Result<(), Exit> {
-        self.connections.enter(&request, client_address);
+        self.connections.add(&request, client_address);
         let verified = guarded(|| Ok(self.hooks.verify_request(self, &request, client_address)));
         let outcome = match verified {
             Ok(true) => guarded(|| self.hooks.process_request(self, &request, client_address)),
@@ -408,7 +402,7 @@ impl<R: Request> BaseServer<R> {
 
     pub(super) fn shut_down(&self, request: &R) {
         self.call("shutdown_request", |server| server.hooks.shutdown_request(server, request));
-        self.connections.leave(request); // whatever the hook has done
+        self.connections.remove(request); // whatever the hook has done
     }
 }
 

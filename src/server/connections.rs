@@ -1,46 +1,70 @@
-//! Who is connected now.
+//! The connections that are being handled, and mail for those that are kept in the loop.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::net::Address;
+use crate::selector::Token;
+use crate::server::lifecycle::RunState;
 use crate::server::transport::Request;
 use crate::sync::lock;
 
-/// The connections that are being handled. They are known here, and not held: a request that is
-/// dropped is closed, whatever a hook has or has not done.
+/// The connections that are being handled. The table holds none of them: a request that is dropped
+/// is closed, even if a hook has not called `close_request`.
 #[derive(Debug)]
-pub(super) struct LiveConnections<R: Request> {
-    connections: Mutex<ConnectionTable<R>>,
-    /// A child has no list, and must not wait for a lock that another thread held when it was made.
+pub(super) struct Connections<R: Request> {
+    table: Mutex<Table<R>>,
+    /// A child has no table, and must not wait for a lock that another thread of its parent held.
     is_child: AtomicBool,
 }
 
 #[derive(Debug)]
-struct ConnectionTable<R: Request> {
-    entry: HashMap<usize, ConnectionEntry<R>>,
-    /// How many there may be before those who left without a word are forgotten.
+struct Table<R: Request> {
+    entries: HashMap<usize, ConnectionEntry<R>>,
+    /// The number of entries at which those of dropped requests are removed.
     prune_at: usize,
 }
 
+/// There is one for each connection, so it is small.
 #[derive(Debug)]
 struct ConnectionEntry<R: Request> {
     request: R::Weak,
-    address: Address,
-    /// For a client that is kept in the loop.
-    mailbox: Option<Arc<Mailbox>>,
+    /// `None`: the address of the peer. A hook may have returned another.
+    address: Option<Box<Address>>,
+    /// `None`: data for the client is written to its socket.
+    route: Option<Route>,
 }
 
-impl<R: Request> LiveConnections<R> {
+/// The way of data from other threads and handlers to a client in the loop. Only the loop writes to
+/// its socket: another writer would write into the middle of the loop's write buffer.
+#[derive(Debug)]
+struct Route {
+    run_state: Arc<RunState>,
+    token: Token,
+    mail: Option<Box<Mail>>,
+}
+
+/// Mail for a client in the loop.
+#[derive(Debug, Default)]
+pub(super) struct Mail {
+    pub(super) unsent: Vec<u8>,
+    /// Whether the conversation must end after it.
+    pub(super) is_last: bool,
+    /// Whether the loop has taken the last mail. What comes later is dropped.
+    is_closed: bool,
+}
+
+const PRUNE_AT: usize = 64;
+
+impl<R: Request> Connections<R> {
     pub(super) fn new() -> Self {
-        let connections = ConnectionTable { entry: HashMap::new(), prune_at: 64 };
-        LiveConnections { connections: Mutex::new(connections), is_child: AtomicBool::new(false) }
+        let table = Table { entries: HashMap::new(), prune_at: PRUNE_AT };
+        Connections { table: Mutex::new(table), is_child: AtomicBool::new(false) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, ConnectionTable<R>> {
-        lock(&self.connections)
+    fn lock(&self) -> MutexGuard<'_, Table<R>> {
+        lock(&self.table)
     }
 
     fn is_child(&self) -> bool {
@@ -51,43 +75,26 @@ impl<R: Request> LiveConnections<R> {
         self.is_child.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn enter(&self, request: &R, address: &Address) {
+    /// Adds a connection.
+    pub(super) fn add(&self, request: &R, address: &Address) {
         let Some((key, weak)) = request.downgrade() else { return };
-        let mut connections = self.lock();
-        if connections.entry.len() >= connections.prune_at {
-            connections.entry.retain(|_, entry| R::upgrade(&entry.request).is_some());
-            connections.prune_at = 64.max(2 * connections.entry.len());
+        let is_peer = request.peer() == Some(address);
+        let address = (!is_peer).then(|| Box::new(address.clone()));
+        let mut table = self.lock();
+        if table.entries.len() >= table.prune_at {
+            table.entries.retain(|_, entry| R::upgrade(&entry.request).is_some());
+            table.prune_at = PRUNE_AT.max(2 * table.entries.len());
         }
-        let entry = ConnectionEntry { request: weak, address: address.clone(), mailbox: None };
-        connections.entry.insert(key, entry);
+        let entry = ConnectionEntry { request: weak, address, route: None };
+        table.entries.insert(key, entry);
     }
 
-    pub(super) fn set_mailbox(&self, request: &R, mailbox: Arc<Mailbox>) {
-        let Some((key, _)) = request.downgrade() else { return };
-        if let Some(entry) = self.lock().entry.get_mut(&key) {
-            entry.mailbox = Some(mailbox);
-        }
-    }
-
-    pub(super) fn mailbox(&self, request: &R) -> Option<Arc<Mailbox>> {
-        if self.is_child() {
-            return None;
-        }
-        let (key, _) = request.downgrade()?;
-        self.lock().entry.get(&key)?.mailbox.clone()
-    }
-
-    /// The mailboxes of those who are kept in the loop.
-    pub(super) fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
-        self.lock().entry.values().filter_map(|entry| entry.mailbox.clone()).collect()
-    }
-
-    pub(super) fn leave(&self, request: &R) {
+    pub(super) fn remove(&self, request: &R) {
         if self.is_child() {
             return;
         }
         if let Some((key, _)) = request.downgrade() {
-            self.lock().entry.remove(&key);
+            self.lock().entries.remove(&key);
         }
     }
 
@@ -95,82 +102,93 @@ impl<R: Request> LiveConnections<R> {
         if self.is_child() {
             return Vec::new();
         }
-        let connections = self.lock();
-        let entry = connections.entry.values();
-        entry
-            .filter_map(|entry| Some((R::upgrade(&entry.request)?, entry.address.clone())))
+        let table = self.lock();
+        let entries = table.entries.values();
+        entries
+            .filter_map(|entry| {
+                let request = R::upgrade(&entry.request)?;
+                let address = entry.address.as_deref().or(request.peer())?.clone();
+                Some((request, address))
+            })
             .collect()
     }
 }
 
-// How others reach a client that is kept in the loop.
-
-/// What others have for a client in the loop. Only the loop writes to its socket: whoever else did
-/// would write into the middle of what waits for room.
-#[derive(Default)]
-pub(super) struct Mailbox {
-    mail: Mutex<Mail>,
-    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
-}
-
-/// What is in a mailbox.
-#[derive(Default)]
-pub(super) struct Mail {
-    pub(super) unsent: Vec<u8>,
-    /// Whether the conversation is to end after that.
-    pub(super) is_last: bool,
-    /// Whether it has ended: nobody will look again, and nothing is kept.
-    is_closed: bool,
-}
-
-impl Mailbox {
-    /// From now on, `wake` tells the loop.
-    pub(super) fn open(&self, wake: impl Fn() + Send + Sync + 'static) {
-        let _ = self.wake.set(Box::new(wake));
-    }
-
-    pub(super) fn put(&self, data: &[u8]) {
-        self.change(|mail| mail.unsent.extend_from_slice(data));
-    }
-
-    /// The conversation is to end.
-    pub(super) fn finish(&self) {
-        self.change(|mail| mail.is_last = true);
-    }
-
-    /// Puts something in, and tells the loop if it does not know yet that something is there.
-    fn change(&self, change: impl FnOnce(&mut Mail)) {
-        let mut mail = self.mail();
-        if mail.is_closed {
-            return;
+/// Mail.
+impl<R: Request> Connections<R> {
+    /// Calls `body` with the route to a client in the loop.
+    fn with_route<T>(&self, request: &R, body: impl FnOnce(&mut Route) -> T) -> Option<T> {
+        if self.is_child() {
+            return None;
         }
-        let was_empty = mail.unsent.is_empty() && !mail.is_last;
-        change(&mut mail);
-        drop(mail);
-        if let (true, Some(wake)) = (was_empty, self.wake.get()) {
-            wake();
+        let (key, _) = request.downgrade()?;
+        self.lock().entries.get_mut(&key)?.route.as_mut().map(body)
+    }
+
+    /// Leaves mail for a client from now on, and notifies its source in the loop.
+    pub(super) fn route_to_loop(&self, request: &R, run_state: Arc<RunState>, token: Token) {
+        let Some((key, _)) = request.downgrade() else { return };
+        if let Some(entry) = self.lock().entries.get_mut(&key) {
+            entry.route = Some(Route { run_state, token, mail: None });
         }
     }
 
-    /// Takes what is there, and takes nothing in any more.
-    pub(super) fn close(&self) -> Mail {
+    /// Leaves mail for a client. Returns false if the client is not in the loop.
+    pub(super) fn put_mail(&self, request: &R, data: &[u8]) -> bool {
+        let put = |route: &mut Route| route.change(|mail| mail.unsent.extend_from_slice(data));
+        let Some(notification) = self.with_route(request, put) else { return false };
+        if let Some(notification) = notification {
+            notification.send();
+        }
+        true
+    }
+
+    /// Ends the conversations of all clients in the loop. Returns whether there are any.
+    pub(super) fn end_all(&self) -> bool {
+        let end = |route: &mut Route| route.change(|mail| mail.is_last = true);
+        let mut table = self.lock();
+        let routes = table.entries.values_mut().filter_map(|entry| entry.route.as_mut());
+        let notifications: Vec<_> = routes.map(end).collect();
+        drop(table);
+        let has_clients = !notifications.is_empty();
+        notifications.into_iter().flatten().for_each(Notification::send);
+        has_clients
+    }
+
+    pub(super) fn take_mail(&self, request: &R) -> Mail {
+        let mail = self.with_route(request, |route| route.mail.take());
+        mail.flatten().map(|mail| *mail).unwrap_or_default()
+    }
+
+    /// Takes the last mail.
+    pub(super) fn close_mail(&self, request: &R) -> Mail {
         let closed = Mail { is_closed: true, ..Mail::default() };
-        std::mem::replace(&mut *self.mail(), closed)
-    }
-
-    pub(super) fn take(&self) -> Mail {
-        let mut mail = self.mail();
-        let empty = Mail { is_closed: mail.is_closed, ..Mail::default() };
-        std::mem::replace(&mut *mail, empty)
-    }
-
-    fn mail(&self) -> MutexGuard<'_, Mail> {
-        lock(&self.mail)
+        let mail = self.with_route(request, |route| route.mail.replace(Box::new(closed)));
+        mail.flatten().map(|mail| *mail).unwrap_or_default()
     }
 }
 
-impl fmt::Debug for Mailbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Mailbox")
+impl Route {
+    /// Changes the mail. If there was none, the loop must be notified.
+    fn change(&mut self, change: impl FnOnce(&mut Mail)) -> Option<Notification> {
+        let is_first = self.mail.is_none();
+        let mail = self.mail.get_or_insert_default();
+        if !mail.is_closed {
+            change(mail);
+        }
+        let run_state = &self.run_state;
+        is_first.then(|| Notification { run_state: Arc::clone(run_state), token: self.token })
+    }
+}
+
+/// Tells the loop that a client has mail. It is sent after the table is unlocked.
+struct Notification {
+    run_state: Arc<RunState>,
+    token: Token,
+}
+
+impl Notification {
+    fn send(self) {
+        self.run_state.notify(self.token);
     }
 }

@@ -60,10 +60,11 @@ impl ServerLoop {
         server.check_active()?;
         let ServerConfig { backend, trigger, .. } = *server.config();
         let mut reactor = Reactor::builder().backend(backend).trigger(trigger).build()?;
-        let handle = reactor.handle();
-        // `stop` would be for good: the clients in the loop are still to be told of the end.
-        let wake = move || drop(handle.post(|_| ()));
-        let Some(run) = server.lifecycle.begin(wake)? else { return Ok(None) };
+        let (handle, waker) = (reactor.handle(), reactor.handle());
+        // Not `stop`, which is permanent: the clients in the loop must still be served to their end.
+        let wake = move || drop(waker.post(|_| ()));
+        let notify = move |token| drop(handle.notify(token));
+        let Some(run) = server.lifecycle.begin(wake, notify)? else { return Ok(None) };
         let run_state = Arc::clone(&run.run_state);
         match server.watch(&mut reactor.context(), per_turn, run_state, None) {
             Ok(listener) => Ok(Some(ServerLoop { reactor, listener, run })),
@@ -159,7 +160,9 @@ impl<R: Request> BaseServer<R> {
                 }
             });
         };
-        let Some(run) = self.lifecycle.begin(stop)? else {
+        let handle = cx.handle();
+        let notify = move |token| drop(handle.notify(token));
+        let Some(run) = self.lifecycle.begin(stop, notify)? else {
             let message = "the server was shut down before it ever served";
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, message));
         };
@@ -173,10 +176,9 @@ impl<R: Request> BaseServer<R> {
     /// Tells the clients in somebody else's loop of the end. They end there; whoever has not within
     /// the grace of a close is cut off.
     fn end_clients<S: 'static>(self: Arc<Self>, cx: &mut Context<'_, S>) {
-        let mailboxes = self.connections.mailboxes();
-        mailboxes.iter().for_each(|mailbox| mailbox.finish());
+        let has_clients = self.connections.end_all();
         let end = self.lifecycle.grace().and_then(|grace| Instant::now().checked_add(grace));
-        if let (Some(end), false) = (end, mailboxes.is_empty()) {
+        if let (Some(end), true) = (end, has_clients) {
             cx.set_timer(end, move |_| {
                 self.connections().iter().for_each(|(request, _)| request.cut());
             });

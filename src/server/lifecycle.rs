@@ -6,7 +6,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use crate::selector::Deadline;
+use crate::selector::{Deadline, Token};
 use crate::sync::{lock, wait_until};
 
 /// The state that `serve_forever` and `shutdown` share.
@@ -58,7 +58,6 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// What a loop looks at while it serves. It dies with the serving, so that no word to the one is
 /// heard by the next.
-#[derive(Debug, Default)]
 pub(super) struct RunState {
     is_stopping: AtomicBool,
     is_exiting: AtomicBool,
@@ -66,23 +65,42 @@ pub(super) struct RunState {
     tried: AtomicU64,
     /// How many clients in the loop are owed something, and say no more.
     pending_flushes: AtomicUsize,
+    /// Notifies a source in the loop.
+    notify: Box<dyn Fn(Token) + Send + Sync>,
 }
 
-/// Something that is owed to a client.
-#[derive(Debug)]
-pub(super) struct PendingFlush(Arc<RunState>);
-
-impl Drop for PendingFlush {
-    fn drop(&mut self) {
-        self.0.pending_flushes.fetch_sub(1, Ordering::Relaxed);
+impl fmt::Debug for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunState")
+            .field("is_stopping", &self.is_stopping())
+            .field("is_exiting", &self.is_exiting())
+            .finish_non_exhaustive()
     }
 }
 
 impl RunState {
-    /// One more is owed something, until that is dropped.
-    pub(super) fn begin_flush(self: &Arc<Self>) -> PendingFlush {
+    fn new(notify: impl Fn(Token) + Send + Sync + 'static) -> Self {
+        RunState {
+            is_stopping: AtomicBool::new(false),
+            is_exiting: AtomicBool::new(false),
+            tried: AtomicU64::new(0),
+            pending_flushes: AtomicUsize::new(0),
+            notify: Box::new(notify),
+        }
+    }
+
+    /// Notifies a source in the loop.
+    pub(super) fn notify(&self, token: Token) {
+        (self.notify)(token);
+    }
+
+    /// Counts one more client to which data is still to be sent.
+    pub(super) fn begin_flush(&self) {
         self.pending_flushes.fetch_add(1, Ordering::Relaxed);
-        PendingFlush(Arc::clone(self))
+    }
+
+    pub(super) fn end_flush(&self) {
+        self.pending_flushes.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(super) fn has_pending_flushes(&self) -> bool {
@@ -127,10 +145,12 @@ impl Lifecycle {
         lock(&self.state)
     }
 
-    /// Serving begins on this thread; `stop` is how to wake its loop. `None` if it is to end at once.
+    /// Begins to serve on this thread. `stop` wakes its loop, and `notify` notifies a source in it.
+    /// Returns `None` if serving must end at once.
     pub(super) fn begin(
         self: &Arc<Self>,
         stop: impl Fn() + Send + 'static,
+        notify: impl Fn(Token) + Send + Sync + 'static,
     ) -> io::Result<Option<ServeGuard>> {
         let mut state = self.state();
         if state.running.is_some() {
@@ -145,7 +165,7 @@ impl Lifecycle {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the server has been closed"));
         }
         state.count += 1;
-        let run_state = Arc::<RunState>::default();
+        let run_state = Arc::new(RunState::new(notify));
         state.running = Some(Active {
             thread: thread::current().id(),
             run_state: Arc::clone(&run_state),

@@ -120,6 +120,12 @@ pub trait Request: Clone + Send + Sync + fmt::Debug + 'static {
     #[doc(hidden)]
     fn upgrade(weak: &Self::Weak) -> Option<Self>;
 
+    /// The peer of a connection.
+    #[doc(hidden)]
+    fn peer(&self) -> Option<&Address> {
+        None
+    }
+
     /// The descriptor that whoever handles the request needs.
     #[doc(hidden)]
     fn descriptor(&self) -> RawFd;
@@ -144,6 +150,10 @@ impl Request for Arc<Stream> {
 
     fn upgrade(weak: &Weak<Stream>) -> Option<Self> {
         weak.upgrade()
+    }
+
+    fn peer(&self) -> Option<&Address> {
+        Some(Stream::peer(self))
     }
 
     fn descriptor(&self) -> RawFd {

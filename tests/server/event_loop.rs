@@ -126,7 +126,7 @@ fn a_handler_that_uses_nothing_fails_above_a_limit_and_not_below() {
             await_that("all of it", || largest.load(Ordering::Relaxed) == LIMIT);
             client.write_all(b"x").unwrap();
             let error = reported.recv_timeout(LONG).unwrap();
-            assert_eq!(error, "the peer sent more than its protocol can hold");
+            assert_eq!(error, "the handler left more than 1048576 bytes of input unused");
             assert_eq!(largest.load(Ordering::Relaxed), LIMIT + 1);
             await_end(&client);
         });

@@ -5,17 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crate::net::{Address, CloseReason, Connection, Limit, Protocol, Wire};
+use crate::net::{Address, CloseReason, Connection, Limit, Permit, Protocol, Wire};
 use crate::reactor::Context;
 use crate::selector::Interest;
 use crate::server::base::BaseServer;
 use crate::server::concurrency::{Concurrency, LoopRequest, Runner, Slot, Supports};
 use crate::server::config::ServerConfig;
-use crate::server::connections::{Mail, Mailbox};
 use crate::server::handler::exchange::DatagramExchange;
 use crate::server::handler::in_loop::LoopExchange;
+use crate::server::handler::loop_state::PendingActions;
 use crate::server::handler::{Exchange, HandlerResult, LoopHandler};
-use crate::server::lifecycle::{PendingFlush, RunState};
+use crate::server::lifecycle::RunState;
 use crate::server::transport::{Datagram, Request};
 use crate::sync::lock;
 
@@ -97,16 +97,11 @@ impl<R: Request> Runner<R> for Clients<R> {
 /// A conversation over a [`Connection`].
 struct LoopProtocol {
     handler: Box<dyn LoopHandler>,
-    mailbox: Arc<Mailbox>,
-    timeouts: Timeouts,
-    /// Whether the handler must be called again for its input when the write buffer has fallen to
-    /// its low mark.
-    has_deferred_input: bool,
-    /// Of the serving that has let it in.
+    /// `None` while there is no time limit.
+    timeouts: Option<Box<Timeouts>>,
+    /// The state of the run that accepted the client.
     run_state: Arc<RunState>,
-    /// While the client is owed something, and nothing more is to come.
-    pending_flush: Option<PendingFlush>,
-    _slot: Slot,
+    _permit: Permit,
 }
 
 /// How many received bytes a handler may leave unused.
@@ -124,16 +119,17 @@ impl LoopProtocol {
         loop {
             let has_more = self.handler.handle_input();
             self.perform_pending(wire, cx)?;
-            self.has_deferred_input = has_more && !wire.is_reading();
-            if self.has_deferred_input {
+            let is_deferred = has_more && !wire.is_reading();
+            self.handler.state().set_input_deferred(is_deferred);
+            if is_deferred {
                 return Ok(());
             }
             if !has_more {
                 break;
             }
         }
-        if self.handler.unused() > MAX_UNUSED {
-            let message = "the peer sent more than its protocol can hold";
+        if self.handler.state().input().len() > MAX_UNUSED {
+            let message = format!("the handler left more than {MAX_UNUSED} bytes of input unused");
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         Ok(())
@@ -145,28 +141,27 @@ impl LoopProtocol {
         wire: &mut Wire<'_>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<()> {
-        let pending = self.handler.pending();
-        if pending.is_closing {
-            pending.output.extend(self.mailbox.close().unsent); // `handle_error`'s last word, say
-        }
-        let output = std::mem::take(&mut pending.output);
+        let state = self.handler.state();
+        let PendingActions { output, timeout } = state.take_pending();
         if !output.is_empty() {
             wire.write(&output);
         }
-        self.timeouts.note_unsent(wire.unsent(), output.len());
-        let timeout = pending.timeout.take();
         if let Some(timeout) = timeout {
-            self.timeouts.set_handler_timeout(timeout);
+            let timeouts = self.timeouts.get_or_insert_with(|| Box::new(Timeouts::new(None, None)));
+            timeouts.set_handler_timeout(timeout);
         }
-        if pending.is_closing {
-            wire.close(); // which has a deadline of its own
-            if wire.unsent() > 0 && self.pending_flush.is_none() {
-                self.pending_flush = Some(self.run_state.begin_flush());
+        if let Some(timeouts) = &mut self.timeouts {
+            timeouts.note_unsent(wire.unsent(), output.len());
+        }
+        if state.is_finished() {
+            wire.close(); // this sets a deadline of its own
+            if wire.unsent() > 0 && state.begin_flush() {
+                self.run_state.begin_flush();
             }
             return Ok(());
         }
-        match self.timeouts.next() {
-            None if timeout.is_none() => Ok(()), // as it was: most clients have no time limit
+        match self.timeouts.as_ref().and_then(|timeouts| timeouts.next()) {
+            None if timeout.is_none() => Ok(()), // unchanged: most clients have no time limit
             next => cx.set_deadline(wire.token(), next),
         }
     }
@@ -184,8 +179,10 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
         data: &[u8],
         cx: &mut Context<'_, S>,
     ) -> io::Result<usize> {
-        self.timeouts.note_received();
-        self.handler.received(data);
+        if let Some(timeouts) = &mut self.timeouts {
+            timeouts.note_received();
+        }
+        self.handler.state().add_input(data);
         self.handle_input(wire, cx)?;
         Ok(data.len())
     }
@@ -196,7 +193,7 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
     }
 
     fn below_low_mark(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        if self.has_deferred_input { self.handle_input(wire, cx) } else { Ok(()) }
+        if self.handler.state().is_input_deferred() { self.handle_input(wire, cx) } else { Ok(()) }
     }
 
     fn drained(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
@@ -204,7 +201,8 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
     }
 
     fn timed_out(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        match self.timeouts.check(wire.unsent()) {
+        let expired = self.timeouts.as_mut().map(|timeouts| timeouts.check(wire.unsent()));
+        match expired.unwrap_or(Expired::Nothing) {
             Expired::Nothing => {}
             Expired::Handler => self.handler.timed_out(),
             Expired::Read => self.handler.fail(io::ErrorKind::TimedOut.into()),
@@ -219,11 +217,7 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
     }
 
     fn notified(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        let Mail { unsent, is_last, .. } = self.mailbox.take();
-        self.handler.pending().output.extend(unsent);
-        if is_last {
-            self.handler.finish();
-        }
+        self.handler.take_mail();
         self.perform_pending(wire, cx)
     }
 
@@ -233,6 +227,9 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
     }
 
     fn closed(&mut self, why: &CloseReason, _: &mut Context<'_, S>) {
+        if self.handler.state().is_flushing() {
+            self.run_state.end_flush();
+        }
         self.handler.closed(why.to_error());
     }
 }
@@ -244,23 +241,19 @@ pub(in crate::server) fn keep<S: 'static>(
     cx: &mut Context<'_, S>,
 ) -> io::Result<()> {
     let (stream, server) = handler.client();
-    let mailbox = Arc::<Mailbox>::default();
-    let timeouts = Timeouts::new(server.config());
-    let run_state = server.lifecycle.run_state().unwrap_or_default();
-    let shared = Arc::clone(&mailbox);
+    let Some(run_state) = server.lifecycle.run_state() else {
+        return Err(io::Error::new(io::ErrorKind::NotConnected, "the server does not serve"));
+    };
+    let ServerConfig { read_timeout, idle_timeout, .. } = *server.config();
+    let timeouts = Timeouts::new(read_timeout, idle_timeout);
     let protocol = LoopProtocol {
         handler,
-        mailbox: shared,
-        timeouts,
-        has_deferred_input: false,
-        run_state,
-        pending_flush: None,
-        _slot: slot,
+        timeouts: timeouts.is_limited().then(|| Box::new(timeouts)),
+        run_state: Arc::clone(&run_state),
+        _permit: slot.permit.unwrap_or_default(),
     };
     let token = cx.add(Arc::clone(&stream), Interest::READ, Connection::new(protocol))?;
-    let handle = cx.handle();
-    mailbox.open(move || drop(handle.notify(token)));
-    server.connections.set_mailbox(&stream, mailbox);
+    server.connections.route_to_loop(&stream, run_state, token);
     Ok(())
 }
 
@@ -292,9 +285,8 @@ pub(in crate::server) enum Expired {
 }
 
 impl Timeouts {
-    pub(in crate::server) fn new(config: &ServerConfig) -> Self {
+    fn new(read: Option<Duration>, idle: Option<Duration>) -> Self {
         let now = Instant::now();
-        let ServerConfig { read_timeout: read, idle_timeout: idle, .. } = *config;
         Timeouts {
             handler_deadline: None,
             read,

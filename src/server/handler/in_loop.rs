@@ -4,11 +4,12 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::loop_state::{Cause, LoopState, Phase};
 use crate::net::{Address, Stream};
 use crate::server::base::BaseServer;
 use crate::server::handler::{
-    Exchange, ExchangeKind, Exit, HandlerFactory, HandlerResult, LoopHandler, PendingActions,
-    RequestHandler, guarded,
+    Exchange, ExchangeKind, Exit, HandlerFactory, HandlerResult, LoopHandler, RequestHandler,
+    guarded,
 };
 
 /// One client of a server that keeps its clients in the loop ([`InReactor`](crate::server::InReactor)).
@@ -21,39 +22,23 @@ use crate::server::handler::{
 pub struct LoopExchange {
     /// The client's socket: to ask it something. It does not wait; read and write here instead.
     pub request: Arc<Stream>,
-    /// Who asks.
-    pub client_address: Address,
-    /// Who is asked.
+    /// The server that accepted the client.
     pub server: Arc<BaseServer<Arc<Stream>>>,
-    /// What was received. The first `used` bytes are used up.
-    input: Vec<u8>,
-    used: usize,
-    cause: Cause,
-    pending: PendingActions,
-}
-
-/// Why a handler in the loop is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cause {
-    /// Something has come.
-    Input,
-    /// The client will send no more, and not all that it sent is used up: this is the last call.
-    Ended,
-    /// The [timeout](LoopExchange::set_timeout) is over.
-    Timeout,
+    /// `None`: the address of the peer. A hook may have returned another.
+    address: Option<Box<Address>>,
+    state: LoopState,
 }
 
 impl LoopExchange {
     /// What has come and is not used up, whatever the [cause](Self::cause) of the call.
     pub fn input(&self) -> &[u8] {
-        &self.input[self.used..]
+        self.state.input()
     }
 
     /// Uses up the first `count` bytes of the input. What is left is there again in the next call:
     /// at once if anything was used up, and together with what comes if nothing was.
     pub fn consume(&mut self, count: usize) {
-        self.used += count.min(self.input().len());
+        self.state.consume(count);
     }
 
     /// Uses up at most `size` bytes of the input: Python's `socket.recv`, as far as it can be
@@ -67,35 +52,28 @@ impl LoopExchange {
     /// Sends all of `data`: at once as far as there is room, the rest later. Python's
     /// `socket.sendall`, without waiting.
     pub fn sendall(&mut self, data: &[u8]) {
-        self.pending.output.extend_from_slice(data);
+        self.state.pending().output.extend_from_slice(data);
     }
 
     /// Ends the conversation when this call has returned: all that was sent goes out first.
     pub fn close(&mut self) {
-        self.pending.is_closing = true;
+        self.state.phase = self.state.phase.max(Phase::Closing);
+    }
+
+    /// The client's address: that of its peer, if no hook has said otherwise.
+    pub fn client_address(&self) -> &Address {
+        self.address.as_deref().unwrap_or_else(|| self.request.peer())
     }
 
     /// Why the handler is called.
     pub fn cause(&self) -> Cause {
-        self.cause
+        self.state.cause
     }
 
     /// Has the handler called when so much time has passed, with [`Cause::Timeout`]; in place of
     /// the timeout that was set before, if it was. `None` takes that away.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.pending.timeout = Some(timeout);
-    }
-}
-
-impl LoopExchange {
-    /// Frees what was used up. Each byte moves once at most, and an empty buffer owns no memory.
-    fn free_used(&mut self) {
-        if self.used == self.input.len() {
-            (self.input, self.used) = (Vec::new(), 0);
-        } else if self.used > self.input.len() / 2 {
-            self.input.drain(..self.used);
-            self.used = 0;
-        }
+        self.state.pending().timeout = Some(timeout);
     }
 }
 
@@ -121,101 +99,87 @@ impl ExchangeKind for LoopExchange {
     {
         HandlerFactory::InLoop(Box::new(move |exchange| {
             let Exchange { request, client_address, server } = exchange;
+            let is_peer = client_address == *request.peer();
             let exchange = LoopExchange {
                 request,
-                client_address,
                 server,
-                input: Vec::new(),
-                used: 0,
-                cause: Cause::Input,
-                pending: PendingActions::default(),
+                address: (!is_peer).then(|| Box::new(client_address)),
+                state: LoopState::new(),
             };
-            Box::new(LoopHandlerOf {
-                exchange,
-                handler: factory(),
-                state: HandlerState::New,
-                is_closed: false,
-            })
+            Box::new(LoopHandlerOf { exchange, handler: factory() })
         }))
     }
 }
 
-/// A conversation of a handler's.
+/// A handler with its exchange.
 struct LoopHandlerOf<H: RequestHandler<LoopExchange>> {
     exchange: LoopExchange,
     handler: H,
-    state: HandlerState,
-    is_closed: bool,
-}
-
-#[derive(PartialEq, Eq)]
-enum HandlerState {
-    New,
-    /// Set up, not finished.
-    Open,
-    Over,
 }
 
 impl<H: RequestHandler<LoopExchange>> LoopHandlerOf<H> {
     fn call(&mut self, cause: Cause) {
-        if self.state != HandlerState::Open {
+        if self.exchange.state.phase != Phase::Open {
             return;
         }
-        self.exchange.cause = cause;
+        self.exchange.state.cause = cause;
         let outcome = guarded(|| self.handler.handle(&mut self.exchange));
-        if outcome.is_err() || self.exchange.pending.is_closing {
+        if outcome.is_err() || self.exchange.state.phase == Phase::Closing {
             self.end(outcome);
         }
-        self.exchange.free_used();
+        self.exchange.state.free_used();
     }
 
     /// `finish`, and nothing after it.
     fn end(&mut self, outcome: HandlerResult) {
-        if self.state == HandlerState::Open {
+        if matches!(self.exchange.state.phase, Phase::Open | Phase::Closing) {
             let finished = guarded(|| self.handler.finish(&mut self.exchange));
-            self.record_end(finished.and(outcome));
+            self.set_finished(finished.and(outcome));
         }
-        self.exchange.pending.is_closing = true;
-        (self.exchange.input, self.exchange.used) = (Vec::new(), 0); // nothing will read it
+        self.exchange.state.phase = self.exchange.state.phase.max(Phase::Finished);
     }
 
-    fn record_end(&mut self, outcome: HandlerResult) {
-        self.state = HandlerState::Over;
-        let Err(error) = outcome else { return };
-        let LoopExchange { server, request, client_address, .. } = &self.exchange;
-        server.report_error(request, client_address, &error);
-        if error.is::<Exit>() {
-            server.exit();
+    fn set_finished(&mut self, outcome: HandlerResult) {
+        self.exchange.state.phase = Phase::Finished;
+        self.exchange.state.free_input();
+        let LoopExchange { server, request, .. } = &self.exchange;
+        if let Err(error) = outcome {
+            server.report_error(request, self.exchange.client_address(), &error);
+            if error.is::<Exit>() {
+                server.exit();
+            }
         }
+        // The hook may have sent something.
+        let mail = server.connections.close_mail(request);
+        self.exchange.sendall(&mail.unsent);
     }
 }
 
 impl<H: RequestHandler<LoopExchange>> LoopHandler for LoopHandlerOf<H> {
     fn opened(&mut self) {
+        self.exchange.state.phase = Phase::Open;
         match guarded(|| self.handler.setup(&mut self.exchange)) {
-            Ok(()) => self.state = HandlerState::Open,
-            Err(error) => self.record_end(Err(error)),
+            Err(error) => self.set_finished(Err(error)), // without `finish`
+            Ok(()) if self.exchange.state.phase == Phase::Closing => self.end(Ok(())),
+            Ok(()) => {}
         }
-        if self.state == HandlerState::Over || self.exchange.pending.is_closing {
-            self.end(Ok(()));
-        }
-    }
-
-    fn received(&mut self, data: &[u8]) {
-        self.exchange.input.extend_from_slice(data);
     }
 
     fn handle_input(&mut self) -> bool {
-        let before = self.unused();
-        if before == 0 {
-            return false;
+        let before = self.exchange.input().len();
+        if before > 0 {
+            self.call(Cause::Input);
         }
-        self.call(Cause::Input);
-        self.state == HandlerState::Open && (1..before).contains(&self.unused())
+        (1..before).contains(&self.exchange.input().len())
     }
 
-    fn unused(&self) -> usize {
-        self.exchange.input().len()
+    fn take_mail(&mut self) {
+        let LoopExchange { request, server, .. } = &self.exchange;
+        let mail = server.connections.take_mail(request);
+        self.exchange.sendall(&mail.unsent);
+        if mail.is_last {
+            self.finish();
+        }
     }
 
     fn end_input(&mut self) {
@@ -238,8 +202,8 @@ impl<H: RequestHandler<LoopExchange>> LoopHandler for LoopHandlerOf<H> {
     }
 
     fn closed(&mut self, error: Option<io::Error>) {
-        self.is_closed = true;
         self.end(error.map_or(Ok(()), |error| Err(error.into())));
+        self.exchange.state.phase = Phase::Closed;
         self.exchange.server.shut_down(&self.exchange.request);
     }
 
@@ -247,15 +211,15 @@ impl<H: RequestHandler<LoopExchange>> LoopHandler for LoopHandlerOf<H> {
         (Arc::clone(&self.exchange.request), Arc::clone(&self.exchange.server))
     }
 
-    fn pending(&mut self) -> &mut PendingActions {
-        &mut self.exchange.pending
+    fn state(&mut self) -> &mut LoopState {
+        &mut self.exchange.state
     }
 }
 
 /// The loop may go away with its clients in it.
 impl<H: RequestHandler<LoopExchange>> Drop for LoopHandlerOf<H> {
     fn drop(&mut self) {
-        if !self.is_closed {
+        if self.exchange.state.phase != Phase::Closed {
             self.closed(None);
         }
     }

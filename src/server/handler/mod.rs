@@ -2,14 +2,16 @@
 
 pub(super) mod exchange;
 pub(super) mod in_loop;
+pub(super) mod loop_state;
 pub(super) mod python;
 
 use std::sync::Arc;
-use std::time::Duration;
 use std::{fmt, io};
 
 pub use exchange::{DatagramExchange, Reader, StreamExchange, StreamOptions, Writer};
-pub use in_loop::{Cause, LoopExchange};
+pub use in_loop::LoopExchange;
+pub use loop_state::Cause;
+use loop_state::LoopState;
 pub use python::{PythonDatagramSocket, PythonSocket};
 
 use crate::net::{Address, Stream};
@@ -208,14 +210,14 @@ impl<R: Request> ExchangeKind for Exchange<R> {
 /// A client's conversation, whatever its handler.
 #[doc(hidden)]
 pub trait LoopHandler {
+    fn client(&self) -> (Arc<Stream>, Arc<BaseServer<Arc<Stream>>>);
+    fn state(&mut self) -> &mut LoopState;
     fn opened(&mut self);
-    /// Adds to the input.
-    fn received(&mut self, data: &[u8]);
     /// Calls the handler, if there is input. Returns whether it must be called again, because it has
     /// used up a part of the input.
     fn handle_input(&mut self) -> bool;
-    /// Returns how many bytes of the input are not used up.
-    fn unused(&self) -> usize;
+    /// Sends the mail, and ends the conversation if it is the last.
+    fn take_mail(&mut self);
     fn timed_out(&mut self);
     /// As if the client had finished.
     fn end_input(&mut self);
@@ -225,19 +227,4 @@ pub trait LoopHandler {
     fn finish(&mut self);
     /// The connection is gone.
     fn closed(&mut self, error: Option<io::Error>);
-    /// Whose it is.
-    fn client(&self) -> (Arc<Stream>, Arc<BaseServer<Arc<Stream>>>);
-    /// What the last call has left to do.
-    fn pending(&mut self) -> &mut PendingActions;
-}
-
-/// What a handler in the loop has left to do.
-#[doc(hidden)]
-#[derive(Debug, Default)]
-pub struct PendingActions {
-    /// What is to be sent.
-    pub(in crate::server) output: Vec<u8>,
-    /// `Some` when the handler has said something about it.
-    pub(in crate::server) timeout: Option<Option<Duration>>,
-    pub(in crate::server) is_closing: bool,
 }

@@ -9,8 +9,8 @@
 //!   ready again at once, forever, and an edge-triggered one would not be reported again. Therefore
 //!   the listener pauses: its interest is empty for a while, which grows from 10 ms to 1 s.
 //!   Afterwards it accepts the waiting connections. When the shortage has lasted for a second, the
-//!   pending connections are rejected with the help of a descriptor kept in reserve: a closed
-//!   connection is an answer, silence is not.
+//!   pending connections are rejected, with the help of a descriptor kept in reserve. A closed
+//!   connection is an answer; silence is not.
 //! * **The listener.** It is broken and ends with the error.
 
 use std::fs::File;
@@ -157,10 +157,10 @@ where
             let handle = cx.handle().downgrade();
             Waker::from(Arc::new(ArmListener { handle, listener: token }))
         };
-        let waker = self.waker.get_or_insert_with(arm).clone();
+        let waker = self.waker.get_or_insert_with(arm);
         let mut lost = 0;
         for _ in 0..self.accepts_per_turn {
-            let Some(slot) = self.incoming.reserve(&waker) else { return Ok(Next::Disarm) };
+            let Some(slot) = self.incoming.reserve(waker) else { return Ok(Next::Disarm) };
             match listener.try_io(Interest::READ, |listener| self.incoming.accept(listener)) {
                 Ok(accepted) => {
                     if let Some(shortage) = &mut self.shortage {

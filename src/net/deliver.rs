@@ -61,7 +61,7 @@ impl Listener {
         cx: &mut Context<'_, S>,
     ) -> io::Result<Token> {
         let limit = Limit::new(self.max_connections());
-        let acceptor = Acceptor::new(self.accepts_per_turn(), Delivery { limit, destination })?;
+        let acceptor = Acceptor::new(self.accepts_per_turn(), Limited { limit, destination })?;
         Ok(cx.add(self, Interest::READ, acceptor)?)
     }
 }
@@ -84,12 +84,12 @@ trait Destination<S> {
 }
 
 /// Limits the connections of a listener, and delivers them.
-struct Delivery<D> {
+struct Limited<D> {
     limit: Limit,
     destination: D,
 }
 
-impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Delivery<D> {
+impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Limited<D> {
     type Accepted = Stream;
     type Slot = (Permit, D::Capacity);
 

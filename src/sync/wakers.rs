@@ -4,9 +4,9 @@ use std::task::Waker;
 
 use super::panic::catch_panic;
 
-/// The registered wakers. All of them are woken, each at most once: a woken waiter may no longer need
-/// the capacity. The waker of a waiter that was dropped stays until the next wake, so a waker should
-/// hold nothing that is worth more than its own few bytes.
+/// The registered wakers. Each of them is woken once, and all are woken: the first one may no longer
+/// need the capacity. The waker of a dropped waiter stays until the next wake, so a waker should own
+/// only a few bytes, and no descriptor.
 #[derive(Debug, Default)]
 pub(crate) struct Wakers(Vec<Waker>);
 

@@ -68,23 +68,23 @@ fn a_connection_reset_before_it_is_accepted_harms_no_other() {
 
 /// Counts the open connections, and their maximum.
 #[derive(Clone, Default)]
-struct Alive {
+struct Open {
     now: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
 }
 
 /// Counts as one open connection until it is dropped.
-struct Life(Alive);
+struct OpenOne(Open);
 
-impl Alive {
-    fn begin(&self) -> Life {
+impl Open {
+    fn begin(&self) -> OpenOne {
         let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
-        Life(self.clone())
+        OpenOne(self.clone())
     }
 }
 
-impl Drop for Life {
+impl Drop for OpenOne {
     fn drop(&mut self) {
         self.0.now.fetch_sub(1, Ordering::SeqCst);
     }
@@ -93,21 +93,21 @@ impl Drop for Life {
 #[test]
 fn connections_never_exceed_the_limit_and_all_are_served() {
     on_every_pair(|pair| {
-        let alive = Alive::default();
+        let open = Open::default();
         let script = {
-            let alive = alive.clone();
+            let open = open.clone();
             // Each connection has a clone of the script, and counts from `opened` on.
-            struct Lives(Alive, Option<Life>);
-            impl Clone for Lives {
+            struct Counting(Open, Option<OpenOne>);
+            impl Clone for Counting {
                 fn clone(&self) -> Self {
-                    Lives(self.0.clone(), None)
+                    Counting(self.0.clone(), None)
                 }
             }
-            let mut lives = Lives(alive, None);
+            let mut counting = Counting(open, None);
             move |told: &Told, wire: &mut tripoll::net::Wire<'_>, cx: &mut Context<'_>| {
-                let lives = &mut lives;
+                let counting = &mut counting;
                 if *told == Told::Opened {
-                    lives.1 = Some(lives.0.begin());
+                    counting.1 = Some(counting.0.begin());
                 }
                 echo(told, wire, cx)
             }
@@ -120,9 +120,9 @@ fn connections_never_exceed_the_limit_and_all_are_served() {
             client.shutdown(Shutdown::Write).unwrap();
             assert_eq!(read_all(client), b"");
         }
-        assert_eq!(alive.most.load(Ordering::SeqCst), 3);
+        assert_eq!(open.most.load(Ordering::SeqCst), 3);
         server.await_sources(1);
-        assert_eq!(alive.now.load(Ordering::SeqCst), 0);
+        assert_eq!(open.now.load(Ordering::SeqCst), 0);
     });
 }
 

@@ -1,4 +1,4 @@
-//! Everybody hears what the others say, whole lines in order, and whoever leaves harms nobody.
+//! `broadcast`: each client gets the lines of all others, in order, and may leave at any time.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use support::sockets::reset;
 
 #[test]
-fn everybody_hears_the_others_and_not_oneself() {
+fn each_client_gets_the_lines_of_all_others_and_not_its_own() {
     on_every_backend(|backend, trigger| {
         let mut server = Server::start("broadcast", backend, trigger);
         let mut guests: Vec<_> = (0..10).map(|_| server.connect()).collect();

@@ -1,5 +1,5 @@
-//! The echo server with each `--concurrency`, and the forking one in the background: clients that
-//! wish them ill, and clients that are many.
+//! The echo server with each `--concurrency`, and the forking one on a background thread: hostile
+//! clients, and a thousand clients.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -49,17 +49,20 @@ fn a_mebibyte_comes_back_and_then_the_end() {
 }
 
 #[test]
-fn hostile_clients() {
-    requests::hostile_clients(&echoes());
+fn hostile_clients_harm_no_other() {
+    requests::hostile_clients_harm_no_other(&echoes());
 }
 
-/// (Inline there is only ever one. The one in the background is as the other that forks.)
+/// (Inline serves only one at a time. The one on a background thread forks as the other does.)
 #[test]
-fn they_take_all_descriptors() {
-    each("echo", assert_served)[1..].iter().copied().for_each(hostile::they_take_all_descriptors);
+fn without_descriptors_it_waits_and_goes_on_later() {
+    each("echo", assert_served)[1..]
+        .iter()
+        .copied()
+        .for_each(hostile::without_descriptors_it_waits_and_goes_on_later);
 }
 
-/// One thread waits for signals, another one forks.
+/// One thread waits for signals, and another one forks.
 #[test]
 fn in_the_background_each_client_has_a_child_too() {
     on_every_backend(|backend, trigger| {
@@ -77,14 +80,14 @@ fn in_the_background_each_client_has_a_child_too() {
 
 #[test]
 fn in_the_background_it_says_so_when_it_cannot_serve() {
-    // Enough to listen, and not for a loop.
+    // Enough descriptors to listen, and too few for a loop.
     let mut command = limited(example("fork_echo_bg").args(["--listen", "127.0.0.1:0"]), 7);
     let output = run_command(&mut command);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(str::from_utf8(&output.stderr).unwrap().lines().count(), 1, "{output:?}");
 }
 
-/// Of a signal to a child its parent hears nothing, and the child goes on.
+/// A signal to a child is not reported to its parent, and the child goes on.
 #[test]
 fn a_signal_to_one_child_is_its_own() {
     let menu = Subject { name: "menu_forking", arguments: &[], assert_served: assert_greeted };
@@ -101,7 +104,7 @@ fn a_signal_to_one_child_is_its_own() {
             }
             assert!(server.child_ids().contains(&child));
             first.shutdown(Shutdown::Write).unwrap();
-            first.read_to_end(&mut Vec::new()).unwrap(); // from the child itself: nobody has killed it
+            first.read_to_end(&mut Vec::new()).unwrap(); // the child itself has closed
             await_that("all are collected", || server.children() == 0);
             server.stop(Signal::TERM).assert_graceful();
         },
@@ -112,7 +115,7 @@ fn assert_greeted(client: &mut TcpStream) {
     client.read_exact(&mut [0; "欢迎致电 10086,请输入1xxx,0转人工服务.".len()]).unwrap();
 }
 
-/// Each concurrency is what it says: seen from outside, while three clients are there.
+/// Each concurrency is seen from outside, while three clients are connected.
 #[test]
 fn threads_and_children_are_there_with_their_clients() {
     for subject in each("echo", assert_served) {
@@ -153,9 +156,9 @@ fn inline_the_next_is_served_when_the_first_has_left() {
     assert_eq!(&answer, b"me too");
 }
 
-// Clients that are many.
+// A thousand clients.
 
-/// A thousand at once: all are answered, none has to knock twice, and nothing of them is left.
+/// All are answered, no SYN is sent twice, and nothing of them is left.
 fn burst(concurrency: usize) {
     const CLIENTS: usize = 1_000;
     let limit = raise_descriptor_limit(4 * CLIENTS as u64).unwrap().soft;
@@ -167,7 +170,7 @@ fn burst(concurrency: usize) {
         .map(|number: usize| {
             let knocked = Instant::now();
             let mut client = server.connect();
-            // A connection is made by the kernel at once; who finds no place in the queue tries
+            // The kernel connects a client at once. If the accept queue is full, it sends the SYN
             // again after a second.
             let waited = knocked.elapsed();
             assert!(
@@ -222,7 +225,7 @@ fn there_are_never_more_than_forty_children() {
 }
 
 #[test]
-fn a_concurrency_that_there_is_not_ends_it_with_2_and_one_line() {
+fn an_unknown_concurrency_ends_it_with_2_and_one_line() {
     for name in ["echo", "line_tcp", "line_udp", "line_unix", "line_unixgram"] {
         let output = run(name, &["--listen", "127.0.0.1:0", "--concurrency", "magic"]);
         assert_eq!(output.status.code(), Some(2), "{output:?}");

@@ -1,4 +1,4 @@
-//! The echo server, and clients that wish it ill: from outside, on every backend and trigger.
+//! The echo server and hostile clients, on every backend and trigger.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -19,7 +19,7 @@ fn start(backend: Backend, trigger: Trigger) -> Server {
     Server::start("echo", backend, trigger)
 }
 
-/// One question, one answer: somebody who wishes no ill.
+/// A friendly client: one question, one answer.
 #[track_caller]
 fn assert_served(client: &mut (impl Read + Write)) {
     let mut answer = [0; 5];
@@ -50,7 +50,7 @@ fn a_mebibyte_in_one_go_comes_back_and_then_the_end() {
 }
 
 #[test]
-fn what_is_owed_comes_after_a_half_close() {
+fn unsent_data_comes_after_a_half_close() {
     // Enough to fill the buffers of both ends, so that the end of the stream waits behind it.
     on_every_backend(|backend, trigger| {
         let server = start(backend, trigger);
@@ -68,7 +68,7 @@ fn what_is_owed_comes_after_a_half_close() {
 /// Sends the pattern until the server takes no more, and returns how much of it was taken.
 fn fill(client: &mut (impl Write + AsFd)) -> usize {
     const MOST: usize = 50 << 20;
-    /// Who could take more would have done so, even on a machine with much else to do.
+    /// Enough for a server that could read more to do so, even on a busy machine.
     const SULKING: Duration = Duration::from_millis(300);
     let bytes = pattern(MOST);
     rustix::io::ioctl_fionbio(&client, true).unwrap();
@@ -90,7 +90,7 @@ fn fill(client: &mut (impl Write + AsFd)) -> usize {
 }
 
 #[test]
-fn a_client_that_never_reads_has_to_wait_with_its_sending() {
+fn a_client_that_never_reads_blocks_in_its_writes() {
     on_every_backend(|backend, trigger| {
         let server = start(backend, trigger);
         assert_served(&mut server.connect());
@@ -100,10 +100,10 @@ fn a_client_that_never_reads_has_to_wait_with_its_sending() {
         assert!(sent < 50 << 20, "the server takes everything");
         let grown = server.memory().saturating_sub(memory);
         assert!(grown < 4 << 10, "by {grown} KiB, for {sent} bytes");
-        // Nobody else has to wait, and the server does not ask all the time whether there is room.
+        // No other client has to wait, and the server does not poll for room.
         assert_served(&mut server.connect());
         assert_idle(&server);
-        // It reads after all, and nothing is lost.
+        // When the client reads at last, nothing is lost.
         let mut received = vec![0; sent];
         client.read_exact(&mut received).unwrap();
         assert!(received == pattern(sent));
@@ -111,15 +111,15 @@ fn a_client_that_never_reads_has_to_wait_with_its_sending() {
     });
 }
 
-/// The server sleeps, and nothing wakes it.
+/// Asserts that the server sleeps, and that nothing wakes it.
 #[track_caller]
 fn assert_idle(server: &Server) {
-    // It may still have to do with the last of what has happened. If it is idle, it is so in the
-    // end; if it polls or spins, it does so always.
+    // It may still have to handle the last events. An idle server sleeps in the end, and one that
+    // polls or spins never does.
     let is_idle = |_| {
         let before = (server.is_asleep(), server.sleeps());
-        thread::sleep(Duration::from_millis(300)); // not for anything: so long nothing happens
-        // It is the same sleep: no turn was made.
+        thread::sleep(Duration::from_millis(300)); // nothing may happen for so long
+        // The same sleep: the loop has not turned.
         before.0 && before == (server.is_asleep(), server.sleeps())
     };
     assert!((0..5).any(is_idle), "it turns, or it is busy: {} ticks", server.cpu_ticks());
@@ -141,7 +141,7 @@ fn twelve_hundred_at_once() {
     const CLIENTS: usize = 1_200;
     let limit = raise_descriptor_limit(3 * CLIENTS as u64).unwrap().soft;
     assert!(limit >= 2 * CLIENTS as u64, "the limit of descriptors is too low for this: {limit}");
-    // One after the other: all of them would be very many at once.
+    // One pair after the other, which is many enough.
     for &backend in Backend::ALL {
         for &trigger in Trigger::ALL {
             let server = start(backend, trigger);
@@ -165,23 +165,23 @@ fn twelve_hundred_at_once() {
 // Clients that leave.
 
 #[test]
-fn who_leaves_in_whatever_way_leaves_nothing_behind() {
+fn a_client_that_leaves_in_any_way_leaves_nothing_behind() {
     on_every_backend(|backend, trigger| {
         let mut server = start(backend, trigger);
         let fds = server.fds();
         let mut witness = server.connect();
         assert_served(&mut witness);
 
-        drop(server.connect()); // without a word
+        drop(server.connect()); // has sent nothing
         reset(server.connect());
         let mut client = server.connect(); // with an answer unread, which is a reset too
         client.write_all(pattern(10_000)).unwrap();
         client.peek(&mut [0]).unwrap();
         drop(client);
-        let mut client = server.connect(); // in the middle of it all
+        let mut client = server.connect(); // in the middle of a transfer
         fill(&mut client);
         reset(client);
-        let mut client = server.connect(); // no more from there, no more to there
+        let mut client = server.connect(); // shut down in both directions
         fill(&mut client);
         client.shutdown(Shutdown::Both).unwrap();
         drop(client);
@@ -196,7 +196,7 @@ fn who_leaves_in_whatever_way_leaves_nothing_behind() {
 }
 
 #[test]
-fn who_is_gone_before_he_is_accepted_harms_nobody() {
+fn a_client_that_leaves_before_it_is_accepted_harms_no_other() {
     on_every_backend(|backend, trigger| {
         let server = start(backend, trigger);
         let fds = server.fds();
@@ -237,15 +237,15 @@ fn without_descriptors_it_waits_and_does_not_spin() {
         clients[..accepted].iter_mut().for_each(assert_served);
 
         let (calls, ticks, start) = (server.log().len(), server.cpu_ticks(), Instant::now());
-        thread::sleep(Duration::from_millis(500)); // this is how long it has the chance to spin
+        thread::sleep(Duration::from_millis(500)); // time to spin, if it does
         let (calls, ticks) = (server.log().len() - calls, server.cpu_ticks() - ticks);
-        // In each tenth of a second the pause ends, and one client is tried. (And some lines of the
-        // log may have been on their way.) Who spins makes thousands.
+        // The pause ends every tenth of a second, and one client is tried. (Some lines of the log
+        // may have been on their way.) A loop that spins makes thousands.
         let most = 50 + start.elapsed().as_millis() as usize / 100 * 2;
         assert!(calls <= most, "{calls} calls of handlers");
         assert!(ticks <= 5, "{ticks} hundredths of a second");
 
-        // There are descriptors again: those who have waited are let in, and one more.
+        // There are descriptors again: the clients that have waited are accepted, and one more.
         drop(clients.drain(..clients.len() - accepted));
         clients.iter_mut().for_each(assert_served);
         drop(clients);
@@ -292,7 +292,7 @@ fn a_signal_ends_it_with_a_client_that_does_not_read() {
 
 #[test]
 fn what_was_sent_before_the_signal_comes_back() {
-    // Through a Unix socket: what it has taken is at the other end, and not on the way there.
+    // Through a Unix socket, data that is sent has arrived, and is not still on the way.
     on_every_backend(|backend, trigger| {
         let (mut server, mut client) = start_at_path("owed", backend, trigger);
         let sent = fill(&mut client);
@@ -310,7 +310,7 @@ fn what_was_sent_before_the_signal_comes_back() {
 // The command line.
 
 #[test]
-fn arguments_that_cannot_be_meant_end_it_with_2_and_one_line() {
+fn wrong_arguments_end_it_with_2_and_one_line() {
     let listen = ["--listen", "127.0.0.1:0"];
     let cases: [&[&str]; 9] = [
         &[],
@@ -372,7 +372,7 @@ fn it_listens_at_a_path_and_takes_it_away() {
     });
 }
 
-/// A server on a Unix socket of its own, and a client of it.
+/// Starts a server on a Unix socket of its own, and connects a client.
 fn start_at_path(name: &str, backend: Backend, trigger: Trigger) -> (Server, UnixStream) {
     let file = format!("tripoll-echo-{name}-{}-{backend}-{trigger}", std::process::id());
     let path = std::env::temp_dir().join(file);

@@ -1,4 +1,4 @@
-//! What the tests of the example servers share: an example that runs, looked at from outside.
+//! A running example, seen from outside: its output, descriptors, threads and children.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -19,13 +19,12 @@ use support::{LONG, on_every_pair_at_once};
 use tripoll::sys::{PollFd, PollFlags, poll};
 use tripoll::{Backend, Trigger};
 
-/// Runs `body` once for every backend and trigger, all at the same time. A panic says where it
-/// happened.
+/// Runs `body` once for every backend and trigger, all at the same time. A panic shows for which.
 pub fn on_every_backend(body: impl Fn(Backend, Trigger) + Sync) {
     on_every_pair_at_once(|pair| body(pair.backend, pair.trigger));
 }
 
-/// A command that runs an example.
+/// Returns the command that runs an example.
 pub fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let program = test.ancestors().nth(2).unwrap().join("examples").join(name);
@@ -36,10 +35,9 @@ pub fn example(name: &str) -> Command {
     command
 }
 
-/// `cargo test --test NAME` builds no examples. One that was built before its sources were changed
-/// would be tested for what it was.
+/// Asserts that an example is newer than its sources: `cargo test --test NAME` builds no examples.
 fn assert_up_to_date(program: &Path) {
-    // `program: source source …`, where a space in a name has a backslash before it.
+    // The format is `program: source source …`, with a backslash before a space in a name.
     let rule = fs::read_to_string(program.with_extension("d")).unwrap().replace("\\ ", "\0");
     let changed = |file: &Path| fs::metadata(file).and_then(|file| file.modified());
     let built = changed(program).unwrap();
@@ -49,7 +47,7 @@ fn assert_up_to_date(program: &Path) {
     }
 }
 
-/// The same command with so many descriptors and no more.
+/// Returns the same command with a limit of descriptors.
 pub fn limited(command: &Command, limit: u64) -> Command {
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\""));
@@ -58,7 +56,7 @@ pub fn limited(command: &Command, limit: u64) -> Command {
     shell
 }
 
-/// The arguments that make a server listen at `address`, and ask as is said.
+/// Returns the arguments for an address, a backend and a trigger.
 pub fn arguments(address: &str, backend: Backend, trigger: Trigger) -> Vec<String> {
     let (backend, trigger) = (backend.name(), trigger.to_string());
     ["--listen", address, "--backend", backend, "--trigger", &trigger].map(Into::into).into()
@@ -78,14 +76,14 @@ pub fn run_command(command: &mut Command) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// An example server that runs. It is killed when this is dropped.
+/// A running example server, which is killed when this is dropped.
 pub struct Server {
     child: Child,
-    /// Where it says that it listens.
+    /// The address at which it says that it listens.
     pub address: String,
-    /// How many descriptors it had open when it began to accept.
+    /// The number of its open descriptors when it began to accept.
     pub fds_at_start: usize,
-    /// What it says on standard output after that.
+    /// Its further standard output.
     said: Option<BufReader<ChildStdout>>,
     log: Arc<Mutex<Vec<String>>>,
     log_reader: Option<JoinHandle<()>>,
@@ -96,7 +94,7 @@ pub struct Server {
 pub struct Stopped {
     pub status: ExitStatus,
     pub took: Duration,
-    /// What it has said on standard error, in all.
+    /// Its standard error, line by line.
     pub log: Vec<String>,
 }
 
@@ -106,7 +104,7 @@ impl Server {
         Server::start_with(example(name).args(arguments("127.0.0.1:0", backend, trigger)))
     }
 
-    /// Starts an example on a free port with a trace, and with so many descriptors and no more.
+    /// Starts an example on a free port with a trace and a limit of descriptors.
     pub fn start_limited(name: &str, backend: Backend, trigger: Trigger, limit: u64) -> Server {
         let mut command = example(name);
         command.args(arguments("127.0.0.1:0", backend, trigger));
@@ -118,7 +116,7 @@ impl Server {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0) // Ctrl-C is for the test
+            .process_group(0) // so that Ctrl-C ends the test alone
             .spawn()
             .unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -137,7 +135,7 @@ impl Server {
         server
     }
 
-    /// Where it says that it listens too.
+    /// Returns the next address at which it says that it listens.
     pub fn next_address(&mut self) -> String {
         let said = self.next_line();
         let address = said.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix('\n'));
@@ -146,20 +144,20 @@ impl Server {
         })
     }
 
-    /// What it says next on standard output.
+    /// Returns the next line of its standard output.
     pub fn next_line(&mut self) -> String {
         let mut said = String::new();
         self.said.as_mut().unwrap().read_line(&mut said).unwrap();
         said
     }
 
-    /// Reads what it says from now on, of which it is not to know that nobody wants it.
+    /// Reads and discards its standard output from now on, so that its writes do not block.
     pub fn let_it_talk(&mut self) {
         let mut said = self.said.take().unwrap();
         thread::spawn(move || io::copy(&mut said, &mut io::sink()));
     }
 
-    /// A connection to the server. Its reads and writes fail when they take too long.
+    /// Connects to the server. Reads and writes fail when they take too long.
     pub fn connect(&self) -> TcpStream {
         let client = TcpStream::connect(&self.address).unwrap();
         client.set_read_timeout(Some(LONG)).unwrap();
@@ -186,22 +184,22 @@ impl Server {
         self.end()
     }
 
-    /// How many descriptors it has open.
+    /// Returns the number of its open descriptors.
     pub fn fds(&self) -> usize {
         fs::read_dir(self.proc("fd")).unwrap().count()
     }
 
-    /// How many threads it has.
+    /// Returns the number of its threads.
     pub fn threads(&self) -> usize {
         fs::read_dir(self.proc("task")).unwrap().count()
     }
 
-    /// How many children it has, the dead that nobody has collected among them.
+    /// Returns the number of its children, zombies included.
     pub fn children(&self) -> usize {
         self.child_ids().len()
     }
 
-    /// Its children, the dead that nobody has collected among them.
+    /// Returns its children, zombies included.
     pub fn child_ids(&self) -> Vec<Pid> {
         let mut ids = Vec::new();
         for thread in fs::read_dir(self.proc("task")).unwrap() {
@@ -215,7 +213,7 @@ impl Server {
         ids
     }
 
-    /// The processor time that it has used, in hundredths of a second.
+    /// Returns the processor time that it has used, in hundredths of a second.
     pub fn cpu_ticks(&self) -> u64 {
         let stat = fs::read_to_string(self.proc("stat")).unwrap();
         // The name in brackets may contain anything. After it, utime and stime are the 12th and
@@ -224,23 +222,23 @@ impl Server {
         words.split_whitespace().skip(11).take(2).map(|word| word.parse::<u64>().unwrap()).sum()
     }
 
-    /// The memory that it has, in KiB.
+    /// Returns its resident memory, in KiB.
     pub fn memory(&self) -> u64 {
         self.status("VmRSS:")
     }
 
-    /// The addresses that it uses, in bytes.
+    /// Returns the size of its address space, in bytes.
     pub fn memory_mapped(&self) -> u64 {
         self.status("VmSize:") << 10
     }
 
-    /// From now on it has so much of something, and no more.
+    /// Sets one of its resource limits.
     pub fn limit(&self, resource: Resource, most: u64) {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         prlimit(Some(self.pid()), resource, limit).unwrap();
     }
 
-    /// How often it has gone to sleep.
+    /// Returns how often it has gone to sleep.
     pub fn sleeps(&self) -> u64 {
         self.status("voluntary_ctxt_switches:")
     }
@@ -251,13 +249,13 @@ impl Server {
         value.split_whitespace().next().unwrap().parse().unwrap()
     }
 
-    /// Whether it sleeps. (Who is merely kept from running by others does not.)
+    /// Returns whether it sleeps. (A process that only waits for a processor does not.)
     pub fn is_asleep(&self) -> bool {
         let stat = fs::read_to_string(self.proc("stat")).unwrap();
         stat.rsplit_once(") ").unwrap().1.starts_with('S')
     }
 
-    /// What it has said on standard error so far.
+    /// Returns its standard error so far.
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }
@@ -292,7 +290,7 @@ impl Drop for Server {
 }
 
 impl Stopped {
-    /// A server that was asked to stop has done so: in good order, in time, and without a word.
+    /// Asserts that it has ended with 0, in time, and without output on standard error.
     #[track_caller]
     pub fn assert_graceful(&self) {
         assert_eq!(self.status.code(), Some(0), "{self:?}");
@@ -301,7 +299,7 @@ impl Stopped {
     }
 }
 
-/// Whether a process ends before so much time has passed.
+/// Returns whether a process ends within `time`.
 fn ends_within(child: &Child, time: Duration) -> bool {
     let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).unwrap();
     poll(&mut [PollFd::new(process.as_raw_fd(), PollFlags::IN)], Some(time)).unwrap() == 1

@@ -1,11 +1,11 @@
-//! What the example servers say of themselves is so.
+//! The help of the example servers is true.
 
 use std::path::Path;
 
 use crate::harness::{Server, example, run};
 use rustix::process::Signal;
 
-/// Every program that can be told where to listen.
+/// Returns the names of all programs that have `--listen`.
 fn servers() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let files = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
@@ -33,7 +33,7 @@ fn the_help_begins_with_what_the_program_does() {
     assert!(first_lines.iter().all(|line| !line.starts_with("Usage")), "{first_lines:?}");
     first_lines.sort();
     first_lines.dedup();
-    // Two of them are one program but for one word.
+    // Two of them differ in one word, and share their help.
     assert_eq!(first_lines.len(), servers.len() - 1, "{first_lines:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Clients that wish a server ill, and what must come of each of them: the same whatever is served.
+//! Hostile clients, and what every example server must do about each.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -21,7 +21,7 @@ pub struct Subject {
     pub name: &'static str,
     /// Arguments of its own.
     pub arguments: &'static [&'static str],
-    /// Lets a client that wishes no ill be served, and sees to it that it is.
+    /// Asserts that a friendly client is served.
     pub assert_served: fn(&mut TcpStream),
 }
 
@@ -41,32 +41,32 @@ impl Subject {
     }
 }
 
-/// Whoever leaves, in whatever way, leaves nothing behind, and harms nobody.
-pub fn they_leave(subject: Subject) {
+/// Clients that leave, in any way, leave nothing behind and harm no other client.
+pub fn clients_that_leave_leave_nothing_behind(subject: Subject) {
     on_every_backend(|backend, trigger| {
         let mut server = subject.start(backend, trigger);
         subject.assert_serves(&server);
         await_that("the server closes", || is_alone(&server));
 
-        drop(server.connect()); // without a word
+        drop(server.connect()); // has sent nothing
         reset(server.connect());
         let mut client = server.connect(); // with an answer unread, which is a reset too
         client.write_all(pattern(10_000)).unwrap();
         client.peek(&mut [0]).unwrap();
         drop(client);
-        let mut client = server.connect(); // in the middle of it all
+        let mut client = server.connect(); // in the middle of a transfer
         fill(&mut client);
-        subject.assert_serves(&server); // who does not read harms nobody
+        subject.assert_serves(&server); // a client that does not read harms no other
         reset(client);
-        let mut client = server.connect(); // with no more from there and no more to there
+        let mut client = server.connect(); // shut down in both directions
         fill(&mut client);
         let _ = client.shutdown(Shutdown::Both);
         drop(client);
-        let client = server.connect(); // finished, but there
+        let client = server.connect(); // half-closed
         client.shutdown(Shutdown::Write).unwrap();
         assert_ends(client);
 
-        // They left before they were accepted.
+        // These leave before they are accepted.
         server.signal(Signal::STOP);
         for _ in 0..20 {
             reset(server.connect());
@@ -86,26 +86,26 @@ pub fn they_leave(subject: Subject) {
     });
 }
 
-/// The server has no client: its descriptors are as many as without any.
+/// Returns whether the server has no client: it has the descriptors of its start.
 fn is_alone(server: &Server) -> bool {
     server.fds() == server.fds_at_start
 }
 
-/// The server sleeps, and nothing wakes it.
+/// Asserts that the server sleeps, and that nothing wakes it.
 #[track_caller]
 pub fn assert_idle(server: &Server) {
     await_that("the server sleeps", || server.is_asleep());
     let (sleeps, ticks) = (server.sleeps(), server.cpu_ticks());
-    thread::sleep(Duration::from_millis(300)); // not for anything: so long nothing happens
+    thread::sleep(Duration::from_millis(300)); // nothing may happen for so long
     let (sleeps, ticks) = (server.sleeps() - sleeps, server.cpu_ticks() - ticks);
-    assert!(sleeps <= 1, "it has turned {sleeps} times"); // one, if it was on its way to sleep
+    assert!(sleeps <= 1, "it has turned {sleeps} times"); // one, if it was about to sleep
     assert!(ticks <= 1, "it is busy");
 }
 
 /// Sends until the server takes no more.
 pub fn fill(client: &mut TcpStream) {
     const MOST: usize = 50 << 20;
-    /// Who could take more would mostly have done so.
+    /// Enough for a server that could read more to do so, in most cases.
     const PATIENCE: Duration = Duration::from_millis(100);
     let bytes = pattern(1 << 20);
     client.set_nonblocking(true).unwrap();
@@ -119,13 +119,13 @@ pub fn fill(client: &mut TcpStream) {
                     break;
                 }
             }
-            Err(_) => break, // the server will have none of it
+            Err(_) => break, // the server has closed
         }
     }
     client.set_nonblocking(false).unwrap();
 }
 
-/// The server finishes: with an end, or with a reset.
+/// Waits until the server closes, in order or with a reset.
 pub fn assert_ends(mut client: TcpStream) {
     let mut buffer = [0; 4_096];
     loop {
@@ -138,8 +138,8 @@ pub fn assert_ends(mut client: TcpStream) {
     }
 }
 
-/// A signal ends the server in time, with clients that are silent and clients that do not read.
-pub fn they_are_there_at_the_signal(subject: Subject) {
+/// A signal ends the server in time, while some clients are silent and one does not read.
+pub fn a_signal_ends_it_with_clients_connected(subject: Subject) {
     on_every_backend(|backend, trigger| {
         for signal in [Signal::TERM, Signal::INT] {
             let mut server = subject.start(backend, trigger);
@@ -153,8 +153,8 @@ pub fn they_are_there_at_the_signal(subject: Subject) {
     });
 }
 
-/// Fifteen hundred at once: on `select` too, whose 1,024 is not the kernel's.
-pub fn they_are_many(subject: Subject) {
+/// On `select` too: its limit of 1,024 is the C library's and not the kernel's.
+pub fn fifteen_hundred_clients_at_once_are_served(subject: Subject) {
     const CLIENTS: usize = 1_500;
     raise_descriptor_limit(20_000).unwrap();
     for backend in [Backend::Select, Backend::Epoll] {
@@ -167,9 +167,9 @@ pub fn they_are_many(subject: Subject) {
     }
 }
 
-/// There are no more descriptors: the server waits and does not spin, says so once, and goes on when
+/// Without free descriptors the server waits and does not spin, logs that once, and goes on when
 /// there are some.
-pub fn they_take_all_descriptors(subject: Subject) {
+pub fn without_descriptors_it_waits_and_goes_on_later(subject: Subject) {
     const LIMIT: u64 = 32;
     on_every_backend(|backend, trigger| {
         let mut server =
@@ -182,9 +182,9 @@ pub fn they_take_all_descriptors(subject: Subject) {
         await_that("it complains", || server.log().iter().any(|line| is_complaint(&line)));
 
         let (calls, ticks) = (server.log().len(), server.cpu_ticks());
-        thread::sleep(Duration::from_millis(300)); // so long it has the chance to spin
+        thread::sleep(Duration::from_millis(300)); // time to spin, if it does
         let (calls, ticks) = (server.log().len() - calls, server.cpu_ticks() - ticks);
-        assert!(calls <= 60, "{calls} calls of handlers"); // who spins makes thousands
+        assert!(calls <= 60, "{calls} calls of handlers"); // a loop that spins makes thousands
         assert!(ticks <= 5, "{ticks} hundredths of a second");
 
         server.signal(Signal::STOP);

@@ -1,4 +1,4 @@
-//! Uploads of pictures, good ones and bad ones: on every backend and trigger.
+//! `image`: uploads that succeed and uploads that fail, on every backend and trigger.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -16,7 +16,7 @@ use tripoll::{Backend, Trigger};
 
 const IMAGE: Subject = Subject { name: "image", arguments: &[], assert_served: assert_refused };
 
-/// It is greeted, and a size that is none is refused: an answer that writes no file.
+/// A friendly client: it is greeted, and a wrong size is refused, which writes no file.
 fn assert_refused(client: &mut TcpStream) {
     expect(client, b"welcome to conair");
     client.write_all(b"much").unwrap();
@@ -75,7 +75,7 @@ impl Gallery {
         assert_eq!(self.files(), ["new.jpg"]);
     }
 
-    /// A client that has announced `size` bytes and was told to go on.
+    /// Connects a client that has announced `size` bytes and has got its `ko`.
     fn announce(&self, size: usize) -> TcpStream {
         let mut client = self.connect();
         expect(&mut client, b"welcome to conair");
@@ -84,7 +84,7 @@ impl Gallery {
         client
     }
 
-    /// An upload as the tutorial's client does it.
+    /// Uploads a picture as the tutorial's client does.
     fn upload(&self, picture: &[u8]) {
         let mut client = self.announce(picture.len());
         client.write_all(picture).unwrap();
@@ -105,7 +105,7 @@ fn a_picture_of_any_size_becomes_new_jpg() {
 }
 
 #[test]
-fn a_size_that_will_not_do_is_refused() {
+fn a_wrong_size_is_refused() {
     on_every_backend(|backend, trigger| {
         let gallery = Gallery::open(backend, trigger);
         let bad: [&[u8]; 8] = [
@@ -235,21 +235,21 @@ fn a_directory_that_cannot_be_written_to_harms_that_client_alone() {
 }
 
 #[test]
-fn they_leave() {
-    hostile::they_leave(IMAGE);
+fn clients_that_leave_leave_nothing_behind() {
+    hostile::clients_that_leave_leave_nothing_behind(IMAGE);
 }
 
 #[test]
-fn they_are_there_at_the_signal() {
-    hostile::they_are_there_at_the_signal(IMAGE);
+fn a_signal_ends_it_with_clients_connected() {
+    hostile::a_signal_ends_it_with_clients_connected(IMAGE);
 }
 
 #[test]
-fn they_are_many() {
-    hostile::they_are_many(IMAGE);
+fn fifteen_hundred_clients_at_once_are_served() {
+    hostile::fifteen_hundred_clients_at_once_are_served(IMAGE);
 }
 
 #[test]
-fn they_take_all_descriptors() {
-    hostile::they_take_all_descriptors(IMAGE);
+fn without_descriptors_it_waits_and_goes_on_later() {
+    hostile::without_descriptors_it_waits_and_goes_on_later(IMAGE);
 }

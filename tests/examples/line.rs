@@ -17,7 +17,7 @@ fn assert_served(client: &mut TcpStream) {
     assert_eq!(ask(client, b"hello world\n"), b"hello world\n");
 }
 
-/// What comes back in all.
+/// Returns all that comes back.
 fn ask(client: &mut (impl Read + Write), question: &[u8]) -> Vec<u8> {
     let mut answer = Vec::new();
     client.write_all(question).unwrap();
@@ -25,7 +25,7 @@ fn ask(client: &mut (impl Read + Write), question: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// A path of its own for each server.
+/// Returns a path for each server.
 fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("tripoll-line-{name}-{}", std::process::id()))
 }
@@ -42,7 +42,7 @@ fn over_tcp_a_line_comes_back() {
         for line in [&b"\n"[..], b"a\0\xFF\n", &[&[b'x'; 20_000][..], b"\n"].concat()] {
             assert_eq!(ask(&mut server.connect(), line), line);
         }
-        // One line, whatever comes after it.
+        // One line, and more data after it.
         assert_eq!(ask(&mut server.connect(), b"one\ntwo\nthree"), b"one\n");
         // Piece by piece.
         let mut client = server.connect();
@@ -50,7 +50,7 @@ fn over_tcp_a_line_comes_back() {
             client.write_all(&[*byte]).unwrap();
         }
         assert_eq!(ask(&mut client, b"e\n"), b"piece by piece\n");
-        // The last line may have no end, and the last may be none.
+        // The last line may have no newline, and may be empty.
         for rest in [&b"no end"[..], b""] {
             let mut client = server.connect();
             client.write_all(rest).unwrap();
@@ -68,7 +68,7 @@ fn a_line_without_end_has_an_end() {
         let mut writer = client.try_clone().unwrap();
         let answer = thread::scope(|scope| {
             scope.spawn(move || {
-                let _ = writer.write_all(&[b'x'; 1 << 20]); // it may be too much
+                let _ = writer.write_all(&[b'x'; 1 << 20]); // the server may close before
                 let _ = writer.shutdown(Shutdown::Write);
             });
             let mut answer = Vec::new();
@@ -81,8 +81,8 @@ fn a_line_without_end_has_an_end() {
 }
 
 #[test]
-fn hostile_clients() {
-    requests::hostile_clients(&each("line_tcp", assert_served));
+fn hostile_clients_harm_no_other() {
+    requests::hostile_clients_harm_no_other(&each("line_tcp", assert_served));
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn datagrams_come_back_over_udp() {
             client.send(sent).unwrap();
             client.recv(buffer).unwrap()
         });
-        // It is no server's fault when nobody is there to be answered.
+        // A client that has left is not an error of the server.
         drop(client);
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.connect(&server.address).unwrap();
@@ -147,7 +147,7 @@ fn datagrams_come_back_through_a_unix_socket() {
             client.send(sent).unwrap();
             client.recv(buffer).unwrap()
         });
-        // Who has no name cannot be answered, and harms nobody.
+        // A client without a name cannot be answered, and harms no other.
         let nameless = UnixDatagram::unbound().unwrap();
         nameless.send_to(b"who am I?\n", &path).unwrap();
         client.send(b"hello\n").unwrap();
@@ -188,10 +188,9 @@ fn the_client_connects_to_paths_and_names() {
     assert!(said.contains(path) && said.lines().count() == 1, "{said}");
 }
 
-/// Through a Unix socket it is the receiver that has no room, and the sender that has to wait: for
-/// ever, if it knows no better.
+/// Through a Unix socket a full receiver blocks the sender: for ever, if the send has no timeout.
 #[test]
-fn who_does_not_read_its_datagrams_keeps_nobody_waiting() {
+fn a_client_that_does_not_read_its_datagrams_blocks_no_other() {
     for concurrency in CONCURRENCIES {
         on_every_backend(|backend, trigger| {
             let path = path(&format!("full-{concurrency}-{backend}-{trigger}"));
@@ -208,7 +207,7 @@ fn who_does_not_read_its_datagrams_keeps_nobody_waiting() {
                 }
             };
             full.set_write_timeout(Some(LONG)).unwrap();
-            ask(&full, 30); // the system keeps some ten answers for it
+            ask(&full, 30); // the kernel keeps some ten answers for it
             client.set_write_timeout(Some(LONG)).unwrap();
             ask(&client, 1);
             client.set_read_timeout(Some(LONG)).unwrap();
@@ -220,7 +219,7 @@ fn who_does_not_read_its_datagrams_keeps_nobody_waiting() {
     }
 }
 
-/// One line of each datagram, and for an empty one an empty one.
+/// Asserts that the first line of each datagram comes back, and an empty datagram for an empty one.
 fn assert_datagrams(concurrency: &str, exchange: impl Fn(&[u8], &mut [u8]) -> usize) {
     let mut buffer = vec![0; 65_536];
     for (sent, answer) in [
@@ -232,7 +231,7 @@ fn assert_datagrams(concurrency: &str, exchange: impl Fn(&[u8], &mut [u8]) -> us
         let count = exchange(sent, &mut buffer);
         assert_eq!(&buffer[..count], answer, "{concurrency}");
     }
-    let long: Vec<_> = pattern(9_000).iter().map(|&byte| byte | 0x80).collect(); // no line ends in it
+    let long: Vec<_> = pattern(9_000).iter().map(|&byte| byte | 0x80).collect(); // no newline
     let count = exchange(&long, &mut buffer);
     assert!(buffer[..count] == long[..8_192], "{concurrency}: {count} bytes came back");
 }

@@ -1,4 +1,4 @@
-//! `login`: every turn of its conversation, and clients that wish it ill.
+//! `login`: each command, and hostile clients.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -22,7 +22,7 @@ fn start() -> Server {
     Server::start_with(example("login").args(["--listen", "127.0.0.1:0"]))
 }
 
-/// One command, and an answer of so many bytes.
+/// Sends one command, and returns an answer of `len` bytes.
 fn ask(client: &mut TcpStream, command: &str, len: usize) -> String {
     client.write_all(command.as_bytes()).unwrap();
     let mut answer = vec![0; len];
@@ -40,29 +40,29 @@ fn assert_invalid(client: &mut TcpStream, command: &str) {
     assert_eq!(ask(client, command, 7), "invalid", "{command}");
 }
 
-/// The last that is said.
-fn farewell(client: &mut TcpStream) -> String {
+/// Reads the goodbye to its end.
+fn goodbye(client: &mut TcpStream) -> String {
     let mut rest = String::new();
     client.read_to_string(&mut rest).unwrap();
     rest
 }
 
-/// It is the tutorial's, letter by letter: with the `5Y` that should have been a year.
+/// Asserts that it is the tutorial's, with the `5Y` where a year was meant.
 #[track_caller]
-fn assert_is_farewell(farewell: &str) {
-    let rest = farewell.strip_prefix("5Y-").and_then(|rest| rest.split_once(' ')).unwrap();
+fn assert_is_goodbye(goodbye: &str) {
+    let rest = goodbye.strip_prefix("5Y-").and_then(|rest| rest.split_once(' ')).unwrap();
     let (day, rest) = rest;
     let (date, rest) = rest.split_once(' ').unwrap();
     assert_eq!(rest, "broken connect with server ");
     let date = NaiveDate::parse_from_str(date, "%m/%d/%y").unwrap();
     assert_eq!(date.format("%m-%d").to_string(), day);
     let age = Local::now().date_naive() - date;
-    assert!((0..=1).contains(&age.num_days()), "{farewell}");
-    assert_eq!(farewell.len(), "5Y-11-21 11/21/26 broken connect with server ".len());
+    assert!((0..=1).contains(&age.num_days()), "{goodbye}");
+    assert_eq!(goodbye.len(), "5Y-11-21 11/21/26 broken connect with server ".len());
 }
 
 #[test]
-fn each_user_is_let_in_and_told_farewell() {
+fn each_user_is_let_in_and_gets_the_goodbye() {
     let mut server = start();
     for (name, password) in [("fan", "123"), ("te", "234"), ("fei", "345")] {
         let mut client = server.connect();
@@ -70,7 +70,7 @@ fn each_user_is_let_in_and_told_farewell() {
         assert_valid(&mut client, &format!("username:{name}"));
         let start = Instant::now();
         assert_valid(&mut client, &format!("userpasswd:{password}"));
-        assert_is_farewell(&farewell(&mut client));
+        assert_is_goodbye(&goodbye(&mut client));
         assert!(start.elapsed() >= Duration::from_millis(500));
         assert_eq!(server.next_line(), "Now connect from  127.0.0.1\n");
         assert_eq!(server.next_line(), "broken connect with 127.0.0.1\n");
@@ -79,26 +79,26 @@ fn each_user_is_let_in_and_told_farewell() {
 }
 
 #[test]
-fn what_is_wrong_is_invalid_as_often_as_it_comes() {
+fn wrong_names_and_passwords_are_invalid_each_time() {
     let server = start();
     let client = &mut server.connect();
-    assert_invalid(client, "userpasswd:123"); // whose?
+    assert_invalid(client, "userpasswd:123"); // before any name
     assert_invalid(client, "userpasswd:");
     for name in ["username:", "username:FAN", "username:fan ", "username", "username:fan\n"] {
         assert_invalid(client, name);
-        assert_invalid(client, "userpasswd:123"); // of somebody who is unknown
+        assert_invalid(client, "userpasswd:123"); // of an unknown user
     }
-    assert_valid(client, "username:a:b:fan"); // what comes after the last colon counts
+    assert_valid(client, "username:a:b:fan"); // the text after the last colon counts
     for password in ["234", "12", "1234", "123\n", ""] {
         assert_invalid(client, &format!("userpasswd:{password}"));
     }
-    assert_valid(client, "usernamete:te"); // the last name that was said is who it is
+    assert_valid(client, "usernamete:te"); // the last name counts
     assert_invalid(client, "userpasswd:123");
-    assert_invalid(client, "username:fanuserpasswd:123"); // two in one are one, and its name is 123
+    assert_invalid(client, "username:fanuserpasswd:123"); // one command, with the name 123
     assert_invalid(client, "userpasswd:234");
     assert_valid(client, "username:te");
     assert_valid(client, "userpasswdanything:234");
-    assert_is_farewell(&farewell(client));
+    assert_is_goodbye(&goodbye(client));
 }
 
 #[test]
@@ -113,12 +113,12 @@ fn anything_else_is_not_answered() {
 }
 
 #[test]
-fn hostile_clients() {
-    requests::hostile_clients(&[LOGIN]);
+fn hostile_clients_harm_no_other() {
+    requests::hostile_clients_harm_no_other(&[LOGIN]);
 }
 
 #[test]
-fn who_is_being_let_in_keeps_nobody_waiting_and_is_told_farewell_after_the_signal() {
+fn a_login_blocks_no_other_client_and_gets_its_goodbye_after_the_signal() {
     let mut server = start();
     let mut client = server.connect();
     assert_valid(&mut client, "username:fan");
@@ -126,7 +126,7 @@ fn who_is_being_let_in_keeps_nobody_waiting_and_is_told_farewell_after_the_signa
     let mut other = server.connect();
     assert_served(&mut other); // meanwhile
     server.stop(Signal::TERM).assert_graceful();
-    assert_is_farewell(&farewell(&mut client));
+    assert_is_goodbye(&goodbye(&mut client));
 }
 
 #[test]
@@ -146,5 +146,5 @@ fn the_client_asks_until_it_is_let_in() {
         "OK,I am ready\n-->username: username Error,try again\n-->username: \
          -->userpasswd: userpasswd Error,try again\n"
     );
-    assert_is_farewell(last.strip_suffix('\n').unwrap());
+    assert_is_goodbye(last.strip_suffix('\n').unwrap());
 }

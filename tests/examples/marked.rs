@@ -1,4 +1,4 @@
-//! The two servers that answer each message with itself and 好 keep the same promises.
+//! What holds of both servers that answer each message with itself and 好.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -12,7 +12,7 @@ use crate::hostile::{self, Subject};
 
 pub const MARK: &str = "好";
 
-/// One message, one reply.
+/// A friendly client: one message, one reply.
 pub fn assert_served(client: &mut TcpStream) {
     let mut reply = [0; "hello好".len()];
     client.write_all(b"hello").unwrap();
@@ -20,7 +20,7 @@ pub fn assert_served(client: &mut TcpStream) {
     assert_eq!(str::from_utf8(&reply), Ok("hello好"));
 }
 
-/// What comes back when all of `sent` is sent in one go and then the end.
+/// Sends all of `sent` at once and half-closes. Returns all that comes back.
 fn answer_to(mut client: TcpStream, sent: &[u8]) -> String {
     let mut writer = client.try_clone().unwrap();
     let mut received = Vec::new();
@@ -34,7 +34,7 @@ fn answer_to(mut client: TcpStream, sent: &[u8]) -> String {
     String::from_utf8(received).expect("valid UTF-8")
 }
 
-/// The reply without its marks is the message, and marked it is: often enough, and not for nothing.
+/// Asserts that the answer is the message with marks in it: at least one, and not too many.
 #[track_caller]
 fn assert_marked(answer: &str, sent: &[u8]) {
     assert!(answer.replace(MARK, "") == String::from_utf8_lossy(sent), "of {} bytes", sent.len());
@@ -42,7 +42,7 @@ fn assert_marked(answer: &str, sent: &[u8]) {
     assert!(marks >= sent.len().div_ceil(1024) && marks <= sent.len(), "{marks} marks");
 }
 
-/// Text without the mark in it, of characters of every length.
+/// Returns text of characters of every length, without the mark.
 fn text(len: usize) -> String {
     "aé你𝄞 "
         .chars()
@@ -54,7 +54,7 @@ fn text(len: usize) -> String {
         .collect()
 }
 
-/// A mebibyte in one go; and every prefix of a text, so that it is cut in each character.
+/// A mebibyte at once, and every prefix of a text, so that each character is cut somewhere.
 pub fn text_comes_back_marked(subject: Subject) {
     let mebibyte = text(1 << 20);
     on_every_backend(|backend, trigger| {
@@ -72,7 +72,7 @@ pub fn text_comes_back_marked(subject: Subject) {
     });
 }
 
-/// A character that comes byte by byte, with an answer awaited after each.
+/// A character arrives byte by byte, with an answer after each.
 pub fn a_character_comes_in_pieces(subject: Subject) {
     on_every_backend(|backend, trigger| {
         let server = subject.start(backend, trigger);
@@ -90,8 +90,8 @@ pub fn a_character_comes_in_pieces(subject: Subject) {
     });
 }
 
-/// One that does not read among a hundred that do: they are served, and memory stays bounded. When
-/// it reads after all, nothing is lost.
+/// One client does not read, among a hundred that do. They are served, and the memory stays
+/// bounded. When it reads at last, nothing is lost.
 pub fn a_slow_reader_among_a_hundred(subject: Subject) {
     const MOST: usize = 40 << 20;
     on_every_backend(|backend, trigger| {
@@ -108,7 +108,7 @@ pub fn a_slow_reader_among_a_hundred(subject: Subject) {
         while sent.len() < MOST {
             match writer.write(line.as_bytes()) {
                 Ok(count) => sent.extend_from_slice(&line.as_bytes()[..count]),
-                Err(_) => break, // it has to wait
+                Err(_) => break, // its writes block
             }
         }
         assert!(sent.len() < MOST, "the server takes everything");

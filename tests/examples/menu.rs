@@ -1,4 +1,4 @@
-//! The three telephone menus, which say the same, and clients that wish them ill.
+//! The three telephone menus, which have the same answers, and hostile clients.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -53,15 +53,15 @@ fn the_whole_menu() {
             assert_said(&mut client, RECORDED);
         }
         client.write_all(b"exit").unwrap();
-        assert_eq!(client.read(&mut [0]).unwrap(), 0); // at once, though nobody else comes
+        assert_eq!(client.read(&mut [0]).unwrap(), 0); // at once, without a next client
         start.await_in(&server);
         server.stop(Signal::TERM).assert_graceful();
     });
 }
 
 #[test]
-fn hostile_clients() {
-    requests::hostile_clients(&MENUS);
+fn hostile_clients_harm_no_other() {
+    requests::hostile_clients_harm_no_other(&MENUS);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn start(subject: Subject) -> Server {
     Server::start_with(command.args(["--listen", "127.0.0.1:0"]).args(subject.arguments))
 }
 
-/// Going from threads to processes is one word: in the whole files.
+/// The whole files differ in one word: the name of the server type.
 #[test]
 fn two_of_them_differ_in_one_word() {
     let programs = [
@@ -113,12 +113,12 @@ fn the_select_loop_says_what_it_does() {
         lines.push(server.next_line());
     }
     assert!(lines.len() > 1 && lines[..lines.len() - 1].iter().all(|line| line == "looping\n"));
-    // When nobody comes it turns once a second.
+    // Without clients it turns once a second.
     assert_eq!(server.next_line(), "looping\n");
     assert_eq!(server.next_line(), "looping\n");
 }
 
-/// Where there are no more threads, or no more descriptors, a client may be lost, and no more.
+/// Without free threads or descriptors a client may be lost, but the server goes on.
 #[test]
 fn the_select_loop_outlives_a_shortage() {
     for short_of in [Resource::As, Resource::Nofile] {
@@ -131,11 +131,11 @@ fn the_select_loop_outlives_a_shortage() {
         server.limit(short_of, most);
         let clients: Vec<_> = (0..60).map(|_| server.connect()).collect();
         await_that("it complains", || !server.log().is_empty());
-        thread::sleep(Duration::from_millis(300)); // so long it has the chance to repeat itself
+        thread::sleep(Duration::from_millis(300)); // time to log again, if it does
         assert_eq!(server.log().len(), 1, "{:?}", server.log());
         drop(clients);
         await_that("the threads end", || server.threads() == 1);
-        await_that("somebody is served", || {
+        await_that("a client is served", || {
             let mut client = server.connect();
             client.read_exact(&mut [0; GREETING.len()]).is_ok()
         });
@@ -144,13 +144,13 @@ fn the_select_loop_outlives_a_shortage() {
 }
 
 #[test]
-fn who_finds_no_worker_waits_and_is_served_then() {
+fn without_a_free_worker_a_client_waits_and_is_served_then() {
     let mut command = example("menu_select_threads");
     let mut server = Server::start_with(command.args(["--listen", "127.0.0.1:0", "--pool", "2"]));
     let threads = server.threads();
     let mut clients: Vec<_> = (0..100).map(|_| server.connect()).collect();
-    // More than the pool and its queue have room for. One leaves after the other, and the next of
-    // them is served.
+    // More clients than the pool and its queue have room for. They leave one after the other, and
+    // the next is served each time.
     while !clients.is_empty() {
         for client in clients.iter_mut().take(2) {
             client.peek(&mut [0]).unwrap();

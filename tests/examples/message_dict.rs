@@ -1,4 +1,4 @@
-//! Reading and writing apart, and clients that wish it ill: on every backend and trigger.
+//! `message_dict`, and hostile clients, on every backend and trigger.
 
 use crate::hostile::{self, Subject};
 use crate::marked;
@@ -22,21 +22,21 @@ fn a_slow_reader_among_a_hundred() {
 }
 
 #[test]
-fn they_leave() {
-    hostile::they_leave(MESSAGE_DICT);
+fn clients_that_leave_leave_nothing_behind() {
+    hostile::clients_that_leave_leave_nothing_behind(MESSAGE_DICT);
 }
 
 #[test]
-fn they_are_there_at_the_signal() {
-    hostile::they_are_there_at_the_signal(MESSAGE_DICT);
+fn a_signal_ends_it_with_clients_connected() {
+    hostile::a_signal_ends_it_with_clients_connected(MESSAGE_DICT);
 }
 
 #[test]
-fn they_are_many() {
-    hostile::they_are_many(MESSAGE_DICT);
+fn fifteen_hundred_clients_at_once_are_served() {
+    hostile::fifteen_hundred_clients_at_once_are_served(MESSAGE_DICT);
 }
 
 #[test]
-fn they_take_all_descriptors() {
-    hostile::they_take_all_descriptors(MESSAGE_DICT);
+fn without_descriptors_it_waits_and_goes_on_later() {
+    hostile::without_descriptors_it_waits_and_goes_on_later(MESSAGE_DICT);
 }

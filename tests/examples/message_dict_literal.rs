@@ -1,4 +1,4 @@
-//! The tutorial's own program for rung 2b really has the bugs that are said of it.
+//! The tutorial's own program for 2b has each of the bugs that its comments name.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -33,7 +33,7 @@ fn every_bug_names_its_test() {
 }
 
 #[test]
-fn it_serves_who_stays() {
+fn it_serves_clients_that_stay() {
     let server = start();
     let mut clients: Vec<_> = (0..10).map(|_| server.connect()).collect();
     for _ in 0..3 {
@@ -57,7 +57,7 @@ fn a_reset_after_a_message_ends_the_server() {
     let mut server = start();
     let mut client = server.connect();
     assert_served(&mut client);
-    // Both are there when it looks again: the message can be read, and then the reset.
+    // At the next `select` both have arrived: the message can be read, and then the reset.
     server.signal(Signal::STOP);
     client.write_all(b"hello").unwrap();
     reset(client);
@@ -125,7 +125,7 @@ fn a_client_that_reads_slowly_stops_the_server_for_all() {
         thread::sleep(Duration::from_millis(100));
         server.is_asleep() && server.cpu_ticks() == ticks
     });
-    // In `outputs` it is many times by now. When there is some room, all of that is sent, room or not.
+    // It is in `outputs` many times by now. When it is writable once, the server sends all of them.
     witness.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let mut read = 0;
     loop {
@@ -136,17 +136,17 @@ fn a_client_that_reads_slowly_stops_the_server_for_all() {
             break;
         }
     }
-    // It goes on when that one client reads the rest.
+    // The server goes on when that client reads the rest.
     witness.set_read_timeout(Some(LONG)).unwrap();
     thread::spawn(move || io::copy(&mut client, &mut io::sink()));
     witness.read_exact(&mut [0; "hello好".len()]).unwrap();
 }
 
-/// Sends without reading; not for ever, because that alone may stop the server.
+/// Sends without reading, with a limit, because this alone may block the server.
 fn pile_up(client: &mut TcpStream) {
     client.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
     let _ = client.write_all(&MUCH);
 }
 
-/// More than the kernel keeps for a connection that is not read from.
+/// More than the kernel buffers for a connection that is not read from.
 static MUCH: [u8; 12 << 20] = [b'a'; 12 << 20];

@@ -1,4 +1,4 @@
-//! Three ports and one loop, and clients that wish it ill: on every backend and trigger.
+//! `multiport`, and hostile clients, on every backend and trigger.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use tripoll::{Backend, Trigger};
 const MULTIPORT: Subject =
     Subject { name: "multiport", arguments: &[], assert_served: assert_greeted };
 
-/// It is told hello, and that was all.
+/// A friendly client gets `hello`, and then the end.
 fn assert_greeted(client: &mut TcpStream) {
     let mut hello = Vec::new();
     client.read_to_end(&mut hello).unwrap();
@@ -39,7 +39,7 @@ fn hello_on_three_free_ports() {
 
 #[test]
 fn the_ports_follow_each_other() {
-    // Three in a row that are free at this moment, below those that the kernel gives to clients.
+    // Three free ports in a row, below those that the kernel gives to clients.
     let start = 10_000 + std::process::id() as u16 % 10_000;
     for first in (start..start + 3_000).step_by(3) {
         let last = first + 2;
@@ -70,7 +70,7 @@ fn ports_that_do_not_exist_are_refused_in_one_line() {
 }
 
 #[test]
-fn hello_arrives_though_the_client_has_said_something_that_nobody_reads() {
+fn hello_arrives_though_the_client_has_sent_data_that_is_not_read() {
     on_every_backend(|backend, trigger| {
         let server = Server::start_with(example("multiport").args(arguments(
             "127.0.0.1:0",
@@ -82,7 +82,7 @@ fn hello_arrives_though_the_client_has_said_something_that_nobody_reads() {
             let mut client = server.connect();
             client.write_all(pattern(10_000)).unwrap();
             server.signal(Signal::CONT);
-            client.peek(&mut [0]).unwrap(); // it has answered by now
+            client.peek(&mut [0]).unwrap(); // waits for the answer
             client.write_all(pattern(10_000)).unwrap();
             client.shutdown(Shutdown::Write).unwrap();
             assert_greeted(&mut client);
@@ -91,18 +91,18 @@ fn hello_arrives_though_the_client_has_said_something_that_nobody_reads() {
 }
 
 #[test]
-fn they_leave() {
-    hostile::they_leave(MULTIPORT);
+fn clients_that_leave_leave_nothing_behind() {
+    hostile::clients_that_leave_leave_nothing_behind(MULTIPORT);
 }
 
 #[test]
-fn they_are_there_at_the_signal() {
-    hostile::they_are_there_at_the_signal(MULTIPORT);
+fn a_signal_ends_it_with_clients_connected() {
+    hostile::a_signal_ends_it_with_clients_connected(MULTIPORT);
 }
 
 #[test]
-fn they_are_many() {
-    // It keeps none of them longer than it must: so nobody can wait until all are there.
+fn fifteen_hundred_clients_at_once_are_served() {
+    // The server closes each connection at once, so they are never all open.
     const CLIENTS: usize = 1_500;
     raise_descriptor_limit(20_000).unwrap();
     for backend in [Backend::Select, Backend::Epoll] {
@@ -115,6 +115,6 @@ fn they_are_many() {
 }
 
 #[test]
-fn they_take_all_descriptors() {
-    hostile::they_take_all_descriptors(MULTIPORT);
+fn without_descriptors_it_waits_and_goes_on_later() {
+    hostile::without_descriptors_it_waits_and_goes_on_later(MULTIPORT);
 }

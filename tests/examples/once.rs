@@ -1,4 +1,4 @@
-//! The servers that say one thing: `once_reply`, and `operator_reply` with somebody at its keyboard.
+//! The servers with one answer: `once_reply`, and `operator_reply` with a test as its operator.
 
 use std::io::{PipeWriter, Read, Write, pipe};
 use std::net::{Shutdown, TcpStream};
@@ -35,7 +35,7 @@ fn once_reply_is_the_same_whatever_is_said() {
             assert_eq!(rest(&mut client), REPLY, "to {} bytes", message.len());
         }
         let mut client = server.connect();
-        client.shutdown(Shutdown::Write).unwrap(); // nothing is something too
+        client.shutdown(Shutdown::Write).unwrap(); // no message is answered too
         assert_eq!(rest(&mut client), REPLY);
         subject.assert_serves(&server);
         server.stop(Signal::TERM).assert_graceful();
@@ -43,12 +43,12 @@ fn once_reply_is_the_same_whatever_is_said() {
 }
 
 #[test]
-fn hostile_clients() {
-    requests::hostile_clients(&[ONCE_REPLY]);
+fn hostile_clients_harm_no_other() {
+    requests::hostile_clients_harm_no_other(&[ONCE_REPLY]);
 }
 
 #[test]
-fn the_client_is_asked() {
+fn the_tutorials_client_gets_the_question() {
     let server = Server::start_with(example("once_reply").args(["--listen", "127.0.0.1:0"]));
     let output = crate::harness::run("client", &["once", "--connect", &server.address]);
     assert!(output.status.success(), "{output:?}");
@@ -57,7 +57,7 @@ fn the_client_is_asked() {
 
 // The operator.
 
-/// A server, and its keyboard.
+/// Starts the server, and returns it with its standard input.
 fn operated() -> (Server, PipeWriter) {
     let (keyboard, typist) = pipe().unwrap();
     let mut command = example("operator_reply");
@@ -65,10 +65,10 @@ fn operated() -> (Server, PipeWriter) {
 }
 
 #[test]
-fn what_the_operator_types_goes_to_who_has_asked() {
+fn an_answer_goes_to_the_client_that_has_asked() {
     let (mut server, mut typist) = operated();
     let mut clients: Vec<_> = (0..5).map(|_| server.connect()).collect();
-    // A silent client keeps nobody waiting.
+    // A silent client blocks no other.
     for (number, client) in clients.iter_mut().enumerate().skip(1) {
         client.write_all(format!("question {number}").as_bytes()).unwrap(); // in one piece
         let prompt = if number > 1 { ">>> " } else { "" };
@@ -80,7 +80,7 @@ fn what_the_operator_types_goes_to_who_has_asked() {
 }
 
 #[test]
-fn two_who_ask_at_once_get_their_own_answers() {
+fn two_clients_that_ask_at_once_get_their_own_answers() {
     let (mut server, mut typist) = operated();
     let mut clients: Vec<_> = (0..8).map(|_| server.connect()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
@@ -104,7 +104,7 @@ fn two_who_ask_at_once_get_their_own_answers() {
 fn an_empty_line_and_the_end_of_all_lines_are_no_answers() {
     let (mut server, mut typist) = operated();
     let mut client = server.connect();
-    client.write_all(b"\xFF").unwrap(); // what is no text is shown as well as it can be
+    client.write_all(b"\xFF").unwrap(); // not UTF-8
     assert_eq!(server.next_line(), "\u{FFFD}\n");
     writeln!(typist).unwrap();
     assert_eq!(rest(&mut client), b"");
@@ -112,7 +112,7 @@ fn an_empty_line_and_the_end_of_all_lines_are_no_answers() {
     drop(typist);
     for _ in 0..2 {
         let mut client = server.connect();
-        client.write_all(b"anybody there?").unwrap();
+        client.write_all(b"hello?").unwrap();
         assert_eq!(rest(&mut client), b"");
     }
     server.stop(Signal::TERM).assert_graceful();
@@ -131,12 +131,12 @@ fn the_shutdown_does_not_wait_for_the_operator() {
 }
 
 #[test]
-fn hostile_clients_of_the_operator() {
-    // Nobody is at the keyboard: who asks is let go.
+fn hostile_clients_of_the_operator_harm_no_other() {
+    // The input has ended: clients are closed without an answer.
     fn assert_let_go(client: &mut TcpStream) {
         client.write_all(b"hello").unwrap();
         assert_eq!(rest(client), b"");
     }
     let subject = Subject { name: "operator_reply", arguments: &[], assert_served: assert_let_go };
-    requests::hostile_clients(&[subject]);
+    requests::hostile_clients_harm_no_other(&[subject]);
 }

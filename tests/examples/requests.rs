@@ -1,4 +1,4 @@
-//! What is true of every server of `tripoll::server`, whatever its handler and its concurrency.
+//! What holds of every server of `tripoll::server`, with any handler and any concurrency.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -13,10 +13,10 @@ use crate::hostile::{Subject, assert_ends, assert_idle, fill};
 use support::sockets::reset;
 use support::{LONG, await_that, pattern};
 
-/// What goes with `--concurrency`.
+/// The values of `--concurrency`.
 pub const CONCURRENCIES: [&str; 5] = ["inline", "threading", "forking", "pooled", "reactor"];
 
-/// An example with each `--concurrency`.
+/// Returns an example with each `--concurrency`.
 pub fn each(name: &'static str, assert_served: fn(&mut TcpStream)) -> [Subject; 5] {
     const ARGUMENTS: [&[&str]; 5] = [
         &["--concurrency", "inline"],
@@ -28,19 +28,19 @@ pub fn each(name: &'static str, assert_served: fn(&mut TcpStream)) -> [Subject; 
     ARGUMENTS.map(|arguments| Subject { name, arguments, assert_served })
 }
 
-/// Every hostile client there is, for each of these servers.
-pub fn hostile_clients(subjects: &[Subject]) {
+/// Runs every hostile client against each of these servers.
+pub fn hostile_clients_harm_no_other(subjects: &[Subject]) {
     on_each(subjects, |subject, mut server| {
         let start = Belongings::when_idle(&server, subject);
-        who_finishes_is_never_flooded(&server);
+        a_half_close_is_answered_and_ended(&server);
         start.await_in(&server);
-        who_resets_harms_nobody(subject, &server);
+        a_reset_harms_no_other(subject, &server);
         start.await_in(&server);
         assert_idle(&server);
         subject.assert_serves(&server);
         assert_in_order(&server.stop(Signal::TERM));
     });
-    on_each(subjects, |_, server| who_idles_does_not_stop_the_shutdown(server));
+    on_each(subjects, |_, server| an_idle_client_does_not_delay_the_shutdown(server));
 }
 
 /// Runs `body` with each server on every backend and trigger, all at the same time.
@@ -65,7 +65,7 @@ pub fn on_each(subjects: &[Subject], body: impl Fn(Subject, Server) + Sync) {
     });
 }
 
-/// What a server has when nobody is there. Some of it comes with the first client.
+/// What an idle server has. Some of it, such as a pool, comes with the first client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Belongings {
     fds: usize,
@@ -78,27 +78,27 @@ impl Belongings {
         Belongings { fds: server.fds(), threads: server.threads(), children: server.children() }
     }
 
-    /// What it has when it has served somebody.
+    /// Returns what it has after it has served a client.
     #[track_caller]
     pub fn when_idle(server: &Server, subject: Subject) -> Self {
         subject.assert_serves(server);
         loop {
             let before = Belongings::of(server);
-            thread::sleep(Duration::from_millis(100)); // so long nothing changes
+            thread::sleep(Duration::from_millis(100)); // nothing may change for so long
             if before == Belongings::of(server) && before.children == 0 {
                 return before;
             }
         }
     }
 
-    /// It has no thread, no child, dead or alive, and no descriptor more than then.
+    /// Waits until it has no more threads, children and descriptors than these.
     #[track_caller]
     pub fn await_in(self, server: &Server) {
         let give_up = Instant::now() + LONG;
         loop {
             let now = Belongings::of(server);
-            // Less than then is as good. (Then somebody may still have been on the way out, and the
-            // machine too busy for anything to change in the meantime.)
+            // It may have fewer: on a busy machine a client may still have been leaving when these
+            // were counted.
             let is_more =
                 now.fds > self.fds || now.threads > self.threads || now.children > self.children;
             if !is_more {
@@ -110,7 +110,7 @@ impl Belongings {
     }
 }
 
-/// It has ended well, and in time. (It may have said something about clients.)
+/// Asserts that it has ended with 0, in time and without a panic. (It may have logged errors.)
 #[track_caller]
 pub fn assert_in_order(stopped: &Stopped) {
     assert_eq!(stopped.status.code(), Some(0), "{stopped:?}");
@@ -118,11 +118,11 @@ pub fn assert_in_order(stopped: &Stopped) {
     assert!(!stopped.log.iter().any(|line| line.contains("panic")), "{stopped:?}");
 }
 
-/// The end is the end: what is owed comes, and that is not much, and then the other end.
-fn who_finishes_is_never_flooded(server: &Server) {
+/// After a half-close the answer comes, which is short, and then the end.
+fn a_half_close_is_answered_and_ended(server: &Server) {
     for sent in [&b""[..], b"hello", pattern(1_000)] {
         let mut client = server.connect();
-        // If it says all it has to say at once, and leaves, the client is told when it writes.
+        // The server may answer and close before the client has written.
         let _ = client.write_all(sent);
         let _ = client.shutdown(Shutdown::Write);
         let mut received = Vec::new();
@@ -132,17 +132,17 @@ fn who_finishes_is_never_flooded(server: &Server) {
     }
 }
 
-fn who_resets_harms_nobody(subject: Subject, server: &Server) {
+fn a_reset_harms_no_other(subject: Subject, server: &Server) {
     drop(server.connect());
     reset(server.connect());
     let mut client = server.connect();
     client.write_all(b"farewell").unwrap();
     reset(client);
-    let mut client = server.connect(); // in the middle of it all
+    let mut client = server.connect(); // in the middle of a transfer
     fill(&mut client);
     reset(client);
     subject.assert_serves(server);
-    // They left before they were accepted.
+    // These leave before they are accepted.
     server.signal(Signal::STOP);
     for _ in 0..20 {
         reset(server.connect());
@@ -155,13 +155,13 @@ fn who_resets_harms_nobody(subject: Subject, server: &Server) {
     subject.assert_serves(server);
 }
 
-fn who_idles_does_not_stop_the_shutdown(mut server: Server) {
+fn an_idle_client_does_not_delay_the_shutdown(mut server: Server) {
     let fds = server.fds();
     let silent: Vec<_> = (0..3).map(|_| server.connect()).collect();
     let mut busy = server.connect();
     fill(&mut busy);
-    // One at a time is served inline, and fewer than all may be elsewhere.
-    await_that("somebody is served", || server.fds() > fds || server.children() > 0);
+    // Inline serves one at a time, and others may not have accepted all yet.
+    await_that("a client is served", || server.fds() > fds || server.children() > 0);
     assert_in_order(&server.interrupt_all());
     silent.into_iter().for_each(assert_ends);
     TcpStream::connect(&server.address).unwrap_err();

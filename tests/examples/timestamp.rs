@@ -1,4 +1,4 @@
-//! The timestamp server, one client at a time and all at once, and clients that wish it ill.
+//! `timestamp`, one client at a time and all at once, and hostile clients.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -12,11 +12,11 @@ use rustix::process::Signal;
 use support::sockets::reset;
 use support::{await_that, pattern};
 
-/// All at once.
+/// The server for all clients at once.
 const TIMESTAMP: Subject =
     Subject { name: "timestamp", arguments: &["--concurrent"], assert_served };
 
-/// As the tutorial has it.
+/// Starts the tutorial's server.
 fn one_at_a_time() -> Server {
     Server::start_with(example("timestamp").args(["--listen", "127.0.0.1:0"]))
 }
@@ -28,7 +28,7 @@ fn assert_served(client: &mut TcpStream) {
     assert_eq!(answer(client, "你好".len()), "你好");
 }
 
-/// The text behind a stamp of about now.
+/// Returns the text behind a stamp, which must be about now.
 #[track_caller]
 fn answer(client: &mut TcpStream, len: usize) -> String {
     let mut reply = vec![0; STAMP + len];
@@ -42,8 +42,8 @@ fn answer(client: &mut TcpStream, len: usize) -> String {
     text.into()
 }
 
-/// Sends, finishes, and returns all that comes back, without the stamps. (They are cut away by their
-/// form: nothing that is sent here looks like one.)
+/// Sends, half-closes, and returns all that comes back without the stamps. (They are recognised by
+/// their form, which no message here has.)
 fn exchange(mut client: TcpStream, sent: &[u8]) -> String {
     let mut writer = client.try_clone().unwrap();
     let mut received = Vec::new();
@@ -86,7 +86,7 @@ fn text_comes_back_stamped_one_at_a_time() {
 
 #[test]
 fn the_time_is_local_and_its_day_is_padded() {
-    // UTC+14: there it is always later, and half of the time another day.
+    // UTC+14, where it is another day half of the time.
     let mut command = example("timestamp");
     let server =
         Server::start_with(command.args(["--listen", "127.0.0.1:0"]).env("TZ", "<+14>-14"));
@@ -101,23 +101,23 @@ fn the_time_is_local_and_its_day_is_padded() {
 }
 
 #[test]
-fn they_leave() {
-    hostile::they_leave(TIMESTAMP);
+fn clients_that_leave_leave_nothing_behind() {
+    hostile::clients_that_leave_leave_nothing_behind(TIMESTAMP);
 }
 
 #[test]
-fn they_are_there_at_the_signal() {
-    hostile::they_are_there_at_the_signal(TIMESTAMP);
+fn a_signal_ends_it_with_clients_connected() {
+    hostile::a_signal_ends_it_with_clients_connected(TIMESTAMP);
 }
 
 #[test]
-fn they_are_many() {
-    hostile::they_are_many(TIMESTAMP);
+fn fifteen_hundred_clients_at_once_are_served() {
+    hostile::fifteen_hundred_clients_at_once_are_served(TIMESTAMP);
 }
 
 #[test]
-fn they_take_all_descriptors() {
-    hostile::they_take_all_descriptors(TIMESTAMP);
+fn without_descriptors_it_waits_and_goes_on_later() {
+    hostile::without_descriptors_it_waits_and_goes_on_later(TIMESTAMP);
 }
 
 // One at a time.
@@ -129,7 +129,7 @@ fn the_next_is_served_when_the_first_has_left() {
     assert_served(&mut first);
     let mut next = server.connect();
     next.write_all(b"me too").unwrap();
-    assert_idle(&server); // though somebody waits
+    assert_idle(&server); // while a second client waits
     next.set_nonblocking(true).unwrap();
     next.read(&mut [0]).unwrap_err();
     next.set_nonblocking(false).unwrap();
@@ -139,7 +139,7 @@ fn the_next_is_served_when_the_first_has_left() {
 }
 
 #[test]
-fn no_client_ends_it_and_each_is_let_go_at_once() {
+fn no_client_ends_it_and_each_connection_is_closed_at_once() {
     let mut server = one_at_a_time();
     for _ in 0..3 {
         reset(server.connect());
@@ -155,7 +155,7 @@ fn no_client_ends_it_and_each_is_let_go_at_once() {
         reset(client);
         let client = server.connect();
         client.shutdown(Shutdown::Write).unwrap();
-        assert_ends(client); // though nobody else comes
+        assert_ends(client); // and not when the next client comes
         assert_served(&mut server.connect());
     }
     await_that("the server closes", || server.fds() == server.fds_at_start);
@@ -165,16 +165,16 @@ fn no_client_ends_it_and_each_is_let_go_at_once() {
 #[test]
 fn a_signal_ends_it_whatever_it_waits_for() {
     for signal in [Signal::TERM, Signal::INT] {
-        one_at_a_time().stop(signal).assert_graceful(); // for somebody to come
+        one_at_a_time().stop(signal).assert_graceful(); // in `accept`
 
-        let mut server = one_at_a_time(); // for somebody to speak
+        let mut server = one_at_a_time(); // in `read`
         let mut client = server.connect();
         assert_served(&mut client);
         let _next = server.connect();
         server.stop(signal).assert_graceful();
         assert_eq!(client.read(&mut [0]).unwrap(), 0);
 
-        let mut server = one_at_a_time(); // for somebody to read
+        let mut server = one_at_a_time(); // in `write`
         let mut client = server.connect();
         fill(&mut client);
         server.stop(signal).assert_graceful();
@@ -197,7 +197,7 @@ fn a_path_is_free_again_afterwards() {
 }
 
 #[test]
-fn what_was_said_before_the_signal_is_answered() {
+fn data_sent_before_the_signal_is_answered() {
     let mut server = one_at_a_time();
     let mut client = server.connect();
     assert_served(&mut client);
@@ -224,7 +224,7 @@ fn the_client_of_the_tutorial_is_answered() {
     assert!(lines[0].starts_with("> [") && lines[0].ends_with("] hello"), "{said:?}");
     assert!(lines[1].starts_with("> [") && lines[1].ends_with("] 你好"), "{said:?}");
     assert_eq!(&lines[2..], ["> "]);
-    // It has left, so somebody else is served.
+    // It has left, so another client is served.
     let mut next = server.connect();
     next.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     assert_served(&mut next);

@@ -27,7 +27,7 @@ fn ask(client: &UdpSocket, data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_comes_is_shown_and_not_answered() {
+fn a_datagram_is_shown_and_not_answered() {
     let mut server = start(&[]);
     let client = client(&server);
     let (from, to) = (client.local_addr().unwrap(), server.address.clone());
@@ -41,7 +41,7 @@ fn what_comes_is_shown_and_not_answered() {
 }
 
 #[test]
-fn with_reply_it_comes_back() {
+fn with_reply_a_datagram_comes_back() {
     on_every_backend(|backend, trigger| {
         let arguments = ["--reply", "--backend", backend.name(), "--trigger", &trigger.to_string()];
         let mut server = start(&arguments);
@@ -59,16 +59,16 @@ fn with_reply_it_comes_back() {
 }
 
 #[test]
-fn one_that_is_cut_is_shown_to_be() {
+fn a_truncated_datagram_is_shown_to_be() {
     let mut server = start(&[]);
     client(&server).send(&[b'x'; 8_200]).unwrap();
     let line = server.next_line();
     assert!(line.ends_with("x (and more, which is lost)\n"), "{}", &line[line.len() - 40..]);
 }
 
-/// As many as the kernel holds for it, and a burst of a thousand in small groups.
+/// A thousand in groups that are small enough for the kernel's buffer.
 #[test]
-fn many_are_answered_and_leave_no_thread() {
+fn a_thousand_datagrams_are_answered_and_leave_no_thread() {
     const GROUP: usize = 20;
     let mut server = start(&["--reply"]);
     server.let_it_talk();
@@ -94,7 +94,7 @@ fn many_are_answered_and_leave_no_thread() {
 }
 
 #[test]
-fn who_is_gone_when_the_answer_comes_harms_nobody() {
+fn a_client_that_has_left_before_its_answer_harms_no_other() {
     let mut server = start(&["--reply"]);
     server.let_it_talk();
     server.signal(Signal::STOP);
@@ -119,11 +119,11 @@ fn the_client_is_answered_or_gives_up() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("has not answered") && said.lines().count() == 1, "{said}");
 
-    // Nobody is there at all.
+    // No server has this port.
     drop(server);
-    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap().to_string();
-    drop(nobody);
+    let unused = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = unused.local_addr().unwrap().to_string();
+    drop(unused);
     let output = run("client", &["udp", "--connect", &address]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }

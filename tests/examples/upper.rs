@@ -1,4 +1,4 @@
-//! `upper_once` and `upper_loop`, and clients that wish them ill.
+//! `upper_once` and `upper_loop`, and hostile clients.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -68,7 +68,7 @@ fn once_is_one_recv_and_what_is_too_long_is_no_reset() {
     requests::on_each(&[UPPER_ONCE], |_, server| {
         let mut client = server.connect();
         client.write_all(&[b'x'; 200_000]).unwrap();
-        let answer = rest(&mut client); // in whole, and with an end
+        let answer = rest(&mut client); // all of it, and the end
         assert!((1..=1024).contains(&answer.len()) && answer.iter().all(|&byte| byte == b'X'));
     });
 }
@@ -93,7 +93,7 @@ fn message_after_message_comes_back_in_capitals() {
     client.shutdown(Shutdown::Write).unwrap();
     assert_eq!(rest(&mut client), b"");
 
-    // A reset is said, and is no more than that.
+    // A reset is printed, and ends this connection alone.
     let mut client = server.connect();
     client.write_all(b"x").unwrap();
     client.read_exact(&mut [0]).unwrap();
@@ -122,8 +122,8 @@ fn a_mebibyte_in_one_go_comes_back_in_capitals() {
 }
 
 #[test]
-fn hostile_clients() {
-    requests::hostile_clients(&[UPPER_ONCE, UPPER_LOOP]);
+fn hostile_clients_harm_no_other() {
+    requests::hostile_clients_harm_no_other(&[UPPER_ONCE, UPPER_LOOP]);
 }
 
 #[test]

@@ -16,13 +16,15 @@
 use std::borrow::Borrow;
 use std::io::{self, Read};
 use std::net::Shutdown;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use super::close_reason::{CloseReason, clone_error};
+use super::link::{Link, State};
 use super::protocol::Protocol;
 use super::stream::Stream;
-use super::wire::{Link, MAX_DISCARDED, State, StreamIo, Watermarks, Wire};
-use super::write_buffer::WriteBuffer;
+use super::watermarks::Watermarks;
+use super::wire::{StreamIo, Wire};
 use crate::reactor::{Context, Handler, Next, Source};
 use crate::selector::{Interest, Token};
 
@@ -31,63 +33,38 @@ use crate::selector::{Interest, Token};
 pub struct Connection<P> {
     protocol: P,
     link: Link,
-    /// What the protocol has not used up.
-    unread: Vec<u8>,
-    /// Whether the protocol could use more of it, and is not asked because it is paused or choked.
-    has_deferred_input: bool,
-    max_unused: usize,
-    /// Why it is to be removed, once that is so.
-    end: Option<CloseReason>,
 }
 
 impl<P> Connection<P> {
     /// A connection that speaks `protocol`.
     pub fn new(protocol: P) -> Self {
-        Connection {
-            protocol,
-            link: Link {
-                state: State::Open,
-                write_buffer: WriteBuffer::default(),
-                marks: Watermarks::default(),
-                is_paused: false,
-                is_over_high_mark: false,
-                has_peer_ended: false,
-                has_backlog: false,
-                discarded: 0,
-                close_within: Duration::from_secs(30),
-                linger: Duration::from_secs(1),
-            },
-            unread: Vec::new(),
-            has_deferred_input: false,
-            max_unused: 1 << 20,
-            end: None,
-        }
+        Connection { protocol, link: Link::new() }
     }
 
     /// How much may be kept for a peer that does not read.
     pub fn watermarks(mut self, marks: Watermarks) -> Self {
-        self.link.marks = marks;
+        self.link.options_mut().marks = marks;
         self
     }
 
     /// How many received bytes the protocol may leave unused before the connection is closed, with
     /// an error of kind `InvalidData`. 1 MiB if not said.
     pub fn max_unused(mut self, most: usize) -> Self {
-        self.max_unused = most;
+        self.link.options_mut().max_unused = most;
         self
     }
 
     /// How long a peer that is owed something may read nothing of it once the connection is being
     /// closed. 30 s if not said. Then it is reset.
     pub fn close_within(mut self, time: Duration) -> Self {
-        self.link.close_within = time;
+        self.link.options_mut().close_within = time;
         self
     }
 
     /// How long a closed connection that owes nothing waits for the peer to finish too; see
     /// [`Wire::close`]. A second if not said.
     pub fn linger(mut self, time: Duration) -> Self {
-        self.link.linger = time;
+        self.link.options_mut().linger = time;
         self
     }
 
@@ -126,7 +103,7 @@ impl<P> Connection<P> {
         P: Protocol<S>,
     {
         while self.link.wants_to_read() {
-            if self.has_deferred_input && self.link.is_open() {
+            if self.link.has_deferred_input() && self.link.is_open() {
                 self.offer_unread(stream, cx);
                 continue;
             }
@@ -153,15 +130,17 @@ impl<P> Connection<P> {
         P: Protocol<S>,
     {
         if !self.link.is_open() {
-            self.link.discarded += data.len();
+            self.link.discard(data.len());
             return;
         }
-        if self.unread.is_empty() {
-            let used = self.offer(data, stream, cx);
-            self.unread = data[used..].to_vec();
-        } else {
-            self.unread.extend_from_slice(data);
+        if self.link.has_unread() {
+            self.link.buffers_mut().unread.extend_from_slice(data);
             self.offer_unread(stream, cx);
+        } else {
+            let offered = self.offer(data, stream, cx);
+            if offered.used < data.len() {
+                self.keep_unread(data[offered.used..].to_vec(), offered);
+            }
         }
     }
 
@@ -170,30 +149,41 @@ impl<P> Connection<P> {
     where
         P: Protocol<S>,
     {
-        let unread = std::mem::take(&mut self.unread);
-        let used = self.offer(&unread, stream, cx);
+        let unread = self.link.take_unread();
+        let offered = self.offer(&unread, stream, cx);
         // A long message comes in many pieces, and is not copied for each of them.
-        self.unread = if used == 0 { unread } else { unread[used..].to_vec() };
+        let rest = if offered.used == 0 { unread } else { unread[offered.used..].to_vec() };
+        if !rest.is_empty() {
+            self.keep_unread(rest, offered);
+        }
     }
 
-    /// Offers data as long as some of it is used up, and the protocol may be asked. Returns how much
-    /// was used up.
-    fn offer<S>(&mut self, data: &[u8], stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>) -> usize
+    fn keep_unread(&mut self, unread: Vec<u8>, offered: Offered) {
+        let buffers = self.link.buffers_mut();
+        buffers.unread = unread;
+        buffers.has_deferred_input = offered.is_deferred;
+    }
+
+    /// Offers data as long as some of it is used up, and the protocol may be asked.
+    fn offer<S>(
+        &mut self,
+        data: &[u8],
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) -> Offered
     where
         P: Protocol<S>,
     {
         let mut used = 0;
-        self.has_deferred_input = false;
         while used < data.len() {
-            // What comes after the protocol has closed is nobody's any more.
+            // What is received after the protocol has closed the connection is discarded.
             if !self.link.is_open() {
-                self.link.discarded += data.len() - used;
-                return data.len();
+                self.link.discard(data.len() - used);
+                return Offered { used: data.len(), is_deferred: false };
             }
             // What was read before it was paused, or had too much to send, waits as what was not.
             if !self.link.wants_to_read() {
-                self.has_deferred_input = true;
-                return used;
+                return Offered { used, is_deferred: true };
             }
             let rest = &data[used..];
             match self.call(stream, cx, |protocol, wire, cx| protocol.received(wire, rest, cx)) {
@@ -201,10 +191,10 @@ impl<P> Connection<P> {
                 Some(count) => used += count.min(rest.len()),
             }
         }
-        if self.link.is_open() && data.len() - used > self.max_unused {
+        if self.link.is_open() && data.len() - used > self.link.options().max_unused {
             self.link.fail(CloseReason::InputOverflow);
         }
-        used
+        Offered { used, is_deferred: false }
     }
 
     /// The peer has finished.
@@ -214,7 +204,7 @@ impl<P> Connection<P> {
     {
         self.link.has_peer_ended = true;
         if self.link.is_open() {
-            let rest = std::mem::take(&mut self.unread);
+            let rest = self.link.take_unread();
             self.call(stream, cx, |protocol, wire, cx| protocol.ended(wire, &rest, cx));
         }
     }
@@ -224,7 +214,7 @@ impl<P> Connection<P> {
     where
         P: Protocol<S>,
     {
-        if self.link.write_buffer.is_empty() || !stream.is_writable() {
+        if self.link.unsent() == 0 || !stream.is_writable() {
             return;
         }
         let was_over_high_mark = self.link.is_over_high_mark;
@@ -232,7 +222,7 @@ impl<P> Connection<P> {
         if self.link.is_open() && was_over_high_mark && !self.link.is_over_high_mark {
             self.call(stream, cx, |protocol, wire, cx| protocol.below_low_mark(wire, cx));
         }
-        if self.link.is_open() && self.link.write_buffer.is_empty() && self.link.has_backlog {
+        if self.link.is_open() && self.link.unsent() == 0 && self.link.has_backlog {
             self.link.has_backlog = false;
             self.call(stream, cx, |protocol, wire, cx| protocol.drained(wire, cx));
         }
@@ -246,50 +236,59 @@ impl<P> Connection<P> {
         P: Protocol<S>,
     {
         self.read(stream, cx);
-        if let State::Closing { unsent } = &mut self.link.state {
-            if self.link.write_buffer.is_empty() {
-                // The peer may be gone; then there is nobody to tell.
-                let _ = stream.get_ref().shutdown(Shutdown::Write);
-                if unsent.is_some() {
-                    stream.get_ref().deliver_on_close();
+        if let State::Closing { unsent: before } = self.link.state {
+            match (before, NonZeroUsize::new(self.link.unsent())) {
+                (_, None) => {
+                    // The peer may be gone, and then needs no notice.
+                    let _ = stream.get_ref().shutdown(Shutdown::Write);
+                    if before.is_some() {
+                        stream.get_ref().deliver_on_close();
+                    }
+                    self.link.state = State::Lingering;
+                    let end = Instant::now() + self.link.options().linger;
+                    cx.set_deadline(stream.token(), Some(end))?;
                 }
-                self.link.state = State::Lingering;
-                cx.set_deadline(stream.token(), Some(Instant::now() + self.link.linger))?;
-            } else if unsent.is_none() {
-                *unsent = Some(self.link.write_buffer.len());
-                // Should the reactor go away meanwhile: a plain close would look as if this were all.
-                stream.get_ref().reset_on_close();
-                cx.set_deadline(stream.token(), Some(Instant::now() + self.link.close_within))?;
-            }
-        }
-        match std::mem::replace(&mut self.link.state, State::Open) {
-            State::Failed(reason) => {
-                if self.link.has_backlog {
-                    // A plain close would look as if what was sent were all.
+                (None, unsent) => {
+                    self.link.state = State::Closing { unsent };
+                    // Should the reactor be dropped now, a plain close would hide that data is missing.
                     stream.get_ref().reset_on_close();
+                    let end = Instant::now() + self.link.options().close_within;
+                    cx.set_deadline(stream.token(), Some(end))?;
                 }
-                return Ok(self.finish(reason));
+                _ => {}
             }
-            State::Aborted => {
-                stream.get_ref().reset_on_close();
-                return Ok(self.finish(CloseReason::Aborted));
-            }
-            State::Lingering if self.link.has_peer_ended || self.link.discarded > MAX_DISCARDED => {
-                return Ok(self.finish(CloseReason::Finished));
-            }
-            state => self.link.state = state,
         }
+        if let State::Lingering = self.link.state
+            && (self.link.has_peer_ended || self.link.has_discarded_enough())
+        {
+            self.link.state = State::Ended(CloseReason::Finished);
+        }
+        if let State::Ended(reason) = &self.link.state {
+            let is_incomplete = match reason {
+                CloseReason::Finished => false,
+                CloseReason::Aborted => true,
+                _ => self.link.has_backlog,
+            };
+            if is_incomplete {
+                stream.get_ref().reset_on_close(); // a plain close would hide that data is missing
+            }
+            return Ok(Next::Remove);
+        }
+        self.link.free_buffers();
         let mut interest = Interest::NONE;
         interest.set(Interest::READ, self.link.wants_to_read());
-        interest.set(Interest::WRITE, !self.link.write_buffer.is_empty());
+        interest.set(Interest::WRITE, self.link.unsent() > 0);
         stream.set_interest(interest);
         Ok(Next::Keep)
     }
+}
 
-    fn finish(&mut self, why: CloseReason) -> Next {
-        self.end = Some(why);
-        Next::Remove
-    }
+/// What became of data that was offered to the protocol.
+#[derive(Debug, Clone, Copy)]
+struct Offered {
+    used: usize,
+    /// Whether the protocol could use more, and is not called because the connection does not read.
+    is_deferred: bool,
 }
 
 impl<F, S, P> Handler<F, S> for Connection<P>
@@ -317,9 +316,9 @@ where
     ) -> io::Result<Next> {
         let stream = &mut StreamIo::of(source);
         match self.link.state {
-            State::Lingering => return Ok(self.finish(CloseReason::Finished)),
+            State::Lingering => self.link.state = State::Ended(CloseReason::Finished),
             // Slow is not dead.
-            State::Closing { unsent: Some(before) } if self.link.unsent() < before => {
+            State::Closing { unsent: Some(before) } if self.link.unsent() < before.get() => {
                 self.link.state = State::Closing { unsent: None };
             }
             State::Closing { .. } => self.link.fail(CloseReason::CloseTimedOut),
@@ -355,10 +354,10 @@ where
     }
 
     fn removed(&mut self, _: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
-        let why = match (self.end.take(), error) {
-            (Some(why), _) => why,
-            (None, Some(error)) => CloseReason::Failed(clone_error(error)),
-            (None, None) => CloseReason::Removed,
+        let why = match (error, std::mem::replace(&mut self.link.state, State::Open)) {
+            (Some(error), _) => CloseReason::Failed(clone_error(error)),
+            (None, State::Ended(why)) => why,
+            (None, _) => CloseReason::Removed,
         };
         self.protocol.closed(&why, cx);
     }

@@ -46,7 +46,7 @@ use crate::sys;
 pub struct Stream {
     socket: Socket,
     peer: Address,
-    permit: Option<Permit>,
+    permit: Permit,
     /// Boxed, because few streams have one.
     idle_timeout: Option<Box<IdleTimeout>>,
     /// Held during [`send_whole`](Self::send_whole).
@@ -66,16 +66,28 @@ impl Stream {
 
     fn connected(socket: Socket) -> Self {
         let peer = socket.peer_addr().map_or(Address::Unnamed, |peer| Address::of(&peer));
-        Stream { socket, peer, permit: None, idle_timeout: None, sending: Mutex::default() }
+        Stream {
+            socket,
+            peer,
+            permit: Permit::default(),
+            idle_timeout: None,
+            sending: Mutex::default(),
+        }
     }
 
     pub(super) fn plain(socket: Socket, peer: &SockAddr) -> Self {
         let peer = Address::of(peer);
-        Stream { socket, peer, permit: None, idle_timeout: None, sending: Mutex::default() }
+        Stream {
+            socket,
+            peer,
+            permit: Permit::default(),
+            idle_timeout: None,
+            sending: Mutex::default(),
+        }
     }
 
     pub(super) fn hold(&mut self, permit: Permit) {
-        self.permit = Some(permit);
+        self.permit = permit;
     }
 
     /// Limits how long each read may block, and how long the stream may be idle in both directions.

@@ -3,12 +3,10 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::time::Duration;
 
 use super::address::Address;
-use super::close_reason::CloseReason;
+use super::link::Link;
 use super::stream::Stream;
-use super::write_buffer::{self, WriteBuffer};
 use crate::reactor::{IoState, Source};
 use crate::selector::{Interest, Token};
 
@@ -60,12 +58,12 @@ impl Wire<'_> {
 
     /// Receives nothing until [`resume`](Self::resume): what has come already is kept.
     pub fn pause(&mut self) {
-        self.link.set_paused(true);
+        self.link.is_paused = true;
     }
 
     /// Receives again after [`pause`](Self::pause).
     pub fn resume(&mut self) {
-        self.link.set_paused(false);
+        self.link.is_paused = false;
     }
 
     /// Who is at the other end.
@@ -82,149 +80,6 @@ impl Wire<'_> {
 impl fmt::Debug for Wire<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wire").field("token", &self.token()).field("link", &self.link).finish()
-    }
-}
-
-/// How much may be kept for a peer that does not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Watermarks {
-    /// Above this many unsent bytes nothing more is read from the peer. 64 KiB by default.
-    pub high: usize,
-    /// At or below this many it is read from again. 16 KiB by default.
-    pub low: usize,
-    /// Above this many the connection is closed. 16 MiB by default.
-    pub limit: usize,
-}
-
-impl Watermarks {
-    /// Marks in this order: `low` < `high` ≤ `limit`. What is out of order is moved up.
-    pub const fn new(low: usize, high: usize, limit: usize) -> Self {
-        let high = if high <= low { low.saturating_add(1) } else { high };
-        let limit = if limit < high { high } else { limit };
-        Watermarks { high, low, limit }
-    }
-}
-
-impl Default for Watermarks {
-    fn default() -> Self {
-        Watermarks::new(16 << 10, 64 << 10, 16 << 20)
-    }
-}
-
-/// The state that a protocol can move.
-#[derive(Debug)]
-pub(super) struct Link {
-    pub(super) state: State,
-    pub(super) write_buffer: WriteBuffer,
-    pub(super) marks: Watermarks,
-    pub(super) is_paused: bool,
-    /// Between the high mark and the low one.
-    pub(super) is_over_high_mark: bool,
-    pub(super) has_peer_ended: bool,
-    /// Whether something had to be kept since the protocol was last told that all is sent.
-    pub(super) has_backlog: bool,
-    /// How much was thrown away since the connection was closed.
-    pub(super) discarded: usize,
-    pub(super) close_within: Duration,
-    pub(super) linger: Duration,
-}
-
-#[derive(Debug)]
-pub(super) enum State {
-    Open,
-    /// `unsent`: how much was kept when its deadline was set.
-    Closing {
-        unsent: Option<usize>,
-    },
-    Lingering,
-    Aborted,
-    Failed(CloseReason),
-}
-
-/// How much a closed connection throws away.
-pub(super) const MAX_DISCARDED: usize = 1 << 20;
-
-impl Link {
-    pub(super) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
-    }
-
-    pub(super) fn wants_to_read(&self) -> bool {
-        !self.has_peer_ended
-            && match self.state {
-                State::Open => !self.is_paused && !self.is_over_high_mark,
-                State::Closing { .. } | State::Lingering => self.discarded <= MAX_DISCARDED,
-                State::Aborted | State::Failed(_) => false,
-            }
-    }
-
-    pub(super) fn unsent(&self) -> usize {
-        self.write_buffer.len()
-    }
-
-    fn set_paused(&mut self, paused: bool) {
-        self.is_paused = paused;
-    }
-
-    fn write(&mut self, stream: &mut StreamIo<'_>, data: &[u8]) {
-        if !self.is_open() {
-            return;
-        }
-        let mut data = data;
-        if self.write_buffer.is_empty() {
-            data = self.write_now(stream, data);
-        }
-        if !data.is_empty() && self.is_open() {
-            self.has_backlog = true;
-            if self.write_buffer.len() + data.len() > self.marks.limit {
-                self.fail(CloseReason::OutputOverflow);
-                return;
-            }
-            self.write_buffer.push(data);
-            self.is_over_high_mark |= self.write_buffer.len() > self.marks.high;
-        }
-    }
-
-    /// Writes until the kernel takes no more. Returns what is left.
-    fn write_now<'d>(&mut self, stream: &mut StreamIo<'_>, data: &'d [u8]) -> &'d [u8] {
-        let (count, result) = write_buffer::write(stream, data);
-        if let Err(error) = result {
-            self.fail(CloseReason::Failed(error));
-        }
-        &data[count..]
-    }
-
-    pub(super) fn flush(&mut self, stream: &mut StreamIo<'_>) {
-        if let Err(error) = self.write_buffer.flush(stream) {
-            self.fail(CloseReason::Failed(error));
-        }
-        self.is_over_high_mark &= self.write_buffer.len() > self.marks.low;
-    }
-
-    fn close(&mut self) {
-        if self.is_open() {
-            self.state = State::Closing { unsent: None };
-        }
-    }
-
-    fn abort(&mut self) {
-        if !matches!(self.state, State::Failed(_)) {
-            self.write_buffer.clear();
-            self.state = State::Aborted;
-        }
-    }
-
-    pub(super) fn fail(&mut self, reason: CloseReason) {
-        match self.state {
-            State::Failed(_) | State::Aborted => {}
-            // All that was owed is delivered. That the peer takes no leave is no failure any more.
-            State::Lingering => self.has_peer_ended = true,
-            State::Open | State::Closing { .. } => {
-                self.write_buffer.clear();
-                self.state = State::Failed(reason);
-            }
-        }
     }
 }
 

@@ -1,0 +1,205 @@
+//! The state of a connection that both its protocol and its driver change.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::close_reason::CloseReason;
+use super::watermarks::Watermarks;
+use super::write_buffer::{self, WriteBuffer};
+
+/// The state of a connection. There is one for each connection, so it is small.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) state: State,
+    /// `None` while they are empty.
+    buffers: Option<Box<Buffers>>,
+    /// `None` while they have their defaults.
+    options: Option<Box<Options>>,
+    pub(super) is_paused: bool,
+    /// Between the high mark and the low one.
+    pub(super) is_over_high_mark: bool,
+    pub(super) has_peer_ended: bool,
+    /// Whether something was kept in the write buffer since `drained` was last called.
+    pub(super) has_backlog: bool,
+    /// Number of bytes discarded since the connection was closed.
+    discarded: u32,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    Open,
+    /// `unsent`: the size of the write buffer when the deadline was set.
+    Closing {
+        unsent: Option<NonZeroUsize>,
+    },
+    Lingering,
+    /// It must be removed.
+    Ended(CloseReason),
+}
+
+/// What is kept for later.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    /// The input that the protocol has not used up.
+    pub(super) unread: Vec<u8>,
+    /// Whether the protocol must be called for `unread` when the connection reads again.
+    pub(super) has_deferred_input: bool,
+    write_buffer: WriteBuffer,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    pub(super) marks: Watermarks,
+    pub(super) max_unused: usize,
+    pub(super) close_within: Duration,
+    pub(super) linger: Duration,
+}
+
+const DEFAULT: Options = Options {
+    marks: Watermarks::DEFAULT,
+    max_unused: 1 << 20,
+    close_within: Duration::from_secs(30),
+    linger: Duration::from_secs(1),
+};
+
+/// How many bytes a closed connection discards at most.
+const MAX_DISCARDED: u32 = 1 << 20;
+
+impl Link {
+    pub(super) fn new() -> Self {
+        Link {
+            state: State::Open,
+            buffers: None,
+            options: None,
+            is_paused: false,
+            is_over_high_mark: false,
+            has_peer_ended: false,
+            has_backlog: false,
+            discarded: 0,
+        }
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        self.options.as_deref().unwrap_or(&DEFAULT)
+    }
+
+    pub(super) fn options_mut(&mut self) -> &mut Options {
+        self.options.get_or_insert_with(|| Box::new(DEFAULT))
+    }
+
+    pub(super) fn buffers_mut(&mut self) -> &mut Buffers {
+        self.buffers.get_or_insert_default()
+    }
+
+    pub(super) fn free_buffers(&mut self) {
+        if self.unsent() == 0 && !self.has_unread() {
+            self.buffers = None;
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
+    pub(super) fn wants_to_read(&self) -> bool {
+        !self.has_peer_ended
+            && match self.state {
+                State::Open => !self.is_paused && !self.is_over_high_mark,
+                State::Closing { .. } | State::Lingering => !self.has_discarded_enough(),
+                State::Ended(_) => false,
+            }
+    }
+
+    pub(super) fn has_unread(&self) -> bool {
+        self.buffers.as_ref().is_some_and(|buffers| !buffers.unread.is_empty())
+    }
+
+    pub(super) fn has_deferred_input(&self) -> bool {
+        self.buffers.as_ref().is_some_and(|buffers| buffers.has_deferred_input)
+    }
+
+    pub(super) fn take_unread(&mut self) -> Vec<u8> {
+        let Some(buffers) = &mut self.buffers else { return Vec::new() };
+        buffers.has_deferred_input = false;
+        std::mem::take(&mut buffers.unread)
+    }
+
+    /// Counts input that is discarded.
+    pub(super) fn discard(&mut self, count: usize) {
+        self.discarded = self.discarded.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    pub(super) fn has_discarded_enough(&self) -> bool {
+        self.discarded > MAX_DISCARDED
+    }
+
+    /// Returns the size of the write buffer.
+    #[inline]
+    pub(super) fn unsent(&self) -> usize {
+        self.buffers.as_ref().map_or(0, |buffers| buffers.write_buffer.len())
+    }
+
+    pub(super) fn write(&mut self, stream: &mut impl Write, data: &[u8]) {
+        if !self.is_open() {
+            return;
+        }
+        let mut data = data;
+        if self.unsent() == 0 {
+            data = self.write_now(stream, data);
+        }
+        if !data.is_empty() && self.is_open() {
+            self.has_backlog = true;
+            let Watermarks { high, limit, .. } = self.options().marks;
+            if self.unsent() + data.len() > limit {
+                self.fail(CloseReason::OutputOverflow);
+                return;
+            }
+            self.buffers_mut().write_buffer.push(data);
+            self.is_over_high_mark |= self.unsent() > high;
+        }
+    }
+
+    /// Writes until the kernel takes no more. Returns what is left.
+    fn write_now<'d>(&mut self, stream: &mut impl Write, data: &'d [u8]) -> &'d [u8] {
+        let (count, result) = write_buffer::write(stream, data);
+        if let Err(error) = result {
+            self.fail(CloseReason::Failed(error));
+        }
+        &data[count..]
+    }
+
+    pub(super) fn flush(&mut self, stream: &mut impl Write) {
+        if let Err(error) = self.buffers_mut().write_buffer.flush(stream) {
+            self.fail(CloseReason::Failed(error));
+        }
+        self.is_over_high_mark &= self.unsent() > self.options().marks.low;
+    }
+
+    pub(super) fn close(&mut self) {
+        if self.is_open() {
+            self.state = State::Closing { unsent: None };
+        }
+    }
+
+    /// A failure that came before an abort stays the reason.
+    pub(super) fn abort(&mut self) {
+        if !matches!(self.state, State::Ended(_)) {
+            self.end(CloseReason::Aborted);
+        }
+    }
+
+    pub(super) fn fail(&mut self, reason: CloseReason) {
+        match self.state {
+            State::Ended(_) => {}
+            // All output was delivered. A peer that does not say goodbye is no failure any more.
+            State::Lingering => self.has_peer_ended = true,
+            State::Open | State::Closing { .. } => self.end(reason),
+        }
+    }
+
+    fn end(&mut self, reason: CloseReason) {
+        self.buffers = None;
+        self.state = State::Ended(reason);
+    }
+}

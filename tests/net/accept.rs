@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use support::alone::in_own_processes;
-use support::net::{Scripted, Server, Told, echo};
+use support::net::{Call, Scripted, Server, echo};
 use support::sockets::{exchange, read_all, read_exactly};
 use support::{LONG, Pair, on_every_pair};
 use tripoll::net::{Address, Connection, Listener, Stream};
@@ -28,17 +28,17 @@ fn a_connected_client_is_served_during_a_burst_of_new_ones() {
         server.handle.post(move |_| wait.recv().unwrap()).unwrap();
         let newcomers: Vec<_> = (0..50).map(|_| server.client()).collect();
         (&old).write_all(b"during").unwrap();
-        assert_eq!(server.next(), Told::Opened);
-        assert_eq!(server.next(), Told::Received(b"before".into()));
+        assert_eq!(server.next(), Call::Opened);
+        assert_eq!(server.next(), Call::Received(b"before".into()));
         go_on.send(()).unwrap();
         assert_eq!(read_exactly(&old, 6), b"during");
         // One is accepted in each turn, so the message is received long before the last of them.
         let mut opened_before = 0;
         loop {
             match server.next() {
-                Told::Opened => opened_before += 1,
-                Told::Received(data) if data == b"during" => break,
-                told => panic!("{told:?}"),
+                Call::Opened => opened_before += 1,
+                Call::Received(data) if data == b"during" => break,
+                call => panic!("{call:?}"),
             }
         }
         assert!(opened_before < 10, "{opened_before} were accepted first");
@@ -104,12 +104,12 @@ fn connections_never_exceed_the_limit_and_all_are_served() {
                 }
             }
             let mut counting = Counting(open, None);
-            move |told: &Told, wire: &mut tripoll::net::Wire<'_>, cx: &mut Context<'_>| {
+            move |call: &Call, wire: &mut tripoll::net::Wire<'_>, cx: &mut Context<'_>| {
                 let counting = &mut counting;
-                if *told == Told::Opened {
+                if *call == Call::Opened {
                     counting.1 = Some(counting.0.begin());
                 }
-                echo(told, wire, cx)
+                echo(call, wire, cx)
             }
         };
         let limit = Listener::builder().max_connections(3);

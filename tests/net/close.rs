@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use support::net::{Server, Told, Why, echo};
+use support::net::{Call, Server, Why, echo};
 use support::on_every_pair;
 use support::sockets::read_all;
 use tripoll::Context;
@@ -19,10 +19,10 @@ const VERY_LONG: Duration = Duration::from_secs(100);
 /// Answers the first data with so much, closes, and writes after that.
 fn answer_and_close(
     much: usize,
-) -> impl FnMut(&Told, &mut Wire<'_>, &mut Context<'_>) -> io::Result<usize> + Clone + Send + 'static
+) -> impl FnMut(&Call, &mut Wire<'_>, &mut Context<'_>) -> io::Result<usize> + Clone + Send + 'static
 {
-    move |told, wire, _| {
-        if let Told::Received(data) = told {
+    move |call, wire, _| {
+        if let Call::Received(data) = call {
             wire.write(&vec![b'a'; much]);
             wire.write(b"end");
             wire.close();
@@ -34,13 +34,13 @@ fn answer_and_close(
     }
 }
 
-/// Until the protocol is told no more, what it is told after the data.
+/// Asserts the calls after the data, until there are no more.
 fn assert_answered_and_finished(server: &Server) {
-    assert_eq!(server.next(), Told::Opened);
-    assert!(matches!(server.next(), Told::Received(_)));
-    assert_eq!(server.next(), Told::Closed(Why::Finished));
+    assert_eq!(server.next(), Call::Opened);
+    assert!(matches!(server.next(), Call::Received(_)));
+    assert_eq!(server.next(), Call::Closed(Why::Finished));
     server.await_sources(1);
-    assert!(server.told.try_recv().is_err(), "told after the end");
+    assert!(server.calls.try_recv().is_err(), "called after the end");
 }
 
 #[test]
@@ -114,9 +114,9 @@ fn a_peer_that_never_reads_is_reset_and_one_that_is_slow_is_not() {
         let server = Server::with(pair, Listener::builder(), patience, answer_and_close(2 * MUCH));
         let mut dead = server.client();
         dead.write_all(b"?").unwrap();
-        assert_eq!(server.next(), Told::Opened);
-        assert!(matches!(server.next(), Told::Received(_)));
-        assert_eq!(server.next(), Told::Closed(Why::CloseTimedOut));
+        assert_eq!(server.next(), Call::Opened);
+        assert!(matches!(server.next(), Call::Received(_)));
+        assert_eq!(server.next(), Call::Closed(Why::CloseTimedOut));
         // It knows that this is not the end.
         let end = dead.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(end.kind(), io::ErrorKind::ConnectionReset);
@@ -148,8 +148,8 @@ fn abort_is_a_reset_whatever_is_owed() {
     on_every_pair(|pair| {
         for much in [0, MUCH] {
             let server =
-                Server::new(pair, move |told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>| {
-                    if let Told::Received(_) = told {
+                Server::new(pair, move |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+                    if let Call::Received(_) = call {
                         wire.write(&vec![b'a'; much]);
                         wire.abort();
                         assert_eq!(wire.unsent(), 0);
@@ -160,13 +160,13 @@ fn abort_is_a_reset_whatever_is_owed() {
                 });
             let mut client = server.client();
             client.write_all(b"?").unwrap();
-            assert_eq!(server.next(), Told::Opened);
-            assert!(matches!(server.next(), Told::Received(_)));
-            assert_eq!(server.next(), Told::Closed(Why::Aborted));
+            assert_eq!(server.next(), Call::Opened);
+            assert!(matches!(server.next(), Call::Received(_)));
+            assert_eq!(server.next(), Call::Closed(Why::Aborted));
             let end = client.read_to_end(&mut Vec::new()).unwrap_err();
             assert_eq!(end.kind(), io::ErrorKind::ConnectionReset);
             server.await_sources(1);
-            assert!(server.told.try_recv().is_err(), "told after the end");
+            assert!(server.calls.try_recv().is_err(), "called after the end");
         }
     });
 }
@@ -174,9 +174,9 @@ fn abort_is_a_reset_whatever_is_owed() {
 #[test]
 fn closed_in_opened_it_says_goodbye_and_nothing_is_received() {
     on_every_pair(|pair| {
-        let server = Server::new(pair, |told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>| {
-            assert!(!matches!(told, Told::Received(_)));
-            if *told == Told::Opened {
+        let server = Server::new(pair, |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+            assert!(!matches!(call, Call::Received(_)));
+            if *call == Call::Opened {
                 wire.write(b"full");
                 wire.close();
             }
@@ -186,7 +186,7 @@ fn closed_in_opened_it_says_goodbye_and_nothing_is_received() {
         client.write_all(b"hello").unwrap();
         client.shutdown(Shutdown::Write).unwrap();
         assert_eq!(read_all(&client), b"full");
-        assert_eq!(server.until_closed(), [Told::Opened, Told::Closed(Why::Finished)]);
+        assert_eq!(server.until_closed(), [Call::Opened, Call::Closed(Why::Finished)]);
         server.await_sources(1);
     });
 }
@@ -194,9 +194,9 @@ fn closed_in_opened_it_says_goodbye_and_nothing_is_received() {
 #[test]
 fn the_connections_own_deadline_does_not_end_a_close_that_is_under_way() {
     on_every_pair(|pair| {
-        let server = Server::new(pair, |told: &Told, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
-            assert_ne!(*told, Told::TimedOut, "it is closed");
-            if let Told::Received(data) = told {
+        let server = Server::new(pair, |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+            assert_ne!(*call, Call::TimedOut, "it is closed");
+            if let Call::Received(data) = call {
                 cx.set_deadline(wire.token(), Some(Instant::now()))?;
                 wire.write(&vec![0; MUCH]);
                 wire.close();
@@ -216,22 +216,22 @@ fn the_connections_own_deadline_does_not_end_a_close_that_is_under_way() {
 #[test]
 fn winding_down_finishes_what_is_owed_and_the_loop_ends_by_itself() {
     on_every_pair(|pair| {
-        let server = Server::new(pair, |told: &Told, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
-            if let Told::Received(data) = told {
+        let server = Server::new(pair, |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+            if let Call::Received(data) = call {
                 wire.write(&vec![b'a'; MUCH]);
                 return Ok(data.len());
             }
-            echo(told, wire, cx)
+            echo(call, wire, cx)
         });
         let mut client = server.client();
         client.write_all(b"?").unwrap();
-        assert_eq!(server.next(), Told::Opened);
-        assert!(matches!(server.next(), Told::Received(_)));
+        assert_eq!(server.next(), Call::Opened);
+        assert!(matches!(server.next(), Call::Received(_)));
         server.handle.shutdown(VERY_LONG).unwrap();
-        assert_eq!(server.next(), Told::WindingDown);
+        assert_eq!(server.next(), Call::ShuttingDown);
         assert_eq!(read_all(&client).len(), MUCH);
         drop(client);
-        assert_eq!(server.next(), Told::Closed(Why::Finished));
+        assert_eq!(server.next(), Call::Closed(Why::Finished));
         assert!(std::net::TcpStream::connect(server.port()).is_err(), "it still listens");
         server.join();
     });
@@ -240,17 +240,17 @@ fn winding_down_finishes_what_is_owed_and_the_loop_ends_by_itself() {
 #[test]
 fn winding_down_ends_at_the_latest_when_its_time_is_over() {
     on_every_pair(|pair| {
-        let server = Server::new(pair, |told: &Told, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
-            if let Told::Received(data) = told {
+        let server = Server::new(pair, |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+            if let Call::Received(data) = call {
                 wire.write(&vec![b'a'; MUCH]);
                 return Ok(data.len());
             }
-            echo(told, wire, cx)
+            echo(call, wire, cx)
         });
         let mut client = server.client();
         client.write_all(b"?").unwrap();
-        assert_eq!(server.next(), Told::Opened);
-        assert!(matches!(server.next(), Told::Received(_)));
+        assert_eq!(server.next(), Call::Opened);
+        assert!(matches!(server.next(), Call::Received(_)));
         server.handle.shutdown(Duration::from_millis(20)).unwrap();
         server.join(); // the client reads nothing
     });
@@ -260,8 +260,8 @@ fn winding_down_ends_at_the_latest_when_its_time_is_over() {
 #[test]
 fn nothing_is_received_after_a_close() {
     on_every_pair(|pair| {
-        let server = Server::new(pair, |told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>| {
-            if let Told::Received(_) = told {
+        let server = Server::new(pair, |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+            if let Call::Received(_) = call {
                 wire.write(b"bye");
                 wire.close();
                 return Ok(1);
@@ -272,9 +272,9 @@ fn nothing_is_received_after_a_close() {
         client.write_all(b"0123456789").unwrap();
         assert_eq!(read_all(&client), b"bye");
         drop(client);
-        let told = server.until_closed();
-        let received = told.iter().filter(|told| matches!(told, Told::Received(_))).count();
-        assert_eq!(received, 1, "{told:?}");
-        assert_eq!(told.last(), Some(&Told::Closed(Why::Finished)));
+        let calls = server.until_closed();
+        let received = calls.iter().filter(|call| matches!(call, Call::Received(_))).count();
+        assert_eq!(received, 1, "{calls:?}");
+        assert_eq!(calls.last(), Some(&Call::Closed(Why::Finished)));
     });
 }

@@ -1,5 +1,5 @@
-//! The connection while it is open: what the protocol is told, what it is not told, and that every
-//! byte arrives, in order, whatever the peer does. On every backend and trigger.
+//! An open connection: which methods of its protocol are called, and that every byte arrives in order
+//! whatever the peer does. On every backend and trigger.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use support::net::{Scripted, Server, Told, Why, echo};
+use support::net::{Call, Scripted, Server, Why, echo};
 use support::sockets::{blocking_tcp_pair, exchange, read_all, read_exactly};
 use support::{LONG, known_bytes, on_every_pair};
 use tripoll::net::{Address, Connection, Listener, Protocol, Stream, Watermarks, Wire};
@@ -23,7 +23,7 @@ fn owe(wire: &mut Wire<'_>) {
     }
 }
 
-fn no_words(_: &Told, _: &mut Wire<'_>, _: &mut Context<'_>) -> io::Result<usize> {
+fn no_words(_: &Call, _: &mut Wire<'_>, _: &mut Context<'_>) -> io::Result<usize> {
     Ok(0)
 }
 
@@ -36,15 +36,15 @@ fn opened_comes_first_even_when_data_was_there_before_the_connection() {
 
         // Between the turns, and not by a handler.
         let mut reactor = pair.reactor(());
-        let (tell, told) = mpsc::channel();
-        let connection = Connection::new(Scripted::new(echo, tell));
+        let (send, calls) = mpsc::channel();
+        let connection = Connection::new(Scripted::new(echo, send));
         connection.serve(Stream::from(accepted), &mut reactor.context()).unwrap();
         let mut all = Vec::new();
         while all.len() < 2 {
             reactor.turn(Deadline::after(LONG)).unwrap();
-            all.extend(told.try_iter());
+            all.extend(calls.try_iter());
         }
-        assert_eq!(all, [Told::Opened, Told::Received(b"early".into())]);
+        assert_eq!(all, [Call::Opened, Call::Received(b"early".into())]);
         assert_eq!(read_exactly(&client, 5), b"early");
     });
 }
@@ -56,25 +56,25 @@ fn what_is_not_used_up_is_offered_again_with_what_comes() {
         let server =
             Server::new(
                 pair,
-                |told: &Told, wire: &mut Wire<'_>, cx: &mut Context<'_>| match told {
-                    Told::Received(data) if data.len() < 2 => Ok(0),
-                    Told::Received(_) => Ok(2),
-                    _ => echo(told, wire, cx),
+                |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| match call {
+                    Call::Received(data) if data.len() < 2 => Ok(0),
+                    Call::Received(_) => Ok(2),
+                    _ => echo(call, wire, cx),
                 },
             );
         let mut client = server.client();
-        assert_eq!(server.next(), Told::Opened);
+        assert_eq!(server.next(), Call::Opened);
         client.write_all(b"12345").unwrap();
-        assert_eq!(server.next(), Told::Received(b"12345".into()));
-        assert_eq!(server.next(), Told::Received(b"345".into()));
-        assert_eq!(server.next(), Told::Received(b"5".into()));
+        assert_eq!(server.next(), Call::Received(b"12345".into()));
+        assert_eq!(server.next(), Call::Received(b"345".into()));
+        assert_eq!(server.next(), Call::Received(b"5".into()));
         client.write_all(b"6").unwrap();
-        assert_eq!(server.next(), Told::Received(b"56".into()));
+        assert_eq!(server.next(), Call::Received(b"56".into()));
         client.write_all(b"7").unwrap();
-        assert_eq!(server.next(), Told::Received(b"7".into()));
+        assert_eq!(server.next(), Call::Received(b"7".into()));
         client.shutdown(Shutdown::Write).unwrap();
-        assert_eq!(server.next(), Told::Ended(b"7".into()));
-        assert_eq!(server.next(), Told::Closed(Why::Finished));
+        assert_eq!(server.next(), Call::Ended(b"7".into()));
+        assert_eq!(server.next(), Call::Closed(Why::Finished));
         assert_eq!(read_all(client), b"");
         server.await_sources(1);
     });
@@ -92,14 +92,14 @@ fn who_uses_up_nothing_is_closed_at_its_limit_and_not_before() {
         let mut client = server.client();
         client.write_all(&[1; 10]).unwrap();
         let mut seen = 0;
-        assert_eq!(server.next(), Told::Opened);
+        assert_eq!(server.next(), Call::Opened);
         while seen < 10 {
-            let Told::Received(data) = server.next() else { panic!() };
+            let Call::Received(data) = server.next() else { panic!() };
             seen = data.len();
         }
         client.write_all(&[1]).unwrap();
-        assert_eq!(server.next(), Told::Received(vec![1; 11]));
-        assert_eq!(server.next(), Told::Closed(Why::InputOverflow));
+        assert_eq!(server.next(), Call::Received(vec![1; 11]));
+        assert_eq!(server.next(), Call::Closed(Why::InputOverflow));
         assert_eq!(read_all(client), b"");
     });
 }
@@ -124,18 +124,18 @@ fn a_long_message_in_small_pieces_is_not_copied_for_each_of_them() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(());
         let (one, other) = blocking_tcp_pair();
-        let (tell, told) = mpsc::channel();
-        Connection::new(Keeps(tell)).serve(Stream::from(one), &mut reactor.context()).unwrap();
+        let (send, calls) = mpsc::channel();
+        Connection::new(Keeps(send)).serve(Stream::from(one), &mut reactor.context()).unwrap();
         let (mut place, mut moves) = (0, 0);
         for count in 1..=1_000 {
             (&other).write_all(&[1; 1_000]).unwrap();
             let mut length = 0;
             while length < 1_000 * count {
                 reactor.turn(Deadline::after(LONG)).unwrap();
-                for told in told.try_iter() {
-                    length = told.0;
-                    moves += u32::from(told.1 != place);
-                    place = told.1;
+                for call in calls.try_iter() {
+                    length = call.0;
+                    moves += u32::from(call.1 != place);
+                    place = call.1;
                 }
             }
         }
@@ -147,14 +147,14 @@ fn a_long_message_in_small_pieces_is_not_copied_for_each_of_them() {
 #[test]
 fn an_answer_after_the_peer_has_finished_arrives() {
     on_every_pair(|pair| {
-        let server = Server::new(pair, |told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>| {
-            match told {
-                Told::Received(_) => return Ok(0),
-                Told::Ended(rest) => {
+        let server = Server::new(pair, |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+            match call {
+                Call::Received(_) => return Ok(0),
+                Call::Ended(rest) => {
                     wire.write(&vec![b'x'; MUCH]);
                     wire.write(rest);
                 }
-                Told::Drained => wire.close(),
+                Call::Drained => wire.close(),
                 _ => {}
             }
             Ok(0)
@@ -162,12 +162,12 @@ fn an_answer_after_the_peer_has_finished_arrives() {
         let mut client = server.client();
         client.write_all(b"question").unwrap();
         client.shutdown(Shutdown::Write).unwrap();
-        while !matches!(server.next(), Told::Ended(_)) {} // before it reads
+        while !matches!(server.next(), Call::Ended(_)) {} // before it reads
         let answer = read_all(&client);
         assert_eq!(answer.len(), MUCH + 8);
         assert!(answer[..MUCH] == vec![b'x'; MUCH]);
         assert_eq!(&answer[MUCH..], b"question");
-        assert_eq!(server.until_closed(), [Told::Drained, Told::Closed(Why::Finished)]);
+        assert_eq!(server.until_closed(), [Call::Drained, Call::Closed(Why::Finished)]);
         server.await_sources(1);
     });
 }
@@ -177,29 +177,29 @@ fn more_than_the_buffers_hold_arrives_whole_and_in_order_and_drained_is_told_onc
     on_every_pair(|pair| {
         let data = known_bytes(1, MUCH);
         let server =
-            Server::new(pair, move |told: &Told, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
-                match told {
-                    Told::Opened => {
+            Server::new(pair, move |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+                match call {
+                    Call::Opened => {
                         for piece in data.chunks(100_000) {
                             wire.write(piece);
                         }
                         assert!(wire.unsent() > 0, "not much");
                     }
-                    Told::Drained => assert_eq!(wire.unsent(), 0),
-                    _ => return echo(told, wire, cx),
+                    Call::Drained => assert_eq!(wire.unsent(), 0),
+                    _ => return echo(call, wire, cx),
                 }
                 Ok(0)
             });
         let client = server.client();
-        assert_eq!(server.next(), Told::Opened); // before it reads
+        assert_eq!(server.next(), Call::Opened); // before it reads
         assert!(read_exactly(&client, MUCH) == known_bytes(1, MUCH), "not what was sent");
-        assert_eq!(server.next(), Told::Drained);
-        // What the kernel takes at once is not owed, and nobody is told of it.
+        assert_eq!(server.next(), Call::Drained);
+        // What the kernel takes at once is never in the write buffer, so `drained` is not called.
         assert_eq!(exchange(&client, b"small"), b"small");
-        assert_eq!(server.next(), Told::Received(b"small".into()));
+        assert_eq!(server.next(), Call::Received(b"small".into()));
         drop(client);
         let all = server.until_closed();
-        assert!(!all.contains(&Told::Drained), "{all:?}");
+        assert!(!all.contains(&Call::Drained), "{all:?}");
     });
 }
 
@@ -208,8 +208,8 @@ fn a_long_answer_is_given_piece_by_piece_each_time_it_is_drained() {
     on_every_pair(|pair| {
         let mut left = 4;
         let server =
-            Server::new(pair, move |told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>| {
-                if matches!(told, Told::Opened | Told::Drained) {
+            Server::new(pair, move |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+                if matches!(call, Call::Opened | Call::Drained) {
                     if left == 0 {
                         wire.close();
                     }
@@ -262,7 +262,7 @@ fn a_peer_that_does_not_read_is_not_read_from_until_it_does() {
         }
         assert!(read_all(&client) == sent, "not what was sent");
         writer.join().unwrap();
-        assert_eq!(server.until_closed().last(), Some(&Told::Closed(Why::Finished)));
+        assert_eq!(server.until_closed().last(), Some(&Call::Closed(Why::Finished)));
     });
 }
 
@@ -277,13 +277,13 @@ fn who_asks_much_at_once_is_answered_at_its_own_pace() {
         let server =
             Server::new(
                 pair,
-                |told: &Told, wire: &mut Wire<'_>, cx: &mut Context<'_>| match told {
-                    Told::Received(data) => {
+                |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| match call {
+                    Call::Received(data) => {
                         assert!(wire.unsent() <= 64 << 10, "{} bytes are kept", wire.unsent());
                         wire.write(&vec![data[0]; ANSWER]);
                         Ok(1)
                     }
-                    _ => echo(told, wire, cx),
+                    _ => echo(call, wire, cx),
                 },
             );
         let mut client = server.client();
@@ -296,7 +296,7 @@ fn who_asks_much_at_once_is_answered_at_its_own_pace() {
             assert!(answer == vec![question; ANSWER], "the answer to another question");
         }
         assert_eq!(client.read(&mut answer).unwrap(), 0);
-        assert_eq!(server.until_closed().last(), Some(&Told::Closed(Why::Finished)));
+        assert_eq!(server.until_closed().last(), Some(&Call::Closed(Why::Finished)));
     });
 }
 
@@ -379,36 +379,36 @@ fn paused_it_is_told_nothing_and_resumed_it_is_told_all() {
         let server =
             Server::new(
                 pair,
-                |told: &Told, wire: &mut Wire<'_>, cx: &mut Context<'_>| match told {
-                    Told::Received(_) => {
+                |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| match call {
+                    Call::Received(_) => {
                         wire.pause();
                         cx.set_deadline(wire.token(), Some(Instant::now()))?;
                         Ok(1)
                     }
-                    Told::TimedOut => {
+                    Call::TimedOut => {
                         wire.resume();
                         Ok(0)
                     }
-                    _ => echo(told, wire, cx),
+                    _ => echo(call, wire, cx),
                 },
             );
         let mut client = server.client();
         client.write_all(b"abc").unwrap();
         client.shutdown(Shutdown::Write).unwrap();
-        let told = |text: &str| Told::Received(text.into());
+        let received = |text: &str| Call::Received(text.into());
         let all = server.until_closed();
         assert_eq!(
             all,
             [
-                Told::Opened,
-                told("abc"),
-                Told::TimedOut,
-                told("bc"),
-                Told::TimedOut,
-                told("c"),
-                Told::TimedOut,
-                Told::Ended(vec![]),
-                Told::Closed(Why::Finished)
+                Call::Opened,
+                received("abc"),
+                Call::TimedOut,
+                received("bc"),
+                Call::TimedOut,
+                received("c"),
+                Call::TimedOut,
+                Call::Ended(vec![]),
+                Call::Closed(Why::Finished)
             ]
         );
     });
@@ -423,8 +423,8 @@ fn above_the_limit_it_fails_and_the_peer_knows_that_something_is_missing() {
             pair,
             Listener::builder(),
             marks,
-            |told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>| {
-                if let Told::Received(data) = told {
+            |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+                if let Call::Received(data) = call {
                     wire.write(&vec![0; MUCH]);
                     assert_eq!(wire.unsent(), 0, "it is kept all the same");
                     wire.write(b"dropped");
@@ -436,8 +436,8 @@ fn above_the_limit_it_fails_and_the_peer_knows_that_something_is_missing() {
         let mut client = server.client();
         client.write_all(b"?").unwrap();
         let all = server.until_closed();
-        let limit = Told::Closed(Why::OutputOverflow);
-        assert_eq!(all, [Told::Opened, Told::Received(b"?".into()), limit]);
+        let limit = Call::Closed(Why::OutputOverflow);
+        assert_eq!(all, [Call::Opened, Call::Received(b"?".into()), limit]);
         let end = client.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(end.kind(), io::ErrorKind::ConnectionReset);
         server.await_sources(1);
@@ -446,27 +446,27 @@ fn above_the_limit_it_fails_and_the_peer_knows_that_something_is_missing() {
 
 #[test]
 fn an_error_of_any_callback_is_the_reason_that_closed_is_told_once() {
-    type Is = fn(&Told) -> bool;
+    type Is = fn(&Call) -> bool;
     let callbacks: [Is; 5] = [
-        |told| *told == Told::Opened,
-        |told| matches!(told, Told::Received(_)),
-        |told| matches!(told, Told::Ended(_)),
-        |told| *told == Told::Drained,
-        |told| *told == Told::TimedOut,
+        |call| *call == Call::Opened,
+        |call| matches!(call, Call::Received(_)),
+        |call| matches!(call, Call::Ended(_)),
+        |call| *call == Call::Drained,
+        |call| *call == Call::TimedOut,
     ];
     on_every_pair(|pair| {
         for is_it in callbacks {
             let server =
-                Server::new(pair, move |told: &Told, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
-                    if is_it(told) {
+                Server::new(pair, move |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+                    if is_it(call) {
                         return Err(io::Error::other("of its own"));
                     }
-                    match told {
-                        Told::Opened => {
+                    match call {
+                        Call::Opened => {
                             owe(wire);
                             cx.set_deadline(wire.token(), Some(Instant::now()))?;
                         }
-                        Told::Received(data) => return Ok(data.len()),
+                        Call::Received(data) => return Ok(data.len()),
                         _ => {}
                     }
                     Ok(0)
@@ -479,11 +479,11 @@ fn an_error_of_any_callback_is_the_reason_that_closed_is_told_once() {
             let all = server.until_closed();
             assert_eq!(
                 all.last(),
-                Some(&Told::Closed(Why::Failed(io::ErrorKind::Other))),
+                Some(&Call::Closed(Why::Failed(io::ErrorKind::Other))),
                 "{all:?}"
             );
             server.await_sources(1);
-            assert!(server.told.try_recv().is_err(), "told after the end");
+            assert!(server.calls.try_recv().is_err(), "called after the end");
         }
     });
 }
@@ -494,16 +494,16 @@ fn a_panic_ends_one_connection_and_it_is_told_why() {
         let mut reactor = pair.reactor(());
         let listener = Listener::bind("127.0.0.1:0").unwrap();
         let Address::Inet(address) = *listener.local_address() else { panic!() };
-        let (tell, told) = mpsc::channel();
-        let script = |told: &Told, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
-            if *told == Told::Received(b"!".into()) {
+        let (send, calls) = mpsc::channel();
+        let script = |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+            if *call == Call::Received(b"!".into()) {
                 std::panic::resume_unwind(Box::new("on purpose")); // without the message on stderr
             }
-            echo(told, wire, cx)
+            echo(call, wire, cx)
         };
         listener
             .serve(&mut reactor.context(), move |stream, cx| {
-                Connection::new(Scripted::new(script, tell.clone())).serve(stream, cx)?;
+                Connection::new(Scripted::new(script, send.clone())).serve(stream, cx)?;
                 Ok(())
             })
             .unwrap();
@@ -519,8 +519,8 @@ fn a_panic_ends_one_connection_and_it_is_told_why() {
         reactor.run().unwrap();
         client.join().unwrap();
         assert_eq!(reactor.context().counters().panics, 1);
-        let failed = Told::Closed(Why::Failed(io::ErrorKind::Other));
-        assert_eq!(told.try_iter().filter(|told| *told == failed).count(), 1);
+        let failed = Call::Closed(Why::Failed(io::ErrorKind::Other));
+        assert_eq!(calls.try_iter().filter(|call| *call == failed).count(), 1);
     });
 }
 
@@ -530,16 +530,16 @@ fn a_deadline_of_its_own_is_an_error_if_nothing_is_said() {
         let server =
             Server::new(
                 pair,
-                |told: &Told, wire: &mut Wire<'_>, cx: &mut Context<'_>| match told {
-                    Told::Opened => cx.set_deadline(wire.token(), Some(Instant::now())).map(|()| 0),
-                    Told::TimedOut => Err(io::ErrorKind::TimedOut.into()),
+                |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| match call {
+                    Call::Opened => cx.set_deadline(wire.token(), Some(Instant::now())).map(|()| 0),
+                    Call::TimedOut => Err(io::ErrorKind::TimedOut.into()),
                     _ => Ok(0),
                 },
             );
         let client = server.client();
         assert_eq!(read_all(client), b"");
-        let failed = Told::Closed(Why::Failed(io::ErrorKind::TimedOut));
-        assert_eq!(server.until_closed(), [Told::Opened, Told::TimedOut, failed]);
+        let failed = Call::Closed(Why::Failed(io::ErrorKind::TimedOut));
+        assert_eq!(server.until_closed(), [Call::Opened, Call::TimedOut, failed]);
     });
 }
 
@@ -548,9 +548,9 @@ fn a_reset_is_told_as_one_whatever_the_connection_was_doing() {
     on_every_pair(|pair| {
         for owing in [false, true] {
             let server =
-                Server::new(pair, move |told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>| {
-                    match told {
-                        Told::Received(data) => {
+                Server::new(pair, move |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+                    match call {
+                        Call::Received(data) => {
                             if owing {
                                 owe(wire);
                             }
@@ -561,16 +561,16 @@ fn a_reset_is_told_as_one_whatever_the_connection_was_doing() {
                 });
             let mut client = server.client();
             client.write_all(b"?").unwrap();
-            assert_eq!(server.next(), Told::Opened);
-            assert_eq!(server.next(), Told::Received(b"?".into()));
+            assert_eq!(server.next(), Call::Opened);
+            assert_eq!(server.next(), Call::Received(b"?".into()));
             socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
             drop(client);
             match server.next() {
-                Told::Closed(Why::Failed(kind)) => assert!(
+                Call::Closed(Why::Failed(kind)) => assert!(
                     matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe),
                     "{kind}"
                 ),
-                told => panic!("{told:?}"),
+                call => panic!("{call:?}"),
             }
             server.await_sources(1);
         }
@@ -597,7 +597,7 @@ fn a_unix_socket_is_served_as_a_tcp_one() {
         std::thread::yield_now();
         assert!(read_all(&client) == data, "not what was sent");
         writer.join().unwrap();
-        assert_eq!(server.until_closed().last(), Some(&Told::Closed(Why::Finished)));
+        assert_eq!(server.until_closed().last(), Some(&Call::Closed(Why::Finished)));
         drop(server);
         assert!(!path.exists(), "the file is left behind");
     });

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
-use support::net::{Server, Told};
+use support::net::{Call, Server};
 use support::{Dice, LONG, on_every_pair};
 use tripoll::Context;
 use tripoll::net::{Address, Connection, Listener, Watermarks, Wire};
@@ -111,20 +111,20 @@ fn every_client_gets_what_its_own_lines_ask_for() {
         let drained = Arc::new(AtomicUsize::new(0));
         let lines = {
             let drained = drained.clone();
-            move |told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>| {
-                match told {
-                    Told::Received(data) => {
+            move |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+                match call {
+                    Call::Received(data) => {
                         let Some(end) = data.iter().position(|&byte| byte == b'\n') else {
                             return Ok(0);
                         };
                         wire.write(&answer(&data[..=end]));
                         return Ok(end + 1);
                     }
-                    Told::Ended(rest) => {
+                    Call::Ended(rest) => {
                         wire.write(&answer(rest));
                         wire.close();
                     }
-                    Told::Drained => _ = drained.fetch_add(1, Ordering::Relaxed),
+                    Call::Drained => _ = drained.fetch_add(1, Ordering::Relaxed),
                     _ => {}
                 }
                 Ok(0)
@@ -164,10 +164,10 @@ fn every_client_gets_what_its_own_lines_ask_for() {
                 }
             }
             server.await_sources(1);
-            let told: Vec<_> = server.told.try_iter().collect();
-            let count = |is_it: fn(&Told) -> bool| told.iter().filter(|told| is_it(told)).count();
-            assert_eq!(count(|told| *told == Told::Opened), CLIENTS);
-            assert_eq!(count(|told| matches!(told, Told::Closed(_))), CLIENTS);
+            let calls: Vec<_> = server.calls.try_iter().collect();
+            let count = |is_it: fn(&Call) -> bool| calls.iter().filter(|call| is_it(call)).count();
+            assert_eq!(count(|call| *call == Call::Opened), CLIENTS);
+            assert_eq!(count(|call| matches!(call, Call::Closed(_))), CLIENTS);
         }
         assert!(drained.load(Ordering::Relaxed) > 0, "nobody was ever choked");
     });

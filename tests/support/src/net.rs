@@ -1,5 +1,5 @@
-//! Servers for the tests of `net`: a reactor in a thread of its own, and a protocol that tells the
-//! test all that it is told.
+//! Servers for the tests of `net`: a reactor in a thread of its own, and a protocol that reports each
+//! of its calls to the test.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -13,19 +13,19 @@ use tripoll::{Context, ReactorHandle};
 
 use crate::{LONG, Pair};
 
-/// What a protocol is told.
+/// A call of a protocol's method.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum Call {
     Opened,
     Received(Vec<u8>),
     Ended(Vec<u8>),
     Drained,
     TimedOut,
-    WindingDown,
+    ShuttingDown,
     Closed(Why),
 }
 
-/// `net::Closed`, comparable.
+/// `net::CloseReason`, comparable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
     Finished,
@@ -36,31 +36,31 @@ pub enum Why {
     Failed(io::ErrorKind),
 }
 
-/// What a protocol does: called with what it is told, it says how much of `Received` it has used.
-pub trait Script: FnMut(&Told, &mut Wire<'_>, &mut Context<'_>) -> io::Result<usize> {}
-impl<T: FnMut(&Told, &mut Wire<'_>, &mut Context<'_>) -> io::Result<usize>> Script for T {}
+/// The reaction of a protocol to a call. Returns how many bytes of `Received` it has used up.
+pub trait Script: FnMut(&Call, &mut Wire<'_>, &mut Context<'_>) -> io::Result<usize> {}
+impl<T: FnMut(&Call, &mut Wire<'_>, &mut Context<'_>) -> io::Result<usize>> Script for T {}
 
-/// A protocol that does what its script says, and tells what it was told.
+/// A protocol that runs a script, and reports its calls.
 pub struct Scripted<F> {
     script: F,
-    tell: Sender<Told>,
+    calls: Sender<Call>,
 }
 
 impl<F: Script> Scripted<F> {
-    pub fn new(script: F, tell: Sender<Told>) -> Self {
-        Scripted { script, tell }
+    pub fn new(script: F, calls: Sender<Call>) -> Self {
+        Scripted { script, calls }
     }
 
-    fn act(&mut self, told: Told, wire: &mut Wire<'_>, cx: &mut Context<'_>) -> io::Result<usize> {
-        let answer = (self.script)(&told, wire, cx);
-        let _ = self.tell.send(told); // the test may have seen enough
+    fn act(&mut self, call: Call, wire: &mut Wire<'_>, cx: &mut Context<'_>) -> io::Result<usize> {
+        let answer = (self.script)(&call, wire, cx);
+        let _ = self.calls.send(call); // the test may have ended
         answer
     }
 }
 
 impl<F: Script> Protocol for Scripted<F> {
     fn opened(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_>) -> io::Result<()> {
-        self.act(Told::Opened, wire, cx).map(drop)
+        self.act(Call::Opened, wire, cx).map(drop)
     }
 
     fn received(
@@ -69,23 +69,23 @@ impl<F: Script> Protocol for Scripted<F> {
         data: &[u8],
         cx: &mut Context<'_>,
     ) -> io::Result<usize> {
-        self.act(Told::Received(data.to_vec()), wire, cx)
+        self.act(Call::Received(data.to_vec()), wire, cx)
     }
 
     fn ended(&mut self, wire: &mut Wire<'_>, rest: &[u8], cx: &mut Context<'_>) -> io::Result<()> {
-        self.act(Told::Ended(rest.to_vec()), wire, cx).map(drop)
+        self.act(Call::Ended(rest.to_vec()), wire, cx).map(drop)
     }
 
     fn drained(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_>) -> io::Result<()> {
-        self.act(Told::Drained, wire, cx).map(drop)
+        self.act(Call::Drained, wire, cx).map(drop)
     }
 
     fn timed_out(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_>) -> io::Result<()> {
-        self.act(Told::TimedOut, wire, cx).map(drop)
+        self.act(Call::TimedOut, wire, cx).map(drop)
     }
 
     fn shutting_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_>) -> io::Result<()> {
-        self.act(Told::WindingDown, wire, cx).map(drop)
+        self.act(Call::ShuttingDown, wire, cx).map(drop)
     }
 
     fn closed(&mut self, why: &CloseReason, _: &mut Context<'_>) {
@@ -98,18 +98,18 @@ impl<F: Script> Protocol for Scripted<F> {
             CloseReason::Failed(error) => Why::Failed(error.kind()),
             other => panic!("{other:?} is new"),
         };
-        let _ = self.tell.send(Told::Closed(why));
+        let _ = self.calls.send(Call::Closed(why));
     }
 }
 
-/// Sends back what comes, and closes when the peer has ended: the defaults.
-pub fn echo(told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>) -> io::Result<usize> {
-    match told {
-        Told::Received(data) => {
+/// Sends back what arrives. Closes when the peer has ended, as the defaults do.
+pub fn echo(call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>) -> io::Result<usize> {
+    match call {
+        Call::Received(data) => {
             wire.write(data);
             Ok(data.len())
         }
-        Told::Ended(_) | Told::WindingDown => {
+        Call::Ended(_) | Call::ShuttingDown => {
             wire.close();
             Ok(0)
         }
@@ -121,7 +121,7 @@ pub fn echo(told: &Told, wire: &mut Wire<'_>, _: &mut Context<'_>) -> io::Result
 pub struct Server {
     pub address: Address,
     pub handle: ReactorHandle,
-    pub told: Receiver<Told>,
+    pub calls: Receiver<Call>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -131,7 +131,7 @@ impl Server {
         Server::with(pair, Listener::builder(), |connection| connection, script)
     }
 
-    /// As `new`, with a listener and connections of one's own choice.
+    /// As `new`, with the given listener and set-up of connections.
     pub fn with<F: Script + Clone + Send + 'static>(
         pair: Pair,
         listener: ListenerBuilder,
@@ -150,13 +150,13 @@ impl Server {
     ) -> Self {
         let listener = listener.bind(address).unwrap();
         let address = listener.local_address().clone();
-        let (tell, told) = mpsc::channel();
+        let (send, calls) = mpsc::channel();
         let (send_handle, handle) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let mut reactor = pair.reactor(());
             send_handle.send(reactor.handle()).unwrap();
             let accepted = move |stream, cx: &mut Context<'_>| {
-                let protocol = Scripted::new(script.clone(), tell.clone());
+                let protocol = Scripted::new(script.clone(), send.clone());
                 set_up(Connection::new(protocol)).serve(stream, cx)?;
                 Ok(())
             };
@@ -166,7 +166,7 @@ impl Server {
             assert_eq!((counters.panics, counters.idle), (0, 0), "{counters:?}");
         });
         let handle = handle.recv().unwrap();
-        Server { address, handle, told, thread: Some(thread) }
+        Server { address, handle, calls, thread: Some(thread) }
     }
 
     pub fn port(&self) -> SocketAddr {
@@ -174,7 +174,7 @@ impl Server {
         address
     }
 
-    /// A client that waits, but not for ever.
+    /// Connects a client that blocks, with a limit.
     pub fn client(&self) -> TcpStream {
         let client = TcpStream::connect(self.port()).unwrap();
         client.set_read_timeout(Some(LONG)).unwrap();
@@ -182,21 +182,21 @@ impl Server {
         client
     }
 
-    /// What the protocols are told next.
-    pub fn next(&self) -> Told {
-        self.told.recv_timeout(LONG).expect("nothing was told for a long time")
+    /// Returns the next call of any protocol.
+    pub fn next(&self) -> Call {
+        self.calls.recv_timeout(LONG).expect("no protocol was called for a long time")
     }
 
-    /// What they are told until one of them is closed.
-    pub fn until_closed(&self) -> Vec<Told> {
+    /// Returns all calls until a protocol is closed.
+    pub fn until_closed(&self) -> Vec<Call> {
         let mut all = Vec::new();
-        while !matches!(all.last(), Some(Told::Closed(_))) {
+        while !matches!(all.last(), Some(Call::Closed(_))) {
             all.push(self.next());
         }
         all
     }
 
-    /// Waits until `count` sources are left, the listener among them.
+    /// Waits until `count` sources are left, the listener included.
     pub fn await_sources(&self, count: usize) {
         let give_up = Instant::now() + LONG;
         while self.ask(|cx| cx.len()) != count {
@@ -205,21 +205,21 @@ impl Server {
         }
     }
 
-    /// Asks the reactor something.
+    /// Runs `question` in the loop, and returns its answer.
     pub fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Context<'_>) -> T + Send + 'static,
     ) -> T {
-        let (tell, told) = mpsc::channel();
-        self.handle.post(move |cx| tell.send(question(cx)).unwrap()).unwrap();
-        told.recv_timeout(LONG).expect("the loop hangs")
+        let (send, calls) = mpsc::channel();
+        self.handle.post(move |cx| send.send(question(cx)).unwrap()).unwrap();
+        calls.recv_timeout(LONG).expect("the loop hangs")
     }
 
     pub fn counters(&self) -> Counters {
         self.ask(|cx| cx.counters())
     }
 
-    /// Joins the thread, whose loop ends by itself.
+    /// Joins the thread of a loop that ends by itself.
     pub fn join(mut self) {
         self.thread.take().unwrap().join().unwrap();
     }

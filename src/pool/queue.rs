@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::Instant;
 
-use super::{SubmitError, Unfinished};
+use super::error::{SubmitError, Unfinished};
 use crate::sync::{Panicked, Wakers, catch_panic, lock, wait_until};
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;

@@ -15,7 +15,6 @@ use crate::crate_tree::{CrateTree, Target, names};
 
 /// The circles that stay, and why.
 const CIRCLES: &[(&[&str], &str)] = &[
-    (&["pool/mod.rs", "pool/queue.rs"], "the queue returns the pool's errors"),
     (
         &["reactor/context.rs", "reactor/handle.rs", "reactor/handler.rs"],
         "a handler is called with the context, through which it adds handlers and posts jobs",

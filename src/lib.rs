@@ -1,26 +1,70 @@
-//! One reactor with three kernels' answers behind it: `select` (1983), `poll` (1986) and `epoll`
-//! (2002), level- and edge-triggered, swappable at run time.
+//! One reactor over three kernel calls: `select` (1983), `poll` (1986) and `epoll` (2002), level- and
+//! edge-triggered. The backend is chosen at run time, and can be switched while the reactor runs.
 //!
-//! All three answer one question: *which of these descriptors can I use without waiting?* The crate
-//! is a ladder, and each rung uses only those below it:
+//! ```toml
+//! [dependencies]
+//! tripoll = { path = "../tripoll" } # not published yet
+//! ```
 //!
-//! | rung | module | what it knows |
+//! A server that answers in capitals:
+//!
+//! ```no_run
+//! use std::io;
+//! use tripoll::{Connection, Context, Listener, Protocol, Reactor, Wire};
+//!
+//! struct Upper;
+//!
+//! impl Protocol for Upper {
+//!     fn received(&mut self, wire: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+//!         wire.write(&data.to_ascii_uppercase()); // what the kernel does not take is sent later
+//!         Ok(data.len()) // so many bytes were used; the rest would be offered again
+//!     }
+//! }
+//!
+//! let mut reactor = Reactor::new()?;
+//! let listener = Listener::bind("127.0.0.1:7000")?;
+//! listener.serve(&mut reactor.context(), |stream, cx| {
+//!     Connection::new(Upper).serve(stream, cx)?;
+//!     Ok(())
+//! })?;
+//! reactor.run()?;
+//! # io::Result::Ok(())
+//! ```
+//!
+//! # I want to …
+//!
+//! | I want to … | go there |
+//! |---|---|
+//! | serve clients with callbacks and buffers | [`net`]: [`Listener`], [`Connection`], [`Protocol`] |
+//! | write a handler for any descriptor | [`reactor`]: [`Reactor`], [`Handler`], [`Source`] |
+//! | hand connections to threads | [`Listener::serve_in_pool`], [`pool::Pool`] |
+//! | port a Python `socketserver` | [`server`]: [`ThreadingTcpServer`](server::ThreadingTcpServer) and its sisters |
+//! | receive datagrams | [`net::DatagramSocket`], [`server::ThreadingUdpServer`] |
+//! | set timers and timeouts | [`Context::set_timer`], [`Context::set_deadline`] |
+//! | reach the loop from another thread | [`ReactorHandle`]: [`post`](ReactorHandle::post), [`stop`](ReactorHandle::stop), [`shutdown`](ReactorHandle::shutdown) |
+//! | choose the backend and the trigger | [`Reactor::builder`], [`Backend`], [`Trigger`] |
+//! | switch the backend of a running loop | [`Context::switch_to`] |
+//! | see what the loop does | [`reactor::Counters`], [`reactor::Probe`], the log |
+//! | put the reactor into another loop | [`Reactor::prepare_poll`], [`Reactor::turn`] |
+//! | call the kernel directly and safely | [`sys::select`], [`sys::poll`], [`sys::Epoll`] |
+//! | write a backend | [`Selector`] |
+//!
+//! # Layers
+//!
+//! Each module uses those below it, and can be used without those above it.
+//!
+//! | layer | module | what it knows |
 //! |---|---|---|
 //! | 6 | [`server`] | Python's `socketserver`: transport × concurrency × handler |
-//! | 5 | [`net`] | ready-made sources and handlers: a listener that survives, a connection that loses nothing |
-//! | 4 | [`pool`] | worker threads for what blocks |
-//! | 3 | [`reactor`] | **who must be told**: handlers, timers and wakers, the same on every backend and trigger |
-//! | 2 | [`selector`] | **which are ready**: one trait; select, poll, epoll and mio behind it |
+//! | 5 | [`net`] | ready-made sources and handlers: listeners, buffered connections, datagram sockets |
+//! | 4 | [`pool`] | worker threads with a bounded queue, for work that blocks |
+//! | 3 | [`reactor`] | what an event *means*: handlers, timers and wakers, the same on every backend and trigger |
+//! | 2 | [`selector`] | which descriptors are ready: one trait; select, poll, epoll and mio behind it |
 //! | 1 | [`sys`] | the system calls themselves, and all of the crate's `unsafe` |
 //!
-//! The shortest server is at the head of [`net`], the contract of all handlers at that of [`reactor`].
-//! The repository's `NOTES.md` is a course that goes up this ladder, with a program for each step.
+//! # Features and platform
 //!
-//! Linux is the platform that the crate is written for and tested on.
-//!
-//! # Features
-//!
-//! `mio` (on by default) adds [`selector::MioSelector`].
+//! The feature `mio` adds [`selector::MioSelector`]. Default: on. The crate supports Linux only.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(docsrs, doc(auto_cfg(hide(target_os = "linux"))))]
@@ -47,8 +91,13 @@ mod sync;
 pub mod sys;
 
 #[cfg(target_os = "linux")]
+#[doc(inline)]
+pub use net::{Connection, Listener, Protocol, Stream, Wire};
+#[cfg(target_os = "linux")]
+#[doc(inline)]
 pub use reactor::{Context, Handler, Next, Reactor, ReactorHandle, Source};
 #[cfg(target_os = "linux")]
+#[doc(inline)]
 pub use selector::{
     Backend, Caps, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,
 };

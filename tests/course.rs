@@ -1,12 +1,15 @@
-//! Holds `NOTES.md` to its word: each chapter's program prints what the course shows, and each
-//! statement about the three calls is asked of the kernel.
+//! The course is true: each chapter's program has the lines and the output that the chapter shows,
+//! each experiment is a test, and each statement about the three calls is tried on the kernel.
+//!
+//! `TRIPOLL_BLESS=1 cargo test --test course` copies the lines of the programs into the chapters
+//! again.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,16 +21,45 @@ use tripoll::selector::{
 };
 use tripoll::sys::{self, Epoll, EpollFlags, PollFd, PollFlags, poll, select};
 
-const NOTES: &str = include_str!("../NOTES.md");
 const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
+
+/// A page: its path from the root of the repository, and its text.
+struct Page {
+    path: PathBuf,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn page(path: PathBuf) -> Page {
+    let text = std::fs::read_to_string(root().join(&path));
+    Page { text: text.unwrap_or_else(|error| panic!("{path:?}: {error}")), path }
+}
+
+/// The pages of the book, in the order of their names.
+fn book() -> Vec<Page> {
+    let folder = Path::new("book/en/src");
+    let files = root().join(folder).read_dir().unwrap();
+    let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+    names.sort();
+    names.iter().map(|name| page(folder.join(name))).collect()
+}
+
+/// The book, and the pages beside it.
+fn pages() -> Vec<Page> {
+    let beside = ["NOTES.md", "README.md", "READINESS.md", "tests/README.md"];
+    let beside = beside.into_iter().chain(["CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]);
+    book().into_iter().chain(beside.map(|path| page(path.into()))).collect()
+}
 
 // The chapters.
 
 #[test]
-fn every_chapter_prints_what_the_notes_show() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+fn every_chapter_prints_what_the_book_shows() {
     let mut chapters = 0;
-    for entry in folder.read_dir().unwrap() {
+    for entry in root().join("examples").read_dir().unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
         if let Some(name) = file.strip_suffix(".rs")
             && name.starts_with("ch")
@@ -50,21 +82,78 @@ fn output_of(example: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The block of output that the notes show after the command that runs an example.
-fn shown_for(example: &str) -> &'static str {
+/// The block of output that the book shows after the command that runs an example.
+fn shown_for(example: &str) -> String {
     let command = format!("```sh\ncargo run --example {example}\n```\n\n```text\n");
-    let start = NOTES.find(&command).unwrap_or_else(|| panic!("NOTES.md has no {command}"));
-    let block = &NOTES[start + command.len()..];
-    &block[..block.find("```").unwrap()]
+    let shown = book().into_iter().find_map(|page| {
+        let start = page.text.find(&command)? + command.len();
+        Some(page.text[start..].split("```").next()?.to_string())
+    });
+    shown.unwrap_or_else(|| panic!("no chapter has {command}"))
 }
 
 #[test]
-fn every_experiment_that_the_notes_name_is_a_test() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+fn every_chapter_shows_lines_of_its_program() {
+    let bless = std::env::var_os("TRIPOLL_BLESS").is_some();
+    for page in book() {
+        let current = with_current_lines(&page.text);
+        if bless {
+            std::fs::write(root().join(&page.path), &current).unwrap();
+        } else {
+            let path = page.path.display();
+            assert_eq!(page.text, current, "{path}: left is shown, right is in the program");
+        }
+        let name = page.path.file_name().unwrap().to_str().unwrap();
+        assert!(!name.starts_with("ch") || current.contains("\n<!-- examples/"), "{name}");
+    }
+}
+
+/// A page with the present lines of the programs. Each block of lines follows a mark,
+/// `<!-- file: the beginning of the item -->`.
+fn with_current_lines(text: &str) -> String {
+    let mut blocks = text.split("\n<!-- ");
+    let mut current = String::from(blocks.next().unwrap());
+    for block in blocks {
+        let (mark, rest) = block.split_once(" -->\n").unwrap();
+        let (file, item) = mark.split_once(": ").unwrap();
+        let (_, rest) = rest.split_once("\n```\n").unwrap();
+        let program = std::fs::read_to_string(root().join(file)).unwrap();
+        let lines = lines_of(&program, item).unwrap_or_else(|| panic!("{file} has no {item}"));
+        current += &format!("\n<!-- {mark} -->\n```rust,ignore\n{lines}\n```\n{rest}");
+    }
+    current
+}
+
+/// The lines of the item that begins with `head`, with its documentation.
+fn lines_of(program: &str, head: &str) -> Option<String> {
+    let lines: Vec<_> = program.lines().collect();
+    let start = lines.iter().position(|line| line.starts_with(head))?;
+    let end = start + lines[start..].iter().position(|&line| line == "}")?;
+    let is_above = |line: &&&str| line.starts_with("///") || line.starts_with("#[");
+    let above = lines[..start].iter().rev().take_while(is_above).count();
+    Some(lines[start - above..=end].join("\n"))
+}
+
+#[test]
+fn the_lines_of_an_item_are_found_with_their_documentation() {
+    let program = "fn other() {\n}\n\n/// Says.\n#[test]\nfn item() {\n    1;\n}\nfn last() {}";
+    let lines = "/// Says.\n#[test]\nfn item() {\n    1;\n}";
+    assert_eq!(lines_of(program, "fn item(").as_deref(), Some(lines));
+    assert_eq!(lines_of(program, "fn none("), None);
+}
+
+#[test]
+fn every_experiment_that_a_page_names_is_a_test() {
+    let folder = root().join("tests");
     let mut experiments = 0;
-    for command in NOTES.split("cargo test --test ").skip(1) {
+    let text: String = pages().into_iter().map(|page| page.text).collect();
+    for command in text.split("cargo test --test ").skip(1) {
         let mut words = command.split(['`', '\n']).next().unwrap().split(' ');
-        let (target, test) = (words.next().unwrap(), words.next().unwrap());
+        let target = words.next().unwrap();
+        let Some(test) = words.next().filter(|&test| test != "...") else { continue };
+        if folder.join(target).join(test).with_extension("rs").exists() {
+            continue; // it is a whole module
+        }
         // A target of one layer is a folder, a module a file.
         let (file, name) = match test.split_once("::") {
             Some((module, name)) => (folder.join(target).join(module).with_extension("rs"), name),
@@ -81,7 +170,73 @@ fn every_experiment_that_the_notes_name_is_a_test() {
     assert!(experiments >= 30, "the course has lost an experiment: {experiments}");
 }
 
-// The statements, in the order of the notes.
+#[test]
+fn every_link_leads_somewhere() {
+    let broken: Vec<_> = pages().iter().flat_map(broken_links).collect();
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// The links of a page to files and headings that do not exist.
+fn broken_links(page: &Page) -> Vec<String> {
+    let folder = page.path.parent().unwrap();
+    let mut broken = Vec::new();
+    for link in page.text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+        if link.starts_with("http") {
+            continue;
+        }
+        let target = root().join(folder).join(file);
+        let has_heading = heading.is_empty()
+            || if file.is_empty() {
+                has_heading(&page.text, heading)
+            } else {
+                std::fs::read_to_string(&target).is_ok_and(|text| has_heading(&text, heading))
+            };
+        if !target.exists() || !has_heading {
+            broken.push(format!("{}: {link}", page.path.display()));
+        }
+    }
+    broken
+}
+
+/// Whether a heading of the page has this anchor, as code hosts make it.
+fn has_heading(text: &str, anchor: &str) -> bool {
+    let anchor_of = |line: &str| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect::<String>()
+    };
+    text.lines().filter(|line| line.starts_with('#')).any(|line| anchor_of(line) == anchor)
+}
+
+#[test]
+fn broken_links_are_found() {
+    let text = "# One, two\n[a](#one-two) [b](Cargo.toml) [c](#three) [d](no.rs) [e](README.md#no)\n[f](README.md#licence)";
+    let page = Page { path: "NOTES.md".into(), text: text.into() };
+    assert_eq!(
+        broken_links(&page),
+        ["NOTES.md: #three", "NOTES.md: no.rs", "NOTES.md: README.md#no"]
+    );
+}
+
+#[test]
+fn the_summary_lists_every_page_once() {
+    let pages = book();
+    let summary = pages.iter().find(|page| page.path.ends_with("SUMMARY.md")).unwrap();
+    for page in &pages {
+        let name = page.path.file_name().unwrap().to_str().unwrap();
+        let count = summary.text.matches(&format!("]({name})")).count();
+        assert_eq!(count, usize::from(name != "SUMMARY.md"), "{name}");
+    }
+}
+
+#[test]
+fn the_architecture_is_short() {
+    let notes = page("NOTES.md".into());
+    assert!(notes.text.len() <= 25_000, "NOTES.md has {} bytes", notes.text.len());
+}
+
+// The statements, in the order of the book.
 
 #[test]
 fn the_write_list_has_only_those_with_room() {
@@ -329,11 +484,12 @@ fn a_call_that_would_wait_says_so() {
 fn the_table_of_differences_is_what_the_selectors_say() {
     use tripoll::selector::{Backend, Caps, Cost, Readiness};
 
+    let notes = page("NOTES.md".into());
     let row = |what: &str, cell: &dyn Fn(Caps) -> String| {
         let cells: Vec<_> =
             Backend::ALL.iter().map(|backend| cell(backend.selector().unwrap().caps())).collect();
         let row = format!("| {what} | {} |\n", cells.join(" | "));
-        assert!(NOTES.contains(&row), "NOTES.md has not the row {row}");
+        assert!(notes.text.contains(&row), "NOTES.md has not the row {row}");
     };
     let yes = |yes| String::from(if yes { "yes" } else { "no" });
     let why = Readiness::HANGUP | Readiness::ERROR | Readiness::READ_CLOSED;

@@ -1,7 +1,7 @@
 //! What each call says of a descriptor in each state: asked of the kernel, and compared with
 //! `READINESS.md`, which is the table that people read.
 //!
-//! `UPDATE_READINESS=1 cargo test --test truth_table` writes the file anew.
+//! `TRIPOLL_BLESS=1 cargo test --test readiness` writes the file anew.
 
 use std::any::Any;
 use std::fmt::Write as _;
@@ -229,7 +229,7 @@ const HEAD: &str = "\
 
 Asked of the Linux kernel by `tests/truth_table.rs`, through the selectors, each with its \
 natural trigger (mio's is the edge). The test compares this file with what the kernel says now; \
-`UPDATE_READINESS=1 cargo test --test truth_table` writes it anew.
+`TRIPOLL_BLESS=1 cargo test --test readiness` writes it anew.
 
 A row is a state of the descriptor and what was asked about it. A cell is all that the selector \
 said, in the names of `Readiness`; an empty one means that it said nothing. A row is left out where \
@@ -281,7 +281,7 @@ fn table() -> String {
 fn the_table_is_what_the_kernel_says() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/READINESS.md");
     let table = table();
-    if std::env::var_os("UPDATE_READINESS").is_some() {
+    if std::env::var_os("TRIPOLL_BLESS").is_some() {
         std::fs::write(path, &table).unwrap();
     }
     let written = std::fs::read_to_string(path).unwrap();

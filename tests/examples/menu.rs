@@ -100,7 +100,7 @@ fn two_of_them_differ_in_one_word() {
     let lines = (1..).zip(threading.zip(forking));
     let (number, (one, other)) = lines.clone().find(|(_, (one, other))| one != other).unwrap();
     let shown = format!("{number}c{number}\n< {one}\n---\n> {other}\n");
-    assert!(include_str!("../../NOTES.md").contains(&shown), "{shown}");
+    assert!(include_str!("../../book/en/src/ch17-processes.md").contains(&shown), "{shown}");
 }
 
 #[test]

@@ -151,9 +151,20 @@ impl CrateTree {
                 "super" => {}
                 "*" => return Target::Module(at),
                 name => {
-                    let is_last = position + 1 == path.len();
-                    let is_use_of_itself = position == 0 && depth > 0;
-                    match self.look_up(&at, name, is_last, is_use_of_itself, through, depth) {
+                    let found = if position == 0 && depth > 0 {
+                        // A `use` begins with a child module, an item, or another crate.
+                        self.child(&at, name).or_else(|| self.item(&at, name))
+                    } else if position + 1 == path.len() {
+                        // A function may have the name of its module, and is then meant.
+                        self.item(&at, name)
+                            .or_else(|| self.imported(&at, name, through, depth))
+                            .or_else(|| self.child(&at, name))
+                    } else {
+                        self.child(&at, name)
+                            .or_else(|| self.item(&at, name))
+                            .or_else(|| self.imported(&at, name, through, depth))
+                    };
+                    match found {
                         Some(Target::Module(module)) => at = module,
                         Some(found) => return found, // what follows belongs to the item
                         None if is_ours => return Target::Missing,
@@ -166,34 +177,31 @@ impl CrateTree {
         Target::Module(at)
     }
 
-    /// Looks a name up in a module: its items, its `use` declarations, its child modules.
-    fn look_up(
+    fn child(&self, module: &[String], name: &str) -> Option<Target> {
+        let is_child = self.modules[module].children.contains(name);
+        is_child.then(|| Target::Module(child_path(module, name)))
+    }
+
+    fn item(&self, module: &[String], name: &str) -> Option<Target> {
+        let is_item = self.modules[module].names.contains(name);
+        is_item.then(|| Target::Item(module.to_vec(), name.to_owned()))
+    }
+
+    /// Looks a name up in the `use` declarations of a module.
+    fn imported(
         &self,
         module: &[String],
         name: &str,
-        is_last: bool,
-        only_children: bool,
         through: &mut Vec<ModulePath>,
         depth: usize,
     ) -> Option<Target> {
-        let Module { children, names, uses, .. } = &self.modules[module];
-        let child = || {
-            let path = || Target::Module(child_path(module, name));
-            children.contains(name).then(path)
-        };
-        // A function may have the name of its module, which only a path through it can mean.
-        if (!is_last || only_children) && children.contains(name) {
-            return child();
-        }
-        if names.contains(name) {
-            return Some(Target::Item(module.to_vec(), name.to_owned()));
-        }
-        if only_children {
-            return None;
-        }
-        for used in uses.iter().filter(|used| used.name == name || used.name == "*") {
+        for used in &self.modules[module].uses {
+            let is_glob = used.name == "*";
+            if !is_glob && used.name != name {
+                continue;
+            }
             let mut path = used.path.clone();
-            if used.name == "*" {
+            if is_glob {
                 *path.last_mut().expect("a glob has a path") = name.to_owned();
             }
             let known = through.len();
@@ -201,11 +209,11 @@ impl CrateTree {
                 through.push(module.to_vec());
             }
             match self.follow(module, &path, through, depth + 1) {
-                Target::Missing | Target::Outside if used.name == "*" => through.truncate(known),
+                Target::Missing | Target::Outside if is_glob => through.truncate(known),
                 found => return Some(found),
             }
         }
-        child()
+        None
     }
 
     /// Returns the file in which the target is defined.

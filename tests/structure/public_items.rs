@@ -49,8 +49,8 @@ type Key = (ModulePath, String);
 
 struct Found<'a> {
     tree: &'a CrateTree,
-    /// The public paths of each item, with the attributes of the re-export.
-    paths: BTreeMap<Key, Vec<(String, Vec<&'a Attribute>)>>,
+    /// The public paths of each item, with the attributes of its re-export as they are listed.
+    paths: BTreeMap<Key, Vec<(String, String)>>,
     /// The lines, by what they are sorted by.
     lines: BTreeSet<(String, String)>,
 }
@@ -76,7 +76,8 @@ impl<'a> Found<'a> {
                 && is_public(&child.vis)
             {
                 let name = child.ident.to_string();
-                self.line(&format!("{path}::{name}"), attributes(item), "pub mod ", "");
+                let head = shown(attributes(item)) + "pub mod ";
+                self.line(&format!("{path}::{name}"), &head, "");
                 self.walk(&child_path(module, &name), &format!("{path}::{name}"));
             }
             for name in public_names(item) {
@@ -94,16 +95,16 @@ impl<'a> Found<'a> {
                 }
                 Target::Outside => {
                     let (path, meaning) = (format!("{path}::{}", used.name), used.path.join("::"));
-                    self.line(&path, &used.attributes, "pub use ", &format!(" = {meaning}"));
+                    let head = shown(&used.attributes) + "pub use ";
+                    self.line(&path, &head, &format!(" = {meaning}"));
                 }
                 other => panic!("{path}: the list has no word for a re-export of {other:?}"),
             }
         }
     }
 
-    fn add(&mut self, key: Key, path: String, attributes: &'a [Attribute]) {
-        let paths = self.paths.entry(key).or_default();
-        paths.push((path, attributes.iter().collect()));
+    fn add(&mut self, key: Key, path: String, attributes: &[Attribute]) {
+        self.paths.entry(key).or_default().push((path, shown(attributes)));
     }
 
     /// Returns the path under which an item is listed: below the module that defines it, if there
@@ -119,84 +120,66 @@ impl<'a> Found<'a> {
         paths.max_by_key(|path| (shared(path), std::cmp::Reverse(path.len())))
     }
 
-    fn line(&mut self, path: &str, attributes: &[Attribute], before: &str, after: &str) {
-        let attributes: String = attributes.iter().filter_map(shown).collect();
-        self.lines.insert((path.to_owned(), format!("{attributes}{before}{path}{after}")));
+    fn line(&mut self, path: &str, before: &str, after: &str) {
+        self.lines.insert((path.to_owned(), format!("{before}{path}{after}")));
     }
 
     fn list_items(&mut self) {
         for (key, paths) in self.paths.clone() {
             let main = self.main_path(&key).expect("the item is public").to_owned();
-            for (path, attributes) in paths {
-                let shown: String = attributes.iter().copied().filter_map(shown).collect();
+            for (path, shown) in paths {
                 if path != main {
-                    self.lines.insert((path.clone(), format!("{shown}pub use {path} = {main}")));
+                    self.line(&path, &format!("{shown}pub use "), &format!(" = {main}"));
                     continue;
                 }
                 let items = &self.tree.modules[&key.0].items;
                 for item in items.iter().filter(|item| public_names(item).contains(&key.1)) {
-                    self.list_item(item, &key.1, &path, &shown);
+                    self.list_item(item, &key.1, &path, shown.clone());
                 }
             }
         }
     }
 
-    /// `shown` stands before the item itself: the attributes of its re-export.
-    fn list_item(&mut self, item: &Item, name: &str, path: &str, shown: &str) {
-        let outer = attributes(item);
-        self.list_derives(outer, path);
+    /// `head` is what stands before the item: the attributes of its re-export.
+    fn list_item(&mut self, item: &Item, name: &str, path: &str, mut head: String) {
+        head += &shown(attributes(item));
+        self.list_derives(attributes(item), path);
         match item {
             Item::Const(item) => {
-                self.line(path, outer, &format!("{shown}pub const "), &after(":", &item.ty))
+                self.line(path, &(head + "pub const "), &after(":", &item.ty));
             }
             Item::Static(item) => {
-                self.line(path, outer, &format!("{shown}pub static "), &after(":", &item.ty))
+                self.line(path, &(head + "pub static "), &after(":", &item.ty));
             }
             Item::Type(item) => {
-                let meaning = after(" =", &item.ty);
-                self.line(
-                    path,
-                    outer,
-                    &format!("{shown}pub type "),
-                    &format!("{}{meaning}", code(&item.generics)),
-                );
+                let meaning = code(&item.generics) + &after(" =", &item.ty);
+                self.line(path, &(head + "pub type "), &meaning);
             }
-            Item::Fn(item) => self.list_function(&item.sig, outer, path, ""),
+            Item::Fn(item) => self.list_function(&item.sig, head, path, ""),
             Item::Struct(item) => {
-                let generics = generics(&item.generics);
-                self.line(path, outer, &format!("{shown}pub struct "), &generics);
+                self.line(path, &(head + "pub struct "), &generics(&item.generics));
                 self.list_fields(&item.fields, path);
             }
             Item::Enum(item) => {
-                self.line(path, outer, &format!("{shown}pub enum "), &generics(&item.generics));
+                self.line(path, &(head + "pub enum "), &generics(&item.generics));
                 for variant in item.variants.iter().filter(|variant| !is_hidden(&variant.attrs)) {
                     let path = format!("{path}::{}", variant.ident);
-                    self.line(&path, &variant.attrs, "", &fields(&variant.fields));
+                    self.line(&path, &shown(&variant.attrs), &fields(&variant.fields));
                 }
             }
             Item::Trait(item) => {
-                let above = bounds(&item.supertraits);
-                let generics = generics(&item.generics);
-                self.line(
-                    path,
-                    outer,
-                    &format!("{shown}pub trait "),
-                    &format!("{generics}{}", above),
-                );
+                let head_end = generics(&item.generics) + &bounds(&item.supertraits);
+                self.line(path, &(head + "pub trait "), &head_end);
                 item.items.iter().for_each(|item| self.list_trait_item(item, path));
             }
             Item::Macro(item) => {
                 let flags = bitflags(item).into_iter().find(|flags| flags.name == name);
                 let flags = flags.expect("the macro defines this name");
                 self.list_derives(&flags.attributes, path);
-                self.line(
-                    path,
-                    &flags.attributes,
-                    "pub struct ",
-                    &after(": bitflags", &flags.repr),
-                );
+                head += &shown(&flags.attributes);
+                self.line(path, &(head + "pub struct "), &after(": bitflags", &flags.repr));
                 for flag in flags.flags {
-                    self.line(&format!("{path}::{flag}"), &[], "pub const ", "");
+                    self.line(&format!("{path}::{flag}"), "pub const ", "");
                 }
             }
             _ => {}
@@ -209,7 +192,7 @@ impl<'a> Found<'a> {
                 let position = position.to_string();
                 let name = field.ident.as_ref().map_or(position, ToString::to_string);
                 let path = format!("{path}::{name}");
-                self.line(&path, &field.attrs, "pub ", &after(":", &field.ty));
+                self.line(&path, &(shown(&field.attrs) + "pub "), &after(":", &field.ty));
             }
         }
     }
@@ -219,25 +202,25 @@ impl<'a> Found<'a> {
             TraitItem::Fn(item) if !is_hidden(&item.attrs) => {
                 let body = if item.default.is_some() { " { .. }" } else { "" };
                 let path = format!("{path}::{}", item.sig.ident);
-                self.list_function(&item.sig, &item.attrs, &path, body);
+                self.list_function(&item.sig, shown(&item.attrs), &path, body);
             }
             TraitItem::Type(item) if !is_hidden(&item.attrs) => {
                 let path = format!("{path}::{}", item.ident);
-                self.line(&path, &item.attrs, "pub type ", &bounds(&item.bounds));
+                self.line(&path, &(shown(&item.attrs) + "pub type "), &bounds(&item.bounds));
             }
             TraitItem::Const(item) if !is_hidden(&item.attrs) => {
                 let path = format!("{path}::{}", item.ident);
-                self.line(&path, &item.attrs, "pub const ", &after(":", &item.ty));
+                self.line(&path, &(shown(&item.attrs) + "pub const "), &after(":", &item.ty));
             }
             _ => {}
         }
     }
 
-    fn list_function(&mut self, signature: &Signature, outer: &[Attribute], path: &str, end: &str) {
+    fn list_function(&mut self, signature: &Signature, head: String, path: &str, end: &str) {
         let text = code(&without_patterns(signature.clone()));
         let name = format!("fn {}", signature.ident);
         let (before, after) = text.split_once(&name).expect("a function has its name");
-        self.line(path, outer, &format!("pub {before}fn "), &format!("{after}{end}"));
+        self.line(path, &format!("{head}pub {before}fn "), &format!("{after}{end}"));
     }
 
     fn list_derives(&mut self, outer: &[Attribute], path: &str) {
@@ -280,11 +263,15 @@ impl<'a> Found<'a> {
                 match item {
                     ImplItem::Fn(item) if is_public(&item.vis) && !is_hidden(&item.attrs) => {
                         let path = format!("{self_path}::{}", item.sig.ident);
-                        self.list_function(&item.sig, &item.attrs, &path, "");
+                        self.list_function(&item.sig, shown(&item.attrs), &path, "");
                     }
                     ImplItem::Const(item) if is_public(&item.vis) && !is_hidden(&item.attrs) => {
                         let path = format!("{self_path}::{}", item.ident);
-                        self.line(&path, &item.attrs, "pub const ", &after(":", &item.ty));
+                        self.line(
+                            &path,
+                            &(shown(&item.attrs) + "pub const "),
+                            &after(":", &item.ty),
+                        );
                     }
                     _ => {}
                 }
@@ -324,13 +311,15 @@ fn is_hidden(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Returns an attribute that belongs to the interface, as it is listed.
-fn shown(attribute: &Attribute) -> Option<String> {
-    let is_shown = ["non_exhaustive", "must_use", "deprecated"]
-        .iter()
-        .any(|name| attribute.path().is_ident(name));
-    let is_feature = attribute.path().is_ident("cfg") && code(attribute).contains("feature");
-    (is_shown || is_feature).then(|| format!("#[{}] ", code(&attribute.meta)))
+/// Returns the attributes that belong to the interface, as they are listed.
+fn shown(attributes: &[Attribute]) -> String {
+    let is_shown = |attribute: &&Attribute| {
+        let path = attribute.path();
+        ["non_exhaustive", "must_use", "deprecated"].iter().any(|name| path.is_ident(name))
+            || path.is_ident("cfg") && code(attribute).contains("feature")
+    };
+    let shown = attributes.iter().filter(is_shown);
+    shown.map(|attribute| format!("#[{}] ", code(&attribute.meta))).collect()
 }
 
 /// Returns the names of what is public in an item, in its module.

@@ -30,19 +30,25 @@ struct Table<R: Request> {
 #[derive(Debug)]
 struct ConnectionEntry<R: Request> {
     request: R::Weak,
-    /// `None`: the address of the peer. A hook may have returned another.
-    address: Option<Box<Address>>,
     /// `None`: data for the client is written to its socket.
     route: Option<Route>,
+    /// What few connections have.
+    extra: Option<Box<Extra>>,
 }
 
 /// The way of data from other threads and handlers to a client in the loop. Only the loop writes to
 /// its socket: another writer would write into the middle of the loop's write buffer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Route {
     run_state: Arc<RunState>,
     token: Token,
-    mail: Option<Box<Mail>>,
+}
+
+#[derive(Debug, Default)]
+struct Extra {
+    /// The client's address, if a hook has returned another than that of the peer.
+    address: Option<Address>,
+    mail: Option<Mail>,
 }
 
 /// Mail for a client in the loop.
@@ -79,13 +85,14 @@ impl<R: Request> Connections<R> {
     pub(super) fn add(&self, request: &R, address: &Address) {
         let Some((key, weak)) = request.downgrade() else { return };
         let is_peer = request.peer() == Some(address);
-        let address = (!is_peer).then(|| Box::new(address.clone()));
+        let extra = || Box::new(Extra { address: Some(address.clone()), mail: None });
+        let extra = (!is_peer).then(extra);
         let mut table = self.lock();
         if table.entries.len() >= table.prune_at {
             table.entries.retain(|_, entry| R::upgrade(&entry.request).is_some());
             table.prune_at = PRUNE_AT.max(2 * table.entries.len());
         }
-        let entry = ConnectionEntry { request: weak, address, route: None };
+        let entry = ConnectionEntry { request: weak, route: None, extra };
         table.entries.insert(key, entry);
     }
 
@@ -107,7 +114,8 @@ impl<R: Request> Connections<R> {
         entries
             .filter_map(|entry| {
                 let request = R::upgrade(&entry.request)?;
-                let address = entry.address.as_deref().or(request.peer())?.clone();
+                let address = entry.extra.as_ref().and_then(|extra| extra.address.as_ref());
+                let address = address.or(request.peer())?.clone();
                 Some((request, address))
             })
             .collect()
@@ -116,79 +124,84 @@ impl<R: Request> Connections<R> {
 
 /// Mail.
 impl<R: Request> Connections<R> {
-    /// Calls `body` with the route to a client in the loop.
-    fn with_route<T>(&self, request: &R, body: impl FnOnce(&mut Route) -> T) -> Option<T> {
+    /// Calls `body` with the entry of a client in the loop.
+    fn with_entry<T>(
+        &self,
+        request: &R,
+        body: impl FnOnce(&mut ConnectionEntry<R>) -> T,
+    ) -> Option<T> {
         if self.is_child() {
             return None;
         }
         let (key, _) = request.downgrade()?;
-        self.lock().entries.get_mut(&key)?.route.as_mut().map(body)
+        self.lock().entries.get_mut(&key).filter(|entry| entry.route.is_some()).map(body)
     }
 
     /// Leaves mail for a client from now on, and notifies its source in the loop.
     pub(super) fn route_to_loop(&self, request: &R, run_state: Arc<RunState>, token: Token) {
         let Some((key, _)) = request.downgrade() else { return };
         if let Some(entry) = self.lock().entries.get_mut(&key) {
-            entry.route = Some(Route { run_state, token, mail: None });
+            entry.route = Some(Route { run_state, token });
         }
     }
 
     /// Leaves mail for a client. Returns false if the client is not in the loop.
     pub(super) fn put_mail(&self, request: &R, data: &[u8]) -> bool {
-        let put = |route: &mut Route| route.change(|mail| mail.unsent.extend_from_slice(data));
-        let Some(notification) = self.with_route(request, put) else { return false };
-        if let Some(notification) = notification {
-            notification.send();
+        let notification = self.with_entry(request, |entry| {
+            entry.change_mail(|mail| mail.unsent.extend_from_slice(data))
+        });
+        let is_in_loop = notification.is_some();
+        if let Some(Some(route)) = notification {
+            route.notify(); // the table is unlocked by now
         }
-        true
+        is_in_loop
     }
 
     /// Ends the conversations of all clients in the loop. Returns whether there are any.
     pub(super) fn end_all(&self) -> bool {
-        let end = |route: &mut Route| route.change(|mail| mail.is_last = true);
-        let mut table = self.lock();
-        let routes = table.entries.values_mut().filter_map(|entry| entry.route.as_mut());
-        let notifications: Vec<_> = routes.map(end).collect();
-        drop(table);
-        let has_clients = !notifications.is_empty();
-        notifications.into_iter().flatten().for_each(Notification::send);
+        let mut has_clients = false;
+        let mut notifications = Vec::new();
+        for entry in self.lock().entries.values_mut().filter(|entry| entry.route.is_some()) {
+            has_clients = true;
+            notifications.extend(entry.change_mail(|mail| mail.is_last = true));
+        }
+        notifications.iter().for_each(Route::notify);
         has_clients
     }
 
     pub(super) fn take_mail(&self, request: &R) -> Mail {
-        let mail = self.with_route(request, |route| route.mail.take());
-        mail.flatten().map(|mail| *mail).unwrap_or_default()
+        let mail = self.with_entry(request, |entry| entry.extra.as_mut()?.mail.take());
+        mail.flatten().unwrap_or_default()
     }
 
-    /// Takes the last mail.
+    /// Takes the last mail. What comes later is dropped.
     pub(super) fn close_mail(&self, request: &R) -> Mail {
         let closed = Mail { is_closed: true, ..Mail::default() };
-        let mail = self.with_route(request, |route| route.mail.replace(Box::new(closed)));
-        mail.flatten().map(|mail| *mail).unwrap_or_default()
+        let mail = self.with_entry(request, |entry| entry.extra_mut().mail.replace(closed));
+        mail.flatten().unwrap_or_default()
+    }
+}
+
+impl<R: Request> ConnectionEntry<R> {
+    fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Changes the mail. If there was none, the loop must be notified by the route that is returned.
+    fn change_mail(&mut self, change: impl FnOnce(&mut Mail)) -> Option<Route> {
+        let mail = &mut self.extra_mut().mail;
+        let is_first = mail.is_none();
+        let mail = mail.get_or_insert_default();
+        if !mail.is_closed {
+            change(mail);
+        }
+        if is_first { self.route.clone() } else { None }
     }
 }
 
 impl Route {
-    /// Changes the mail. If there was none, the loop must be notified.
-    fn change(&mut self, change: impl FnOnce(&mut Mail)) -> Option<Notification> {
-        let is_first = self.mail.is_none();
-        let mail = self.mail.get_or_insert_default();
-        if !mail.is_closed {
-            change(mail);
-        }
-        let run_state = &self.run_state;
-        is_first.then(|| Notification { run_state: Arc::clone(run_state), token: self.token })
-    }
-}
-
-/// Tells the loop that a client has mail. It is sent after the table is unlocked.
-struct Notification {
-    run_state: Arc<RunState>,
-    token: Token,
-}
-
-impl Notification {
-    fn send(self) {
+    /// Tells the loop that the client has mail.
+    fn notify(&self) {
         self.run_state.notify(self.token);
     }
 }

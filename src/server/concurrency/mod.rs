@@ -3,6 +3,7 @@
 pub(super) mod forking;
 pub(in crate::server) mod in_loop;
 pub(super) mod inline;
+mod loop_timeouts;
 pub(super) mod pooled;
 pub(super) mod threading;
 

@@ -11,7 +11,7 @@ use super::handler::Exit;
 use crate::net::{Acceptor, Address, Incoming};
 use crate::reactor::{Context, Next, Reactor, Source};
 use crate::selector::{Deadline, Interest, Token};
-use crate::server::concurrency::{LoopRequest, Slot, in_loop as in_reactor};
+use crate::server::concurrency::{LoopRequest, Slot, in_loop};
 use crate::server::handler::HandlerFactory;
 use crate::server::lifecycle::{RunState, ServeGuard};
 use crate::server::transport::{Endpoint, Request};
@@ -436,7 +436,7 @@ impl<R: Request> BaseServer<R> {
             }
             LoopRequest::Adopt(request, address, permit) => {
                 if let HandlerFactory::InLoop(factory) = &self.factory {
-                    in_reactor::keep(factory(self.exchange(&request, &address)), permit, cx)?;
+                    in_loop::adopt(factory(self.exchange(&request, &address)), permit, cx)?;
                 }
             }
         }

@@ -236,7 +236,7 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
 }
 
 /// Takes a client into the loop.
-pub(in crate::server) fn keep<S: 'static>(
+pub(in crate::server) fn adopt<S: 'static>(
     handler: Box<dyn LoopHandler>,
     slot: Slot,
     cx: &mut Context<'_, S>,

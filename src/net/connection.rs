@@ -239,7 +239,7 @@ impl<P> Connection<P> {
         if let State::Closing { unsent: before } = self.link.state {
             match (before, NonZeroUsize::new(self.link.unsent())) {
                 (_, None) => {
-                    // The peer may be gone, and then needs no notice.
+                    // This fails if the peer has reset the connection.
                     let _ = stream.get_ref().shutdown(Shutdown::Write);
                     if before.is_some() {
                         stream.get_ref().deliver_on_close();

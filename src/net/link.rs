@@ -8,7 +8,7 @@ use super::close_reason::CloseReason;
 use super::watermarks::Watermarks;
 use super::write_buffer::{self, WriteBuffer};
 
-/// The state of a connection. There is one for each connection, so it is small.
+/// The state of a connection. There may be very many connections, so it is small.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) state: State,
@@ -192,7 +192,7 @@ impl Link {
     pub(super) fn fail(&mut self, reason: CloseReason) {
         match self.state {
             State::Ended(_) => {}
-            // All output was delivered. A peer that does not say goodbye is no failure any more.
+            // All output was delivered: a reset by the peer is no failure any more.
             State::Lingering => self.has_peer_ended = true,
             State::Open | State::Closing { .. } => self.end(reason),
         }

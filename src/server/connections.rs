@@ -26,7 +26,7 @@ struct Table<R: Request> {
     prune_at: usize,
 }
 
-/// There is one for each connection, so it is small.
+/// A connection. There may be very many, so an entry is small.
 #[derive(Debug)]
 struct ConnectionEntry<R: Request> {
     request: R::Weak,
@@ -61,6 +61,7 @@ pub(super) struct Mail {
     is_closed: bool,
 }
 
+/// The smallest [`prune_at`](Table::prune_at).
 const PRUNE_AT: usize = 64;
 
 impl<R: Request> Connections<R> {

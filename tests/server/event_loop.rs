@@ -1,5 +1,5 @@
-//! Conversations in the loop: what a handler is shown of its input, and what becomes of a loop whose
-//! door is broken.
+//! Clients in the loop: the input of their handlers, its limit, back-pressure. And loops with a broken
+//! listener.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::server::*;
 use support::*;
@@ -18,7 +18,7 @@ use tripoll::server::{
 };
 
 #[test]
-fn what_is_not_used_up_is_there_whatever_the_cause() {
+fn unused_input_is_there_in_calls_of_every_cause() {
     on_every_config(|config| {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let note = Arc::clone(&seen);
@@ -30,13 +30,13 @@ fn what_is_not_used_up_is_there_whatever_the_cause() {
                     exchange.set_timeout(Some(Duration::from_millis(1)));
                 }
                 Cause::Timeout => {
-                    exchange.consume(1); // outside of any input
+                    exchange.consume(1); // outside of a call for input
                     exchange.sendall(b"?");
                 }
                 Cause::Input => exchange.consume(2),
                 _ => {
                     exchange.consume(1);
-                    exchange.consume(usize::MAX); // all there is
+                    exchange.consume(usize::MAX); // all of it
                     assert!(exchange.input().is_empty());
                     exchange.sendall(b"!");
                 }
@@ -63,7 +63,7 @@ fn what_is_not_used_up_is_there_whatever_the_cause() {
 }
 
 #[test]
-fn a_long_line_comes_whole_however_it_was_cut() {
+fn a_long_line_in_many_pieces_is_collected_in_the_input() {
     const LENGTH: usize = 300_000;
     on_every_config(|config| {
         let handle = |exchange: &mut LoopExchange| {
@@ -135,11 +135,11 @@ fn a_handler_that_uses_nothing_fails_above_a_limit_and_not_below() {
 
 #[test]
 fn many_requests_at_once_are_answered_at_the_pace_of_the_client() {
-    /// All answers together are more than the kernel's buffers and the largest write buffer hold.
+    /// The kernel's buffers and the largest write buffer cannot hold all answers together.
     const ANSWER: usize = 300_000;
     on_every_config(|config| {
         let handle = |exchange: &mut LoopExchange| {
-            // One request a call, also of those that come with the end of the input.
+            // One request a call.
             for request in exchange.recv(1) {
                 exchange.sendall(&vec![request; ANSWER]);
             }
@@ -194,7 +194,7 @@ fn requests_of_one_packet_are_handled_at_once_and_a_part_of_one_waits_for_the_re
 }
 
 #[test]
-fn a_broken_listener_ends_the_loop_though_clients_are_in_it() {
+fn a_broken_listener_ends_the_loop_even_with_clients_in_it() {
     on_every_config(|config| {
         let handle = |exchange: &mut LoopExchange| {
             let data = exchange.recv(100);
@@ -218,32 +218,34 @@ fn a_broken_listener_ends_the_loop_though_clients_are_in_it() {
     });
 }
 
-/// Lets nobody in, and takes nobody out of the queue.
-struct NeverOpens(Arc<AtomicUsize>);
+/// Accepts nothing, so that the listener stays ready. Counts the tries.
+struct NeverAccepts(Arc<AtomicUsize>);
 
-impl Hooks<Arc<Stream>> for NeverOpens {
+impl Hooks<Arc<Stream>> for NeverAccepts {
     fn get_request(&self, _: &BaseServer<Arc<Stream>>) -> io::Result<(Arc<Stream>, Address)> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Err(io::Error::other("nobody is at home"))
+        Err(io::Error::other("accepts nothing"))
     }
 }
 
 #[test]
-fn a_door_that_never_opens_does_not_spin() {
+fn a_hook_that_never_accepts_does_not_make_the_loop_spin() {
     on_every_config(|config| {
         let tries = Arc::new(AtomicUsize::new(0));
         let server = TcpServer::builder(ANY)
             .config(config.clone())
-            .hooks(NeverOpens(Arc::clone(&tries)))
+            .hooks(NeverAccepts(Arc::clone(&tries)))
             .build_fn(|_: &mut Exchange| HandlerResult::Ok(()))
             .unwrap();
         while_serving(&server, || {
             let _client = connect(&server.server_address());
-            await_that("it tries", || tries.load(Ordering::Relaxed) > 0);
-            thread::sleep(Duration::from_millis(50)); // so long it has the chance to spin
-            // Some thirty every ten milliseconds; who spins makes thousands.
-            let tries = tries.load(Ordering::Relaxed);
-            assert!(tries < 500, "{tries} tries");
+            await_that("a try", || tries.load(Ordering::Relaxed) > 0);
+            // After 32 tries the loop pauses for 10 ms. Ten times as many take at least nine pauses,
+            // and a loop that spins makes them in one.
+            let (begin, before) = (Instant::now(), tries.load(Ordering::Relaxed));
+            await_that("more tries", || tries.load(Ordering::Relaxed) >= before + 320);
+            let elapsed = begin.elapsed();
+            assert!(elapsed >= Duration::from_millis(50), "320 tries in {elapsed:?}");
         });
     });
 }

@@ -1,4 +1,4 @@
-//! All clients in the loop that accepts them.
+//! The concurrency that keeps all clients in the loop that accepts them.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -54,7 +54,7 @@ impl Concurrency for InReactor {
     }
 }
 
-/// The clients that the loop has not taken yet.
+/// The clients that the loop has not adopted yet.
 #[derive(Debug)]
 struct Clients<R> {
     limit: Limit,
@@ -95,7 +95,7 @@ impl<R: Request> Runner<R> for Clients<R> {
     }
 }
 
-/// A conversation over a [`Connection`].
+/// The protocol of a client in the loop: calls its handler, and does what the handler leaves to do.
 struct LoopProtocol {
     handler: Box<dyn LoopHandler>,
     /// `None` while there is no time limit.
@@ -136,7 +136,7 @@ impl LoopProtocol {
         Ok(())
     }
 
-    /// Does what the handler has left to do.
+    /// Does what the last call of the handler has left to do.
     fn perform_pending<S: 'static>(
         &mut self,
         wire: &mut Wire<'_>,
@@ -207,7 +207,7 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
             Expired::Nothing => {}
             Expired::Handler => self.handler.timed_out(),
             Expired::Read => self.handler.fail(io::ErrorKind::TimedOut.into()),
-            // It takes nothing of what it is owed.
+            // The client does not read its output.
             Expired::Idle if wire.unsent() > 0 => {
                 wire.abort();
                 return Ok(());

@@ -1,24 +1,27 @@
-//! How long a client in the loop may be silent.
+//! The time limits of a client in the loop.
+//!
+//! They are not those of a thread: a thread counts only the time in which it waits for its client
+//! (`net/idle.rs`). The loop always waits for all its clients, so it compares points in time.
 
 use std::time::{Duration, Instant};
 
-/// What a client's one deadline in the loop stands for: the handler's own timeout, and the server's
-/// two.
+/// The three time limits behind the one deadline of a client in the loop: the timeout of its handler,
+/// and the `read_timeout` and `idle_timeout` of its server.
 #[derive(Debug)]
 pub(super) struct Timeouts {
-    /// When the handler wants to be called.
+    /// When the timeout of the handler expires.
     handler_deadline: Option<Instant>,
     read: Option<Duration>,
     idle: Option<Duration>,
-    /// When something last came.
+    /// When data was last received.
     received_at: Instant,
-    /// When something last passed, in one direction or the other.
+    /// When data last passed in either direction.
     progress_at: Instant,
-    /// How much was owed to the client when that was last looked at.
+    /// The size of the write buffer when it was last noted.
     unsent: usize,
 }
 
-/// Whose time is over.
+/// The time limit that has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expired {
     Nothing,
@@ -48,7 +51,7 @@ impl Timeouts {
         self.handler_deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     }
 
-    /// Something has come.
+    /// Notes that data was received.
     pub(super) fn note_received(&mut self) {
         if self.is_limited() {
             self.received_at = Instant::now();
@@ -56,7 +59,8 @@ impl Timeouts {
         }
     }
 
-    /// So much is owed now, after `new` bytes more were.
+    /// Notes the size of the write buffer, after `new` bytes were written to it. If it is smaller than
+    /// their sum, the client has read something.
     pub(super) fn note_unsent(&mut self, unsent: usize, new: usize) {
         if self.is_limited() && unsent < self.unsent + new {
             self.progress_at = Instant::now();
@@ -64,14 +68,14 @@ impl Timeouts {
         self.unsent = unsent;
     }
 
-    /// When to look next.
+    /// Returns when the next limit may expire.
     pub(super) fn next(&self) -> Option<Instant> {
         let read = self.read.and_then(|read| self.received_at.checked_add(read));
         let idle = self.idle.and_then(|idle| self.progress_at.checked_add(idle));
         [self.handler_deadline, read, idle].into_iter().flatten().min()
     }
 
-    /// The deadline has come: whose?
+    /// Returns which limit has expired at the deadline, if any.
     pub(super) fn check(&mut self, unsent: usize) -> Expired {
         self.note_unsent(unsent, 0);
         let now = Instant::now();

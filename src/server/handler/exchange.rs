@@ -1,4 +1,4 @@
-//! What a handler is handed: the request, and who it is from.
+//! Exchanges with a reader and a writer.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, BufWriter, Cursor, Read, Write};
@@ -14,19 +14,40 @@ use crate::server::handler;
 use crate::server::handler::{Blocking, Exchange, ExchangeKind, HandlerFactory};
 use crate::server::transport::Datagram;
 
-/// One request with a reader and a writer: what Python's `StreamRequestHandler` has.
+/// A connection with a reader and a writer: what Python's `StreamRequestHandler` has.
+///
+/// ```
+/// use std::io::{BufRead, BufReader, Write};
+/// use std::net::TcpStream;
+/// use tripoll::server::{StreamExchange, TcpServer};
+///
+/// let server = TcpServer::from_fn("127.0.0.1:0", |exchange: &mut StreamExchange| {
+///     let mut line = String::new();
+///     exchange.rfile.read_line(&mut line)?;
+///     write!(exchange.wfile, "{} says {line}", exchange.client_address)?;
+///     Ok(())
+/// })?;
+///
+/// let mut client = TcpStream::connect(server.server_address().to_string())?;
+/// client.write_all(b"hello\n")?;
+/// server.handle_request()?;
+/// let mut answer = String::new();
+/// BufReader::new(&client).read_line(&mut answer)?;
+/// assert_eq!(answer, format!("{} says hello\n", client.local_addr()?));
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct StreamExchange {
-    /// The client's socket; Python calls it `request` too.
+    /// The client's socket. Python calls it `request` too.
     pub connection: Arc<Stream>,
-    /// Reads from it, with a buffer.
+    /// Reads from the socket, with a buffer.
     pub rfile: Reader,
-    /// Writes to it; at once, if not [said otherwise](StreamOptions::wbufsize).
+    /// Writes to the socket, at once unless it has a [buffer](StreamOptions#structfield.wbufsize).
     pub wfile: Writer,
-    /// Who asks.
+    /// The client's address.
     pub client_address: Address,
-    /// Who is asked.
+    /// The server that accepted the client.
     pub server: Arc<BaseServer<Arc<Stream>>>,
 }
 
@@ -82,10 +103,31 @@ impl Default for StreamOptions {
     }
 }
 
-/// One datagram to read and a reply to write: what Python's `DatagramRequestHandler` has.
+/// A datagram to read and a reply to write: what Python's `DatagramRequestHandler` has.
 ///
-/// The reply is always sent, also an empty one, when `finish` has returned. A client that has no
-/// room for it is not waited for [for long](super::python::PythonDatagramSocket).
+/// The reply is sent after `finish` has returned, even if it is empty. Sending blocks only
+/// [for a short time](super::python::PythonDatagramSocket) if the client has no room.
+///
+/// ```
+/// use std::io::{BufRead, Write};
+/// use std::net::UdpSocket;
+/// use tripoll::server::{DatagramExchange, UdpServer};
+///
+/// let server = UdpServer::from_fn("127.0.0.1:0", |exchange: &mut DatagramExchange| {
+///     let mut name = String::new();
+///     exchange.rfile.read_line(&mut name)?;
+///     write!(exchange.wfile, "hello, {name}")?;
+///     Ok(())
+/// })?;
+///
+/// let client = UdpSocket::bind("127.0.0.1:0")?;
+/// client.send_to(b"ann", server.server_address().to_string())?;
+/// server.handle_request()?;
+/// let mut answer = [0; 10];
+/// client.recv(&mut answer)?;
+/// assert_eq!(&answer, b"hello, ann");
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DatagramExchange {
@@ -97,9 +139,9 @@ pub struct DatagramExchange {
     pub rfile: Cursor<Arc<[u8]>>,
     /// The reply.
     pub wfile: Vec<u8>,
-    /// Who asks.
+    /// The client's address.
     pub client_address: Address,
-    /// Who is asked.
+    /// The server that received the datagram.
     pub server: Arc<BaseServer<Datagram>>,
 }
 
@@ -127,7 +169,7 @@ impl ExchangeKind for StreamExchange {
 }
 
 impl StreamExchange {
-    /// Python's `StreamRequestHandler.setup`.
+    /// Does what Python's `StreamRequestHandler.setup` does.
     fn open(exchange: Exchange, options: &StreamOptions) -> io::Result<Self> {
         let Exchange { request: connection, client_address, server } = exchange;
         if options.timeout.is_some() {
@@ -152,8 +194,8 @@ impl StreamExchange {
     }
 }
 
-fn buffer_size(said: isize) -> usize {
-    usize::try_from(said).unwrap_or(8_192)
+fn buffer_size(option: isize) -> usize {
+    usize::try_from(option).unwrap_or(8_192)
 }
 
 impl ExchangeKind for DatagramExchange {
@@ -197,11 +239,11 @@ impl Read for Shared {
 }
 
 impl Write for Shared {
-    /// Whole, as Python's: what another thread sends comes before or after it.
+    /// Writes all of it, as Python does: data of other threads comes before or after it.
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self.0.send_whole(buffer) {
             (0, Err(error)) => Err(error),
-            (sent, _) => Ok(sent), // whoever has more, asks again, and is told then
+            (sent, _) => Ok(sent), // the next write returns the error
         }
     }
 
@@ -210,11 +252,11 @@ impl Write for Shared {
     }
 }
 
-/// The `rfile` of a [`StreamExchange`]: a [`BufRead`].
+/// The `rfile` of a [`StreamExchange`]: a buffered reader.
 #[derive(Debug)]
 pub struct Reader(BufReader<Shared>);
 
-/// Its descriptor is the client's: Python's `rfile.fileno()`.
+/// The client's descriptor: Python's `rfile.fileno()`.
 impl AsFd for Reader {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.get_ref().0.as_fd()
@@ -237,11 +279,11 @@ impl BufRead for Reader {
     }
 }
 
-/// The `wfile` of a [`StreamExchange`]: a [`Write`].
+/// The `wfile` of a [`StreamExchange`]: a writer.
 #[derive(Debug)]
 pub struct Writer(BufWriter<Shared>);
 
-/// Its descriptor is the client's: Python's `wfile.fileno()`.
+/// The client's descriptor: Python's `wfile.fileno()`.
 impl AsFd for Writer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.get_ref().0.as_fd()
@@ -250,12 +292,12 @@ impl AsFd for Writer {
 
 impl Write for Writer {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        // As Python's: sendall, whatever the size. A buffer of no size holds nothing back.
+        // As Python's `sendall`, for any size. A buffer of size 0 keeps nothing.
         self.0.write_all(buffer)?;
         Ok(buffer.len())
     }
 
-    /// What `write!` is given is one write, as it would be in Python, and not one for each part.
+    /// Writes the whole text of a `write!` at once, as Python would, and not each part alone.
     fn write_fmt(&mut self, text: fmt::Arguments<'_>) -> io::Result<()> {
         self.write_all(text.to_string().as_bytes())
     }

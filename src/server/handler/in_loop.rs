@@ -1,4 +1,4 @@
-//! A conversation in the loop: what its handler is handed, and when it is called.
+//! A client in the loop: its exchange, and the calls of its handler.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -12,66 +12,95 @@ use crate::server::handler::{
     guarded,
 };
 
-/// One client of a server that keeps its clients in the loop ([`InReactor`](crate::server::InReactor)).
+/// A client that is kept in the loop, for servers with [`InReactor`](crate::server::InReactor).
 ///
-/// There is no `recv` that waits: [`handle`](RequestHandler::handle) is called when something has
-/// come, which is [`input`](Self::input), as often as that happens. What is [sent](Self::sendall)
-/// goes out when there is room. The conversation ends when the handler [says so](Self::close), fails,
-/// or the client has finished.
+/// No method blocks. [`handle`](RequestHandler::handle) is called each time the client has sent
+/// something, and finds it in [`input`](Self::input). [Output](Self::sendall) that the kernel does not
+/// take at once is kept, and written later. The conversation ends when the handler
+/// [closes](Self::close) it, when the handler fails, or when the client has finished.
+///
+/// Back-pressure: while the client does not read its output, its input is not read either. Input is
+/// limited too: a handler that leaves more than 1 MiB of it unused fails.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::net::{Shutdown, TcpStream};
+/// use tripoll::server::{LoopExchange, ReactorTcpServer};
+///
+/// // Answers line by line. A part of a line stays in the input until the rest arrives.
+/// let server = ReactorTcpServer::from_fn("127.0.0.1:0", |exchange: &mut LoopExchange| {
+///     while let Some(end) = exchange.input().iter().position(|&byte| byte == b'\n') {
+///         let line = exchange.recv(end + 1);
+///         exchange.sendall(&line.to_ascii_uppercase());
+///     }
+///     Ok(())
+/// })?;
+///
+/// let mut client = TcpStream::connect(server.server_address().to_string())?;
+/// client.write_all(b"one\ntwo\nthr")?;
+/// client.shutdown(Shutdown::Write)?;
+/// server.handle_request()?; // returns when the client has gone
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert_eq!(answer, "ONE\nTWO\n");
+/// # std::io::Result::Ok(())
+/// ```
+#[doc(alias = "backpressure")]
 #[derive(Debug)]
 pub struct LoopExchange {
-    /// The client's socket: to ask it something. It does not wait; read and write here instead.
+    /// The client's socket, for its options. It is non-blocking: read and write with the methods of
+    /// the exchange.
     pub request: Arc<Stream>,
     /// The server that accepted the client.
     pub server: Arc<BaseServer<Arc<Stream>>>,
-    /// `None`: the address of the peer. A hook may have returned another.
+    /// The address that a hook has returned, if it is not that of the peer.
     address: Option<Box<Address>>,
     state: LoopState,
 }
 
 impl LoopExchange {
-    /// What has come and is not used up, whatever the [cause](Self::cause) of the call.
+    /// Returns the input that is not used up, in calls of every [cause](Self::cause).
     pub fn input(&self) -> &[u8] {
         self.state.input()
     }
 
-    /// Uses up the first `count` bytes of the input. What is left is there again in the next call:
-    /// at once if anything was used up, and together with what comes if nothing was.
+    /// Uses up the first `count` bytes of the input. The rest stays in the input. If a call for input
+    /// has used up a part, the handler is called again at once, and otherwise after more input.
     pub fn consume(&mut self, count: usize) {
         self.state.consume(count);
     }
 
-    /// Uses up at most `size` bytes of the input: Python's `socket.recv`, as far as it can be
-    /// without waiting.
+    /// Uses up at most `size` bytes of the input, and returns them: Python's `socket.recv`, without
+    /// blocking.
     pub fn recv(&mut self, size: usize) -> Vec<u8> {
         let data = self.input()[..size.min(self.input().len())].to_vec();
         self.consume(data.len());
         data
     }
 
-    /// Sends all of `data`: at once as far as there is room, the rest later. Python's
-    /// `socket.sendall`, without waiting.
+    /// Sends all of `data` after this call: Python's `socket.sendall`, without blocking. The rest that
+    /// the kernel does not take at once is kept, and written later.
     pub fn sendall(&mut self, data: &[u8]) {
         self.state.pending().output.extend_from_slice(data);
     }
 
-    /// Ends the conversation when this call has returned: all that was sent goes out first.
+    /// Ends the conversation after this call. All output is written first.
     pub fn close(&mut self) {
         self.state.phase = self.state.phase.max(Phase::Closing);
     }
 
-    /// The client's address: that of its peer, if no hook has said otherwise.
+    /// Returns the client's address.
     pub fn client_address(&self) -> &Address {
         self.address.as_deref().unwrap_or_else(|| self.request.peer())
     }
 
-    /// Why the handler is called.
+    /// Returns why the handler is called.
     pub fn cause(&self) -> Cause {
         self.state.cause
     }
 
-    /// Has the handler called when so much time has passed, with [`Cause::Timeout`]; in place of
-    /// the timeout that was set before, if it was. `None` takes that away.
+    /// Sets a timeout, measured from now. When it expires, the handler is called once with
+    /// [`Cause::Timeout`]. It replaces an earlier timeout. `None` removes it. Default: none.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.state.pending().timeout = Some(timeout);
     }
@@ -130,7 +159,7 @@ impl<H: RequestHandler<LoopExchange>> LoopHandlerOf<H> {
         self.exchange.state.free_used();
     }
 
-    /// `finish`, and nothing after it.
+    /// Calls `finish`. The handler is not called afterwards.
     fn end(&mut self, outcome: HandlerResult) {
         if matches!(self.exchange.state.phase, Phase::Open | Phase::Closing) {
             let finished = guarded(|| self.handler.finish(&mut self.exchange));
@@ -149,7 +178,7 @@ impl<H: RequestHandler<LoopExchange>> LoopHandlerOf<H> {
                 server.exit();
             }
         }
-        // The hook may have sent something.
+        // The hook `handle_error` may have sent something. It is the last output.
         let mail = server.connections.close_mail(request);
         self.exchange.sendall(&mail.unsent);
     }
@@ -216,7 +245,7 @@ impl<H: RequestHandler<LoopExchange>> LoopHandler for LoopHandlerOf<H> {
     }
 }
 
-/// The loop may go away with its clients in it.
+/// The loop may be dropped with its clients.
 impl<H: RequestHandler<LoopExchange>> Drop for LoopHandlerOf<H> {
     fn drop(&mut self) {
         if self.exchange.state.phase != Phase::Closed {

@@ -31,7 +31,7 @@ pub(super) enum Phase {
     Closed,
 }
 
-/// The state of a client in the loop. There is one for each client, so it is small.
+/// The state of a client in the loop. There may be very many clients, so it is small.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct LoopState {

@@ -1,4 +1,4 @@
-//! What is done for one client.
+//! Handlers: the work for one client.
 
 pub(super) mod exchange;
 pub(super) mod in_loop;
@@ -19,72 +19,97 @@ use crate::server::base::BaseServer;
 use crate::server::transport::Request;
 use crate::sync;
 
-/// Whatever can go wrong in a handler: `?` makes one of any error.
+/// An error of a handler. The `?` operator converts any error to it.
 pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a handler's methods return.
+/// The result of a handler's methods.
 pub type HandlerResult = Result<(), HandlerError>;
 
-/// What is done for one client: Python's request handler classes.
+/// Does the work for one client: Python's request handler classes.
 ///
-/// A new handler is made for each request, by the factory that the server was given. What it is
-/// handed in each method has the attributes that Python's `self` has: `request`, `client_address`,
-/// `server`. Which of Python's three base classes a handler has, is said by `X`:
+/// The server's factory makes a new handler for each request. Each method gets an exchange of type
+/// `X`. It has the attributes of Python's `self`: `request`, `client_address`, `server`. The type
+/// stands for the base class in Python:
 ///
 /// | Python | `X` | |
 /// |---|---|---|
 /// | `BaseRequestHandler` | [`Exchange`] (the default), [`Exchange<Datagram>`](Exchange) | the bare request |
 /// | `StreamRequestHandler` | [`StreamExchange`](crate::server::StreamExchange) | with `rfile` and `wfile` |
 /// | `DatagramRequestHandler` | [`DatagramExchange`](crate::server::DatagramExchange) | with a packet to read and a reply to write |
-/// | (none) | [`LoopExchange`](crate::server::LoopExchange) | for the servers that keep their clients in the loop |
+/// | (none) | [`LoopExchange`](crate::server::LoopExchange) | for servers that keep their clients in the loop |
 ///
-/// A closure that takes `&mut X` is a handler: [`Server::from_fn`](crate::server::Server::from_fn).
+/// A closure that takes `&mut X` is a handler: see
+/// [`Server::from_fn`](crate::server::Server::from_fn).
 ///
 /// ```
-/// use tripoll::server::{Exchange, HandlerResult, PythonSocket, RequestHandler};
+/// use std::io::{Read, Write};
+/// use std::net::TcpStream;
+/// use tripoll::server::{Exchange, HandlerResult, PythonSocket, RequestHandler, TcpServer};
 ///
-/// struct Upper;
+/// /// Counts the bytes, and reports the number at the end.
+/// #[derive(Default)]
+/// struct Count {
+///     bytes: usize,
+/// }
 ///
-/// impl RequestHandler for Upper {
+/// impl RequestHandler for Count {
 ///     fn handle(&mut self, exchange: &mut Exchange) -> HandlerResult {
-///         let data = exchange.request.recv(1024)?;
-///         exchange.request.sendall(&data.to_ascii_uppercase())?;
+///         self.bytes += exchange.request.recv(1024)?.len();
 ///         Ok(())
 ///     }
+///
+///     fn finish(&mut self, exchange: &mut Exchange) -> HandlerResult {
+///         Ok(exchange.request.sendall(format!("{} bytes", self.bytes).as_bytes())?)
+///     }
 /// }
+///
+/// let server = TcpServer::new("127.0.0.1:0", Count::default)?;
+/// let mut client = TcpStream::connect(server.server_address().to_string())?;
+/// client.write_all(b"hello")?;
+/// server.handle_request()?;
+///
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert_eq!(answer, "5 bytes");
+/// # std::io::Result::Ok(())
 /// ```
+///
+/// # Errors
+///
+/// A method may return any error. The server calls the hook
+/// [`handle_error`](crate::server::Hooks::handle_error) with it, and shuts the request down. A panic
+/// is an error too. [`Exit`] is the exception: `handle_error` is not called with it.
 pub trait RequestHandler<X: ExchangeKind = Exchange> {
-    /// The class attributes of Python's handlers, for the kinds that have some. Python's defaults
-    /// if not said.
+    /// Returns the options: the class attributes of Python's handlers. Default: those of Python.
     fn options(&self) -> X::Options {
         X::Options::default()
     }
 
-    /// Before [`handle`](Self::handle). By default nothing is done. (What Python's
-    /// `super().setup()` does has been done.)
+    /// Called before [`handle`](Self::handle). Does nothing by default. The exchange is ready by then:
+    /// no `super().setup()` is needed.
     ///
     /// # Errors
     ///
-    /// With any error neither `handle` nor `finish` is called. Whatever fails is told to the
-    /// server's [`handle_error`](crate::server::Hooks::handle_error), and the request shut down.
+    /// See the [trait](Self#errors). After an error neither `handle` nor `finish` is called.
     fn setup(&mut self, exchange: &mut X) -> HandlerResult {
         let _ = exchange;
         Ok(())
     }
 
-    /// All the work: once for each request, or in the loop once for each input.
+    /// Called once for each request. In the loop it is called each time there is input.
     ///
     /// # Errors
     ///
-    /// Any: `finish` is called, then `handle_error`. [`Exit`] is the one that is not told to it.
+    /// See the [trait](Self#errors). After an error `finish` is called, and then the hook.
     fn handle(&mut self, exchange: &mut X) -> HandlerResult;
 
-    /// After [`handle`](Self::handle), also when that failed. By default nothing is done. (What
-    /// Python's `super().finish()` does, is done afterwards.)
+    /// Called after [`handle`](Self::handle), even if that failed. Does nothing by default. Output is
+    /// flushed afterwards: no `super().finish()` is needed.
     ///
     /// # Errors
     ///
-    /// As `handle`. If both fail, this error is the one that is told, as in Python.
+    /// See the [trait](Self#errors). If both `handle` and `finish` fail, the hook is called with the
+    /// error of `finish`, as in Python.
     fn finish(&mut self, exchange: &mut X) -> HandlerResult {
         let _ = exchange;
         Ok(())
@@ -97,18 +122,33 @@ impl<X: ExchangeKind, F: FnMut(&mut X) -> HandlerResult> RequestHandler<X> for F
     }
 }
 
-/// The error that is none: Python's `SystemExit`. It is not told to `handle_error`. In a thread or a
-/// child it ends that; where handlers run in the loop it ends the loop, and `serve_forever` returns
-/// it. (A loop that the server [only shares](crate::server::Server::serve_in) goes on without it.)
+/// Ends the thread, the child or the loop in which a handler runs: Python's `SystemExit`.
+///
+/// It is an error that is no failure, so `handle_error` is not called with it. When it ends the loop,
+/// [`serve_forever`](crate::server::Server::serve_forever) returns [`Served::Exit`]. A loop that the
+/// server [shares](crate::server::Server::serve_in) continues without the server.
+///
+/// [`Served::Exit`]: crate::server::Served::Exit
 ///
 /// ```
-/// # use tripoll::server::{Exchange, Exit, HandlerResult, PythonSocket};
+/// use std::io::Write;
+/// use std::net::TcpStream;
+/// use tripoll::server::{
+///     Exchange, Exit, HandlerResult, POLL_INTERVAL, PythonSocket, Served, TcpServer,
+/// };
+///
 /// fn handle(exchange: &mut Exchange) -> HandlerResult {
-///     if exchange.request.recv(1024)? == b"halt" {
-///         return Err(Exit.into());
+///     match exchange.request.recv(1024)?.as_slice() {
+///         b"halt" => Err(Exit.into()),
+///         data => Ok(exchange.request.sendall(data)?),
 ///     }
-///     Ok(())
 /// }
+///
+/// let server = TcpServer::from_fn("127.0.0.1:0", handle)?;
+/// let mut client = TcpStream::connect(server.server_address().to_string())?;
+/// client.write_all(b"halt")?;
+/// assert_eq!(server.serve_forever(POLL_INTERVAL)?, Served::Exit);
+/// # std::io::Result::Ok(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit;
@@ -128,7 +168,7 @@ pub(in crate::server) fn guarded<T>(
     sync::catch_panic(body)?
 }
 
-/// `setup`, `handle`, `finish`, as Python's `BaseRequestHandler.__init__` calls them.
+/// Calls `setup`, `handle` and `finish`, as Python's `BaseRequestHandler.__init__` does.
 pub(in crate::server) fn run<X: ExchangeKind>(
     handler: &mut impl RequestHandler<X>,
     exchange: &mut X,
@@ -139,28 +179,47 @@ pub(in crate::server) fn run<X: ExchangeKind>(
     handled
 }
 
-/// One request, bare: what Python's `BaseRequestHandler` has.
+/// A request without reader and writer: what Python's `BaseRequestHandler` has.
 ///
-/// `R` is `Arc<Stream>` for the stream servers and [`Datagram`](crate::server::Datagram) for the others.
+/// `R` is `Arc<Stream>` for stream servers, and [`Datagram`](crate::server::Datagram) for the others.
+///
+/// ```
+/// use std::net::UdpSocket;
+/// use tripoll::server::{Datagram, Exchange, PythonDatagramSocket, UdpServer};
+///
+/// let server = UdpServer::from_fn("127.0.0.1:0", |exchange: &mut Exchange<Datagram>| {
+///     let Datagram { data, socket, .. } = &exchange.request;
+///     socket.sendto(&data.to_ascii_uppercase(), &exchange.client_address)?;
+///     Ok(())
+/// })?;
+///
+/// let client = UdpSocket::bind("127.0.0.1:0")?;
+/// client.send_to(b"hello", server.server_address().to_string())?;
+/// server.handle_request()?;
+/// let mut answer = [0; 5];
+/// client.recv(&mut answer)?;
+/// assert_eq!(&answer, b"HELLO");
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Exchange<R: Request = Arc<Stream>> {
-    /// The client's socket, blocking; or the datagram, with the socket to answer through.
+    /// The client's socket, which is blocking, or the datagram with the server's socket.
     pub request: R,
-    /// Who asks.
+    /// The client's address.
     pub client_address: Address,
-    /// Who is asked. (It is the server, not its socket.)
+    /// The server that accepted the request.
     pub server: Arc<BaseServer<R>>,
 }
 
-/// A kind of exchange: one of this module's types. It cannot be implemented elsewhere.
+/// A kind of exchange. It is implemented by types of this module only.
 pub trait ExchangeKind: Sized + 'static {
-    /// What is exchanged.
+    /// The type of a request.
     type Request: Request;
-    /// What can be said about it in advance.
+    /// The options of a handler.
     type Options: Default;
 
-    /// The request handler class: makes a handler for each request, and has it do its work.
+    /// Returns the request handler class. It makes a handler for each request, and calls it.
     #[doc(hidden)]
     fn factory<H, F>(factory: F) -> HandlerFactory<Self::Request>
     where
@@ -168,17 +227,17 @@ pub trait ExchangeKind: Sized + 'static {
         F: Fn() -> H + Send + Sync + 'static;
 }
 
-/// A kind whose handlers may wait.
+/// A kind of exchange whose handlers may block.
 pub trait Blocking: ExchangeKind {}
 
 impl<R: Request> Blocking for Exchange<R> {}
 
-/// A request handler class, whatever its type.
+/// A request handler class, without its type.
 #[doc(hidden)]
 pub enum HandlerFactory<R: Request> {
-    /// Does all the work in one call.
+    /// One call does all the work.
     AtOnce(Box<dyn Fn(Exchange<R>) -> HandlerResult + Send + Sync>),
-    /// Is called by the loop whenever there is something to do.
+    /// The loop calls the handler each time there is something to do.
     InLoop(Box<dyn Fn(Exchange<R>) -> Box<dyn LoopHandler> + Send + Sync>),
 }
 
@@ -190,7 +249,7 @@ impl<R: Request> HandlerFactory<R> {
 
 impl<R: Request> fmt::Debug for HandlerFactory<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Class")
+        f.write_str("HandlerFactory")
     }
 }
 
@@ -207,7 +266,7 @@ impl<R: Request> ExchangeKind for Exchange<R> {
     }
 }
 
-/// A client's conversation, whatever its handler.
+/// A handler of a client in the loop, without its type.
 #[doc(hidden)]
 pub trait LoopHandler {
     fn client(&self) -> (Arc<Stream>, Arc<BaseServer<Arc<Stream>>>);
@@ -216,15 +275,15 @@ pub trait LoopHandler {
     /// Calls the handler, if there is input. Returns whether it must be called again, because it has
     /// used up a part of the input.
     fn handle_input(&mut self) -> bool;
-    /// Sends the mail, and ends the conversation if it is the last.
+    /// Sends the mail, and ends the conversation if it is the last mail.
     fn take_mail(&mut self);
     fn timed_out(&mut self);
-    /// As if the client had finished.
+    /// Ends the conversation at the end of the input.
     fn end_input(&mut self);
-    /// It has failed.
+    /// Ends the conversation with an error.
     fn fail(&mut self, error: io::Error);
-    /// Nothing more is to be said.
+    /// Ends the conversation.
     fn finish(&mut self);
-    /// The connection is gone.
+    /// Called after the connection was closed.
     fn closed(&mut self, error: Option<io::Error>);
 }

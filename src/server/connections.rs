@@ -32,18 +32,19 @@ struct ConnectionEntry<R: Request> {
     request: R::Weak,
     /// `None`: data for the client is written to its socket.
     route: Option<Route>,
-    /// What few connections have.
+    /// `None` while it is empty.
     extra: Option<Box<Extra>>,
 }
 
-/// The way of data from other threads and handlers to a client in the loop. Only the loop writes to
-/// its socket: another writer would write into the middle of the loop's write buffer.
+/// Where mail for a client in the loop is announced. Only the loop writes to the client's socket:
+/// another writer would write into the middle of what is in the write buffer.
 #[derive(Debug, Clone)]
 struct Route {
     run_state: Arc<RunState>,
     token: Token,
 }
 
+/// The rare parts of an entry.
 #[derive(Debug, Default)]
 struct Extra {
     /// The client's address, if a hook has returned another than that of the peer.
@@ -51,7 +52,7 @@ struct Extra {
     mail: Option<Mail>,
 }
 
-/// Mail for a client in the loop.
+/// Mail for a client in the loop: output that other threads and other handlers send.
 #[derive(Debug, Default)]
 pub(super) struct Mail {
     pub(super) unsent: Vec<u8>,

@@ -56,14 +56,14 @@ struct Active {
 /// How long they have if nobody says otherwise.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What a loop looks at while it serves. It dies with the serving, so that no word to the one is
-/// heard by the next.
+/// What one serving shares with its loop and with the clients in the loop. Each serving has its own,
+/// so that a request to stop one does not stop the next.
 pub(super) struct RunState {
     is_stopping: AtomicBool,
     is_exiting: AtomicBool,
     /// How many requests were tried.
     tried: AtomicU64,
-    /// How many clients in the loop are owed something, and say no more.
+    /// Number of clients in the loop whose conversation is over, and whose output is not yet written.
     pending_flushes: AtomicUsize,
     /// Notifies a source in the loop.
     notify: Box<dyn Fn(Token) + Send + Sync>,

@@ -193,6 +193,46 @@ fn requests_of_one_packet_are_handled_at_once_and_a_part_of_one_waits_for_the_re
     });
 }
 
+/// Says that all clients have this address.
+struct Renames(Address);
+
+impl Hooks<Arc<Stream>> for Renames {
+    fn get_request(&self, server: &BaseServer<Arc<Stream>>) -> io::Result<(Arc<Stream>, Address)> {
+        Ok((server.get_request()?.0, self.0.clone()))
+    }
+}
+
+#[test]
+fn the_address_that_a_hook_returns_is_the_client_address() {
+    on_every_config(|config| {
+        let address = Address::Unix("/a/client".into());
+        let handle = |exchange: &mut LoopExchange| {
+            exchange.consume(usize::MAX);
+            let address = exchange.client_address().to_string();
+            exchange.sendall(address.as_bytes());
+            Ok(())
+        };
+        let server = ReactorTcpServer::builder(ANY)
+            .config(config.clone())
+            .hooks(Renames(address.clone()))
+            .build_fn(handle)
+            .unwrap();
+        while_serving(&server, || {
+            let mut client = connect(&server.server_address());
+            client.write_all(b"?").unwrap();
+            let mut answer = [0; 9];
+            client.read_exact(&mut answer).unwrap();
+            assert_eq!(&answer, b"/a/client");
+            let [(request, known)] = &server.connections()[..] else { panic!("not one client") };
+            assert_eq!(*known, address);
+            server.sendall(request, b"by mail").unwrap();
+            client.read_exact(&mut answer[..7]).unwrap();
+            assert_eq!(&answer[..7], b"by mail");
+            assert_eq!(server.connections()[0].1, address);
+        });
+    });
+}
+
 #[test]
 fn a_broken_listener_ends_the_loop_even_with_clients_in_it() {
     on_every_config(|config| {

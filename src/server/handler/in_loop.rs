@@ -81,7 +81,7 @@ impl LoopExchange {
     /// Sends all of `data` after this call: Python's `socket.sendall`, without blocking. The rest that
     /// the kernel does not take at once is kept, and written later.
     pub fn sendall(&mut self, data: &[u8]) {
-        self.state.pending().output.extend_from_slice(data);
+        self.state.send(data);
     }
 
     /// Ends the conversation after this call. All output is written first.
@@ -102,7 +102,7 @@ impl LoopExchange {
     /// Sets a timeout, measured from now. When it expires, the handler is called once with
     /// [`Cause::Timeout`]. It replaces an earlier timeout. `None` removes it. Default: none.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.state.pending().timeout = Some(timeout);
+        self.state.set_timeout(timeout);
     }
 }
 

@@ -78,8 +78,8 @@ impl LoopState {
         self.used += count.min(self.input().len()) as u32; // the input is limited
     }
 
-    /// Frees what was used up. Each byte moves once at most, and a short rest does not keep the memory
-    /// of a long input.
+    /// Frees what was used up. It moves fewer bytes than it frees, and a short rest does not keep the
+    /// memory of a long input.
     pub(super) fn free_used(&mut self) {
         let used = self.used as usize;
         if used == self.input.len() {
@@ -105,8 +105,15 @@ impl LoopState {
         self.is_input_deferred = is_deferred;
     }
 
-    pub(super) fn pending(&mut self) -> &mut PendingActions {
-        self.pending.get_or_insert_default()
+    /// Adds to the output.
+    pub(super) fn send(&mut self, data: &[u8]) {
+        if !data.is_empty() {
+            self.pending.get_or_insert_default().output.extend_from_slice(data);
+        }
+    }
+
+    pub(super) fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.pending.get_or_insert_default().timeout = Some(timeout);
     }
 
     pub(in crate::server) fn take_pending(&mut self) -> PendingActions {

@@ -25,7 +25,7 @@
 //!   whose connection fails.
 //!
 //! Try: `--trace` to see reads and writes alternate, and `RUST_LOG=debug` for the line that the
-//! tutorial prints before each `select`.
+//! tutorial prints in each turn.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};

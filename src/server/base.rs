@@ -1,4 +1,4 @@
-//! The server as its hooks and handlers see it.
+//! The server as its hooks and handlers see it, and the bodies of its methods.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -21,8 +21,8 @@ use crate::sync::{self, lock};
 
 /// A server as its [hooks](Hooks) and handlers see it: Python's `BaseServer`.
 ///
-/// Its attributes can be read and its methods called from every thread. The methods that are named
-/// as hooks are the *bodies* of the base class: what `super()` means in Python.
+/// Every thread may read its attributes and call its methods. The methods with the names of hooks
+/// are the *bodies* of the base class, which Python calls by `super()`.
 pub struct BaseServer<R: Request> {
     pub(super) me: Weak<Self>,
     config: ServerConfig,
@@ -34,11 +34,11 @@ pub struct BaseServer<R: Request> {
     pub(super) runner: Box<dyn Runner<R>>,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) connections: Connections<R>,
-    /// What was reserved for the request that is processed now.
+    /// What was reserved for the request in processing.
     slot: Mutex<Slot>,
 }
 
-/// What has become of the server's socket.
+/// The state of the server's socket.
 #[derive(Debug)]
 enum SocketState<E> {
     Made(Arc<Socket>),
@@ -71,34 +71,36 @@ impl<R: Request> BaseServer<R> {
         }))
     }
 
-    /// The server, to be kept.
+    /// Returns a counted reference to the server.
     pub(super) fn arc(&self) -> Arc<Self> {
-        self.me.upgrade().expect("whoever calls a server has it")
+        self.me.upgrade().expect("a caller holds the server")
     }
 
     fn socket_state(&self) -> MutexGuard<'_, SocketState<R::Endpoint>> {
         lock(&self.socket_state)
     }
 
-    /// What it was made with.
+    /// Returns the options.
     pub fn config(&self) -> &ServerConfig {
         &self.config
     }
 
-    /// Where it is bound: with the port that it has got, if it asked for any. Before it is bound,
-    /// where it is to be.
+    /// Returns the bound address, with the port that the system chose for port 0. Before the server
+    /// is bound, returns the requested address.
     pub fn server_address(&self) -> Address {
         self.bound.get().unwrap_or(&self.requested).clone()
     }
 
-    /// The number of its socket's descriptor, for loops of one's own; −1 when it is closed.
+    /// Returns the number of its descriptor, for a loop of your own. Returns −1 after the server
+    /// was closed.
     pub fn fileno(&self) -> RawFd {
         self.with_socket(|socket| socket.as_raw_fd()).unwrap_or(-1)
     }
 
-    /// Does something with its socket, which is open until that is done. `None` when it is closed.
+    /// Calls `body` with the socket, which stays open meanwhile. Returns `None` after the server
+    /// was closed.
     pub fn with_socket<T>(&self, body: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
-        // Not under the lock: `body` may ask the server something.
+        // Without the lock: `body` may call the server.
         let socket: Arc<dyn AsFd> = match &*self.socket_state() {
             SocketState::Made(socket) | SocketState::Bound(socket) => Arc::clone(socket) as _,
             SocketState::Active(endpoint) => Arc::clone(endpoint) as _,
@@ -115,8 +117,8 @@ impl<R: Request> BaseServer<R> {
         }
     }
 
-    /// Refuses to serve on a socket that was not made ready. (One that was closed is another matter:
-    /// [`Lifecycle`] knows who was first.)
+    /// Returns an error if the socket is not bound or not active. A closed socket is no error here:
+    /// [`Lifecycle`] knows whether a shutdown came first.
     pub(super) fn check_active(&self) -> io::Result<()> {
         match self.endpoint() {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error),
@@ -124,7 +126,7 @@ impl<R: Request> BaseServer<R> {
         }
     }
 
-    /// The socket that requests come in through.
+    /// Returns the socket through which requests are accepted.
     pub(super) fn endpoint(&self) -> io::Result<Arc<R::Endpoint>> {
         match &*self.socket_state() {
             SocketState::Active(endpoint) => Ok(Arc::clone(endpoint)),
@@ -138,20 +140,20 @@ impl<R: Request> BaseServer<R> {
         }
     }
 
-    /// Lets go of the socket, which is closed when nobody serves on it any more.
+    /// Drops the socket. It is closed when the run that uses it has ended.
     pub(super) fn close_socket(&self) {
         let socket_state = std::mem::replace(&mut *self.socket_state(), SocketState::Closed);
         drop(socket_state); // outside the lock
     }
 
-    /// The numbers of its children. There are none but of a [forking](super::Forking) server, which
-    /// forgets each when it has ended, and while it does not serve, when it is closed.
+    /// Returns the process ids of its children. Only a [forking](super::Forking) server has any. It
+    /// forgets a child when it has reaped it.
     pub fn active_children(&self) -> Vec<u32> {
         self.runner.active_children()
     }
 
-    /// The connections that are being handled now, those in children excepted: to [tell them
-    /// all](Self::sendall) something, say.
+    /// Returns the connections that are being handled now, except those in children.
+    /// [`sendall`](Self::sendall) sends to one of them.
     pub fn connections(&self) -> Vec<(R, Address)> {
         self.connections.list()
     }
@@ -159,11 +161,11 @@ impl<R: Request> BaseServer<R> {
 
 /// The bodies of the base class.
 impl<R: Request> BaseServer<R> {
-    /// Sets the options, and binds.
+    /// Sets the options of the socket, and binds it.
     ///
     /// # Errors
     ///
-    /// Whatever `bind(2)` says, with the address in the message.
+    /// Those of `bind(2)`, with the address in the message.
     pub fn server_bind(&self) -> io::Result<()> {
         let mut socket_state = self.socket_state();
         let SocketState::Made(socket) = &*socket_state else {
@@ -192,12 +194,12 @@ impl<R: Request> BaseServer<R> {
     ///
     /// # Errors
     ///
-    /// Whatever `listen(2)` says; the server is closed then.
+    /// Those of `listen(2)`. The server is closed then.
     pub fn server_activate(&self) -> io::Result<()> {
         let mut socket_state = self.socket_state();
         match std::mem::replace(&mut *socket_state, SocketState::Closed) {
             SocketState::Bound(socket) => {
-                // Somebody may be using it just now.
+                // `with_socket` may be using it just now.
                 let socket = Arc::try_unwrap(socket).or_else(|lent| lent.try_clone())?;
                 let endpoint =
                     R::Endpoint::activate(socket, &self.config, self.runner.send_timeout())?;
@@ -211,31 +213,32 @@ impl<R: Request> BaseServer<R> {
         }
     }
 
-    /// The next request.
+    /// Accepts the next request.
     ///
     /// # Errors
     ///
-    /// Whatever `accept(2)` or `recvfrom(2)` says.
+    /// Those of `accept(2)` or `recvfrom(2)`.
     pub fn get_request(&self) -> io::Result<(R, Address)> {
         self.endpoint()?.next(&self.config, !self.factory.is_in_loop())
     }
 
-    /// Yes.
+    /// Returns `true`.
     pub fn verify_request(&self, request: &R, client_address: &Address) -> bool {
         let _ = (request, client_address);
         true
     }
 
-    /// What the server's concurrency does with a request.
+    /// Handles a request as the concurrency defines it.
     ///
     /// # Errors
     ///
-    /// Where it is handled at once, the handler's; elsewhere, that no thread or child could be made.
+    /// Those of the handler, if it runs at once. Otherwise, that no thread or child could be
+    /// started.
     pub fn process_request(&self, request: &R, client_address: &Address) -> HandlerResult {
         self.runner.process_request(&self.arc(), request, client_address)
     }
 
-    /// `finish_request`, `handle_error` if that fails, `shutdown_request` in any case.
+    /// Calls `finish_request`, `handle_error` if that fails, and `shutdown_request` in any case.
     pub fn process_request_thread(&self, request: &R, client_address: &Address) {
         let outcome = guarded(|| self.hooks.finish_request(self, request, client_address));
         if let Err(error) = outcome {
@@ -244,11 +247,11 @@ impl<R: Request> BaseServer<R> {
         self.shut_down(request);
     }
 
-    /// Makes a handler, which does the whole job.
+    /// Makes a handler, and has it handle the request.
     ///
     /// # Errors
     ///
-    /// The handler's.
+    /// Those of the handler. A panic is returned as an error.
     pub fn finish_request(&self, request: &R, client_address: &Address) -> HandlerResult {
         let exchange = self.exchange(request, client_address);
         match &self.factory {
@@ -260,18 +263,18 @@ impl<R: Request> BaseServer<R> {
         }
     }
 
-    /// Finishes our side of a connection, then `close_request`.
+    /// Shuts down our side of a connection, and calls `close_request`.
     pub fn shutdown_request(&self, request: &R) {
         request.shutdown();
         self.hooks.close_request(self, request);
     }
 
-    /// Lets go of a connection.
+    /// Removes a connection from the [list](Self::connections).
     pub fn close_request(&self, request: &R) {
         self.connections.remove(request);
     }
 
-    /// Writes the error to stderr, between forty dashes and forty dashes.
+    /// Writes the error to standard error, between two lines of forty dashes, as Python does.
     pub fn handle_error(&self, request: &R, client_address: &Address, error: &HandlerError) {
         let _ = request;
         let line = "-".repeat(40);
@@ -283,7 +286,7 @@ impl<R: Request> BaseServer<R> {
             message.push_str(&format!("\nbecause: {error}"));
             cause = error.source();
         }
-        // Who has no stderr has nobody to tell.
+        // Without a standard error there is nothing to write to.
         let _ = writeln!(io::stderr(), "{message}\n{line}");
     }
 
@@ -299,35 +302,35 @@ impl<R: Request> BaseServer<R> {
 }
 
 impl BaseServer<Arc<Stream>> {
-    /// Sends all of `data` to one of those who are [connected](Self::connections), from anywhere:
-    /// another handler, another thread.
+    /// Sends all of `data` to one of the [connections](Self::connections), from any thread or
+    /// handler.
     ///
-    /// To a client that is kept in the loop it goes by way of the loop, and nobody waits. To others
-    /// it is written here and now, before or after what others send whole ([`PythonSocket::sendall`],
-    /// `wfile`): whoever does not read keeps the caller waiting, until a
-    /// [timeout](super::ServerConfig::idle_timeout) of his is over.
+    /// To a client in the loop the data goes through the loop, and the call does not block. To
+    /// others it is written here, before or after what other threads send as a whole
+    /// ([`PythonSocket::sendall`], `wfile`). That blocks while the client does not read, until the
+    /// client's [`idle_timeout`](super::ServerConfig#structfield.idle_timeout) expires.
     ///
     /// # Errors
     ///
-    /// Whatever the write says, where it is made here.
+    /// Those of the write, where it is made here.
     pub fn sendall(&self, request: &Arc<Stream>, data: &[u8]) -> io::Result<()> {
         if self.connections.put_mail(request, data) { Ok(()) } else { request.sendall(data) }
     }
 }
 
-/// What calls the hooks.
+/// The callers of the hooks.
 impl<R: Request> BaseServer<R> {
-    /// This process is a child: what is shared with the parent's threads is not touched any more.
+    /// Called in a child process: from now on nothing is touched that the parent's threads share.
     pub(super) fn enter_child(&self) {
         self.connections.enter_child();
         self.lifecycle.enter_child();
     }
 
-    /// What Python's `_handle_request_noblock` does when there is a request.
+    /// Processes a request, as the second half of Python's `_handle_request_noblock`.
     ///
     /// # Errors
     ///
-    /// [`Exit`] alone.
+    /// [`Exit`] only.
     pub(super) fn process(
         &self,
         request: R,
@@ -340,7 +343,7 @@ impl<R: Request> BaseServer<R> {
         processed
     }
 
-    /// Takes what was reserved for the request that is processed now. A hook that processes a request
+    /// Takes what was reserved for the request in processing. A hook that processes a request
     /// later, or twice, finds nothing.
     pub(super) fn take_slot(&self) -> Slot {
         std::mem::take(&mut *lock(&self.slot))
@@ -363,7 +366,7 @@ impl<R: Request> BaseServer<R> {
         if error.is::<Exit>() { Err(Exit) } else { Ok(()) }
     }
 
-    /// What a thread does that was made for a request, whatever the hook does.
+    /// Handles a request in the thread that was started for it, whatever the hook does.
     pub(super) fn work(&self, request: &R, client_address: &Address) {
         let worked = guarded(|| {
             self.hooks.process_request_thread(self, request, client_address);
@@ -375,22 +378,22 @@ impl<R: Request> BaseServer<R> {
         }
     }
 
-    /// The next request. A hook that panics has lost one.
+    /// Accepts the next request. A panic of the hook loses one.
     pub(super) fn next_request(&self) -> io::Result<(R, Address)> {
         sync::catch_panic(|| self.hooks.get_request(self)).unwrap_or_else(|panic| {
-            log::error!(target: "tripoll", "get_request {panic}");
+            log::error!("get_request {panic}");
             Err(io::Error::other(panic))
         })
     }
 
-    /// Calls a hook that has nobody to be told of its panics.
+    /// Calls a hook, and logs its panic.
     pub(super) fn call(&self, name: &str, hook: impl FnOnce(&Self)) {
         if let Err(panic) = sync::catch_panic(|| hook(self)) {
-            log::error!(target: "tripoll", "{name} {panic}");
+            log::error!("{name} {panic}");
         }
     }
 
-    /// Tells of an error, if it is one.
+    /// Reports an error to the hook `handle_error`, unless it is [`Exit`].
     pub(super) fn report_error(&self, request: &R, client_address: &Address, error: &HandlerError) {
         if error.is::<Exit>() {
             return;

@@ -1,4 +1,5 @@
-//! `serve_forever`, `handle_request`, `shutdown`, `server_close`.
+//! The loop in which a server runs: `serve_forever`, `serve_in`, `handle_request`, `shutdown`,
+//! `server_close`.
 
 use std::io;
 use std::sync::{Arc, OnceLock, Weak};
@@ -42,19 +43,19 @@ pub enum Handled {
     NoRequest,
 }
 
-/// How long a handler may take to notice that its client is gone.
+/// How long a handler may take to notice that its connection was shut down.
 const REACTION: Duration = Duration::from_millis(500);
 
-/// A serving in a loop of the server's own.
+/// A run in a loop of the server's own.
 struct ServerLoop {
-    // Goes first: when the serving has ended, nothing of it is left.
+    // Dropped first: when the run has ended, nothing of it is left.
     reactor: Reactor,
     listener: Token,
     run: ServeGuard,
 }
 
 impl ServerLoop {
-    /// `None` if it is to end at once.
+    /// Returns `None` if the run was cancelled.
     fn begin<R: Request>(server: &BaseServer<R>, per_turn: u32) -> io::Result<Option<Self>> {
         server.runner.check()?;
         server.check_active()?;
@@ -91,12 +92,12 @@ impl ServerLoop {
         Ok(())
     }
 
-    /// Tells the clients in the loop of the end, and waits for those who are owed something.
+    /// Shuts down the clients in the loop, and waits until their output is flushed.
     fn shutdown<R: Request>(&mut self, server: &BaseServer<R>) -> io::Result<()> {
         self.reactor.context().shutdown(Duration::MAX);
         self.reactor.turn(Deadline::Now)?;
         while self.run.run_state.has_pending_flushes() {
-            let until = server.lifecycle.until(); // somebody may say otherwise meanwhile
+            let until = server.lifecycle.until(); // a close may have changed it
             if until.remaining() == Some(Duration::ZERO) {
                 break;
             }
@@ -105,7 +106,7 @@ impl ServerLoop {
         Ok(())
     }
 
-    /// Has the clients in the loop served to their end, and nobody else.
+    /// Serves the clients in the loop to their end, and accepts no others.
     fn empty<R: Request>(&mut self, server: &BaseServer<R>) -> io::Result<()> {
         self.reactor.context().remove(self.listener)?;
         while !self.reactor.context().is_empty() {
@@ -173,8 +174,8 @@ impl<R: Request> BaseServer<R> {
         Ok(token)
     }
 
-    /// Tells the clients in somebody else's loop of the end. They end there; whoever has not within
-    /// the grace of a close is cut off.
+    /// Shuts down the clients in a loop that is not the server's own. They end there. After the
+    /// grace of a close, their connections are cut.
     fn end_clients<S: 'static>(self: Arc<Self>, cx: &mut Context<'_, S>) {
         let has_clients = self.connections.end_all();
         let end = self.lifecycle.grace().and_then(|grace| Instant::now().checked_add(grace));
@@ -204,7 +205,7 @@ impl<R: Request> BaseServer<R> {
                 return Ok(Handled::Timeout);
             }
         }
-        // A client that is kept in the loop is handled when it is gone.
+        // A client in the loop is handled when its connection is closed.
         if self.factory.is_in_loop() {
             server_loop.empty(self)?;
         }
@@ -221,7 +222,7 @@ impl<R: Request> BaseServer<R> {
                 "the clients of this server need a loop to be in: serve_in, serve_forever";
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
-        self.runner.service_actions(); // nobody else reaps children here
+        self.runner.service_actions(); // no loop reaps children here
         let Some(slot) = self.runner.reserve(Waker::noop()) else { return Ok(Handled::NoRequest) };
         let Ok((request, address)) = self.next_request() else { return Ok(Handled::NoRequest) };
         self.runner.note_descriptors(&|| vec![self.fileno()]);
@@ -246,37 +247,38 @@ impl<R: Request> BaseServer<R> {
         Ok(token)
     }
 
-    /// Asks `serve_forever` to return, and does not wait: to be called from everywhere, handlers
-    /// included.
+    /// Requests that `serve_forever` return, and does not wait for that. It can be called from
+    /// everywhere, handlers included.
     ///
-    /// Before the server has ever served this is remembered, and the first `serve_forever` returns
-    /// at once. When it has served and does so no longer, it is nothing.
+    /// Before the first run it cancels that one: the first `serve_forever` returns at once. Between
+    /// runs it does nothing.
     pub fn request_shutdown(&self) {
         self.lifecycle.request_stop();
         self.runner.stop();
     }
 
-    /// A handler has said `Exit`.
+    /// Ends the run, because a handler returned `Exit`.
     pub(super) fn exit(&self) {
         self.lifecycle.exit();
         self.runner.stop();
     }
 
-    /// Asks `serve_forever` to return, and waits until it has: Python's `shutdown`. The loop is
-    /// woken, whatever its `poll_interval`; a handler that it is in the middle of is waited for.
-    /// Twice is once. Nothing is closed by this, but for clients that were kept in the loop: who is
-    /// owed something has a second to take it, and is reset if it does not. (To give them more, or for
-    /// ever, is the business of [`server_close_within`](super::Server::server_close_within) and
-    /// `server_close`.)
+    /// Requests that `serve_forever` return, and waits until it has: Python's `shutdown`. The loop
+    /// is woken, whatever its `poll_interval`. A handler that runs in the loop is waited for. A
+    /// second call does nothing.
     ///
-    /// A server in [somebody's loop](super::Server::serve_in) is out of it when the loop has turned:
-    /// who has stopped turning it, would wait for ever.
+    /// Nothing is closed, except the clients in the loop: each has a second to read its output, and
+    /// is reset if it does not. [`server_close_within`](super::Server::server_close_within) and
+    /// `server_close` give them more time.
+    ///
+    /// A server in [your own loop](super::Server::serve_in) leaves it in the next turn, so the loop
+    /// must go on turning.
     ///
     /// # Errors
     ///
-    /// `Deadlock` on the thread that serves: it would wait for itself. Use
+    /// `Deadlock` on the thread that serves, which would wait for itself: use
     /// [`request_shutdown`](Self::request_shutdown) there. `Unsupported` in a child of a forking
-    /// server, from where the server cannot be reached.
+    /// server, which cannot reach the server.
     pub fn shutdown(&self) -> io::Result<()> {
         if self.lifecycle.is_child() {
             let message = "this is a child: the server is in the parent process";
@@ -293,12 +295,13 @@ impl<R: Request> BaseServer<R> {
         Ok(())
     }
 
-    /// Ends serving, closes the socket, and waits for those who still work, as the concurrency has
-    /// it: the body of the base class, which does not call the [hook](super::Hooks::server_close).
-    /// With a [grace](super::Server::server_close_within), whoever works longer is cut off.
+    /// Ends the run, closes the socket, and waits for the running handlers as the concurrency
+    /// defines it. It is the body of the base class, and does not call the
+    /// [hook](super::Hooks::server_close). With a [grace](super::Server::server_close_within),
+    /// handlers that run longer are cut off.
     pub fn server_close(&self) {
         if self.lifecycle.is_child() {
-            return; // whoever works, works for the parent
+            return; // the handlers work for the parent
         }
         let grace = self.lifecycle.grace();
         let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
@@ -312,7 +315,8 @@ impl<R: Request> BaseServer<R> {
         }
     }
 
-    /// Whether nobody serves or works any more, nor ever will. Waits for that until the deadline.
+    /// Closes the server, and returns whether its run and all its handlers have ended by the
+    /// deadline.
     pub(super) fn end(&self, deadline: Option<Instant>) -> bool {
         let asked = self.lifecycle.close();
         self.runner.stop();
@@ -394,11 +398,11 @@ impl<R: Request, S: 'static> Incoming<Arc<R::Endpoint>, S> for IncomingRequests<
 
 // What the loop does for a concurrency.
 
-/// How soon a loop asks again for errands.
+/// The pause before a loop asks a concurrency again.
 const POLL_PAUSE: Duration = Duration::from_millis(10);
 
 impl<R: Request> BaseServer<R> {
-    /// Does in the loop what the concurrency asks for.
+    /// Does in the loop what the concurrency asks for, after a request.
     pub(super) fn run_loop_requests<S: 'static>(&self, cx: &mut Context<'_, S>) {
         self.run_all(self.runner.loop_requests(false), cx);
     }
@@ -406,7 +410,7 @@ impl<R: Request> BaseServer<R> {
     fn run_all<S: 'static>(&self, loop_requests: Vec<LoopRequest<R>>, cx: &mut Context<'_, S>) {
         for request in loop_requests {
             if let Err(error) = self.run(request, cx) {
-                log::warn!(target: "tripoll", "the loop cannot watch what it is to watch: {error}");
+                log::warn!("the loop cannot watch a descriptor for the server: {error}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The methods of a server that can be overridden.
+//! Hooks: the methods of a server that can be overridden.
 
 use std::io;
 
@@ -7,9 +7,9 @@ use super::handler::{HandlerError, HandlerResult};
 use crate::net::Address;
 use crate::server::transport::Request;
 
-/// The methods of a server that can be overridden: Python's, under Python's names, called in
-/// Python's order. Each has the body that the base class has; `server.the_same_name(…)` is that
-/// body, what in Python is `super().the_same_name(…)`.
+/// The methods of a server that can be overridden, under Python's names and called in Python's
+/// order. Each has the body of the base class. Inside a hook, `server.the_same_name(…)` is that
+/// body, as `super().the_same_name(…)` is in Python.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -39,50 +39,50 @@ use crate::server::transport::Request;
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// They are called on the thread that serves, but for `process_request_thread`, `finish_request`,
-/// `handle_error`, `shutdown_request` and `close_request`, which are called where the request is
-/// handled: there, in a thread, or in a child; and `server_bind`, `server_activate` and
-/// `server_close` on the thread that makes and closes the server.
+/// Most hooks are called on the thread that serves. `process_request_thread`, `finish_request`,
+/// `handle_error`, `shutdown_request` and `close_request` are called where the request is handled:
+/// there, in a thread, or in a child. `server_bind`, `server_activate` and `server_close` are
+/// called on the thread that makes and closes the server.
 ///
-/// A panic ends nothing but the request: `handle_error` is told of it as of an error, and where there
-/// is no request to tell of (in `get_request`, `service_actions`, `handle_timeout`) or nobody to tell
-/// (in `handle_error`, `shutdown_request`) it is logged.
+/// A panic of a hook ends its request only, and is reported to `handle_error`. Where there is no
+/// request (`get_request`, `service_actions`, `handle_timeout`), and in `handle_error` and
+/// `shutdown_request` themselves, it is logged.
 pub trait Hooks<R: Request>: Send + Sync + 'static {
-    /// Binds the socket: called when the server is made. The socket is there already, so that
-    /// options can be set on it ([`BaseServer::with_socket`]).
+    /// Binds the socket. Called when the server is made. The socket exists already, so that options
+    /// can be set on it ([`BaseServer::with_socket`]).
     ///
     /// # Errors
     ///
-    /// Whatever `bind(2)` says: the server is then not made, after a `server_close`.
+    /// Those of `bind(2)`. The server is not made then, after a `server_close`.
     fn server_bind(&self, server: &BaseServer<R>) -> io::Result<()> {
         server.server_bind()
     }
 
-    /// Listens: called when the server is made, after `server_bind`.
+    /// Listens. Called when the server is made, after `server_bind`.
     ///
     /// # Errors
     ///
-    /// Whatever `listen(2)` says: the server is then not made, after a `server_close`.
+    /// Those of `listen(2)`. The server is not made then, after a `server_close`.
     fn server_activate(&self, server: &BaseServer<R>) -> io::Result<()> {
         server.server_activate()
     }
 
-    /// Closes the server's socket, and waits for those who still work as the concurrency has it.
+    /// Closes the server's socket, and waits for the running handlers as the concurrency defines
+    /// it.
     fn server_close(&self, server: &BaseServer<R>) {
         server.server_close();
     }
 
-    /// Takes the next request: nothing slow is to be done here, for nobody else is served
-    /// meanwhile.
+    /// Accepts the next request. It must not block: meanwhile no other request is served.
     ///
     /// # Errors
     ///
-    /// Whatever `accept(2)` or `recvfrom(2)` says. `WouldBlock` when there is none, of course.
+    /// Those of `accept(2)` or `recvfrom(2)`. `WouldBlock` when there is no request.
     fn get_request(&self, server: &BaseServer<R>) -> io::Result<(R, Address)> {
         server.get_request()
     }
 
-    /// Whether the request is to be processed; if not, it is shut down.
+    /// Returns whether the request is processed. Otherwise it is shut down.
     fn verify_request(
         &self,
         server: &BaseServer<R>,
@@ -92,11 +92,11 @@ pub trait Hooks<R: Request>: Send + Sync + 'static {
         server.verify_request(request, client_address)
     }
 
-    /// Has the request handled, here or elsewhere, and shut down.
+    /// Has the request handled and shut down, here or elsewhere.
     ///
     /// # Errors
     ///
-    /// Any: it is told to `handle_error`, and the request shut down.
+    /// An error is reported to `handle_error`, and the request is shut down.
     fn process_request(
         &self,
         server: &BaseServer<R>,
@@ -106,7 +106,7 @@ pub trait Hooks<R: Request>: Send + Sync + 'static {
         server.process_request(request, client_address)
     }
 
-    /// What a thread does that was made for a request.
+    /// Handles a request in the thread that was started for it.
     fn process_request_thread(
         &self,
         server: &BaseServer<R>,
@@ -116,11 +116,11 @@ pub trait Hooks<R: Request>: Send + Sync + 'static {
         server.process_request_thread(request, client_address);
     }
 
-    /// Makes a handler and has it handle the request.
+    /// Makes a handler, and has it handle the request.
     ///
     /// # Errors
     ///
-    /// The handler's.
+    /// Those of the handler.
     fn finish_request(
         &self,
         server: &BaseServer<R>,
@@ -130,19 +130,18 @@ pub trait Hooks<R: Request>: Send + Sync + 'static {
         server.finish_request(request, client_address)
     }
 
-    /// The request is done with, well or badly.
+    /// Shuts a request down. Called after it was handled, with success or without.
     fn shutdown_request(&self, server: &BaseServer<R>, request: &R) {
         server.shutdown_request(request);
     }
 
-    /// The request is to be let go of. (The descriptor is closed when nobody holds it any more,
-    /// which is right after this.)
+    /// Releases a request. Its descriptor is closed when it is dropped, right after this.
     fn close_request(&self, server: &BaseServer<R>, request: &R) {
         server.close_request(request);
     }
 
-    /// Handling a request has failed. By default the error is written to stderr, between forty
-    /// dashes and forty dashes.
+    /// Called when handling a request has failed. By default the error is written to standard
+    /// error, between two lines of forty dashes.
     fn handle_error(
         &self,
         server: &BaseServer<R>,
@@ -153,13 +152,13 @@ pub trait Hooks<R: Request>: Send + Sync + 'static {
         server.handle_error(request, client_address, error);
     }
 
-    /// `handle_request` has waited for as long as it may.
+    /// Called when `handle_request` got no request in time.
     fn handle_timeout(&self, server: &BaseServer<R>) {
         server.handle_timeout();
     }
 
-    /// Called by `serve_forever` after every turn of the loop, and at least every `poll_interval`. (In
-    /// [somebody else's loop](super::Server::serve_in): every `poll_interval`.)
+    /// Called by `serve_forever` after every turn of the loop, and at least every `poll_interval`.
+    /// With [`serve_in`](super::Server::serve_in): every `poll_interval`.
     fn service_actions(&self, server: &BaseServer<R>) {
         server.service_actions();
     }

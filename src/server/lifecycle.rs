@@ -1,4 +1,4 @@
-//! Whether the server serves, and how it is asked to stop.
+//! The lifecycle of a server: serving, stopping, closing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -13,7 +13,7 @@ use crate::sync::{lock, wait_until};
 ///
 /// ```text
 ///   ┌─────────┐      shutdown      ┌─────────────┐
-///   │ NOT YET │ ─────────────────► │ FORESTALLED │
+///   │ NOT YET │ ─────────────────► │ CANCELLED  │
 ///   └─────────┘                    └─────────────┘
 ///        │ serve_forever                  │ serve_forever returns at once
 ///        ▼                                ▼
@@ -23,11 +23,12 @@ use crate::sync::{lock, wait_until};
 ///                  serve_forever
 /// ```
 ///
-/// From each of them `server_close` leads to CLOSED, where no serving begins any more.
+/// `server_close` leads from each of these states to CLOSED, in which serving cannot begin. A *run*
+/// is the time of one serving.
 pub(super) struct Lifecycle {
     state: Mutex<State>,
     ended: Condvar,
-    /// Whether this is a child's copy: here nobody serves.
+    /// Whether this is the copy in a child process, where nothing serves.
     is_child: AtomicBool,
 }
 
@@ -37,33 +38,33 @@ struct State {
     is_cancelled: bool,
     is_closed: bool,
     running: Option<Active>,
-    /// How many servings have begun.
+    /// Number of runs that have begun.
     count: u64,
-    /// How long those who still work may take to end, once the server is being closed.
+    /// How long handlers may take to end after the server was closed. `None` is no limit.
     grace: Option<Duration>,
 }
 
-/// The serving that is under way.
+/// The current run.
 struct Active {
     thread: ThreadId,
     run_state: Arc<RunState>,
     /// Wakes the loop.
     stop: Box<dyn Fn() + Send>,
-    /// By when clients in the loop must have taken what they are owed, once it is to stop.
+    /// When the output of clients in the loop must be flushed, once the run must stop.
     until: Option<Deadline>,
 }
 
-/// How long they have if nobody says otherwise.
+/// How long a shutdown waits for the output of clients in the loop.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What one serving shares with its loop and with the clients in the loop. Each serving has its own,
-/// so that a request to stop one does not stop the next.
+/// The state that a loop checks while it serves. Each run has its own, so that a request to stop one
+/// run does not reach the next.
 pub(super) struct RunState {
     is_stopping: AtomicBool,
     is_exiting: AtomicBool,
-    /// How many requests were tried.
+    /// Number of requests that the loop tried to accept.
     tried: AtomicU64,
-    /// Number of clients in the loop whose conversation is over, and whose output is not yet written.
+    /// Number of clients in the loop that are closing, with output to flush.
     pending_flushes: AtomicUsize,
     /// Notifies a source in the loop.
     notify: Box<dyn Fn(Token) + Send + Sync>,
@@ -107,28 +108,28 @@ impl RunState {
         self.pending_flushes.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether the loop is to take no more requests.
+    /// Returns whether the loop must accept no more requests.
     pub(super) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Acquire)
     }
 
-    /// Whether it ends because a handler has said `Exit`.
+    /// Returns whether the run ends because a handler returned `Exit`.
     pub(super) fn is_exiting(&self) -> bool {
         self.is_exiting.load(Ordering::Acquire)
     }
 
-    /// One more request is taken, or has failed to be.
+    /// Counts a request that was accepted, or failed to be.
     pub(super) fn note_request(&self) {
         self.tried.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// How many that were.
+    /// Returns the number of those requests.
     pub(super) fn tried(&self) -> u64 {
         self.tried.load(Ordering::Acquire)
     }
 }
 
-/// Which serving was asked to stop: whoever waits, waits for that one's end and no other's.
+/// Identifies a run, so that a caller of `shutdown` waits for the end of that run and no other.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RunId(u64);
 
@@ -172,7 +173,7 @@ impl Lifecycle {
             stop: Box::new(stop),
             until: None,
         });
-        Ok(Some(ServeGuard { serving: Arc::clone(self), run_state }))
+        Ok(Some(ServeGuard { lifecycle: Arc::clone(self), run_state }))
     }
 
     pub(super) fn enter_child(&self) {
@@ -183,17 +184,18 @@ impl Lifecycle {
         self.is_child.load(Ordering::Relaxed)
     }
 
-    /// Asks the loop to end. Before the first serving that is remembered, after it is nothing.
+    /// Requests the end of the current run. Before the first run it cancels that one. Between runs it
+    /// does nothing.
     pub(super) fn request_stop(&self) -> RunId {
         self.stop(|_| ())
     }
 
-    /// As [`request_stop`](Self::request_stop), and no other serving begins.
+    /// As [`request_stop`](Self::request_stop), and prevents further runs.
     pub(super) fn close(&self) -> RunId {
         self.stop(|state| state.is_closed = true)
     }
 
-    /// As [`close`](Self::close), and clients in the loop have until then.
+    /// As [`close`](Self::close), with a deadline for the output of clients in the loop.
     pub(super) fn close_by(&self, until: Deadline) {
         self.stop(|state| {
             state.is_closed = true;
@@ -203,13 +205,13 @@ impl Lifecycle {
         });
     }
 
-    /// By when clients in the loop must have taken what they are owed.
+    /// Returns when the output of clients in the loop must be flushed.
     pub(super) fn until(&self) -> Deadline {
         let state = self.state();
         state.running.as_ref().and_then(|running| running.until).unwrap_or(Deadline::Now)
     }
 
-    /// A handler has said `Exit`: the loop ends with that.
+    /// Ends the current run, because a handler returned `Exit`.
     pub(super) fn exit(&self) {
         self.stop(|state| {
             if let Some(running) = &state.running {
@@ -234,7 +236,7 @@ impl Lifecycle {
         RunId(state.count)
     }
 
-    /// Waits until that serving has ended. False if it has not by the deadline.
+    /// Waits until that run has ended. Returns false if it has not by the deadline.
     pub(super) fn wait(&self, RunId(count): RunId, deadline: Option<Instant>) -> bool {
         let mut state = self.state();
         while state.running.is_some() && state.count == count {
@@ -247,18 +249,18 @@ impl Lifecycle {
         true
     }
 
-    /// Whether this thread is the one that serves.
+    /// Returns whether this thread is the one that serves.
     pub(super) fn is_here(&self) -> bool {
         let here = thread::current().id();
         self.state().running.as_ref().is_some_and(|running| running.thread == here)
     }
 
-    /// What the loop looks at that serves now.
+    /// Returns the state of the current run.
     pub(super) fn run_state(&self) -> Option<Arc<RunState>> {
         self.state().running.as_ref().map(|running| Arc::clone(&running.run_state))
     }
 
-    /// Whether a serving is under way that is to end.
+    /// Returns whether the current run must end.
     pub(super) fn is_stopping(&self) -> bool {
         self.run_state().is_some_and(|run_state| run_state.is_stopping())
     }
@@ -267,29 +269,29 @@ impl Lifecycle {
         self.state().grace = grace;
     }
 
-    /// How long those who still work may take to end; `None` is for as long as it takes.
+    /// Returns how long handlers may take to end after a close. `None` is no limit.
     pub(super) fn grace(&self) -> Option<Duration> {
         self.state().grace
     }
 }
 
-/// A serving, under way until this is dropped.
+/// Ends the run when it is dropped.
 #[derive(Debug)]
 pub(super) struct ServeGuard {
-    serving: Arc<Lifecycle>,
+    lifecycle: Arc<Lifecycle>,
     pub(super) run_state: Arc<RunState>,
 }
 
 impl Drop for ServeGuard {
     fn drop(&mut self) {
-        let ended = self.serving.state().running.take();
-        self.serving.ended.notify_all();
-        drop(ended); // outside the lock: it holds a handle to somebody's loop
+        let ended = self.lifecycle.state().running.take();
+        self.lifecycle.ended.notify_all();
+        drop(ended); // after the lock is released: it holds a handle to a loop
     }
 }
 
 impl fmt::Debug for Lifecycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serving").field("is_running", &self.state().running.is_some()).finish()
+        f.debug_struct("Lifecycle").field("is_running", &self.state().running.is_some()).finish()
     }
 }

@@ -1,4 +1,4 @@
-//! What a server listens on, and what a request is there.
+//! Transports: what a server listens on, and what its requests are.
 
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -12,21 +12,21 @@ use super::config::ServerConfig;
 use crate::net::{Address, DatagramSocket, Listener, Stream};
 
 /// What a server listens on: Python's class hierarchy from `TCPServer` to `UnixDatagramServer`. It
-/// cannot be implemented elsewhere.
+/// is sealed.
 pub trait Transport: Sealed + 'static {
-    /// What comes in.
+    /// The type of its requests.
     type Request: Request;
 
-    /// Its name in messages.
+    /// Its name in error messages.
     #[doc(hidden)]
     const NAME: &'static str;
 
-    /// Whether it can listen there.
+    /// Returns whether it can listen on the address.
     #[doc(hidden)]
     fn takes(address: &Address) -> bool;
 }
 
-/// What keeps [`Transport`] to this module.
+/// Seals [`Transport`].
 #[doc(hidden)]
 pub trait Sealed {}
 
@@ -87,54 +87,55 @@ impl Transport for UnixDgram {
     }
 }
 
-/// A datagram, and the socket to answer through: what `request` is in Python's `UDPServer`.
+/// A datagram with the socket through which it is answered: `request` of Python's `UDPServer`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Datagram {
-    /// The bytes. There may be none: an empty datagram is a request too.
+    /// The bytes of the datagram. An empty datagram is a request, too.
     pub data: Arc<[u8]>,
-    /// The server's socket. It is open, and its port or path taken, for as long as anybody has it: also
-    /// after `server_close`.
+    /// The server's socket. It stays open, and its port or path taken, as long as a request holds
+    /// it: also after `server_close`.
     pub socket: Arc<DatagramSocket>,
-    /// Whether it was longer than [`max_packet_size`](ServerConfig::max_packet_size), and the rest is lost.
-    /// (Python does not say.)
+    /// Whether the datagram was longer than
+    /// [`max_packet_size`](ServerConfig#structfield.max_packet_size), so that the rest is lost.
+    /// (Python does not report it.)
     pub truncated: bool,
 }
 
-/// What a server's requests are: `Arc<Stream>`, or [`Datagram`]. It cannot be implemented elsewhere.
+/// A request of a server: `Arc<Stream>` or [`Datagram`]. It is sealed.
 pub trait Request: Clone + Send + Sync + fmt::Debug + 'static {
-    /// What they come in through.
+    /// The socket through which they are accepted.
     #[doc(hidden)]
     type Endpoint: Endpoint<Request = Self>;
 
-    /// Knows a connection without holding it.
+    /// A weak reference to a connection.
     #[doc(hidden)]
     type Weak: Send + fmt::Debug;
 
-    /// The connection, known and not held, and a number that no other has while it is known. A
-    /// datagram is no connection.
+    /// Returns a weak reference to the connection, and a number that identifies it. Returns `None`
+    /// for a datagram.
     #[doc(hidden)]
     fn downgrade(&self) -> Option<(usize, Self::Weak)>;
 
-    /// The connection, if there still is one.
+    /// Returns the connection, if it is still open.
     #[doc(hidden)]
     fn upgrade(weak: &Self::Weak) -> Option<Self>;
 
-    /// The peer of a connection.
+    /// Returns the peer of a connection.
     #[doc(hidden)]
     fn peer(&self) -> Option<&Address> {
         None
     }
 
-    /// The descriptor that whoever handles the request needs.
+    /// Returns the descriptor that the handler of the request needs.
     #[doc(hidden)]
     fn descriptor(&self) -> RawFd;
 
-    /// Finishes our side, as far as there is one.
+    /// Shuts down our side of a connection.
     #[doc(hidden)]
     fn shutdown(&self) {}
 
-    /// Finishes both sides.
+    /// Shuts down both sides of a connection.
     #[doc(hidden)]
     fn cut(&self) {}
 }
@@ -161,7 +162,7 @@ impl Request for Arc<Stream> {
     }
 
     fn shutdown(&self) {
-        // The client may be gone.
+        // The client may have reset the connection.
         let _ = Stream::shutdown(self, Shutdown::Write);
     }
 
@@ -187,26 +188,25 @@ impl Request for Datagram {
     }
 }
 
-/// A socket that requests come in through.
+/// A socket through which requests are accepted.
 #[doc(hidden)]
 pub trait Endpoint: Sized + AsFd + Send + Sync + fmt::Debug + 'static {
     type Request;
 
-    /// What type of socket it is.
+    /// The type of the socket.
     const KIND: Type;
 
-    /// Takes requests from a bound socket from now on, and waits so long at most for who is answered
-    /// through it.
+    /// Listens on a bound socket. A reply to a datagram blocks for `send_timeout` at most.
     fn activate(socket: Socket, config: &ServerConfig, send_timeout: Duration) -> io::Result<Self>;
 
-    /// The next request. `waits`: whether its handler will.
+    /// Accepts the next request. `waits`: whether its handler blocks.
     fn next(
         self: &Arc<Self>,
         config: &ServerConfig,
         waits: bool,
     ) -> io::Result<(Self::Request, Address)>;
 
-    /// Closes whoever waits.
+    /// Accepts and closes the pending connections. Returns whether there were any.
     fn reject_pending(&self) -> bool;
 }
 
@@ -259,7 +259,7 @@ impl Endpoint for DatagramSocket {
         Ok((request, received.from))
     }
 
-    /// A datagram waits for nobody.
+    /// Does nothing: a datagram needs no answer.
     fn reject_pending(&self) -> bool {
         false
     }

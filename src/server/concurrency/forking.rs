@@ -91,20 +91,21 @@ struct ChildPerRequest {
     options: Forking,
     limit: Limit,
     running: Arc<RunningChildren>,
-    /// Those of them whose end the loop does not watch for: who was born just now; and where there
-    /// are no descriptors for that (or it is a system before Linux 5.3), who was born before.
+    /// The children whose end the loop does not watch: the newest, and those without a pidfd (no
+    /// free descriptor, or a system before Linux 5.3).
     unwatched: Mutex<Vec<libc::pid_t>>,
-    /// Whether the loop will ask after them in a moment.
+    /// Whether the loop will poll them after a pause.
     is_poll_scheduled: AtomicBool,
-    /// What the loop holds, and the next child shall not.
+    /// The descriptors of the loop, which the next child must close.
     inherited: Mutex<Vec<RawFd>>,
-    /// What a child gets instead. It is open already: a child may be born when nothing can be opened.
+    /// What replaces them in a child. Opened early, because a child may start when there is no free
+    /// descriptor.
     null: File,
 }
 
-/// Those who were not reaped yet. A number is a child's own until it is reaped, and may be anybody's
-/// afterwards: so whoever asks after one, reaps it or signals it, does that under the lock, while it
-/// is in here.
+/// The children that were not reaped yet. A process id is the child's until it is reaped, and may
+/// be reused afterwards. So it is waited for, reaped or signalled only under the lock, while it is
+/// in this table.
 #[derive(Debug, Default)]
 struct RunningChildren(Mutex<HashMap<libc::pid_t, Child>>);
 
@@ -115,7 +116,7 @@ struct Child {
     _slot: Slot,
 }
 
-/// How often a child is asked after of whom nothing tells the end.
+/// Poll interval for children that have no pidfd.
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl RunningChildren {
@@ -127,7 +128,7 @@ impl RunningChildren {
         lock(&self.0).insert(child, Child { end: None, _slot: slot });
     }
 
-    /// Reaps a child if it has ended. True if it is no more.
+    /// Reaps a child if it has ended. Returns true if it was reaped, now or earlier.
     fn reap(&self, child: libc::pid_t) -> bool {
         let mut running = lock(&self.0);
         if !running.contains_key(&child) {
@@ -148,8 +149,8 @@ impl RunningChildren {
         }
     }
 
-    /// What is readable when a child has ended. `None` if it is no more, if there are no descriptors
-    /// left, and on systems before Linux 5.3.
+    /// Returns a descriptor that is readable when the child has ended. Returns `None` if the child
+    /// was reaped, if there are no free descriptors, and before Linux 5.3.
     fn end(&self, child: libc::pid_t) -> Option<Arc<OwnedFd>> {
         let mut running = lock(&self.0);
         let known = running.get_mut(&child)?;
@@ -159,7 +160,7 @@ impl RunningChildren {
         known.end.clone()
     }
 
-    /// Waits until a child is no more. False if it still is at the deadline.
+    /// Waits until a child was reaped. Returns false if it was not by the deadline.
     fn wait_for(&self, child: libc::pid_t, deadline: Option<Instant>) -> bool {
         let end = self.end(child);
         while !self.reap(child) {
@@ -185,8 +186,8 @@ impl RunningChildren {
 }
 
 impl ChildPerRequest {
-    /// The child's whole life. It never returns to the loop that it is a copy of, whatever fails: a
-    /// hook, or the logger that is told of that.
+    /// Runs the child. It never returns to the loop of which it is a copy, whatever fails: a hook,
+    /// or the logger that reports it.
     fn run_child<R: Request>(
         &self,
         mut inherited: Vec<RawFd>,
@@ -199,7 +200,7 @@ impl ChildPerRequest {
             // A datagram is answered through the server's own socket.
             inherited.retain(|&fd| fd != request.descriptor());
             if let Err(error) = sys::close_inherited(&inherited, self.null.as_fd()) {
-                log::warn!(target: "tripoll", "a child keeps its parent's descriptors: {error}");
+                log::warn!("a child keeps its parent's descriptors: {error}");
             }
             let outcome = guarded(|| server.hooks.finish_request(server, request, address));
             if let Err(error) = &outcome {
@@ -235,7 +236,7 @@ impl<R: Request> Runner<R> for ChildPerRequest {
         request: &R,
         client_address: &Address,
     ) -> HandlerResult {
-        // For this child alone: by the next, these numbers may be somebody else's.
+        // For this child only: by the next one these numbers may have been reused.
         let inherited = std::mem::take(&mut *lock(&self.inherited));
         match sys::fork(self.options.despite_threads)? {
             Side::Child => self.run_child(inherited, server, request, client_address),
@@ -253,10 +254,10 @@ impl<R: Request> Runner<R> for ChildPerRequest {
         self.is_poll_scheduled.store(false, Ordering::Relaxed);
     }
 
-    /// Has the loop reap each child when it ends. (That takes a descriptor for each: the one that its
-    /// client has just given back.)
+    /// Has the loop reap each child when it ends. That takes a descriptor for each: the one that
+    /// the parent has just closed.
     fn loop_requests(&self, again: bool) -> Vec<LoopRequest<R>> {
-        lock(&self.inherited).clear(); // it was for a request that was refused
+        lock(&self.inherited).clear(); // of a request that was refused
         if again {
             self.is_poll_scheduled.store(false, Ordering::Relaxed);
             lock(&self.unwatched).retain(|&child| !self.running.reap(child));
@@ -271,7 +272,7 @@ impl<R: Request> Runner<R> for ChildPerRequest {
             loop_requests.push(LoopRequest::OnReadable(end, Box::new(reap)));
             false
         });
-        // Each of the others is to be asked after: once a moment, however many there are.
+        // The others are polled, all at once.
         if !lock(&self.unwatched).is_empty()
             && !self.is_poll_scheduled.swap(true, Ordering::Relaxed)
         {
@@ -301,7 +302,7 @@ impl<R: Request> Runner<R> for ChildPerRequest {
         self.running.all().into_iter().all(|child| self.running.wait_for(child, deadline))
     }
 
-    /// A child's connection is its own: it is cut off with the child.
+    /// Kills the children: their connections are theirs alone.
     fn cut(&self) {
         self.running.kill_all();
     }
@@ -329,14 +330,14 @@ mod tests {
         Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
     }
 
-    /// Waits until it has ended, and reaps nobody.
+    /// Waits until the process has ended, without reaping it.
     fn await_end(child: &mut process::Child) {
         drop(child.stdin.take());
         child.stdout.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
     }
 
     #[test]
-    fn a_number_that_is_not_known_any_more_is_somebody_elses() {
+    fn a_process_that_is_not_in_the_table_is_not_reaped() {
         let mut foreign = sleeper();
         await_end(&mut foreign);
         let running = RunningChildren::default();
@@ -345,13 +346,13 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_somebody_elses_by_now_is_not_killed() {
+    fn a_reused_process_id_is_not_killed() {
         let (mut ours, mut foreign) = (sleeper(), sleeper());
         let running = RunningChildren::default();
         running.enter(number(&ours), Slot::default());
         let end = running.end(number(&ours));
         await_end(&mut ours);
-        ours.wait().unwrap(); // somebody else was quicker, and the number is free
+        ours.wait().unwrap(); // the program was quicker, and the id is free
         let entry = Child { end, _slot: Slot::default() };
         lock(&running.0).insert(number(&foreign), entry);
         running.kill_all();
@@ -360,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_waited_for_is_waited_for_with_and_without_a_descriptor() {
+    fn a_child_is_waited_for_with_and_without_a_pidfd() {
         for has_descriptor in [true, false] {
             let running = RunningChildren::default();
             let mut child = sleeper();

@@ -10,8 +10,8 @@ use crate::server::concurrency::{Concurrency, Runner, Supports};
 use crate::server::handler::{Blocking, HandlerResult};
 use crate::server::transport::Request;
 
-/// One request after the other: Python's servers without a mix-in. A handler that waits, waits for
-/// everybody.
+/// One request after the other: Python's servers without a mix-in. While a handler blocks, all other
+/// clients wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Inline;
 
@@ -24,7 +24,7 @@ impl Concurrency for Inline {
 }
 
 impl<R: Request> Runner<R> for Inline {
-    /// Everybody waits with it.
+    /// Short, because all other clients wait.
     fn send_timeout(&self) -> Duration {
         Duration::from_millis(20)
     }

@@ -27,18 +27,18 @@ use crate::server::transport::Request;
 
 /// Where and when requests are handled: Python's mix-in classes, and more.
 ///
-/// [`Inline`](crate::server::Inline), [`Threading`](crate::server::Threading), [`Forking`](crate::server::Forking),
-/// [`Pooled`](crate::server::Pooled) or [`InReactor`](crate::server::InReactor). It cannot be implemented elsewhere.
+/// It is one of [`Inline`](crate::server::Inline), [`Threading`](crate::server::Threading), [`Forking`](crate::server::Forking),
+/// [`Pooled`](crate::server::Pooled) or [`InReactor`](crate::server::InReactor). It is sealed.
 pub trait Concurrency: Sized + 'static {
-    /// What it is for a server of requests `R`.
+    /// Returns the runner for a server of requests `R`.
     #[doc(hidden)]
     fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>>;
 }
 
-/// A concurrency at work in a server.
+/// Runs the requests of one server.
 #[doc(hidden)]
 pub trait Runner<R: Request>: fmt::Debug + Send + Sync {
-    /// Whether it can work here and now.
+    /// Checks that requests can be handled in this process.
     fn check(&self) -> io::Result<()> {
         Ok(())
     }
@@ -50,12 +50,12 @@ pub trait Runner<R: Request>: fmt::Debug + Send + Sync {
         Some(Slot::default())
     }
 
-    /// Can ask what the loop holds, before a request is processed.
+    /// Called before a request is processed, with a function that lists the descriptors of the loop.
     fn note_descriptors(&self, held: &dyn Fn() -> Vec<RawFd>) {
         let _ = held;
     }
 
-    /// Has a request handled and shut down.
+    /// Handles a request and shuts it down, here or elsewhere.
     fn process_request(
         &self,
         server: &Arc<BaseServer<R>>,
@@ -63,50 +63,50 @@ pub trait Runner<R: Request>: fmt::Debug + Send + Sync {
         client_address: &Address,
     ) -> HandlerResult;
 
-    /// Has the loop adopt a client, whose handler is one for the loop.
+    /// Gives a client to the loop, where its handler runs.
     fn adopt(&self, request: &R, client_address: &Address, slot: Slot) {
         let _ = (request, client_address, slot);
-        unreachable!("`Supports` lets no handler for the loop come here");
+        unreachable!("`Supports` admits handlers for the loop to `InReactor` only");
     }
 
-    /// Another loop has begun, which knows nothing of the errands of those before.
+    /// Called when a new loop begins, which knows nothing of the requests to earlier loops.
     fn resume(&self) {}
 
-    /// What the loop is to do for it: asked when a loop begins, after each request, and `again` when
-    /// it has asked for that.
+    /// Returns what the loop must do. Called when a loop begins, after each request, and with `again`
+    /// after [`LoopRequest::PollLater`].
     fn loop_requests(&self, again: bool) -> Vec<LoopRequest<R>> {
         let _ = again;
         Vec::new()
     }
 
-    /// How long a handler may wait for the receiver of a datagram.
+    /// Returns how long a handler may block until the receiver of a datagram has room.
     fn send_timeout(&self) -> Duration {
         SEND_TIMEOUT
     }
 
-    /// What is to be done now and then.
+    /// Does what must be done from time to time.
     fn service_actions(&self) {}
 
-    /// The children that work, by their numbers.
+    /// Returns the process ids of the running children.
     fn active_children(&self) -> Vec<u32> {
         Vec::new()
     }
 
-    /// The timeout of `handle_request`, if the configuration says nothing.
+    /// Returns the default timeout of `handle_request`.
     fn timeout(&self) -> Option<Duration> {
         None
     }
 
-    /// The loop is to end: whatever it waits for, it is to wait no longer.
+    /// Called when the loop must end: ends any wait on its thread.
     fn stop(&self) {}
 
-    /// Waits for those who still work, until the deadline at most. True if none is left.
+    /// Waits for the running handlers, until the deadline at most. Returns true if none is left.
     fn join(&self, deadline: Option<Instant>) -> bool {
         let _ = deadline;
         true
     }
 
-    /// Cuts off those who still work, as far as that is more than shutting their connections.
+    /// Ends the running handlers, as far as that takes more than shutting down their connections.
     fn cut(&self) {}
 }
 
@@ -114,7 +114,7 @@ pub trait Runner<R: Request>: fmt::Debug + Send + Sync {
 #[doc(hidden)]
 #[derive(Debug, Default)]
 pub struct Slot {
-    /// Where the number of requests is limited.
+    /// Where the number of running handlers is limited.
     pub(super) permit: Option<Permit>,
     /// In a pool.
     pub(super) reservation: Option<Reservation>,
@@ -129,14 +129,14 @@ impl Slot {
     }
 }
 
-/// What the loop is to do for a concurrency.
+/// What a concurrency asks of the loop.
 #[doc(hidden)]
 pub enum LoopRequest<R> {
-    /// Ask for errands again in a moment: there is something of which no descriptor tells.
+    /// Ask again after a short pause: something has no descriptor that reports it.
     PollLater,
-    /// Call this once, when that is readable.
+    /// Call the closure once, when the descriptor is readable.
     OnReadable(Arc<OwnedFd>, Box<dyn FnOnce()>),
-    /// Keep this client in the loop.
+    /// Adopt this client.
     Adopt(R, Address, Slot),
 }
 

@@ -139,7 +139,7 @@ impl<R: Request> Work<R> {
     }
 }
 
-/// The server may be closed before a worker comes.
+/// Shuts the request down if the pool dropped it, because the server was closed.
 impl<R: Request> Drop for Work<R> {
     fn drop(&mut self) {
         if !self.is_done {

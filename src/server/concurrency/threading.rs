@@ -89,8 +89,8 @@ struct ThreadPerRequest {
     running: Arc<Threads>,
 }
 
-/// Who lives. A thread that ends buries one that ended some time before it, so that only a few dead
-/// threads are ever kept.
+/// The running threads. An exiting thread joins one that exited earlier, so that at most eight
+/// finished threads await joining.
 #[derive(Debug, Default)]
 struct Threads {
     state: Mutex<ThreadsState>,
@@ -99,15 +99,14 @@ struct Threads {
 
 #[derive(Debug, Default)]
 struct ThreadsState {
-    /// By their own numbers. Who has no handle yet is just being made: the lock is not held for so
-    /// long, for those who end would wait for it.
+    /// By their numbers. A thread that is just being started has no handle yet: the lock is not
+    /// held meanwhile, since exiting threads would wait for it.
     running: HashMap<u64, Option<JoinHandle<()>>>,
-    /// In the order of their ends. Whoever has only just ended is still busy with that, and would have
-    /// to be waited for.
+    /// In the order in which they exited. To join one that has only just exited would block.
     finished: VecDeque<JoinHandle<()>>,
-    /// How many wait for a change.
+    /// Number of callers that wait for a change.
     waiters: usize,
-    /// How many of the threads themselves wait for the end of the others.
+    /// Number of the threads themselves that wait for the end of the others.
     waiting_inside: usize,
 }
 
@@ -118,11 +117,11 @@ thread_local! {
     static NUMBER: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// How many dead threads are kept.
+/// How many finished threads await joining.
 const MAX_FINISHED: usize = 8;
 
 impl ThreadsState {
-    /// A thread ends, or has ended. Returns who is to be buried for that.
+    /// Adds a finished thread. Returns one that must be joined for it.
     fn add_finished(&mut self, thread: JoinHandle<()>) -> Option<JoinHandle<()>> {
         self.finished.push_back(thread);
         if self.finished.len() > MAX_FINISHED { self.finished.pop_front() } else { None }
@@ -166,7 +165,7 @@ impl Threads {
     }
 }
 
-/// The end of a thread, however it comes.
+/// Removes a thread from the running ones when it is dropped, also by a panic.
 struct ExitGuard {
     running: Arc<Threads>,
     number: u64,
@@ -184,7 +183,7 @@ impl Drop for ExitGuard {
 
 fn join_finished(threads: impl IntoIterator<Item = JoinHandle<()>>) {
     for thread in threads {
-        let _ = thread.join(); // its panics were told where they happened
+        let _ = thread.join(); // its panics were reported where they happened
     }
 }
 
@@ -215,7 +214,8 @@ impl<R: Request> Runner<R> for ThreadPerRequest {
             return true;
         }
         let mut state = self.running.state();
-        // A handler that closes its own server does not wait for itself, nor for another that does.
+        // A handler that closes its own server does not wait for itself, nor for another that does
+        // so.
         let is_inside = NUMBER.get().is_some_and(|number| state.running.contains_key(&number));
         if is_inside {
             state.waiting_inside += 1;

@@ -73,9 +73,7 @@ impl LoopExchange {
     /// Uses up at most `size` bytes of the input, and returns them: Python's `socket.recv`, without
     /// blocking.
     pub fn recv(&mut self, size: usize) -> Vec<u8> {
-        let data = self.input()[..size.min(self.input().len())].to_vec();
-        self.consume(data.len());
-        data
+        self.state.take_input(size)
     }
 
     /// Sends all of `data` after this call: Python's `socket.sendall`, without blocking. The rest that

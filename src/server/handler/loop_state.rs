@@ -78,6 +78,17 @@ impl LoopState {
         self.used += count.min(self.input().len()) as u32; // the input is limited
     }
 
+    /// Uses up at most `size` bytes of the input, and returns them. All of it is returned in its own
+    /// buffer, without a copy.
+    pub(super) fn take_input(&mut self, size: usize) -> Vec<u8> {
+        if self.used == 0 && size >= self.input.len() {
+            return mem::take(&mut self.input);
+        }
+        let data = self.input()[..size.min(self.input().len())].to_vec();
+        self.consume(data.len());
+        data
+    }
+
     /// Frees what was used up. It moves fewer bytes than it frees, and a short rest does not keep the
     /// memory of a long input.
     pub(super) fn free_used(&mut self) {
@@ -133,5 +144,39 @@ impl LoopState {
     /// Notes that a part of the last output is still to be sent. Returns whether that is new.
     pub(in crate::server) fn begin_flush(&mut self) -> bool {
         mem::replace(&mut self.phase, Phase::Flushing) != Phase::Flushing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_rest_does_not_keep_the_memory_of_a_long_input() {
+        let mut state = LoopState::new();
+        state.add_input(&[1; 65_536]);
+        state.consume(65_526);
+        state.add_input(&[2; 10]);
+        state.free_used();
+        assert_eq!(state.input(), [[1; 10], [2; 10]].concat());
+        assert!(state.input.capacity() < 1_024, "{} bytes", state.input.capacity());
+        state.consume(usize::MAX);
+        state.free_used();
+        assert_eq!((state.input(), state.input.capacity()), (&[][..], 0));
+    }
+
+    #[test]
+    fn all_input_is_taken_in_its_own_buffer_and_a_part_is_copied() {
+        let mut state = LoopState::new();
+        state.add_input(b"abcdef");
+        assert_eq!(state.take_input(2), b"ab");
+        assert_eq!(state.take_input(usize::MAX), b"cdef");
+        assert_eq!(state.take_input(usize::MAX), b"");
+        state.free_used();
+        state.add_input(b"ghi");
+        let place = state.input().as_ptr();
+        let data = state.take_input(3);
+        assert_eq!((data.as_slice(), data.as_ptr()), (&b"ghi"[..], place));
+        assert_eq!(state.input(), b"");
     }
 }

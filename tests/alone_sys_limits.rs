@@ -26,7 +26,7 @@ fn the_limit_is_read_raised_and_run_into() {
     let message = error.to_string();
     assert!(message.contains("65 lines") && message.contains("limit 64"), "{message}");
 
-    // What is open beyond a lowered limit stays open, and is told.
+    // A descriptor beyond a lowered limit stays open, and is reported.
     for &backend in Backend::ALL {
         let mut selector = backend.selector().unwrap();
         let (fd, trigger) = (far.as_raw_fd(), selector.caps().triggers[0]);

@@ -1,5 +1,5 @@
-//! What each call says of a descriptor in each state: asked of the kernel, and compared with
-//! `READINESS.md`, which is the table that people read.
+//! What each call reports of a descriptor in each state. The kernel's answers are compared with
+//! the table in `READINESS.md`.
 //!
 //! `TRIPOLL_BLESS=1 cargo test --test readiness` writes the file anew.
 
@@ -82,16 +82,16 @@ const STATES: &[(&str, Make)] = &[
     }),
     ("TCP, never connected", || State::new(unconnected(), ())),
     ("TCP, the connection was refused", || {
-        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let socket = unconnected();
         // In progress, or refused at once.
-        let _ = rustix::net::connect(&socket, &nobody).unwrap_err();
+        let _ = rustix::net::connect(&socket, &unused).unwrap_err();
         State::new(socket, ()).settled(PollFlags::OUT)
     }),
-    ("TCP listener, nobody has called", || {
+    ("TCP listener, no connection is pending", || {
         State::new(TcpListener::bind("127.0.0.1:0").unwrap(), ())
     }),
-    ("TCP listener, somebody has", || {
+    ("TCP listener, a connection is pending", || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let caller = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         State::new(listener, caller).settled(PollFlags::IN)
@@ -182,12 +182,12 @@ type Make = fn() -> State;
 const INTERESTS: [(&str, Interest); 3] =
     [("read", Interest::READ), ("write", Interest::WRITE), ("priority", Interest::PRIORITY)];
 
-/// What a new selector tells of `state`, asked by its natural trigger; `None` is nothing.
+/// Returns what a new selector reports of `state` with its natural trigger, if anything.
 fn ask(backend: Backend, state: &State, interest: Interest) -> Option<Event> {
     ask_after(backend, state.fd.as_raw_fd(), interest, || {})
 }
 
-/// What it tells of a descriptor that was closed after it was added.
+/// Returns what it reports of a descriptor that was closed after it was added.
 fn ask_closed(backend: Backend, interest: Interest) -> Option<Event> {
     let (mine, _theirs) = unix_pair();
     let closed = with_own_number(&mine);
@@ -195,7 +195,7 @@ fn ask_closed(backend: Backend, interest: Interest) -> Option<Event> {
     ask_after(backend, closed.as_raw_fd(), interest, || drop(closed))
 }
 
-/// What it tells of one that was closed while a duplicate keeps the open file open.
+/// Returns what it reports of one that was closed while a duplicate keeps the file open.
 fn ask_closed_one_of_two(backend: Backend, interest: Interest) -> Option<Event> {
     let (mine, _theirs) = unix_pair();
     let closed = with_own_number(&mine);
@@ -225,31 +225,32 @@ fn words(event: Option<Event>) -> String {
 }
 
 const HEAD: &str = "\
-# What each call says of a descriptor
+# What each call reports of a descriptor
 
-Asked of the Linux kernel by `tests/truth_table.rs`, through the selectors, each with its \
-natural trigger (mio's is the edge). The test compares this file with what the kernel says now; \
-`TRIPOLL_BLESS=1 cargo test --test readiness` writes it anew.
+`tests/readiness.rs` asks the Linux kernel through the selectors, each with its natural trigger \
+(edge for mio). The test compares this file with the kernel's answers. \
+`TRIPOLL_BLESS=1 cargo test --test readiness` writes the file again.
 
-A row is a state of the descriptor and what was asked about it. A cell is all that the selector \
-said, in the names of `Readiness`; an empty one means that it said nothing. A row is left out where \
-all four said nothing, as with a stream into which nothing more fits. Asked for *nothing*, all of \
-them say nothing in every state.
+A row is a state of the descriptor and the interest. A cell holds all that the selector reported, \
+in the names of `Readiness`; an empty cell means that it reported nothing. A row is left out where \
+all selectors reported nothing, for example a stream with a full send buffer. With an empty \
+interest, no selector reports anything in any state.
 
-To be seen in it:
+What the table shows:
 
-* `select` never says why. What the others call *hangup* or *error* it calls *read*, and an error \
-  also *write*.
-* *hangup* and *error* come unasked on `poll` and `epoll`, even to who asked only for urgent data. \
-  `select` keeps them to itself there.
-* A pipe whose writer is gone says *hangup* **without** *read*. Who looks only at *read* spins. \
-  `Event::is_readable` looks at all.
-* A hang-up is a reason to read. To `select` it is no reason to write.
+* `select` never reports a reason. A *hangup* or *error* of the others is *read* there, and an \
+  error is also *write*.
+* `poll` and `epoll` report *hangup* and *error* unasked, even where the interest is urgent data \
+  alone. `select` does not report them there.
+* A pipe without a writer is *hangup* **without** *read*. A program that tests *read* alone spins. \
+  `Event::is_readable` tests all.
+* A hang-up is a reason to read. `select` does not report it as a reason to write.
 * A socket that was never connected is hung up. So connect first, and watch then.
-* A shutdown by the peer is *read closed*, and only both directions together are a *hangup*.
-* mio has one word for a peer that has shut down and a hang-up, and one for data and urgent data.
-* Of a number that was closed without having been removed `select` and `poll` say *invalid*. `epoll` \
-  watches the open file behind the number: it says nothing, or goes on as long as a duplicate lives.
+* A shutdown by the peer is *read closed*. Only both directions together are a *hangup*.
+* mio reports a shutdown by the peer and a hang-up alike, and urgent data as data.
+* `select` and `poll` report a number as *invalid* if it was closed without having been removed. \
+  `epoll` watches the open file behind the number: it reports nothing, or goes on reporting as \
+  long as a duplicate is open.
 
 ";
 
@@ -292,7 +293,7 @@ fn the_table_is_what_the_kernel_says() {
 }
 
 #[test]
-fn who_asks_for_nothing_is_told_nothing_in_any_state() {
+fn an_empty_interest_reports_nothing_in_any_state() {
     for (name, make) in STATES {
         let _context = Context(format!("in the state: {name}"));
         let state = make();
@@ -303,7 +304,7 @@ fn who_asks_for_nothing_is_told_nothing_in_any_state() {
 }
 
 #[test]
-fn a_backend_tells_only_what_its_caps_say_it_can() {
+fn a_backend_reports_only_what_its_caps_contain() {
     for (name, make) in STATES {
         let state = make();
         for (&backend, (_, interest)) in Backend::ALL.iter().flat_map(|b| INTERESTS.map(|i| (b, i)))
@@ -341,7 +342,7 @@ fn all_backends_agree_on_what_can_be_done() {
 }
 
 #[test]
-fn what_is_told_does_not_block() {
+fn what_is_reported_does_not_block() {
     for (name, make) in STATES {
         for &backend in Backend::ALL {
             let _context = Context(format!("on {backend}, in the state: {name}"));

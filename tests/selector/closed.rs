@@ -34,7 +34,7 @@ fn removing_before_closing_leaves_no_event_though_a_duplicate_lives() {
 }
 
 #[test]
-fn the_owner_of_a_closed_descriptor_is_told_once_and_the_others_go_on() {
+fn a_closed_descriptor_is_reported_once_and_the_others_go_on() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
         let (innocent, mut theirs) = unix_pair();
         selector.add(innocent.as_raw_fd(), INNOCENT, Interest::READ, trigger).unwrap();
@@ -57,7 +57,7 @@ fn the_owner_of_a_closed_descriptor_is_told_once_and_the_others_go_on() {
 }
 
 #[test]
-fn many_closed_at_once_are_each_told_once() {
+fn many_closed_at_once_are_each_reported_once() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
         let sockets: Vec<_> = (0..10).map(|_| socket_with_own_number()).collect();
         for (token, (mine, _)) in (0..).zip(&sockets) {
@@ -76,7 +76,7 @@ fn many_closed_at_once_are_each_told_once() {
 }
 
 #[test]
-fn a_closed_descriptor_that_wanted_nothing_is_told_nothing() {
+fn a_closed_descriptor_without_interest_is_not_reported() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
         let (paused, _theirs) = socket_with_own_number();
         let fd = paused.as_raw_fd();
@@ -190,7 +190,7 @@ fn a_number_that_was_given_out_again_can_be_removed_and_added() {
             assert_silent(selector);
             selector.add(fd, INNOCENT, Interest::READ, trigger).unwrap();
             assert_eq!(reported_one(selector), (INNOCENT, Readiness::READ));
-            // Removing a file asks no kernel, so nobody there can disagree.
+            // Removing a file is no system call, so the kernel cannot disagree.
             let asked = u64::from(before == Kind::Socket);
             assert_eq!(selector.counters().repairs, asked * repairs(selector, before, after));
         });

@@ -69,7 +69,7 @@ fn selects_highest_descriptor_shrinks_again() {
     selector.add(near, ONE, Interest::READ, Trigger::Level).unwrap();
     selector.add(far.as_raw_fd(), Token::new(2, 0), Interest::PRIORITY, Trigger::Level).unwrap();
 
-    // What the kernel is told of the sets' size, as it stands in the sleeping thread's registers.
+    // The size of the sets as the kernel got it: it stands in the registers of the blocked thread.
     let mut nfds = |selector: &mut SelectSelector| {
         let nfds = thread::scope(|scope| {
             let (introduce, introduced) = std::sync::mpsc::channel();
@@ -95,7 +95,7 @@ fn selects_highest_descriptor_shrinks_again() {
 }
 
 #[test]
-fn thousands_are_watched_and_the_right_ones_told() {
+fn thousands_are_watched_and_the_right_ones_reported() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
         const MANY: u64 = 2_000;
         let (quiet, _theirs) = unix_pair();

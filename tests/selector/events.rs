@@ -1,4 +1,4 @@
-//! What is told, to whom, and how often.
+//! Which events a wait reports, with which token, and how often.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -15,7 +15,7 @@ const ONE: Token = Token::new(1, 0);
 const OTHER: Token = Token::new(2, 0);
 
 #[test]
-fn level_tells_again_edge_and_oneshot_tell_once() {
+fn level_reports_again_edge_and_oneshot_report_once() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
         let (mine, mut theirs) = unix_pair();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
@@ -25,7 +25,7 @@ fn level_tells_again_edge_and_oneshot_tell_once() {
             assert_eq!(reported_one(selector), (ONE, Readiness::READ));
             if trigger != Trigger::Level {
                 assert_silent(selector);
-                // Setting tells what is ready once more, and changes neither token nor trigger.
+                // `set` reports present readiness once more. Token and trigger stay.
                 selector.set(mine.as_raw_fd(), Interest::READ).unwrap();
             }
         }
@@ -36,7 +36,7 @@ fn level_tells_again_edge_and_oneshot_tell_once() {
 }
 
 #[test]
-fn something_new_is_told_on_level_and_edge_and_not_by_a_spent_oneshot() {
+fn something_new_is_reported_on_level_and_edge_and_not_by_a_spent_oneshot() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
         let (mine, mut theirs) = unix_pair();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
@@ -61,7 +61,7 @@ fn something_new_is_told_on_level_and_edge_and_not_by_a_spent_oneshot() {
 }
 
 #[test]
-fn what_is_ready_already_is_told_after_adding() {
+fn what_is_ready_already_is_reported_after_adding() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
         let (mine, mut theirs) = unix_pair();
         theirs.write_all(b"x").unwrap();
@@ -71,7 +71,7 @@ fn what_is_ready_already_is_told_after_adding() {
 }
 
 #[test]
-fn who_wants_nothing_is_told_nothing_until_it_wants_again() {
+fn an_empty_interest_reports_nothing_until_it_is_set_again() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
         let (paused, theirs) = unix_pair();
         let (never, also_theirs) = unix_pair();
@@ -93,7 +93,7 @@ fn who_wants_nothing_is_told_nothing_until_it_wants_again() {
 }
 
 #[test]
-fn a_oneshot_tells_a_hang_up_once() {
+fn a_oneshot_reports_a_hang_up_once() {
     on_every_backend(&[Trigger::OneShot], |selector, trigger| {
         let (mine, theirs) = unix_pair();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
@@ -125,7 +125,7 @@ fn one_event_a_descriptor_with_everything_in_it() {
 }
 
 #[test]
-fn urgent_data_wakes_only_who_asked_for_it() {
+fn urgent_data_is_reported_only_where_it_was_asked_for() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
         let (mine, theirs) = tcp_pair();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
@@ -186,7 +186,7 @@ fn files_and_directories_are_always_ready() {
 }
 
 #[test]
-fn a_file_beside_a_socket_hides_nothing_and_keeps_nobody_waiting() {
+fn a_file_beside_a_socket_hides_nothing_and_delays_nothing() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
         let [file, directory, _] = always_ready();
         let (mine, mut theirs) = unix_pair();
@@ -203,7 +203,7 @@ fn a_file_beside_a_socket_hides_nothing_and_keeps_nobody_waiting() {
 }
 
 #[test]
-fn a_buffer_for_one_event_starves_nobody() {
+fn a_buffer_for_one_event_starves_no_descriptor() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
         const READY: u64 = 1_000;
         sys::raise_descriptor_limit(10_000).unwrap();
@@ -228,7 +228,7 @@ fn a_buffer_for_one_event_starves_nobody() {
 }
 
 #[test]
-fn a_wait_forgets_what_the_last_one_told() {
+fn a_wait_replaces_the_events_of_the_last_one() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
         let (mine, mut theirs) = unix_pair();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
@@ -250,21 +250,21 @@ fn any_of_many_can_leave_and_the_others_stay() {
         for (token, (mine, _)) in (0..).zip(&pairs) {
             selector.add(mine.as_raw_fd(), Token::from(token), Interest::WRITE, trigger).unwrap();
         }
-        let tell_all = |selector: &mut dyn Selector, staying: &[usize]| {
+        let assert_reported = |selector: &mut dyn Selector, staying: &[usize]| {
             for &index in staying {
                 selector.set(fd(index), Interest::WRITE).unwrap();
             }
             let reported: BTreeSet<_> = tokens_now(selector).into_iter().map(u64::from).collect();
             assert_eq!(reported, staying.iter().map(|&index| index as u64).collect());
         };
-        tell_all(selector, &[0, 1, 2, 3, 4, 5]);
+        assert_reported(selector, &[0, 1, 2, 3, 4, 5]);
         selector.remove(fd(0)).unwrap(); // the first
-        tell_all(selector, &[1, 2, 3, 4, 5]);
+        assert_reported(selector, &[1, 2, 3, 4, 5]);
         selector.set(fd(3), Interest::NONE).unwrap(); // one between
-        tell_all(selector, &[1, 2, 4, 5]);
+        assert_reported(selector, &[1, 2, 4, 5]);
         selector.remove(fd(5)).unwrap(); // the last
-        tell_all(selector, &[1, 2, 4]);
+        assert_reported(selector, &[1, 2, 4]);
         selector.add(fd(5), Token::from(5), Interest::WRITE, trigger).unwrap();
-        tell_all(selector, &[1, 2, 3, 4, 5]);
+        assert_reported(selector, &[1, 2, 3, 4, 5]);
     });
 }

@@ -1,4 +1,4 @@
-//! The trait is open: what a stranger to the crate can put behind it.
+//! The trait is open: selectors implemented outside the crate.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -106,8 +106,8 @@ fn a_recording_selector_sees_everything_that_is_asked() {
     }
 }
 
-/// Does to its user what a kernel may do: interrupts every third wait, tells one thing at a time and
-/// the rest late, and now and then tells of what is not so.
+/// Does to its user what a kernel may do. It interrupts every third wait, reports one event at a
+/// time and the rest late, and now and then reports an event that is not true.
 #[derive(Debug)]
 struct Faulty {
     inner: Box<dyn Selector>,
@@ -178,7 +178,7 @@ impl Selector for Faulty {
 }
 
 /// Sends `rounds` bytes through each of the streams, and reads until all have come. A reader that
-/// reads to the end whenever it is told, and believes nothing that it is told, is bound to succeed.
+/// reads to the end after each event, and relies on no event, is bound to succeed.
 fn carry(selector: &mut dyn Selector, trigger: Trigger, rounds: usize) {
     let streams: Vec<(UnixStream, UnixStream)> = (0..5).map(|_| unix_pair()).collect();
     for (token, (mine, _)) in (0..).zip(&streams) {
@@ -211,7 +211,7 @@ fn carry(selector: &mut dyn Selector, trigger: Trigger, rounds: usize) {
 }
 
 #[test]
-fn who_reads_to_the_end_gets_everything_through_a_faulty_selector_too() {
+fn reading_to_the_end_gets_everything_through_a_faulty_selector_too() {
     on_every_backend(Trigger::ALL, |plain, trigger| {
         carry(plain, trigger, 100);
         let mut faulty = Faulty::new(plain.name().parse().unwrap());

@@ -157,7 +157,7 @@ fn assert_own_call(name: &str, deadline: Deadline, sleeps: SleepsIn) {
 }
 
 #[test]
-fn a_deadline_in_the_past_tells_what_is_ready() {
+fn a_deadline_in_the_past_reports_what_is_ready() {
     on_every_backend(Trigger::ALL, |selector, trigger| {
         let (mine, mut theirs) = unix_pair();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();

@@ -108,15 +108,15 @@ fn poll_of_nothing_sleeps() {
     assert!(begin.elapsed() >= asked);
 }
 
-/// What an epoll tells at this moment.
-fn told(epoll: &Epoll) -> Vec<(u64, EpollFlags)> {
+/// Returns the events that an epoll reports at this moment.
+fn reported(epoll: &Epoll) -> Vec<(u64, EpollFlags)> {
     let mut events = Vec::with_capacity(8);
     epoll.wait(&mut events, NOW).unwrap();
     events.iter().map(|event| (event.data(), event.flags())).collect()
 }
 
 #[test]
-fn epoll_tells_by_level_by_edge_and_once() {
+fn epoll_reports_by_level_by_edge_and_once() {
     let (mine, mut theirs) = unix_pair();
     let [level, edge, once] =
         [EpollFlags::empty(), EpollFlags::ET, EpollFlags::ONESHOT].map(|how| {
@@ -127,17 +127,17 @@ fn epoll_tells_by_level_by_edge_and_once() {
     let one = vec![(7, EpollFlags::IN)];
     for (round, byte) in [b"a", b"b"].into_iter().enumerate() {
         theirs.write_all(byte).unwrap();
-        assert_eq!(told(&level), one);
-        assert_eq!(told(&level), one, "for as long as it is so");
-        assert_eq!(told(&edge), one);
-        assert_eq!(told(&edge), [], "until something new comes");
-        assert_eq!(told(&once), if round == 0 { one.clone() } else { vec![] });
+        assert_eq!(reported(&level), one);
+        assert_eq!(reported(&level), one, "for as long as it is so");
+        assert_eq!(reported(&edge), one);
+        assert_eq!(reported(&edge), [], "until something new comes");
+        assert_eq!(reported(&once), if round == 0 { one.clone() } else { vec![] });
     }
     edge.modify(mine.as_raw_fd(), EpollFlags::IN | EpollFlags::ET, 8).unwrap();
-    assert_eq!(told(&edge), [(8, EpollFlags::IN)], "or it is asked anew");
+    assert_eq!(reported(&edge), [(8, EpollFlags::IN)], "or it is asked anew");
     once.modify(mine.as_raw_fd(), EpollFlags::IN | EpollFlags::ONESHOT, 8).unwrap();
-    assert_eq!(told(&once), [(8, EpollFlags::IN)]);
-    assert_eq!(told(&once), []);
+    assert_eq!(reported(&once), [(8, EpollFlags::IN)]);
+    assert_eq!(reported(&once), []);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn an_exclusive_event_wakes_one_epoll_and_an_ordinary_one_wakes_all() {
             let sleepers: Vec<_> = (0..3)
                 .map(|_| {
                     let epoll = Epoll::new().unwrap();
-                    // Edge, so that who is woken for nothing is not told what another was woken for.
+                    // Edge, so that a needless wake-up does not report the event of another thread.
                     let edge = EpollFlags::IN | EpollFlags::ET;
                     epoll.add(mine.as_raw_fd(), edge | how, 1).unwrap();
                     epoll.add(stop_reader.as_raw_fd(), EpollFlags::IN, 0).unwrap();

@@ -38,8 +38,9 @@ fn each_backend_has_the_triggers_that_its_system_call_has() {
         ("epoll", &[Level, Edge, OneShot]),
         ("mio", &[Edge]),
     ];
-    for (&backend, expected) in Backend::ALL.iter().zip(expected) {
-        assert_eq!((backend.name(), backend.selector().unwrap().caps().triggers), *expected);
+    for &backend in Backend::ALL {
+        let has = (backend.name(), backend.selector().unwrap().caps().triggers);
+        assert!(expected.contains(&has), "{has:?} has no row, or another one");
     }
 }
 

@@ -57,7 +57,7 @@ struct Stream {
     error: bool,
     shut_down: bool,
     peer_shut_down: bool,
-    /// What every selector was told to watch, if it was added.
+    /// The interest in every selector, if the stream was added.
     interest: Option<Interest>,
 }
 
@@ -100,27 +100,25 @@ impl Stream {
         self.state() & visible
     }
 
-    /// The same in the words of the selector called `name`.
-    fn answer_of(&self, name: &str) -> Readiness {
+    /// Returns the answer as `selector` reports it.
+    fn answer_of(&self, selector: &dyn Selector) -> Readiness {
         let (answer, interest) = (self.answer(), self.interest.unwrap_or(Interest::NONE));
         let mut said = answer;
-        match name {
-            "select" => {
-                said = Readiness::empty();
-                let reason = answer.difference(Readiness::WRITE);
-                said.set(Readiness::READ, interest.contains(Interest::READ) && !reason.is_empty());
-                said.set(Readiness::WRITE, answer.contains(Readiness::WRITE));
-            }
-            "mio" => said.set(
-                Readiness::READ_CLOSED,
-                answer.intersects(Readiness::READ_CLOSED | Readiness::HANGUP),
-            ),
-            _ => {}
+        if !selector.caps().reports.contains(Readiness::HANGUP) {
+            // It reports the reasons as ready to read.
+            said = Readiness::empty();
+            let reason = answer.difference(Readiness::WRITE);
+            said.set(Readiness::READ, interest.contains(Interest::READ) && !reason.is_empty());
+            said.set(Readiness::WRITE, answer.contains(Readiness::WRITE));
+        } else if selector.name() == "mio" {
+            // mio reports a hang-up as a shutdown by the peer too; `Caps` do not say so.
+            let read_closed = Readiness::READ_CLOSED | Readiness::HANGUP;
+            said.set(Readiness::READ_CLOSED, answer.intersects(read_closed));
         }
         said
     }
 
-    /// Lets `step` happen to the stream itself. Whether that is news to somebody who watches.
+    /// Applies `step` to the stream itself. Returns whether a selector that watches it has news.
     fn live(&mut self, step: Step) -> bool {
         match step {
             Step::PeerWrites => {
@@ -174,7 +172,7 @@ struct Subject {
     selector: Box<dyn Selector>,
     trigger: Trigger,
     /// Whether a stream is armed (one-shot), or something is new of it (edge).
-    untold: [bool; STREAMS],
+    unreported: [bool; STREAMS],
 }
 
 fn subjects() -> Vec<Subject> {
@@ -182,33 +180,33 @@ fn subjects() -> Vec<Subject> {
     for backend in Backend::ALL {
         for &trigger in backend.selector().unwrap().caps().triggers {
             let selector = backend.selector().unwrap();
-            subjects.push(Subject { selector, trigger, untold: [false; STREAMS] });
+            subjects.push(Subject { selector, trigger, unreported: [false; STREAMS] });
         }
     }
     subjects
 }
 
 impl Subject {
-    /// What the model says that the next wait tells.
+    /// Returns the events that the next wait must report.
     fn expected(&mut self, streams: &[Stream]) -> Vec<(Token, Readiness)> {
         let mut expected = Vec::new();
         for (index, stream) in streams.iter().enumerate() {
-            let answer = stream.answer_of(self.selector.name());
+            let answer = stream.answer_of(&*self.selector);
             let reported = match self.trigger {
                 Trigger::Level => !answer.is_empty(),
-                _ => !answer.is_empty() && self.untold[index],
+                _ => !answer.is_empty() && self.unreported[index],
             };
             if reported {
                 expected.push((Token::from(index as u64), answer));
             }
             if reported || self.trigger == Trigger::Edge {
-                self.untold[index] = false;
+                self.unreported[index] = false;
             }
         }
         expected
     }
 
-    /// Tells the selector of one of the steps that concern it.
+    /// Applies a step that concerns the selector.
     fn change(&mut self, index: usize, stream: &Stream, step: Step) -> Result<(), ErrorKind> {
         let (fd, token) = (stream.mine.as_raw_fd(), Token::from(index as u64));
         let answer = match step {
@@ -217,7 +215,7 @@ impl Subject {
             _ => self.selector.remove(fd),
         };
         if answer.is_ok() {
-            self.untold[index] = true;
+            self.unreported[index] = true;
         }
         answer.map_err(|error| error.kind())
     }
@@ -249,7 +247,7 @@ fn live(subjects: &mut [Subject], streams: &mut [Stream], index: usize, step: St
         _ => {
             if streams[index].live(step) {
                 for subject in subjects.iter_mut().filter(|s| s.trigger == Trigger::Edge) {
-                    subject.untold[index] = true;
+                    subject.unreported[index] = true;
                 }
             }
         }

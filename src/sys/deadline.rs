@@ -22,16 +22,16 @@ use std::time::{Duration, Instant};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deadline {
-    /// Ask, and do not wait.
+    /// Poll without blocking.
     Now,
     /// Wait until this instant at the latest.
     At(Instant),
-    /// Wait for as long as it takes.
+    /// Wait without a limit.
     Never,
 }
 
 impl Deadline {
-    /// The deadline that lies `timeout` ahead. Zero is [`Deadline::Now`]; what is too far for the
+    /// Returns the deadline `timeout` from now. Zero is [`Deadline::Now`]; a time too far for the
     /// clock to express is [`Deadline::Never`].
     pub fn after(timeout: Duration) -> Self {
         if timeout.is_zero() {
@@ -41,7 +41,7 @@ impl Deadline {
         }
     }
 
-    /// The time that is left, `None` when there is no end to it.
+    /// Returns the time that is left, or `None` for [`Deadline::Never`].
     pub fn remaining(self) -> Option<Duration> {
         match self {
             Deadline::Now => Some(Duration::ZERO),
@@ -50,7 +50,7 @@ impl Deadline {
         }
     }
 
-    /// Whether the deadline has come.
+    /// Returns whether the deadline has passed.
     pub fn has_passed(self) -> bool {
         self.remaining().is_some_and(|left| left.is_zero())
     }

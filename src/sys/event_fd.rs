@@ -18,14 +18,14 @@ impl EventFd {
         Ok(EventFd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// Makes it readable. A full counter refuses the addition, but it is readable already.
+    /// Makes the descriptor readable. A full counter refuses the addition, but is readable already.
     pub(crate) fn wake(&self) {
         let one = 1_u64.to_ne_bytes();
         // SAFETY: writes eight bytes from an array of eight.
         let _ = unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 
-    /// Makes it unreadable until the next [`wake`](Self::wake).
+    /// Makes the descriptor unreadable until the next [`wake`](Self::wake).
     pub(crate) fn clear(&self) {
         read_counter(&self.0);
     }

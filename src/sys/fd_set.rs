@@ -13,7 +13,7 @@ pub(crate) struct FdSet {
     words: Vec<u64>,
 }
 
-/// In which word a descriptor stands, and at which bit.
+/// Returns the index of the word and the bit of a descriptor.
 fn place(fd: RawFd) -> (usize, u64) {
     debug_assert!(fd >= 0, "checked where descriptors enter the crate");
     (fd as usize / 64, 1 << (fd % 64))
@@ -48,17 +48,17 @@ impl FdSet {
         self.words.clone_from(&other.words);
     }
 
-    /// How many descriptors are in the set.
+    /// Returns the number of descriptors in the set.
     pub(crate) fn len(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// The words, lowest descriptors first.
+    /// Returns the words, lowest descriptors first.
     pub(crate) fn words(&self) -> &[u64] {
         &self.words
     }
 
-    /// One more than the highest descriptor in the set: what `select` calls `nfds`.
+    /// Returns the highest descriptor in the set plus one: the `nfds` of `select(2)`.
     pub(crate) fn nfds(&self) -> i32 {
         match self.words.last() {
             None => 0,

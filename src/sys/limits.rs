@@ -1,24 +1,24 @@
-//! How many descriptors the process may open.
+//! The limit of open descriptors.
 
 use std::io;
 
 use super::check;
 
-/// How many descriptors the process may hold open (`RLIMIT_NOFILE`, see `getrlimit(2)`).
+/// The number of descriptors that the process may hold open (`RLIMIT_NOFILE`, see `getrlimit(2)`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DescriptorLimit {
-    /// In force now: every new descriptor's number is below it.
+    /// The limit in force. The number of every new descriptor is below it.
     pub soft: u64,
-    /// How far the process may raise [`soft`](Self::soft) by itself.
+    /// The value up to which the process may raise [`soft`](Self::soft).
     pub hard: u64,
 }
 
-/// The process's limit of open descriptors.
+/// Returns the process's limit of open descriptors.
 ///
 /// # Errors
 ///
-/// Whatever `getrlimit(2)` says; on Linux it has nothing to say.
+/// Those of `getrlimit(2)`. On Linux the call does not fail.
 pub fn descriptor_limit() -> io::Result<DescriptorLimit> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid rlimit for the call to fill, and outlives it.
@@ -31,7 +31,7 @@ pub fn descriptor_limit() -> io::Result<DescriptorLimit> {
 ///
 /// # Errors
 ///
-/// Whatever `setrlimit(2)` says, `PermissionDenied` in some containers.
+/// Those of `setrlimit(2)`, for example `PermissionDenied` in some containers.
 pub fn raise_descriptor_limit(wanted: u64) -> io::Result<DescriptorLimit> {
     let DescriptorLimit { soft, hard } = descriptor_limit()?;
     let raised = wanted.min(hard);

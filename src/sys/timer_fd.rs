@@ -34,7 +34,7 @@ impl TimerFd {
         check(answer).map(drop)
     }
 
-    /// Makes it unreadable until it expires again.
+    /// Makes the descriptor unreadable until the timer expires again.
     pub(crate) fn clear(&self) {
         read_counter(&self.0);
     }

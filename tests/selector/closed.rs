@@ -1,4 +1,4 @@
-//! Numbers that are closed without having been removed, and numbers that are given out again.
+//! Descriptors that are closed without having been removed, and numbers that are reused.
 
 use std::fs::File;
 use std::io::Write;
@@ -117,7 +117,7 @@ fn setting_a_closed_descriptor_is_refused_where_the_kernel_is_asked() {
     });
 }
 
-/// What stands behind a number: each kind is watched in another place on epoll and mio.
+/// The kinds of open file behind a number. epoll and mio watch each kind in a different way.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Socket,

@@ -21,7 +21,7 @@ use tripoll::sys::{self, Epoll, EpollFlags, PollFd, PollFlags};
 
 const ONE: Token = Token::new(1, 0);
 
-/// A thread which waits, as others see it.
+/// A waiting thread, as other threads see it.
 struct Waiter {
     thread: Pid,
     handle: Pthread,
@@ -49,13 +49,13 @@ fn while_waiting<T: Send>(wait: impl FnOnce() -> T + Send, meanwhile: impl FnOnc
     })
 }
 
-/// Interrupts the waiter once, in its sleep.
+/// Interrupts the waiting thread once, while it sleeps.
 fn interrupt(waiter: &Waiter) {
     await_sleep(waiter.thread);
     pthread_kill(waiter.handle, Signal::SIGUSR1).unwrap();
 }
 
-/// Interrupts the waiter whenever it sleeps, until it has done waiting. Returns how often.
+/// Interrupts the waiting thread each time it sleeps, until its wait returns. Returns how often.
 fn interrupt_until_done(waiter: &Waiter) -> usize {
     let (mut interruptions, give_up) = (0, Instant::now() + LONG);
     while !waiter.done.load(Ordering::Acquire) {
@@ -69,13 +69,12 @@ fn interrupt_until_done(waiter: &Waiter) -> usize {
     interruptions
 }
 
-/// A handler must stand, or the signal ends the process. What it does is of no interest.
+/// Installs a signal handler. Without one the signal ends the process.
 fn handle_signals() {
     signal_hook::flag::register(libc::SIGUSR1, Arc::default()).unwrap();
 }
 
-/// Interrupts `wait`, which finds nothing, again and again, and sees that it lasts as long as it
-/// should.
+/// Interrupts `wait` again and again, and asserts that it still lasts until its deadline.
 fn assert_outlasts_signals(mut wait: impl FnMut(Duration) -> usize + Send) {
     handle_signals();
     // On a busy machine a short sleep may be over before it is seen: then a longer one.
@@ -136,7 +135,7 @@ fn long_waits_last_until_something_happens_and_sleep_in_the_backends_own_call() 
     });
 }
 
-/// That a thread sleeps where a backend's threads should, so that none hides behind another.
+/// Asserts that a thread sleeps in the system call of its backend.
 fn assert_own_call(name: &str, deadline: Deadline, sleeps: SleepsIn) {
     let in_milliseconds = [
         #[cfg(target_arch = "x86_64")]

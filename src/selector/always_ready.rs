@@ -10,38 +10,38 @@ use super::event::{Event, Events, Interest, Readiness, Token, Trigger};
 ///
 /// An edge-triggered or one-shot file is told once for each time that it is added or set.
 #[derive(Debug, Default)]
-pub(super) struct Files {
-    untold: Vec<File>,
+pub(super) struct AlwaysReady {
+    pending: Vec<AlwaysReadyFile>,
 }
 
 #[derive(Debug)]
-struct File {
+struct AlwaysReadyFile {
     fd: RawFd,
     token: Token,
     readiness: Readiness,
     trigger: Trigger,
 }
 
-impl Files {
+impl AlwaysReady {
     /// Enters a file that is not in here.
     pub(super) fn add(&mut self, fd: RawFd, token: Token, interest: Interest, trigger: Trigger) {
         let readiness = readiness(interest);
         if !readiness.is_empty() {
-            self.untold.push(File { fd, token, readiness, trigger });
+            self.pending.push(AlwaysReadyFile { fd, token, readiness, trigger });
         }
     }
 
     pub(super) fn remove(&mut self, fd: RawFd) {
-        self.untold.retain(|file| file.fd != fd);
+        self.pending.retain(|file| file.fd != fd);
     }
 
     /// Whether there is nothing to tell.
     pub(super) fn is_empty(&self) -> bool {
-        self.untold.is_empty()
+        self.pending.is_empty()
     }
 
-    pub(super) fn tell(&mut self, events: &mut Events) {
-        self.untold.retain(|file| {
+    pub(super) fn report(&mut self, events: &mut Events) {
+        self.pending.retain(|file| {
             events.push(Event::new(file.token, file.readiness));
             file.trigger == Trigger::Level
         });

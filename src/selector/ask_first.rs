@@ -19,7 +19,7 @@ pub(super) struct AskFirst {
 }
 
 impl AskFirst {
-    const MOST_MISSES: u32 = 7;
+    const MAX_MISSES: u32 = 7;
 
     pub(super) fn new(enabled: bool) -> Self {
         AskFirst { enabled, misses: 0, skip: 0 }
@@ -51,7 +51,7 @@ impl AskFirst {
         if hit {
             self.misses = 0;
         } else {
-            self.misses = Self::MOST_MISSES.min(self.misses + 1);
+            self.misses = Self::MAX_MISSES.min(self.misses + 1);
             self.skip = (1 << (self.misses - 1)) - 1;
         }
     }

@@ -20,7 +20,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
-use super::always_ready::Files;
+use super::always_ready::AlwaysReady;
 use super::caps::{Caps, Cost};
 use super::event::{Events, Interest, Readiness, Token, Trigger};
 use super::table::Table;
@@ -30,27 +30,27 @@ use crate::sys::{self, Deadline, Epoll, EpollFlags};
 /// The selector over `epoll(7)`.
 #[derive(Debug)]
 pub struct EpollSelector {
-    table: Table<Entry>,
+    table: Table<EpollEntry>,
     epoll: Epoll,
-    files: Files,
+    always_ready: AlwaysReady,
     counters: SelectorCounters,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct EpollEntry {
     token: Token,
     trigger: Trigger,
-    place: Place,
+    registration: Registration,
 }
 
 /// Who watches a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Registration {
     /// Nobody: nothing is wanted of it.
-    Nowhere,
+    None,
     Kernel,
-    /// [`Files`], because the kernel refuses it.
-    Files,
+    /// [`AlwaysReady`], because the kernel refuses it.
+    AlwaysReady,
 }
 
 impl EpollSelector {
@@ -63,40 +63,40 @@ impl EpollSelector {
         Ok(EpollSelector {
             table: Table::new(),
             epoll: Epoll::new()?,
-            files: Files::default(),
+            always_ready: AlwaysReady::default(),
             counters: SelectorCounters::default(),
         })
     }
 
     /// Makes what is watched of `fd` what is wanted: the one place where the kernel's list changes.
-    fn apply(&mut self, fd: RawFd, entry: &mut Entry, interest: Interest) -> io::Result<()> {
-        let (flags, data) = (question(interest, entry.trigger), entry.token.into());
-        let before = entry.place;
-        if before == Place::Files {
+    fn apply(&mut self, fd: RawFd, entry: &mut EpollEntry, interest: Interest) -> io::Result<()> {
+        let (flags, data) = (to_epoll_flags(interest, entry.trigger), entry.token.into());
+        let before = entry.registration;
+        if before == Registration::AlwaysReady {
             // And the kernel is asked anew: the number may have become a socket's.
-            self.files.remove(fd);
-            entry.place = Place::Nowhere;
+            self.always_ready.remove(fd);
+            entry.registration = Registration::None;
         }
-        let listed = entry.place == Place::Kernel;
+        let listed = entry.registration == Registration::Kernel;
         if interest.is_empty() {
             if listed {
                 self.delete(fd);
             }
-            entry.place = Place::Nowhere;
+            entry.registration = Registration::None;
             return Ok(());
         }
-        entry.place = match self.enter(fd, flags, data, listed) {
-            Ok(()) => Place::Kernel,
+        entry.registration = match self.add_or_modify(fd, flags, data, listed) {
+            Ok(()) => Registration::Kernel,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.files.add(fd, entry.token, interest, entry.trigger);
-                Place::Files
+                self.always_ready.add(fd, entry.token, interest, entry.trigger);
+                Registration::AlwaysReady
             }
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 return Err(out_of_watches(fd, error));
             }
-            Err(error) => return Err(sys::about(fd, error)),
+            Err(error) => return Err(sys::with_fd(fd, error)),
         };
-        if before != Place::Nowhere && before != entry.place {
+        if before != Registration::None && before != entry.registration {
             self.counters.repairs += 1; // a file where a socket was, or the other way round
         }
         Ok(())
@@ -104,7 +104,13 @@ impl EpollSelector {
 
     /// Puts `fd` on the kernel's list, or changes how it stands there. Where the kernel disagrees
     /// about which of the two it is, the kernel is right.
-    fn enter(&mut self, fd: RawFd, flags: EpollFlags, data: u64, listed: bool) -> io::Result<()> {
+    fn add_or_modify(
+        &mut self,
+        fd: RawFd,
+        flags: EpollFlags,
+        data: u64,
+        listed: bool,
+    ) -> io::Result<()> {
         self.counters.controls += 1;
         let answer = match listed {
             false => self.epoll.add(fd, flags, data),
@@ -159,7 +165,7 @@ impl Selector for EpollSelector {
         if interest.is_empty() {
             sys::check_open(fd)?; // the kernel, which would, is not asked
         }
-        let mut entry = Entry { token, trigger, place: Place::Nowhere };
+        let mut entry = EpollEntry { token, trigger, registration: Registration::None };
         self.apply(fd, &mut entry, interest)?;
         self.table.insert(fd, entry);
         Ok(())
@@ -173,10 +179,10 @@ impl Selector for EpollSelector {
     }
 
     fn remove(&mut self, fd: RawFd) -> io::Result<()> {
-        match self.table.remove(fd)?.place {
-            Place::Nowhere => {}
-            Place::Kernel => self.delete(fd),
-            Place::Files => self.files.remove(fd),
+        match self.table.remove(fd)?.registration {
+            Registration::None => {}
+            Registration::Kernel => self.delete(fd),
+            Registration::AlwaysReady => self.always_ready.remove(fd),
         }
         Ok(())
     }
@@ -184,10 +190,10 @@ impl Selector for EpollSelector {
     #[inline(always)] // into `wait`
     fn wait_interruptible(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
         self.counters.waits += 1;
-        let deadline = if self.files.is_empty() { deadline } else { Deadline::Now };
+        let deadline = if self.always_ready.is_empty() { deadline } else { Deadline::Now };
         self.epoll.wait_once(&mut events.list, deadline)?;
-        if !self.files.is_empty() {
-            self.files.tell(events);
+        if !self.always_ready.is_empty() {
+            self.always_ready.report(events);
         }
         events.grow_if_full();
         Ok(())
@@ -203,7 +209,7 @@ impl Selector for EpollSelector {
 }
 
 /// The question. Who wants to read also wants to know that the peer has finished.
-fn question(interest: Interest, trigger: Trigger) -> EpollFlags {
+fn to_epoll_flags(interest: Interest, trigger: Trigger) -> EpollFlags {
     let mut flags = EpollFlags::empty();
     flags.set(EpollFlags::IN | EpollFlags::RDHUP, interest.contains(Interest::READ));
     flags.set(EpollFlags::OUT, interest.contains(Interest::WRITE));
@@ -238,7 +244,7 @@ mod tests {
             (Interest::WRITE, Trigger::Edge, EpollFlags::OUT | EpollFlags::ET),
             (Interest::PRIORITY, Trigger::OneShot, EpollFlags::PRI | EpollFlags::ONESHOT),
         ] {
-            assert_eq!(question(interest, trigger), flags);
+            assert_eq!(to_epoll_flags(interest, trigger), flags);
         }
     }
 }

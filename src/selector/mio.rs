@@ -18,7 +18,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 
 use mio::unix::SourceFd;
 
-use super::always_ready::Files;
+use super::always_ready::AlwaysReady;
 use super::caps::{Caps, Cost};
 use super::event::{Event, Events, Interest, Readiness, Token, Trigger};
 use super::table::Table;
@@ -28,29 +28,29 @@ use crate::sys::{self, Deadline};
 /// The selector over [`mio::Poll`].
 #[derive(Debug)]
 pub struct MioSelector {
-    table: Table<Entry>,
+    table: Table<MioEntry>,
     poll: mio::Poll,
     ready: mio::Events,
     /// How many of them there is room for.
     room: usize,
-    files: Files,
+    always_ready: AlwaysReady,
     counters: SelectorCounters,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct MioEntry {
     token: Token,
-    place: Place,
+    registration: Registration,
 }
 
 /// Who watches a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Registration {
     /// Nobody: nothing is wanted of it.
-    Nowhere,
+    None,
     Mio,
-    /// [`Files`], because the kernel refuses it.
-    Files,
+    /// [`AlwaysReady`], because the kernel refuses it.
+    AlwaysReady,
 }
 
 impl MioSelector {
@@ -65,36 +65,36 @@ impl MioSelector {
             poll: mio::Poll::new()?,
             ready: mio::Events::with_capacity(1),
             room: 1,
-            files: Files::default(),
+            always_ready: AlwaysReady::default(),
             counters: SelectorCounters::default(),
         })
     }
 
     /// Makes what is watched of `fd` what is wanted.
-    fn apply(&mut self, fd: RawFd, entry: &mut Entry, interest: Interest) -> io::Result<()> {
-        let before = entry.place;
-        if before == Place::Files {
+    fn apply(&mut self, fd: RawFd, entry: &mut MioEntry, interest: Interest) -> io::Result<()> {
+        let before = entry.registration;
+        if before == Registration::AlwaysReady {
             // And mio is asked anew: the number may have become a socket's.
-            self.files.remove(fd);
-            entry.place = Place::Nowhere;
+            self.always_ready.remove(fd);
+            entry.registration = Registration::None;
         }
-        let listed = entry.place == Place::Mio;
-        let Some(question) = question(interest) else {
+        let listed = entry.registration == Registration::Mio;
+        let Some(mio_interest) = to_mio_interest(interest) else {
             if listed {
                 self.deregister(fd);
             }
-            entry.place = Place::Nowhere;
+            entry.registration = Registration::None;
             return Ok(());
         };
-        entry.place = match self.enter(fd, question, listed) {
-            Ok(()) => Place::Mio,
+        entry.registration = match self.add_or_modify(fd, mio_interest, listed) {
+            Ok(()) => Registration::Mio,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.files.add(fd, entry.token, interest, Trigger::Edge);
-                Place::Files
+                self.always_ready.add(fd, entry.token, interest, Trigger::Edge);
+                Registration::AlwaysReady
             }
-            Err(error) => return Err(sys::about(fd, error)),
+            Err(error) => return Err(sys::with_fd(fd, error)),
         };
-        if before != Place::Nowhere && before != entry.place {
+        if before != Registration::None && before != entry.registration {
             self.counters.repairs += 1; // a file where a socket was, or the other way round
         }
         Ok(())
@@ -102,23 +102,28 @@ impl MioSelector {
 
     /// Registers `fd`, or changes its registration. Where the kernel disagrees about which of the
     /// two it is, the kernel is right.
-    fn enter(&mut self, fd: RawFd, question: mio::Interest, listed: bool) -> io::Result<()> {
+    fn add_or_modify(
+        &mut self,
+        fd: RawFd,
+        interest: mio::Interest,
+        listed: bool,
+    ) -> io::Result<()> {
         let (registry, token) = (self.poll.registry(), mio::Token(fd as usize));
         self.counters.controls += 1;
         let answer = match listed {
-            false => registry.register(&mut SourceFd(&fd), token, question),
-            true => registry.reregister(&mut SourceFd(&fd), token, question),
+            false => registry.register(&mut SourceFd(&fd), token, interest),
+            true => registry.reregister(&mut SourceFd(&fd), token, interest),
         };
         match answer.map_err(|error| (error.kind(), error)) {
             Err((io::ErrorKind::AlreadyExists, _)) if !listed => {
                 self.counters.repairs += 1;
                 self.counters.controls += 1;
-                registry.reregister(&mut SourceFd(&fd), token, question)
+                registry.reregister(&mut SourceFd(&fd), token, interest)
             }
             Err((io::ErrorKind::NotFound, _)) if listed => {
                 self.counters.repairs += 1;
                 self.counters.controls += 1;
-                registry.register(&mut SourceFd(&fd), token, question)
+                registry.register(&mut SourceFd(&fd), token, interest)
             }
             answer => answer.map_err(|(_, error)| error),
         }
@@ -172,7 +177,7 @@ impl Selector for MioSelector {
         if interest.is_empty() {
             sys::check_open(fd)?; // the kernel, which would, is not asked
         }
-        let mut entry = Entry { token, place: Place::Nowhere };
+        let mut entry = MioEntry { token, registration: Registration::None };
         self.apply(fd, &mut entry, interest)?;
         self.table.insert(fd, entry);
         Ok(())
@@ -186,10 +191,10 @@ impl Selector for MioSelector {
     }
 
     fn remove(&mut self, fd: RawFd) -> io::Result<()> {
-        match self.table.remove(fd)?.place {
-            Place::Nowhere => {}
-            Place::Mio => self.deregister(fd),
-            Place::Files => self.files.remove(fd),
+        match self.table.remove(fd)?.registration {
+            Registration::None => {}
+            Registration::Mio => self.deregister(fd),
+            Registration::AlwaysReady => self.always_ready.remove(fd),
         }
         Ok(())
     }
@@ -201,13 +206,13 @@ impl Selector for MioSelector {
             self.room = events.capacity();
             self.ready = mio::Events::with_capacity(self.room);
         }
-        self.poll(if self.files.is_empty() { deadline } else { Deadline::Now })?;
+        self.poll(if self.always_ready.is_empty() { deadline } else { Deadline::Now })?;
         for event in &self.ready {
             if let Ok(entry) = self.table.entry(event.token().0 as RawFd) {
-                events.push(Event::new(entry.token, translate(event)));
+                events.push(Event::new(entry.token, to_readiness(event)));
             }
         }
-        self.files.tell(events);
+        self.always_ready.report(events);
         events.grow_if_full();
         Ok(())
     }
@@ -222,22 +227,22 @@ impl Selector for MioSelector {
 }
 
 /// The question; mio has no way to ask for nothing.
-fn question(interest: Interest) -> Option<mio::Interest> {
-    let mut question = None;
-    for (flag, ask) in [
+fn to_mio_interest(interest: Interest) -> Option<mio::Interest> {
+    let mut mio_interest = None;
+    for (direction, flag) in [
         (Interest::READ, mio::Interest::READABLE),
         (Interest::WRITE, mio::Interest::WRITABLE),
         (Interest::PRIORITY, mio::Interest::PRIORITY),
     ] {
-        if interest.contains(flag) {
-            question = Some(question.map_or(ask, |question| question | ask));
+        if interest.contains(direction) {
+            mio_interest = Some(mio_interest.map_or(flag, |interest| interest | flag));
         }
     }
-    question
+    mio_interest
 }
 
 /// The answer. mio says *read closed* for a hang-up too, and calls urgent data readable.
-fn translate(event: &mio::event::Event) -> Readiness {
+fn to_readiness(event: &mio::event::Event) -> Readiness {
     let hung_up = event.is_read_closed() && event.is_write_closed();
     let mut readiness = Readiness::empty();
     readiness.set(Readiness::READ, event.is_readable());

@@ -28,14 +28,14 @@ use crate::sys::{self, Deadline, PollFd, PollFlags};
 /// The selector over `poll(2)`.
 #[derive(Debug)]
 pub struct PollSelector {
-    table: Table<Entry>,
+    table: Table<PollEntry>,
     array: Vec<PollFd>,
     ask_first: AskFirst,
     counters: SelectorCounters,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct PollEntry {
     token: Token,
     trigger: Trigger,
     /// Where in the array it stands, if it wants anything.
@@ -72,10 +72,10 @@ impl PollSelector {
             }
             count -= 1;
             let Ok(entry) = self.table.entry(answered.fd()) else { break };
-            events.push(Event::new(entry.token, translate(revents)));
+            events.push(Event::new(entry.token, to_readiness(revents)));
             if entry.trigger == Trigger::OneShot || revents.contains(PollFlags::NVAL) {
                 entry.position = None;
-                self.leave(position); // the last has come here: look at this position again
+                self.swap_remove(position); // the last has come here: look at this position again
             } else {
                 position += 1;
             }
@@ -83,7 +83,7 @@ impl PollSelector {
     }
 
     /// Takes an entry out of the array. The last one takes its place.
-    fn leave(&mut self, position: usize) {
+    fn swap_remove(&mut self, position: usize) {
         self.array.swap_remove(position);
         if let Some(moved) = self.array.get(position)
             && let Ok(entry) = self.table.entry(moved.fd())
@@ -118,7 +118,7 @@ impl Selector for PollSelector {
         self.table.check_vacant(fd)?;
         self.caps().check(self.name(), fd, trigger)?;
         sys::check_open(fd)?;
-        self.table.insert(fd, Entry { token, trigger, position: None });
+        self.table.insert(fd, PollEntry { token, trigger, position: None });
         self.set(fd, interest)
     }
 
@@ -128,12 +128,12 @@ impl Selector for PollSelector {
             (None, true) => {}
             (None, false) => {
                 entry.position = Some(self.array.len());
-                self.array.push(PollFd::new(fd, question(interest)));
+                self.array.push(PollFd::new(fd, to_poll_flags(interest)));
             }
-            (Some(position), false) => self.array[position].set_events(question(interest)),
+            (Some(position), false) => self.array[position].set_events(to_poll_flags(interest)),
             (Some(position), true) => {
                 entry.position = None;
-                self.leave(position);
+                self.swap_remove(position);
             }
         }
         Ok(())
@@ -141,7 +141,7 @@ impl Selector for PollSelector {
 
     fn remove(&mut self, fd: RawFd) -> io::Result<()> {
         if let Some(position) = self.table.remove(fd)?.position {
-            self.leave(position);
+            self.swap_remove(position);
         }
         Ok(())
     }
@@ -163,7 +163,7 @@ impl Selector for PollSelector {
 }
 
 /// The question. Who wants to read also wants to know that the peer has finished.
-fn question(interest: Interest) -> PollFlags {
+fn to_poll_flags(interest: Interest) -> PollFlags {
     let mut flags = PollFlags::empty();
     flags.set(PollFlags::IN | PollFlags::RDHUP, interest.contains(Interest::READ));
     flags.set(PollFlags::OUT, interest.contains(Interest::WRITE));
@@ -172,7 +172,7 @@ fn question(interest: Interest) -> PollFlags {
 }
 
 /// The answer: `poll` and `epoll` have the same numbers for the same things.
-fn translate(revents: PollFlags) -> Readiness {
+fn to_readiness(revents: PollFlags) -> Readiness {
     Readiness::from_bits_retain(u32::from(revents.bits() as u16))
 }
 
@@ -191,15 +191,15 @@ mod tests {
             (PollFlags::ERR, Readiness::ERROR),
             (PollFlags::NVAL, Readiness::INVALID),
         ] {
-            assert_eq!(translate(flag), readiness);
+            assert_eq!(to_readiness(flag), readiness);
         }
     }
 
     #[test]
     fn only_what_is_wanted_is_asked() {
-        assert_eq!(question(Interest::NONE), PollFlags::empty());
-        assert_eq!(question(Interest::READ), PollFlags::IN | PollFlags::RDHUP);
-        assert_eq!(question(Interest::WRITE), PollFlags::OUT);
-        assert_eq!(question(Interest::PRIORITY), PollFlags::PRI);
+        assert_eq!(to_poll_flags(Interest::NONE), PollFlags::empty());
+        assert_eq!(to_poll_flags(Interest::READ), PollFlags::IN | PollFlags::RDHUP);
+        assert_eq!(to_poll_flags(Interest::WRITE), PollFlags::OUT);
+        assert_eq!(to_poll_flags(Interest::PRIORITY), PollFlags::PRI);
     }
 }

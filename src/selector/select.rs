@@ -29,7 +29,7 @@ use crate::sys::{self, Deadline, FdSets};
 /// The selector over `select(2)`.
 #[derive(Debug)]
 pub struct SelectSelector {
-    table: Table<Entry>,
+    table: Table<SelectEntry>,
     watched: FdSets,
     ready: FdSets,
     ask_first: AskFirst,
@@ -38,7 +38,7 @@ pub struct SelectSelector {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct SelectEntry {
     token: Token,
     trigger: Trigger,
 }
@@ -86,11 +86,11 @@ impl SelectSelector {
             while any != 0 && count > 0 {
                 let bit = any & any.wrapping_neg();
                 any ^= bit;
-                let told = word.map(|word| word & bit != 0);
-                count -= told.iter().filter(|told| **told).count();
+                let reported = word.map(|word| word & bit != 0);
+                count -= reported.iter().filter(|reported| **reported).count();
                 let fd = (index * 64) as RawFd + bit.trailing_zeros() as RawFd;
                 let Ok(entry) = table.entry(fd) else { continue };
-                events.push(Event::new(entry.token, translate(told)));
+                events.push(Event::new(entry.token, to_readiness(reported)));
                 if entry.trigger == Trigger::OneShot {
                     set_bits(watched, fd, Interest::NONE);
                 }
@@ -99,7 +99,7 @@ impl SelectSelector {
     }
 
     /// After EBADF: finds the closed descriptors, takes them out, and tells their owners.
-    fn expel_closed(&mut self, events: &mut Events) -> io::Result<()> {
+    fn remove_closed(&mut self, events: &mut Events) -> io::Result<()> {
         let Self { table, watched, .. } = self;
         for (fd, entry) in table.iter_mut() {
             if watched.iter().any(|set| set.contains(fd)) && sys::check_open(fd).is_err() {
@@ -145,7 +145,7 @@ impl Selector for SelectSelector {
         self.table.check_vacant(fd)?;
         self.caps().check(self.name(), fd, trigger)?;
         sys::check_open(fd)?;
-        self.table.insert(fd, Entry { token, trigger });
+        self.table.insert(fd, SelectEntry { token, trigger });
         set_bits(&mut self.watched, fd, interest);
         Ok(())
     }
@@ -171,7 +171,7 @@ impl Selector for SelectSelector {
         });
         match answer {
             Ok(count) => self.collect(count, events),
-            Err(error) if sys::is_bad_descriptor(&error) => self.expel_closed(events)?,
+            Err(error) if sys::is_bad_descriptor(&error) => self.remove_closed(events)?,
             Err(error) => return Err(error),
         }
         Ok(())
@@ -196,7 +196,7 @@ fn set_bits([read, write, except]: &mut FdSets, fd: RawFd, interest: Interest) {
 }
 
 /// The answer: in which of the three sets it came back.
-fn translate([read, write, except]: [bool; 3]) -> Readiness {
+fn to_readiness([read, write, except]: [bool; 3]) -> Readiness {
     let mut readiness = Readiness::empty();
     readiness.set(Readiness::READ, read);
     readiness.set(Readiness::WRITE, write);
@@ -214,7 +214,9 @@ mod tests {
         // selector that has been through a fork can hold one.
         let mut selector = SelectSelector::new();
         let beyond = 1 << 20;
-        selector.table.insert(beyond, Entry { token: Token::from(1), trigger: Trigger::Level });
+        selector
+            .table
+            .insert(beyond, SelectEntry { token: Token::from(1), trigger: Trigger::Level });
         set_bits(&mut selector.watched, beyond, Interest::READ);
 
         let mut events = Events::new();
@@ -226,9 +228,9 @@ mod tests {
     #[test]
     fn the_three_sets_translate_bit_by_bit() {
         let (r, w, p) = (Readiness::READ, Readiness::WRITE, Readiness::PRIORITY);
-        assert_eq!(translate([true, false, false]), r);
-        assert_eq!(translate([false, true, false]), w);
-        assert_eq!(translate([false, false, true]), p);
-        assert_eq!(translate([true, true, true]), r | w | p);
+        assert_eq!(to_readiness([true, false, false]), r);
+        assert_eq!(to_readiness([false, true, false]), w);
+        assert_eq!(to_readiness([false, false, true]), p);
+        assert_eq!(to_readiness([true, true, true]), r | w | p);
     }
 }

@@ -25,9 +25,9 @@ pub(crate) fn check_open(fd: RawFd) -> io::Result<()> {
     check_number(fd)?;
     // SAFETY: F_GETFL takes no pointer and changes nothing, whatever the number.
     let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) });
-    match flags.map_err(|error| about(fd, error))? & libc::O_PATH {
+    match flags.map_err(|error| with_fd(fd, error))? & libc::O_PATH {
         0 => Ok(()),
-        _ => Err(about(fd, io::Error::from_raw_os_error(libc::EBADF))),
+        _ => Err(with_fd(fd, io::Error::from_raw_os_error(libc::EBADF))),
     }
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn is_bad_descriptor(error: &io::Error) -> bool {
 
 /// An error of the system with the descriptor it is about in its message. A closed descriptor is
 /// `InvalidInput`: the standard library has no kind of its own for it.
-pub(crate) fn about(fd: RawFd, error: io::Error) -> io::Error {
+pub(crate) fn with_fd(fd: RawFd, error: io::Error) -> io::Error {
     let kind = match error.kind() {
         _ if is_bad_descriptor(&error) => io::ErrorKind::InvalidInput,
         kind => kind,
@@ -53,12 +53,12 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, yes: bool) -> io::Result<bool>
     let number = fd.as_raw_fd();
     // SAFETY: F_GETFL takes no pointer; the descriptor is borrowed, hence open.
     let flags = check(unsafe { libc::fcntl(number, libc::F_GETFL) });
-    let flags = flags.map_err(|error| about(number, error))?;
+    let flags = flags.map_err(|error| with_fd(number, error))?;
     let wanted = if yes { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
     if wanted != flags {
         // SAFETY: F_SETFL takes a number; the descriptor is borrowed, hence open.
         let answer = check(unsafe { libc::fcntl(number, libc::F_SETFL, wanted) });
-        answer.map_err(|error| about(number, error))?;
+        answer.map_err(|error| with_fd(number, error))?;
     }
     Ok(wanted != flags)
 }

@@ -49,8 +49,8 @@ pub(crate) use event_fd::EventFd;
 #[cfg(feature = "mio")]
 pub(crate) use fd::of_mio;
 pub(crate) use fd::{
-    about, accept, check_number, check_open, is_bad_descriptor, is_tcp, receive_from,
-    set_nonblocking,
+    accept, check_number, check_open, is_bad_descriptor, is_tcp, receive_from, set_nonblocking,
+    with_fd,
 };
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub(crate) use poll::ppoll;

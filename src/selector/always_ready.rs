@@ -1,16 +1,19 @@
-//! Regular files, for the backends whose kernel call refuses them.
+//! Regular files, for backends whose kernel call refuses them.
 
 use std::os::fd::RawFd;
 
 use super::event::{Event, Events, Interest, Readiness, Token, Trigger};
 
-/// A regular file or directory is always ready, say `select` and `poll`. epoll says EPERM instead,
-/// and a program whose standard input is a file works on two backends and fails on the third. So
-/// such descriptors are kept here, and told by each wait, which then does not sleep.
+/// The descriptors that are always ready.
 ///
-/// An edge-triggered or one-shot file is told once for each time that it is added or set.
+/// `select` and `poll` report a regular file or directory as always ready. epoll returns EPERM
+/// instead, so that a program whose standard input is a file would work on two backends and fail on
+/// the third. A selector keeps such descriptors here and reports them in each wait, which then does
+/// not block.
+///
+/// An edge-triggered or one-shot file is reported once for each time that it is added or set.
 #[derive(Debug, Default)]
-pub(super) struct AlwaysReady {
+pub struct AlwaysReady {
     pending: Vec<AlwaysReadyFile>,
 }
 
@@ -23,24 +26,27 @@ struct AlwaysReadyFile {
 }
 
 impl AlwaysReady {
-    /// Enters a file that is not in here.
-    pub(super) fn add(&mut self, fd: RawFd, token: Token, interest: Interest, trigger: Trigger) {
+    /// Adds a file. It must not be in the list.
+    pub fn add(&mut self, fd: RawFd, token: Token, interest: Interest, trigger: Trigger) {
         let readiness = readiness(interest);
         if !readiness.is_empty() {
             self.pending.push(AlwaysReadyFile { fd, token, readiness, trigger });
         }
     }
 
-    pub(super) fn remove(&mut self, fd: RawFd) {
+    /// Removes a file, if it is in the list.
+    pub fn remove(&mut self, fd: RawFd) {
         self.pending.retain(|file| file.fd != fd);
     }
 
-    /// Whether there is nothing to tell.
-    pub(super) fn is_empty(&self) -> bool {
+    /// Returns whether there is nothing to report.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
 
-    pub(super) fn report(&mut self, events: &mut Events) {
+    /// Reports all files: appends their events.
+    pub fn report(&mut self, events: &mut Events) {
         self.pending.retain(|file| {
             events.push(Event::new(file.token, file.readiness));
             file.trigger == Trigger::Level
@@ -48,7 +54,7 @@ impl AlwaysReady {
     }
 }
 
-/// All that was asked, but for urgent data, which a file never has.
+/// Returns the readiness of a file: the interest without urgent data, which a file never has.
 fn readiness(interest: Interest) -> Readiness {
     let mut readiness = Readiness::empty();
     readiness.set(Readiness::READ, interest.contains(Interest::READ));

@@ -1,16 +1,16 @@
-//! Asking before waiting, for the two calls that pay for every descriptor they sleep on.
+//! A zero timeout first, for the two calls that pay for every descriptor on which they block.
 
 use std::io;
 
 use crate::sys::Deadline;
 
-/// Decides when `select` and `poll` ask with a zero timeout before they sleep.
+/// Decides when `select` and `poll` are called with a zero timeout before they block.
 ///
-/// To sleep, these calls queue the caller at every watched descriptor, and take it off again when
-/// they wake: about as much work as looking at each. With a zero timeout the kernel knows that
-/// nobody will sleep and queues nobody, which halves the cost of a loop that always finds something.
-/// Where nothing is ready the extra call is lost. So it is guessed from the past: after the k-th
-/// miss in a row the next 2^(k-1)-1 waits do not ask, at most 63; a hit forgives everything.
+/// To block, these calls queue the caller at every watched descriptor, and remove it when they
+/// wake: about as much work as to examine each. With a zero timeout the kernel queues nothing,
+/// which halves the cost of a loop that always finds something. Where nothing is ready the extra
+/// call is lost. So the past decides: after the k-th miss in a row the next 2^(k-1)-1 waits block
+/// at once, at most 63. One hit resets this.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AskFirst {
     enabled: bool,
@@ -25,7 +25,7 @@ impl AskFirst {
         AskFirst { enabled, misses: 0, skip: 0 }
     }
 
-    /// Makes `call` until the deadline, and perhaps once before with none.
+    /// Calls `call` with the deadline, and perhaps before it with a zero timeout.
     pub(super) fn wait(
         &mut self,
         deadline: Deadline,
@@ -61,7 +61,7 @@ impl AskFirst {
 mod tests {
     use super::{AskFirst, Deadline};
 
-    /// How many of `waits` waits asked first, when `ready` descriptors are ready at the asking.
+    /// Returns how many of `waits` waits polled first, when `ready` descriptors were ready.
     fn asked(ask: &mut AskFirst, waits: u32, ready: usize) -> u32 {
         let mut asked = 0;
         for _ in 0..waits {
@@ -75,14 +75,14 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_loop_always_asks_and_a_quiet_one_hardly_ever() {
+    fn a_busy_loop_always_polls_first_and_a_quiet_one_hardly_ever() {
         let mut ask = AskFirst::new(true);
         assert_eq!(asked(&mut ask, 1_000, 1), 1_000);
         // Misses at waits 0, 1, 3, 7, 15, 31, 63, and every 64th from then on.
         assert_eq!(asked(&mut ask, 64, 0), 7);
         assert_eq!(asked(&mut ask, 640, 0), 10);
         assert!(asked(&mut ask, 64, 1) > 0, "a hit is found again in time");
-        assert_eq!(asked(&mut ask, 1_000, 1), 1_000, "and forgives everything");
+        assert_eq!(asked(&mut ask, 1_000, 1), 1_000, "and resets the misses");
         assert_eq!(asked(&mut AskFirst::new(false), 1_000, 1), 0);
     }
 }

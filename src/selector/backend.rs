@@ -1,4 +1,4 @@
-//! The backends by name, to be chosen at run time.
+//! The backends, by value and by name.
 
 use std::str::FromStr;
 use std::{fmt, io};
@@ -9,7 +9,7 @@ use super::poll::PollSelector;
 use super::select::SelectSelector;
 use super::unknown_name::UnknownName;
 
-/// Which kernel call a selector asks with.
+/// The system call behind a selector.
 ///
 /// ```
 /// use tripoll::selector::Backend;
@@ -28,7 +28,7 @@ pub enum Backend {
     Select,
     /// `poll(2)`, 1986.
     Poll,
-    /// `epoll(7)`, 2002. The default.
+    /// `epoll(7)`, 2002. It is the default.
     #[default]
     Epoll,
     /// The mio crate's selector.
@@ -37,7 +37,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// All that this build has.
+    /// All backends of this build.
     pub const ALL: &'static [Backend] = &[
         Backend::Select,
         Backend::Poll,
@@ -46,7 +46,7 @@ impl Backend {
         Backend::Mio,
     ];
 
-    /// Its name, as it is parsed.
+    /// Returns the name, as it is parsed.
     pub const fn name(self) -> &'static str {
         match self {
             Backend::Select => "select",
@@ -57,11 +57,11 @@ impl Backend {
         }
     }
 
-    /// A new selector of this kind, as its own `new` makes it.
+    /// Returns a new selector of this backend, with its defaults.
     ///
     /// # Errors
     ///
-    /// For epoll and mio when the process is out of descriptors or memory.
+    /// epoll and mio fail when the process has no free descriptors or memory.
     pub fn selector(self) -> io::Result<Box<dyn Selector>> {
         Ok(match self {
             Backend::Select => Box::new(SelectSelector::new()),
@@ -82,7 +82,7 @@ impl fmt::Display for Backend {
 impl FromStr for Backend {
     type Err = UnknownName;
 
-    /// `"select"`, `"poll"`, `"epoll"`, `"mio"`.
+    /// Parses `"select"`, `"poll"`, `"epoll"` or `"mio"`.
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         UnknownName::find("backend", name, Backend::ALL)
     }

@@ -1,4 +1,4 @@
-//! What the kernel's calls can and cannot do, as data.
+//! What a selector can and cannot do, as data.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -20,38 +20,40 @@ use super::event::{Readiness, Trigger};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caps {
-    /// The triggers it has, its natural one first.
+    /// The triggers that it supports, its natural one first.
     pub triggers: &'static [Trigger],
-    /// What its events can say. A selector without [`Readiness::HANGUP`] or [`Readiness::ERROR`]
-    /// tells these as ready to read or write; the read or write then says what it is.
+    /// The readiness that it can report. A selector without [`Readiness::HANGUP`] or
+    /// [`Readiness::ERROR`] reports these as ready to read or write. The read or write then returns
+    /// the error.
     pub reports: Readiness,
-    /// The largest descriptor that it takes, `None` where any will do.
+    /// The largest descriptor that it supports. `None` is no limit.
     pub largest_descriptor: Option<RawFd>,
-    /// What one wait costs.
+    /// What the cost of a wait grows with.
     pub wait_cost: Cost,
-    /// What one change of interest costs: a system call, or nothing but memory.
+    /// Whether a change of interest is a system call.
     pub change_is_a_system_call: bool,
-    /// The finest step of a deadline. A wait is never shorter than asked, and longer by less than
-    /// one step and the scheduler's delay.
+    /// The resolution of deadlines. A wait never ends early, and ends late by less than this and the
+    /// scheduler's delay.
     pub precision: Duration,
-    /// Whether urgent data is told apart from plain data. Where it is not, it looks readable too.
+    /// Whether urgent data is reported apart from other data. Otherwise it is reported as readable,
+    /// too.
     pub urgent_apart: bool,
 }
 
-/// What the duration of one wait grows with.
+/// What the cost of a wait grows with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cost {
-    /// With every descriptor that is watched, ready or not.
+    /// The watched descriptors, ready or not.
     PerWatched,
-    /// With the descriptors that are ready.
+    /// The ready descriptors.
     PerReady,
 }
 
 impl Caps {
-    /// The capabilities of a selector which has `triggers` (its natural one first) and can say
-    /// `reports`, with any descriptor, per watched descriptor, without system calls for changes and
-    /// to the nanosecond. Change the fields that differ.
+    /// Returns the caps of a selector that supports `triggers` (its natural one first) and can report
+    /// `reports`. Defaults: no largest descriptor, [`Cost::PerWatched`], changes without system
+    /// calls, a resolution of one nanosecond, urgent data apart. Set the fields that differ.
     pub const fn new(triggers: &'static [Trigger], reports: Readiness) -> Self {
         Caps {
             triggers,
@@ -64,18 +66,27 @@ impl Caps {
         }
     }
 
-    /// Refuses what the selector called `name` cannot do.
-    pub(super) fn check(&self, name: &str, fd: RawFd, trigger: Trigger) -> io::Result<()> {
+    /// Checks that the selector called `name` supports a descriptor and a trigger.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for a trigger that is not in [`triggers`](Self::triggers), and `InvalidInput` for
+    /// a descriptor above [`largest_descriptor`](Self::largest_descriptor). The message lists what is
+    /// supported.
+    pub fn check(&self, name: &str, fd: RawFd, trigger: Trigger) -> io::Result<()> {
         if !self.triggers.contains(&trigger) {
             let has: Vec<_> = self.triggers.iter().map(Trigger::to_string).collect();
-            let message = format!("{name} has no {trigger} trigger; it has: {}", has.join(", "));
+            let message = format!(
+                "{name} does not support trigger {trigger}; it supports {}",
+                has.join(", ")
+            );
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
         match self.largest_descriptor {
             Some(largest) if fd > largest => {
                 let message = format!(
-                    "descriptor {fd} is too large for this {name}: POSIX's FD_SETSIZE ends at \
-                     {largest}; without strict mode, or with poll or epoll, any will do"
+                    "descriptor {fd} is too large for this {name} selector: its limit is {largest} \
+                     (POSIX's FD_SETSIZE ends at 1023); poll and epoll have none"
                 );
                 Err(io::Error::new(io::ErrorKind::InvalidInput, message))
             }

@@ -1,21 +1,22 @@
-//! `epoll(7)`, Linux 2.6, 2002: the kernel keeps the list, and only what is ready comes back.
+//! `epoll(7)`, Linux 2.6, 2002: the kernel keeps the list, and returns only what is ready.
 //!
 //! # What this call can and cannot say
 //!
-//! * It can say everything that `poll` can, but for one thing: a closed descriptor. That one simply
-//!   falls silent.
-//! * Every change of interest is a system call of its own; a wait looks at nothing that is not
-//!   ready. The cost grows with what is ready, and changes cost more than on `select` and `poll`.
-//! * What is watched is the **open file, not the number**. A number that is closed while a duplicate
-//!   lives goes on being told, and can no longer be removed. So: remove, then close, always.
-//! * Where the number was closed and reused, the kernel's list and our table disagree: EEXIST and
-//!   ENOENT. Both are mended at once, and counted.
-//! * Hang-up and error cannot be masked. So whoever wants nothing is taken off the kernel's list.
-//! * It tells by level, by **edge**, or once. On edge, what was told and not used up is not told
-//!   again; a change of interest tells what is ready now once more.
-//! * It refuses regular files (EPERM). They are always ready, so they are told from here.
-//! * It returns at most as many events as there is room for. A buffer that comes back full is
-//!   doubled.
+//! * It can report everything that `poll` can, except a closed descriptor. That one is not reported
+//! at all.
+//! * Every change of interest is a system call. A wait examines only what is ready. The cost grows
+//! with what is ready, and changes cost more than on `select` and `poll`.
+//! * It watches the **open file, not the number**. A number that is closed while a duplicate is
+//! open is still reported, and can no longer be removed. So: remove, then close, always.
+//! * Where a number was closed and reused, the kernel's list and the table here disagree: EEXIST
+//! and ENOENT. Both are repaired at once, and counted.
+//! * Hang-up and error cannot be masked. So a descriptor without interest is not in the kernel's
+//! list.
+//! * It supports level, **edge** and one-shot. Edge-triggered, what was reported and not consumed
+//! is not reported again. A change of interest reports once more what is ready.
+//! * It refuses regular files (EPERM). They are always ready, and reported from here.
+//! * It returns at most as many events as the buffer holds. A buffer that comes back full is
+//! doubled.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
@@ -43,22 +44,22 @@ struct EpollEntry {
     registration: Registration,
 }
 
-/// Who watches a descriptor.
+/// Where a descriptor is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Registration {
-    /// Nobody: nothing is wanted of it.
+    /// Nowhere: it has no interest.
     None,
     Kernel,
-    /// [`AlwaysReady`], because the kernel refuses it.
+    /// In [`AlwaysReady`], because the kernel refuses it.
     AlwaysReady,
 }
 
 impl EpollSelector {
-    /// A selector with an epoll instance of its own.
+    /// Returns a selector with a new epoll instance.
     ///
     /// # Errors
     ///
-    /// When the process or the system is out of descriptors (EMFILE, ENFILE) or memory.
+    /// Fails when the process or the system has no free descriptors (EMFILE, ENFILE) or memory.
     pub fn new() -> io::Result<Self> {
         Ok(EpollSelector {
             table: Table::new(),
@@ -68,12 +69,12 @@ impl EpollSelector {
         })
     }
 
-    /// Makes what is watched of `fd` what is wanted: the one place where the kernel's list changes.
+    /// Applies an interest: the only place where the kernel's list changes.
     fn apply(&mut self, fd: RawFd, entry: &mut EpollEntry, interest: Interest) -> io::Result<()> {
         let (flags, data) = (to_epoll_flags(interest, entry.trigger), entry.token.into());
         let before = entry.registration;
         if before == Registration::AlwaysReady {
-            // And the kernel is asked anew: the number may have become a socket's.
+            // The kernel is asked again: the number may now be a socket.
             self.always_ready.remove(fd);
             entry.registration = Registration::None;
         }
@@ -102,8 +103,8 @@ impl EpollSelector {
         Ok(())
     }
 
-    /// Puts `fd` on the kernel's list, or changes how it stands there. Where the kernel disagrees
-    /// about which of the two it is, the kernel is right.
+    /// Adds `fd` to the kernel's list, or modifies its entry. Where the kernel disagrees about
+    /// which of the two it is, the kernel is right.
     fn add_or_modify(
         &mut self,
         fd: RawFd,
@@ -131,7 +132,7 @@ impl EpollSelector {
         }
     }
 
-    /// Takes `fd` off the kernel's list. That it is not there, or not open, is what was wanted.
+    /// Removes `fd` from the kernel's list. It is no error if it is not there, or not open.
     fn delete(&mut self, fd: RawFd) {
         self.counters.controls += 1;
         if self.epoll.delete(fd).is_err() {
@@ -163,7 +164,7 @@ impl Selector for EpollSelector {
         self.table.check_vacant(fd)?;
         self.caps().check(self.name(), fd, trigger)?;
         if interest.is_empty() {
-            sys::check_open(fd)?; // the kernel, which would, is not asked
+            sys::check_open(fd)?; // the kernel would check it, but is not called
         }
         let mut entry = EpollEntry { token, trigger, registration: Registration::None };
         self.apply(fd, &mut entry, interest)?;
@@ -208,7 +209,7 @@ impl Selector for EpollSelector {
     }
 }
 
-/// The question. Who wants to read also wants to know that the peer has finished.
+/// Converts an interest and a trigger. READ includes the half-close of the peer.
 fn to_epoll_flags(interest: Interest, trigger: Trigger) -> EpollFlags {
     let mut flags = EpollFlags::empty();
     flags.set(EpollFlags::IN | EpollFlags::RDHUP, interest.contains(Interest::READ));
@@ -219,13 +220,13 @@ fn to_epoll_flags(interest: Interest, trigger: Trigger) -> EpollFlags {
     flags
 }
 
-// The answer needs no translation: an `Event` is an `epoll_event` in disguise.
+// The results need no conversion: an `Event` is an `epoll_event`.
 
 fn out_of_watches(fd: RawFd, error: io::Error) -> io::Error {
     const LIMIT: &str = "/proc/sys/fs/epoll/max_user_watches";
     let limit = std::fs::read_to_string(LIMIT).unwrap_or_default();
     let message = format!(
-        "descriptor {fd}: this user's epoll watches are used up ({LIMIT} is {})",
+        "descriptor {fd}: all epoll watches of this user are in use ({LIMIT} is {})",
         limit.trim()
     );
     io::Error::new(error.kind(), message)
@@ -236,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_wanted_is_asked() {
+    fn each_interest_and_trigger_has_its_own_flags() {
         let read = EpollFlags::IN | EpollFlags::RDHUP;
         for (interest, trigger, flags) in [
             (Interest::NONE, Trigger::Level, EpollFlags::empty()),

@@ -1,41 +1,40 @@
-//! What is wanted, what is told, and to whom.
+//! Tokens, interests, readiness, triggers and events.
 
 use super::unknown_name::UnknownName;
 use std::fmt;
 
 use crate::sys::{EpollEvent, EpollFlags};
 
-/// The name under which a descriptor was added, given back with each of its events.
+/// Identifies an added descriptor in each of its events.
 ///
-/// To a selector it is an opaque number, yours to choose. One that names both a place in a table
-/// and the *generation* of that place lets an event which has come too late be recognised: the
-/// descriptor it was meant for is closed, and another one sits in its place.
+/// To a selector it is an opaque number of your choice. A token of an index and the *generation* of
+/// that index reveals stale events: the descriptor was closed, and another one has its index now.
 ///
 /// ```
 /// use tripoll::selector::Token;
 ///
 /// let token = Token::new(7, 3);
 /// assert_eq!((token.index(), token.generation()), (7, 3));
-/// assert_ne!(token, Token::new(7, 4)); // the same place, a later tenant
-/// assert_eq!(u64::from(Token::from(42)), 42); // or simply a number
+/// assert_ne!(token, Token::new(7, 4)); // the same index, a later generation
+/// assert_eq!(u64::from(Token::from(42)), 42); // or a plain number
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(u64);
 
 impl Token {
-    /// The token of the place `index` in its `generation`-th use.
+    /// Returns the token of an index and a generation.
     #[inline]
     pub const fn new(index: u32, generation: u32) -> Self {
         Token((generation as u64) << 32 | index as u64)
     }
 
-    /// The place.
+    /// Returns the index.
     #[inline]
     pub const fn index(self) -> u32 {
         self.0 as u32
     }
 
-    /// Which use of the place this is.
+    /// Returns the generation.
     #[inline]
     pub const fn generation(self) -> u32 {
         (self.0 >> 32) as u32
@@ -63,32 +62,32 @@ impl fmt::Debug for Token {
 }
 
 bitflags::bitflags! {
-    /// What one wants to be told of a descriptor.
+    /// What the user wants reported of a descriptor.
     ///
-    /// Whoever wants nothing ([`Interest::NONE`]) is told nothing, not even of an error or a
-    /// hang-up. The bits are those of the [`Readiness`] that answers.
+    /// With [`Interest::NONE`] nothing is reported, not even an error or a hang-up. The bits are
+    /// those of the [`Readiness`] that they correspond to.
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
     pub struct Interest: u8 {
         /// A read would not block: data, a connection to accept, or the end of the stream.
         const READ = 1;
         /// A write would not block: *some* bytes fit.
         const WRITE = 4;
-        /// Urgent ("out-of-band") data has come.
+        /// Urgent ("out-of-band") data has arrived.
         const PRIORITY = 2;
     }
 }
 
 impl Interest {
-    /// Nothing: the descriptor stays added, and the kernel is not asked about it.
+    /// No interest: the descriptor stays added, but the kernel does not watch it.
     pub const NONE: Interest = Interest::empty();
 }
 
 bitflags::bitflags! {
-    /// What is the case with a descriptor, as raw as the kernel says it.
+    /// The state of a descriptor as the kernel reports it.
     ///
-    /// These are epoll's own bits. Not every call can say all of them:
-    /// [`Caps::reports`](super::Caps::reports) has what a selector can. What all of them agree on is
-    /// what [`Event::is_readable`] and [`Event::is_writable`] answer.
+    /// The bits are epoll's. Not every call can report all of them: see
+    /// [`Caps::reports`](super::Caps::reports). [`Event::is_readable`] and [`Event::is_writable`]
+    /// are the same on every backend.
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
     pub struct Readiness: u32 {
         /// Data, or a connection to accept. From `select` also: the end, or an error.
@@ -109,27 +108,27 @@ bitflags::bitflags! {
     }
 }
 
-/// How a selector is asked to tell: for as long as it is so, when it becomes so, or once.
+/// When a selector reports an event: as long as a descriptor is ready, when it becomes ready, or once.
 ///
-/// Which of these a selector can do is in its [`Caps::triggers`](super::Caps::triggers).
+/// [`Caps::triggers`](super::Caps::triggers) lists those that a selector supports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Trigger {
-    /// Told by each wait for as long as the descriptor is ready.
+    /// Each wait reports the descriptor as long as it is ready.
     #[default]
     Level,
-    /// Told when something new has come. Whoever stops before `WouldBlock` may never be told of
-    /// the rest.
+    /// A wait reports the descriptor when something new has arrived. A reader that stops before
+    /// `WouldBlock` may never get a report of the rest.
     Edge,
-    /// Told once; then nothing until [`set`](super::Selector::set) arms it again.
+    /// A wait reports the descriptor once, and not again until [`set`](super::Selector::set) arms it.
     OneShot,
 }
 
 impl Trigger {
-    /// All of them.
+    /// All triggers.
     pub const ALL: &'static [Trigger] = &[Trigger::Level, Trigger::Edge, Trigger::OneShot];
 
-    /// Its name, as it is parsed.
+    /// Returns the name, as it is parsed.
     pub const fn name(self) -> &'static str {
         match self {
             Trigger::Level => "level",
@@ -148,40 +147,40 @@ impl fmt::Display for Trigger {
 impl std::str::FromStr for Trigger {
     type Err = UnknownName;
 
-    /// `"level"`, `"edge"`, `"oneshot"`.
+    /// Parses `"level"`, `"edge"` or `"oneshot"`.
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         UnknownName::find("trigger", name, Trigger::ALL)
     }
 }
 
-/// One descriptor that is ready, with all that is the case with it.
+/// A ready descriptor, with all its readiness.
 ///
-/// It is the kernel's own structure in disguise: from epoll it comes without a copy.
+/// It is the kernel's own structure: epoll's events need no copy.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Event(EpollEvent);
 
 impl Event {
-    /// An event, for whoever writes a selector.
+    /// Returns an event: for implementations of a selector.
     #[inline]
     pub const fn new(token: Token, readiness: Readiness) -> Self {
         Event(EpollEvent::new(EpollFlags::from_bits_retain(readiness.bits()), token.0))
     }
 
-    /// Whose it is.
+    /// Returns the token of the descriptor.
     #[inline]
     pub const fn token(&self) -> Token {
         Token(self.0.data())
     }
 
-    /// What is the case, raw. More than what was asked for: hang-ups and errors come unasked where
-    /// the call can say them.
+    /// Returns the readiness. It may exceed the interest: hang-ups and errors are always reported,
+    /// where the call can.
     #[inline]
     pub const fn readiness(&self) -> Readiness {
         Readiness::from_bits_retain(self.0.flags().bits())
     }
 
-    /// Whether a read would return at once: with data, with the end, or with an error.
+    /// Returns whether a read would return at once: with data, with the end, or with an error.
     #[inline]
     pub const fn is_readable(&self) -> bool {
         const READABLE: Readiness = Readiness::READ
@@ -192,7 +191,7 @@ impl Event {
         self.readiness().intersects(READABLE)
     }
 
-    /// Whether a write would return at once: with some bytes taken, or with an error.
+    /// Returns whether a write would return at once: with some bytes taken, or with an error.
     #[inline]
     pub const fn is_writable(&self) -> bool {
         const WRITABLE: Readiness = Readiness::WRITE
@@ -202,7 +201,7 @@ impl Event {
         self.readiness().intersects(WRITABLE)
     }
 
-    /// Whether urgent data has come.
+    /// Returns whether urgent data has arrived.
     #[inline]
     pub const fn is_priority(&self) -> bool {
         self.readiness().contains(Readiness::PRIORITY)
@@ -218,64 +217,63 @@ impl fmt::Debug for Event {
     }
 }
 
-/// The events of one wait, at most one a descriptor. Made once and filled again and again.
+/// The events of one wait, at most one per descriptor. Reuse it for each wait.
 #[derive(Debug)]
 pub struct Events {
     pub(super) list: Vec<EpollEvent>,
 }
 
 impl Events {
-    /// How far [`EpollSelector`](super::EpollSelector) lets a buffer grow.
+    /// The capacity to which [`EpollSelector`](super::EpollSelector) grows a buffer.
     pub(super) const GROWS_TO: usize = 4_096;
 
-    /// Room for 64 events to begin with.
+    /// Returns an empty buffer with capacity for 64 events.
     pub fn new() -> Self {
         Events::with_capacity(64)
     }
 
-    /// Room for `capacity` events to begin with, at least one.
+    /// Returns an empty buffer with capacity for `capacity` events, at least one.
     ///
-    /// It is a beginning, not a limit. `select` and `poll` tell everything that is ready however
-    /// much that is. epoll tells as many as there is room for, the others first next time; a buffer
-    /// that came back full is doubled, up to 4,096 events. So a small buffer starves nobody, and a
-    /// large one is needed by nobody.
+    /// The capacity is no limit. `select` and `poll` report all ready descriptors. epoll reports as
+    /// many as fit, and the others first in the next wait. A buffer that came back full is doubled, up
+    /// to 4,096 events. So a small buffer starves no descriptor.
     pub fn with_capacity(capacity: usize) -> Self {
         Events { list: Vec::with_capacity(capacity.max(1)) }
     }
 
-    /// How many events there is room for without growing.
+    /// Returns the capacity.
     pub fn capacity(&self) -> usize {
         self.list.capacity()
     }
 
-    /// How many there are.
+    /// Returns the number of events.
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Whether there are none: the wait came to its deadline.
+    /// Returns whether there are no events: the deadline of the wait has come.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// The event at `index`, in its two parts: they stay in registers.
+    /// Returns the event at `index` in two parts, which stay in registers.
     #[inline]
     pub(crate) fn at(&self, index: usize) -> Option<(Token, Readiness)> {
         let event = self.list.get(index)?;
         Some((Token(event.data()), Readiness::from_bits_retain(event.flags().bits())))
     }
 
-    /// The events, in no particular order.
+    /// Returns the events, in no particular order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Event> + '_ {
         self.list.iter().copied().map(Event)
     }
 
-    /// Forgets them all.
+    /// Removes all events.
     pub fn clear(&mut self) {
         self.list.clear();
     }
 
-    /// Doubles the room when it was used up: there may be more.
+    /// Doubles the capacity if the buffer is full: more descriptors may be ready.
     #[inline]
     pub(super) fn grow_if_full(&mut self) {
         if self.list.len() == self.list.capacity() {
@@ -290,7 +288,7 @@ impl Events {
         }
     }
 
-    /// Adds an event, for whoever writes a selector.
+    /// Adds an event: for implementations of a selector.
     pub fn push(&mut self, event: Event) {
         self.list.push(event.0);
     }

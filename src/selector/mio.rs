@@ -1,14 +1,13 @@
-//! The mio crate's selector: the portable one, and the one that the ecosystem knows.
+//! The selector of the mio crate, which is portable and widely used.
 //!
 //! # What this call can and cannot say
 //!
 //! * mio is **edge-triggered only**. So is this selector.
-//! * It says less than the kernel beneath it: hang-up, error and the peer's half-close come through
-//!   as *read closed* and *write closed*, and are translated back as far as that goes.
-//! * On Linux it is epoll beneath, and has epoll's faults: every change is a system call, a closed
-//!   descriptor falls silent, a number that was closed and reused must be mended, regular files are
-//!   refused. On other systems it is what mio has there.
-//! * It has no empty interest: whoever wants nothing is deregistered.
+//! * It reports less than the kernel: hang-up, error and half-close arrive as *read closed* and
+//! *write closed*, and are converted back as far as possible.
+//! * On Linux it uses epoll, and has its properties: every change is a system call, a closed
+//! descriptor is not reported, a reused number must be repaired, regular files are refused.
+//! * It has no empty interest: a descriptor without interest is deregistered.
 //! * Its deadlines have whole milliseconds, rounded up.
 //! * Its token is a machine word and ours always has 64 bits. So it is given the descriptor, and
 //!   the table has the token.
@@ -31,7 +30,7 @@ pub struct MioSelector {
     table: Table<MioEntry>,
     poll: mio::Poll,
     ready: mio::Events,
-    /// How many of them there is room for.
+    /// The capacity of `ready`.
     room: usize,
     always_ready: AlwaysReady,
     counters: SelectorCounters,
@@ -43,22 +42,22 @@ struct MioEntry {
     registration: Registration,
 }
 
-/// Who watches a descriptor.
+/// Where a descriptor is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Registration {
-    /// Nobody: nothing is wanted of it.
+    /// Nowhere: it has no interest.
     None,
     Mio,
-    /// [`AlwaysReady`], because the kernel refuses it.
+    /// In [`AlwaysReady`], because the kernel refuses it.
     AlwaysReady,
 }
 
 impl MioSelector {
-    /// A selector with a [`mio::Poll`] of its own.
+    /// Returns a selector with a new [`mio::Poll`].
     ///
     /// # Errors
     ///
-    /// When the process or the system is out of descriptors (EMFILE, ENFILE) or memory.
+    /// Fails when the process or the system has no free descriptors (EMFILE, ENFILE) or memory.
     pub fn new() -> io::Result<Self> {
         Ok(MioSelector {
             table: Table::new(),
@@ -70,11 +69,11 @@ impl MioSelector {
         })
     }
 
-    /// Makes what is watched of `fd` what is wanted.
+    /// Applies an interest: the only place where mio's registrations change.
     fn apply(&mut self, fd: RawFd, entry: &mut MioEntry, interest: Interest) -> io::Result<()> {
         let before = entry.registration;
         if before == Registration::AlwaysReady {
-            // And mio is asked anew: the number may have become a socket's.
+            // mio is asked again: the number may now be a socket.
             self.always_ready.remove(fd);
             entry.registration = Registration::None;
         }
@@ -129,7 +128,7 @@ impl MioSelector {
         }
     }
 
-    /// Deregisters `fd`. That it is not registered, or not open, is what was wanted.
+    /// Deregisters `fd`. It is no error if it is not registered, or not open.
     fn deregister(&mut self, fd: RawFd) {
         self.counters.controls += 1;
         if self.poll.registry().deregister(&mut SourceFd(&fd)).is_err() {
@@ -137,8 +136,8 @@ impl MioSelector {
         }
     }
 
-    /// One `mio::Poll::poll`, repeated while it comes back early with nothing: it cuts a timeout at
-    /// what an `int` of milliseconds can say.
+    /// Calls `mio::Poll::poll` until there are events or the deadline has come: mio limits a
+    /// timeout to what an `int` of milliseconds can hold.
     fn poll(&mut self, deadline: Deadline) -> io::Result<()> {
         loop {
             self.counters.waits += 1;
@@ -175,7 +174,7 @@ impl Selector for MioSelector {
         self.table.check_vacant(fd)?;
         self.caps().check(self.name(), fd, trigger)?;
         if interest.is_empty() {
-            sys::check_open(fd)?; // the kernel, which would, is not asked
+            sys::check_open(fd)?; // mio would check it, but is not called
         }
         let mut entry = MioEntry { token, registration: Registration::None };
         self.apply(fd, &mut entry, interest)?;
@@ -202,7 +201,7 @@ impl Selector for MioSelector {
     fn wait_interruptible(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
         events.clear();
         if self.room != events.capacity() {
-            // mio's events cannot grow; ours have.
+            // mio's buffer cannot grow, but `events` has grown.
             self.room = events.capacity();
             self.ready = mio::Events::with_capacity(self.room);
         }
@@ -226,7 +225,7 @@ impl Selector for MioSelector {
     }
 }
 
-/// The question; mio has no way to ask for nothing.
+/// Converts an interest. mio has no empty one.
 fn to_mio_interest(interest: Interest) -> Option<mio::Interest> {
     let mut mio_interest = None;
     for (direction, flag) in [
@@ -241,7 +240,7 @@ fn to_mio_interest(interest: Interest) -> Option<mio::Interest> {
     mio_interest
 }
 
-/// The answer. mio says *read closed* for a hang-up too, and calls urgent data readable.
+/// Converts an event. mio reports *read closed* for a hang-up too, and urgent data as readable.
 fn to_readiness(event: &mio::event::Event) -> Readiness {
     let hung_up = event.is_read_closed() && event.is_write_closed();
     let mut readiness = Readiness::empty();

@@ -1,8 +1,8 @@
-//! Which descriptors are ready: `select`, `poll` and `epoll` behind one face, chosen at run time.
+//! Which descriptors are ready: one trait over `select`, `poll` and `epoll`, chosen at run time.
 //!
-//! A [`Selector`] is told which descriptors to watch and for what, and answers one question:
-//! *which of these can I use without waiting?* It never reads, writes, closes or calls anybody; who
-//! must be told is the reactor's business.
+//! A [`Selector`] watches descriptors and answers one question: *which of these can be used without
+//! blocking?* It never reads, writes or closes a descriptor, and calls no handler. That is the
+//! reactor's part.
 //!
 //! ```
 //! use std::{io::Write, os::fd::AsRawFd};
@@ -27,29 +27,30 @@
 //!
 //! # The same on every backend
 //!
-//! * A descriptor is added once. Adding it again is `AlreadyExists`, and the first stays alive;
-//!   changing or removing one that was never added is `NotFound`; adding one that is closed is
-//!   `InvalidInput`. A failed add leaves nothing behind.
-//! * One event a descriptor and wait, with everything that is the case merged into it.
-//! * A descriptor with [`Interest::NONE`] is told nothing, not even that its peer is gone.
+//! * A descriptor is added once. To add it again is `AlreadyExists`, and changes nothing. To change or
+//!   remove a descriptor that is not added is `NotFound`. To add a closed one is `InvalidInput`. A
+//!   failed `add` leaves nothing behind.
+//! * Each wait reports at most one event per descriptor, with all its readiness merged.
+//! * For a descriptor with [`Interest::NONE`] no event is reported, not even a hang-up.
 //! * Regular files and directories are always ready.
-//! * Urgent data wakes only who asked for [`Interest::PRIORITY`].
-//! * A wait until a [`Deadline`] neither returns before it without an event, nor spins towards it.
+//! * Urgent data is reported only for [`Interest::PRIORITY`].
+//! * A wait until a [`Deadline`] neither returns before it without an event, nor spins.
 //!
 //! # What differs
 //!
-//! What a call cannot say, no wrapper can say for it. The differences are data: [`Caps`].
-//! Asking a selector for a trigger it does not have is an `Unsupported` error.
+//! What a system call cannot report, no wrapper can. The differences are data: [`Caps`]. A trigger that
+//! a selector does not support is an `Unsupported` error. To write a selector of your own, see
+//! [`support`].
 //!
 //! # Remove before closing
 //!
-//! A selector holds numbers, and owns nothing. A number that was closed while added is a fault of
-//! the caller's which the three calls punish differently: `select` fails as a whole, `poll` answers
-//! `POLLNVAL` for ever, `epoll` forgets it, unless a duplicate keeps the file open: then it tells
-//! of it for ever. Here, `select` and `poll` tell the owner once, with [`Readiness::INVALID`], and
-//! go on with the others; `epoll` and mio cannot. On every backend such a number can still be
-//! removed, and where the number has a new owner in the kernel's eyes, the kernel's entry is mended
-//! and the mending counted in [`SelectorCounters::repairs`].
+//! A selector holds numbers and owns nothing. A number that is closed while it is added is a mistake of
+//! the caller, with different consequences: `select` fails as a whole; `poll` reports `POLLNVAL`
+//! forever; `epoll` forgets it, or, if a duplicate keeps the file open, reports it forever. Here,
+//! `select` and `poll` report it once, with [`Readiness::INVALID`], and continue with the others.
+//! `epoll` and mio cannot. On every backend such a number can still be removed. Where the kernel
+//! knows the number as another file, its entry is repaired, and counted in
+//! [`SelectorCounters::repairs`].
 
 mod always_ready;
 mod ask_first;
@@ -61,6 +62,7 @@ mod event;
 mod mio;
 mod poll;
 mod select;
+pub mod support;
 mod table;
 mod unknown_name;
 
@@ -81,23 +83,28 @@ use std::os::fd::{BorrowedFd, RawFd};
 
 /// Watches descriptors, and waits until some are ready.
 ///
-/// The trait can be implemented outside this crate: to record what is asked, to inject faults, or
-/// for a kernel interface that the crate does not know.
+/// The trait can be implemented outside this crate: to record events, to inject faults, or for another
+/// kernel interface. [`support`] has a checklist and the parts that this crate's selectors share.
+///
+/// # Errors
+///
+/// Each error names the descriptor in its message. A method that fails changes nothing, unless it
+/// says otherwise.
 pub trait Selector: Debug + Send {
-    /// The backend's name, as [`Backend`] spells it.
+    /// Returns the name of the backend, as [`Backend`] spells it.
     fn name(&self) -> &'static str;
 
-    /// What this selector can and cannot do.
+    /// Returns what this selector can and cannot do.
     fn caps(&self) -> Caps;
 
-    /// Watches `fd` for `interest`; its events will bear `token`. What is ready already is told by
-    /// the next wait, on edge too.
+    /// Adds a descriptor. Its events carry `token`. The next wait reports what is ready already,
+    /// edge-triggered too.
     ///
     /// # Errors
     ///
-    /// `AlreadyExists` if `fd` is added already; `InvalidInput` if it is not open, or beyond
-    /// [`Caps::largest_descriptor`]; `Unsupported` for a `trigger` that is not among
-    /// [`Caps::triggers`]; and what the kernel says. Nothing is left behind.
+    /// `AlreadyExists` if `fd` is added. `InvalidInput` if it is not open, or above
+    /// [`Caps::largest_descriptor`]. `Unsupported` for a `trigger` that is not in
+    /// [`Caps::triggers`]. Those of the kernel.
     fn add(
         &mut self,
         fd: RawFd,
@@ -106,40 +113,40 @@ pub trait Selector: Debug + Send {
         trigger: Trigger,
     ) -> io::Result<()>;
 
-    /// Watches `fd` for `interest` from now on. Token and trigger stay. What is ready is told by the
-    /// next wait, on edge too; a one-shot is armed again.
+    /// Sets the interest of a descriptor. Its token and trigger stay. The next wait reports what is
+    /// ready, edge-triggered too. A one-shot descriptor is armed again.
     ///
     /// # Errors
     ///
     /// `NotFound` if `fd` is not added. Where a change is a system call
-    /// ([`Caps::change_is_a_system_call`]), `InvalidInput` if it has been closed, and what the kernel
-    /// says; `fd` then stays added and is watched for nothing: it is to be removed. Elsewhere the
-    /// next wait tells that it is closed.
+    /// ([`Caps::change_is_a_system_call`]), `InvalidInput` if `fd` is closed, and those of the kernel;
+    /// then `fd` stays added without interest, and must be removed. Elsewhere the next wait reports
+    /// that `fd` is closed.
     fn set(&mut self, fd: RawFd, interest: Interest) -> io::Result<()>;
 
-    /// Watches `fd` no longer. To be called before `fd` is closed.
+    /// Removes a descriptor. Call it before `fd` is closed.
     ///
     /// # Errors
     ///
     /// `NotFound` if `fd` is not added.
     fn remove(&mut self, fd: RawFd) -> io::Result<()>;
 
-    /// Waits until something is ready or the deadline has come, and replaces what is in `events` by
-    /// what is ready. A signal ends the wait with `Interrupted`: for a caller who must then look at
-    /// what the signal's handler has left. All others use [`wait`](Self::wait).
+    /// Waits until a descriptor is ready or the deadline has come, and replaces the contents of
+    /// `events`. A signal ends the wait: for callers that must then handle what the signal handler
+    /// left. All others use [`wait`](Self::wait).
     ///
     /// # Errors
     ///
-    /// `Interrupted` after a signal; beyond that only what would be a fault of this crate's.
+    /// `Interrupted` after a signal. Other errors are faults of this crate.
     fn wait_interruptible(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()>;
 
-    /// Waits until something is ready or the deadline has come, and replaces what is in `events` by
-    /// what is ready. After a signal it waits on for the time that is left.
+    /// Waits until a descriptor is ready or the deadline has come, and replaces the contents of
+    /// `events`. After a signal it continues for the time that is left.
     ///
     /// # Errors
     ///
-    /// Only what would be a fault of this crate's; and on poll `InvalidInput`, when the process's
-    /// limit of descriptors was lowered below the number of those that are watched.
+    /// On poll, `InvalidInput` when the process's limit of descriptors was lowered below the number of
+    /// watched ones. Other errors are faults of this crate.
     #[inline]
     fn wait(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
         match self.wait_interruptible(events, deadline) {
@@ -148,13 +155,13 @@ pub trait Selector: Debug + Send {
         }
     }
 
-    /// The selector's own descriptor where it has one: readable when a wait would find something.
-    /// (Regular files, of which the kernel was not asked, do not show there.)
+    /// Returns the selector's own descriptor, if it has one. It is readable when a wait would report an
+    /// event. Regular files are the exception: they do not make it readable.
     fn own_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 
-    /// How many system calls were made, and what had to be mended.
+    /// Returns the number of system calls and of repairs.
     fn counters(&self) -> SelectorCounters {
         SelectorCounters::default()
     }
@@ -178,15 +185,15 @@ fn wait_after<S: Selector + ?Sized>(
     Err(error)
 }
 
-/// What a [`Selector`] has done since it was made. Always counted.
+/// Counts what a [`Selector`] has done since it was created.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SelectorCounters {
     /// System calls that wait, those with a zero timeout included.
     pub waits: u64,
-    /// System calls that change what the kernel watches. None on select and poll.
+    /// System calls that change what the kernel watches. Zero on select and poll.
     pub controls: u64,
-    /// Times that the kernel and the selector's own table disagreed about a descriptor, because its
-    /// number was closed without [`Selector::remove`], and the kernel's entry was mended.
+    /// Repairs of the kernel's list: the number of a descriptor was closed without
+    /// [`Selector::remove`], so that the kernel and the selector's table disagreed.
     pub repairs: u64,
 }

@@ -2,18 +2,18 @@
 //!
 //! # What this call can and cannot say
 //!
-//! * It can say everything: readable, writable, urgent data, and why: the peer's half-close, a
-//!   hang-up, an error, a closed descriptor, each a bit of its own.
-//! * It looks at every entry of the array, ready or not: the cost grows with what is watched. The
-//!   *numbers* of the descriptors do not matter.
-//! * Question and answer stand side by side, so the array is used again as it is. It is kept dense:
-//!   what leaves is replaced by the last.
-//! * **Hang-up and error cannot be masked.** An entry that asks for nothing and whose peer is gone
-//!   ends every wait at once, for ever. So whoever wants nothing is not in the array.
-//! * A closed descriptor is answered with `POLLNVAL`, at once and for ever. So it leaves the array
-//!   when its owner has been told.
-//! * It keeps no memory of what it told, so there is no edge. Telling *once* is easy: the entry is
-//!   taken out.
+//! * It can report everything: readable, writable, urgent data, and why: the half-close of the
+//! peer, a hang-up, an error, a closed descriptor, each a bit of its own.
+//! * It examines every entry of the array, ready or not: the cost grows with what is watched. The
+//! *numbers* of the descriptors do not matter.
+//! * Arguments and results are side by side, so the array is reused as it is. It is kept dense: a
+//! removed entry is replaced by the last.
+//! * **Hang-up and error cannot be masked.** An entry without interest whose peer has closed would
+//! end every wait at once, forever. So a descriptor without interest is not in the array.
+//! * A closed descriptor is reported as `POLLNVAL`, at once and forever. So it leaves the array
+//! after it was reported once.
+//! * It does not remember what it reported, so there is no edge trigger. One-shot is easy: the
+//! entry is removed.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -38,12 +38,13 @@ pub struct PollSelector {
 struct PollEntry {
     token: Token,
     trigger: Trigger,
-    /// Where in the array it stands, if it wants anything.
+    /// Its position in the array, if it has an interest.
     position: Option<usize>,
 }
 
 impl PollSelector {
-    /// A selector that asks with a zero timeout first where that is likely to pay.
+    /// Returns a selector. It polls with a zero timeout before it blocks, where that is likely to
+    /// pay.
     pub fn new() -> Self {
         PollSelector {
             table: Table::new(),
@@ -53,14 +54,14 @@ impl PollSelector {
         }
     }
 
-    /// Whether a wait asks with a zero timeout first where that is likely to pay (the default), or
-    /// always sleeps at once.
+    /// Sets whether a wait polls with a zero timeout first, where that is likely to pay. Otherwise
+    /// it always blocks at once. Default: true.
     pub fn asking_first(mut self, yes: bool) -> Self {
         self.ask_first = AskFirst::new(yes);
         self
     }
 
-    /// Reads the answer: `count` entries have one.
+    /// Reads the results: those of `count` entries.
     fn collect(&mut self, mut count: usize, events: &mut Events) {
         let mut position = 0;
         while count > 0 && position < self.array.len() {
@@ -75,14 +76,14 @@ impl PollSelector {
             events.push(Event::new(entry.token, to_readiness(revents)));
             if entry.trigger == Trigger::OneShot || revents.contains(PollFlags::NVAL) {
                 entry.position = None;
-                self.swap_remove(position); // the last has come here: look at this position again
+                self.swap_remove(position); // the last entry is here now: examine this position again
             } else {
                 position += 1;
             }
         }
     }
 
-    /// Takes an entry out of the array. The last one takes its place.
+    /// Removes an entry from the array. The last one takes its position.
     fn swap_remove(&mut self, position: usize) {
         self.array.swap_remove(position);
         if let Some(moved) = self.array.get(position)
@@ -162,7 +163,7 @@ impl Selector for PollSelector {
     }
 }
 
-/// The question. Who wants to read also wants to know that the peer has finished.
+/// Converts an interest. READ includes the half-close of the peer.
 fn to_poll_flags(interest: Interest) -> PollFlags {
     let mut flags = PollFlags::empty();
     flags.set(PollFlags::IN | PollFlags::RDHUP, interest.contains(Interest::READ));
@@ -171,7 +172,7 @@ fn to_poll_flags(interest: Interest) -> PollFlags {
     flags
 }
 
-/// The answer: `poll` and `epoll` have the same numbers for the same things.
+/// Converts the results. `poll` and `epoll` use the same numbers.
 fn to_readiness(revents: PollFlags) -> Readiness {
     Readiness::from_bits_retain(u32::from(revents.bits() as u16))
 }
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_wanted_is_asked() {
+    fn each_interest_has_its_own_flags() {
         assert_eq!(to_poll_flags(Interest::NONE), PollFlags::empty());
         assert_eq!(to_poll_flags(Interest::READ), PollFlags::IN | PollFlags::RDHUP);
         assert_eq!(to_poll_flags(Interest::WRITE), PollFlags::OUT);

@@ -2,19 +2,19 @@
 //!
 //! # What this call can and cannot say
 //!
-//! * It can say: readable, writable, urgent data. It cannot say **why**. An end of stream, a reset
-//!   and a refused connection are all just "readable"; the read then tells.
-//! * It looks at every bit up to the highest descriptor, ready or not: the cost grows with what is
-//!   watched, and with the *number* of the highest descriptor.
-//! * It overwrites its question with its answer. So the question is kept here, and copied.
-//! * One closed descriptor fails the whole call (EBADF) and the kernel does not say which. Then
-//!   each is asked for; the dead ones leave the sets and their owners are told, once.
-//! * A closed descriptor beyond the process's descriptor table is not looked at, and its bit comes
-//!   back as it went in. So bits are believed only up to the count that the call returned.
-//! * `FD_SETSIZE`, 1,024, is a limit of the C library's type, not of the call. Our sets grow. (In
-//!   [strict mode](SelectSelector::strict) the limit is kept, to be seen.)
-//! * It keeps no memory of what it told, so there is no edge. Telling *once* is easy: the bit is
-//!   taken out.
+//! * It can report: readable, writable, urgent data. It cannot report **why**. The end of the
+//! stream, a reset and a refused connection are all "readable"; the read then returns which it is.
+//! * It examines every bit up to the highest descriptor, ready or not: the cost grows with what is
+//! watched, and with the *number* of the highest descriptor.
+//! * It overwrites its arguments with its results. So the sets are kept here, and copied.
+//! * One closed descriptor fails the whole call (EBADF), and the kernel does not report which. Then
+//! each descriptor is checked. The closed ones leave the sets, and are reported once.
+//! * A closed descriptor beyond the process's descriptor table is not examined, and its bit comes
+//! back unchanged. So bits are valid only up to the count that the call returned.
+//! * `FD_SETSIZE`, 1,024, is a limit of the C library's type, not of the call. The sets here grow.
+//! [Strict mode](SelectSelector::strict) keeps the limit, to show it.
+//! * It does not remember what it reported, so there is no edge trigger. One-shot is easy: the bit
+//! is removed.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -43,12 +43,12 @@ struct SelectEntry {
     trigger: Trigger,
 }
 
-/// POSIX's `FD_SETSIZE` on every Linux C library.
+/// The value of POSIX's `FD_SETSIZE` in all C libraries on Linux.
 const FD_SETSIZE: RawFd = 1_024;
 
 impl SelectSelector {
-    /// A selector that takes any descriptor, and asks with a zero timeout first where that is
-    /// likely to pay.
+    /// Returns a selector for any descriptor. It polls with a zero timeout before it blocks, where
+    /// that is likely to pay.
     pub fn new() -> Self {
         SelectSelector {
             table: Table::new(),
@@ -60,20 +60,20 @@ impl SelectSelector {
         }
     }
 
-    /// Keeps POSIX's limit: descriptors from 1,024 (`FD_SETSIZE`) up are refused, as the C library's
-    /// `fd_set` would have to.
+    /// Returns a selector with POSIX's limit: it refuses descriptors from 1,024 (`FD_SETSIZE`) up,
+    /// as programs with the C library's `fd_set` must.
     pub fn strict() -> Self {
         SelectSelector { strict: true, ..SelectSelector::new() }
     }
 
-    /// Whether a wait asks with a zero timeout first where that is likely to pay (the default), or
-    /// always sleeps at once.
+    /// Sets whether a wait polls with a zero timeout first, where that is likely to pay. Otherwise
+    /// it always blocks at once. Default: true.
     pub fn asking_first(mut self, yes: bool) -> Self {
         self.ask_first = AskFirst::new(yes);
         self
     }
 
-    /// Reads the answer: `count` bits, lowest descriptors first; what is beyond them is stale.
+    /// Reads the results: `count` bits, lowest descriptors first. Bits beyond them are stale.
     fn collect(&mut self, mut count: usize, events: &mut Events) {
         let Self { table, watched, ready, .. } = self;
         let words = ready.iter().map(|set| set.words().len()).max().unwrap_or(0);
@@ -98,7 +98,7 @@ impl SelectSelector {
         }
     }
 
-    /// After EBADF: finds the closed descriptors, takes them out, and tells their owners.
+    /// After EBADF: removes the closed descriptors from the sets, and reports them.
     fn remove_closed(&mut self, events: &mut Events) -> io::Result<()> {
         let Self { table, watched, .. } = self;
         for (fd, entry) in table.iter_mut() {
@@ -108,7 +108,7 @@ impl SelectSelector {
             }
         }
         if events.is_empty() {
-            // The number was opened again before we looked: ask once more.
+            // The number was opened again before the check: call again.
             return Err(io::ErrorKind::Interrupted.into());
         }
         Ok(())
@@ -182,7 +182,7 @@ impl Selector for SelectSelector {
     }
 }
 
-/// The question: in which of the three sets a descriptor stands.
+/// Puts a descriptor into the sets of its interest.
 fn set_bits([read, write, except]: &mut FdSets, fd: RawFd, interest: Interest) {
     for (set, flag) in
         [(read, Interest::READ), (write, Interest::WRITE), (except, Interest::PRIORITY)]
@@ -195,7 +195,7 @@ fn set_bits([read, write, except]: &mut FdSets, fd: RawFd, interest: Interest) {
     }
 }
 
-/// The answer: in which of the three sets it came back.
+/// Converts the sets in which a descriptor came back.
 fn to_readiness([read, write, except]: [bool; 3]) -> Readiness {
     let mut readiness = Readiness::empty();
     readiness.set(Readiness::READ, read);
@@ -210,8 +210,8 @@ mod tests {
 
     #[test]
     fn a_stale_bit_is_not_an_event() {
-        // A descriptor beyond all that this process ever had open: no `add` would take it, but a
-        // selector that has been through a fork can hold one.
+        // A descriptor beyond all that this process has ever had open. `add` would refuse it, but a
+        // selector can hold one after a fork.
         let mut selector = SelectSelector::new();
         let beyond = 1 << 20;
         selector

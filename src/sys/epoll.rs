@@ -26,10 +26,9 @@ bitflags::bitflags! {
         const ERR = libc::EPOLLERR as u32;
         /// Both directions are finished, or the writing end of this pipe is gone.
         const HUP = libc::EPOLLHUP as u32;
-        /// Edge-triggered: tell each *change* once. Without it epoll is level-triggered and tells
-        /// for as long as it is so.
+        /// Edge-triggered: report each *change* once. Without it epoll is level-triggered.
         const ET = libc::EPOLLET as u32;
-        /// Tell once, then nothing until [`Epoll::modify`] arms it again.
+        /// Report once, and not again until [`Epoll::modify`] arms the descriptor.
         const ONESHOT = libc::EPOLLONESHOT as u32;
         /// Of several epolls that watch the same file, wake one and not all. Only with
         /// [`Epoll::add`], only with `IN`, `OUT` and `ET`, and never modified: the kernel answers
@@ -110,11 +109,11 @@ impl Epoll {
     pub fn new() -> io::Result<Self> {
         // SAFETY: takes a flag, returns a new descriptor or -1.
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+        // SAFETY: the kernel has just created this descriptor, and nothing else owns it.
         Ok(Epoll { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
     }
 
-    /// Watches `fd` for `flags`; each event will bear `data`. What is ready already is told too.
+    /// Adds `fd` with `flags`. Its events carry `data`. What is ready already is reported, too.
     ///
     /// # Errors
     ///
@@ -126,8 +125,8 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_ADD, fd, flags, data)
     }
 
-    /// Watches `fd` for `flags` from now on instead of what it was watched for. What is ready is
-    /// told again, on edge too; a one-shot is armed again.
+    /// Replaces the flags of `fd`. What is ready is reported again, edge-triggered too. A one-shot
+    /// descriptor is armed again.
     ///
     /// # Errors
     ///
@@ -136,7 +135,7 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_MOD, fd, flags, data)
     }
 
-    /// Watches `fd` no longer.
+    /// Removes `fd`.
     ///
     /// # Errors
     ///
@@ -156,7 +155,7 @@ impl Epoll {
     /// Waits until something is ready and replaces what is in `events` by it: as many as
     /// `events` has capacity for, at least one. The others come first the next time.
     ///
-    /// `timeout`: `None` waits for ever, zero only asks. A signal does not end the wait.
+    /// `timeout`: `None` waits forever, zero does not block. A signal does not end the wait.
     ///
     /// # Errors
     ///
@@ -182,7 +181,7 @@ impl Epoll {
             Deadline::Now => self.wait_millis(events, 0)?,
             Deadline::At(_) => self.wait_until(events, deadline)?,
         };
-        // SAFETY: the kernel has written `ready` events at the front of the buffer, and was told
+        // SAFETY: the kernel has written `ready` events at the front of the buffer, and knows
         // that it has no more room than `capacity`.
         unsafe { events.set_len(ready) };
         Ok(())

@@ -94,7 +94,7 @@ pub(crate) fn accept(
         // outlive the call.
         let fd =
             check(unsafe { libc::accept4(listener.as_raw_fd(), address.cast(), size, flags) })?;
-        // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+        // SAFETY: the kernel has just created this descriptor, and nothing else owns it.
         Ok(unsafe { Socket::from_raw_fd(fd) })
     };
     // SAFETY: the kernel fills in the address and its size when the call succeeds, and the result

@@ -1,20 +1,18 @@
-//! The three calls themselves: one safe, thin function for each system call the crate makes.
+//! One safe, thin function for each system call of the crate.
 //!
-//! This is the bottom rung of the ladder, and the only module with `unsafe` in it. Nothing here
-//! remembers anything: what is watched is said anew in each call ([`select()`], [`poll()`]) or kept
-//! by the kernel ([`Epoll`]). Tables, tokens and tricks begin one rung higher, in
-//! [`selector`](crate::selector).
+//! This is the lowest layer, and the only module with `unsafe` in it. It keeps no state: what is
+//! watched is an argument of each call ([`select()`], [`poll()`]) or kept by the kernel
+//! ([`Epoll`]). Tables and tokens begin one layer above, in [`selector`](crate::selector).
 //!
 //! Three rules hold for every wait:
 //!
-//! * **Time.** A wait is given a [`Deadline`]: *now*, *at an instant*, or *never*. What is left of
-//!   it is computed afresh for each call, as a `timespec`, never as a `select`-style structure that
-//!   the kernel may overwrite. Where only milliseconds can be said, they are rounded *up*: rounding
-//!   down turns a short wait into a busy loop.
-//! * **Signals.** A signal that interrupts a wait is no answer. The public calls go back to waiting
-//!   with the time that is left, as Python does since PEP 475.
-//! * **Descriptors** are plain numbers, because a closed number is a lesson worth having and not a
-//!   memory fault. Whoever wants a descriptor owned goes to the reactor.
+//! * **Time.** A wait has a [`Deadline`]: *now*, *at an instant*, or *never*. What is left of it is
+//! computed again for each call, as a `timespec`. Where only milliseconds are possible, they are
+//! rounded *up*: to round down turns a short wait into a busy loop.
+//! * **Signals.** A signal does not end a wait. The public calls continue for the time that is
+//! left, as Python does since PEP 475.
+//! * **Descriptors** are plain numbers: a closed number is a lesson worth having, and no memory
+//! fault. The reactor owns its descriptors.
 //!
 //! ```
 //! use std::{io::Write, os::fd::AsRawFd, time::Duration};
@@ -57,7 +55,7 @@ pub(crate) use poll::ppoll;
 pub use poll::{PollFd, PollFlags, poll};
 pub use process::DespiteThreads;
 pub(crate) use process::{
-    Side, check_alone, close_inherited, exit_now, fork, has_ended, kill, watch_child,
+    ForkResult, check_alone, close_inherited, exit_now, fork, has_ended, kill, watch_child,
 };
 pub use select::select;
 pub(crate) use select::{FdSets, pselect};

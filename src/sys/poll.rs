@@ -108,7 +108,7 @@ fn explain(error: io::Error, lines: usize) -> io::Error {
 /// Waits until a descriptor can be used, fills in each line's [`revents`](PollFd::revents), and
 /// returns how many lines have an answer.
 ///
-/// `timeout`: `None` waits for ever, zero only asks. A signal does not end the wait. A closed
+/// `timeout`: `None` waits forever, zero does not block. A signal does not end the wait. A closed
 /// descriptor is answered with [`PollFlags::NVAL`], at once and each time.
 ///
 /// See `poll(2)`; the call is `ppoll`, or `poll` where nothing is waited for.

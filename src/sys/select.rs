@@ -44,7 +44,7 @@ pub(crate) fn pselect(
 /// The lists hold what was given, in the order in which it was given: plain numbers, or anything
 /// that has one and can be cloned, such as `Rc<TcpStream>`. What is given twice is returned twice.
 ///
-/// * `timeout`: `None` waits for ever, zero only asks. It cannot be negative (Python raises
+/// * `timeout`: `None` waits forever, zero does not block. It cannot be negative (Python raises
 ///   `ValueError`): [`Duration`] has no such value.
 /// * "Can be read" includes the end of the stream and a pending error: the read will not block.
 /// * "Can be written" means that *some* bytes fit, not all of them.

@@ -75,7 +75,7 @@ fn a_trigger_is_accepted_exactly_if_caps_name_it() {
 
 #[test]
 fn adding_twice_is_already_exists_and_the_first_stays_alive() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let (mine, mut theirs) = unix_pair();
         let fd = mine.as_raw_fd();
         selector.add(fd, ONE, Interest::READ, trigger).unwrap();
@@ -93,7 +93,7 @@ fn adding_twice_is_already_exists_and_the_first_stays_alive() {
 
 #[test]
 fn what_was_never_added_or_is_removed_is_not_found() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let (mine, mut theirs) = unix_pair();
         let fd = mine.as_raw_fd();
         let refuses = |selector: &mut dyn Selector, fd| {
@@ -119,7 +119,7 @@ fn what_was_never_added_or_is_removed_is_not_found() {
 
 #[test]
 fn a_failed_add_leaves_nothing_behind() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         for interest in [Interest::NONE, Interest::READ, Interest::WRITE | Interest::PRIORITY] {
             for number in not_descriptors() {
                 let error = selector.add(number, ONE, interest, trigger).unwrap_err();
@@ -150,7 +150,7 @@ fn a_name_without_an_open_file_behind_it_is_refused() {
         .open("/")
         .map(OwnedFd::from)
         .unwrap();
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let error = selector.add(path.as_raw_fd(), ONE, Interest::READ, trigger).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         assert_silent(selector);
@@ -159,7 +159,7 @@ fn a_name_without_an_open_file_behind_it_is_refused() {
 
 #[test]
 fn a_token_comes_back_with_all_its_bits() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         for token in [Token::from(0), Token::from(u64::MAX), Token::new(u32::MAX, 1 << 31)] {
             let (mine, _theirs) = unix_pair();
             selector.add(mine.as_raw_fd(), token, Interest::WRITE, trigger).unwrap();
@@ -171,7 +171,7 @@ fn a_token_comes_back_with_all_its_bits() {
 
 #[test]
 fn changing_is_free_on_select_and_poll_and_one_call_on_epoll() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let (mine, _theirs) = unix_pair();
         let fd = mine.as_raw_fd();
         let step = u64::from(selector.caps().change_is_a_system_call);
@@ -199,7 +199,7 @@ fn changing_is_free_on_select_and_poll_and_one_call_on_epoll() {
 
 #[test]
 fn a_selectors_own_descriptor_is_readable_when_a_wait_would_find_something() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let kernel_has_a_list = selector.caps().change_is_a_system_call;
         let Some(own) = selector.own_fd().map(|fd| fd.as_raw_fd()) else {
             assert!(!kernel_has_a_list);

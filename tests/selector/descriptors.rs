@@ -17,7 +17,7 @@ const ONE: Token = Token::new(1, 0);
 
 #[test]
 fn a_descriptor_far_beyond_1024_is_as_good_as_any() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let (mine, mut theirs) = unix_pair();
         let far = with_number(&mine, 5_000);
         selector.add(5_000, ONE, Interest::READ, trigger).unwrap();
@@ -96,7 +96,7 @@ fn selects_highest_descriptor_shrinks_again() {
 
 #[test]
 fn thousands_are_watched_and_the_right_ones_reported() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         const MANY: u64 = 2_000;
         let (quiet, _theirs) = unix_pair();
         let (busy, mut others) = unix_pair();

@@ -16,7 +16,7 @@ const OTHER: Token = Token::new(2, 0);
 
 #[test]
 fn level_reports_again_edge_and_oneshot_report_once() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let (mine, mut theirs) = unix_pair();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
         assert_silent(selector);
@@ -37,7 +37,7 @@ fn level_reports_again_edge_and_oneshot_report_once() {
 
 #[test]
 fn something_new_is_reported_on_level_and_edge_and_not_by_a_spent_oneshot() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let (mine, mut theirs) = unix_pair();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
         for round in 0..3 {
@@ -62,7 +62,7 @@ fn something_new_is_reported_on_level_and_edge_and_not_by_a_spent_oneshot() {
 
 #[test]
 fn what_is_ready_already_is_reported_after_adding() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let (mine, mut theirs) = unix_pair();
         theirs.write_all(b"x").unwrap();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
@@ -72,7 +72,7 @@ fn what_is_ready_already_is_reported_after_adding() {
 
 #[test]
 fn an_empty_interest_reports_nothing_until_it_is_set_again() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let (paused, theirs) = unix_pair();
         let (never, also_theirs) = unix_pair();
         selector.add(paused.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
@@ -94,7 +94,7 @@ fn an_empty_interest_reports_nothing_until_it_is_set_again() {
 
 #[test]
 fn a_oneshot_reports_a_hang_up_once() {
-    on_every_backend(&[Trigger::OneShot], |selector, trigger| {
+    on_every_selector(&[Trigger::OneShot], |selector, trigger| {
         let (mine, theirs) = unix_pair();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
         drop(theirs);
@@ -105,7 +105,7 @@ fn a_oneshot_reports_a_hang_up_once() {
 
 #[test]
 fn one_event_a_descriptor_with_everything_in_it() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let (mine, theirs) = tcp_pair();
         (&theirs).write_all(b"plain").unwrap();
         settle(&mine, PollFlags::IN);
@@ -126,7 +126,7 @@ fn one_event_a_descriptor_with_everything_in_it() {
 
 #[test]
 fn urgent_data_is_reported_only_where_it_was_asked_for() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let (mine, theirs) = tcp_pair();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
         rustix::net::send(&theirs, b"!", SendFlags::OOB).unwrap();
@@ -157,7 +157,7 @@ fn always_ready() -> [File; 3] {
 #[test]
 fn files_and_directories_are_always_ready() {
     for file in always_ready() {
-        on_every_backend(Trigger::ALL, |selector, trigger| {
+        on_every_selector(Trigger::ALL, |selector, trigger| {
             let fd = file.as_raw_fd();
             selector.add(fd, ONE, Interest::READ, trigger).unwrap();
             for (interest, readiness) in [
@@ -187,7 +187,7 @@ fn files_and_directories_are_always_ready() {
 
 #[test]
 fn a_file_beside_a_socket_hides_nothing_and_delays_nothing() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let [file, directory, _] = always_ready();
         let (mine, mut theirs) = unix_pair();
         selector.add(file.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
@@ -204,7 +204,7 @@ fn a_file_beside_a_socket_hides_nothing_and_delays_nothing() {
 
 #[test]
 fn a_buffer_for_one_event_starves_no_descriptor() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         const READY: u64 = 1_000;
         sys::raise_descriptor_limit(10_000).unwrap();
         let (mine, mut theirs) = unix_pair();
@@ -229,7 +229,7 @@ fn a_buffer_for_one_event_starves_no_descriptor() {
 
 #[test]
 fn a_wait_replaces_the_events_of_the_last_one() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let (mine, mut theirs) = unix_pair();
         selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
         theirs.write_all(b"x").unwrap();
@@ -244,7 +244,7 @@ fn a_wait_replaces_the_events_of_the_last_one() {
 
 #[test]
 fn any_of_many_can_leave_and_the_others_stay() {
-    on_every_backend(Trigger::ALL, |selector, trigger| {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
         let pairs: Vec<_> = (0..6).map(|_| unix_pair()).collect();
         let fd = |index: usize| pairs[index].0.as_raw_fd();
         for (token, (mine, _)) in (0..).zip(&pairs) {

@@ -15,7 +15,7 @@ use crate::server::concurrency::{Concurrency, LoopRequest, Runner, Slot, Support
 use crate::server::handler::{Blocking, HandlerResult, guarded};
 use crate::server::transport::Request;
 use crate::sync::lock;
-use crate::sys::{self, DespiteThreads, PollFd, PollFlags, Side};
+use crate::sys::{self, DespiteThreads, ForkResult, PollFd, PollFlags};
 
 /// A child process for each request: Python's `ForkingMixIn`.
 ///
@@ -239,8 +239,8 @@ impl<R: Request> Runner<R> for ChildPerRequest {
         // For this child only: by the next one these numbers may have been reused.
         let inherited = std::mem::take(&mut *lock(&self.inherited));
         match sys::fork(self.options.despite_threads)? {
-            Side::Child => self.run_child(inherited, server, request, client_address),
-            Side::Parent(child) => {
+            ForkResult::Child => self.run_child(inherited, server, request, client_address),
+            ForkResult::Parent(child) => {
                 self.running.enter(child, server.take_slot().counted(&self.limit));
                 lock(&self.unwatched).push(child);
                 server.call("close_request", |server| server.hooks.close_request(server, request));

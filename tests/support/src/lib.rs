@@ -6,6 +6,7 @@
 pub mod alone;
 pub mod faulty;
 pub mod net;
+pub mod outside;
 pub mod program;
 pub mod reactor;
 pub mod selector;

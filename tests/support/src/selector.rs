@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tripoll::selector::{Backend, Deadline, Events, Readiness, Selector, Token, Trigger};
 
+use crate::outside::OutsideSelector;
 use crate::{Context, LONG};
 
 /// Runs `body` on a new selector of every backend, once with each of `triggers` that it has.
@@ -24,6 +25,16 @@ pub fn on_every_backend(triggers: &[Trigger], body: impl Fn(&mut dyn Selector, T
         }
     }
     assert!(ran >= triggers.len(), "some trigger of {triggers:?} is on no backend");
+}
+
+/// As [`on_every_backend`], and also runs `body` on a selector from outside the crate, if `triggers`
+/// has its only one, level.
+pub fn on_every_selector(triggers: &[Trigger], body: impl Fn(&mut dyn Selector, Trigger)) {
+    on_every_backend(triggers, &body);
+    if triggers.contains(&Trigger::Level) {
+        let _context = Context("on a selector from outside the crate".into());
+        body(&mut OutsideSelector::default(), Trigger::Level);
+    }
 }
 
 /// Returns what a wait until `deadline` reports.

@@ -3,20 +3,20 @@
 //! # What this call can and cannot say
 //!
 //! * It can report everything that `poll` can, except a closed descriptor. That one is not reported
-//! at all.
+//!   at all.
 //! * Every change of interest is a system call. A wait examines only what is ready. The cost grows
-//! with what is ready, and changes cost more than on `select` and `poll`.
+//!   with what is ready, and changes cost more than on `select` and `poll`.
 //! * It watches the **open file, not the number**. A number that is closed while a duplicate is
-//! open is still reported, and can no longer be removed. So: remove, then close, always.
+//!   open is still reported, and can no longer be removed. So: remove, then close, always.
 //! * Where a number was closed and reused, the kernel's list and the table here disagree: EEXIST
-//! and ENOENT. Both are repaired at once, and counted.
+//!   and ENOENT. Both are repaired at once, and counted.
 //! * Hang-up and error cannot be masked. So a descriptor without interest is not in the kernel's
-//! list.
+//!   list.
 //! * It supports level, **edge** and one-shot. Edge-triggered, what was reported and not consumed
-//! is not reported again. A change of interest reports once more what is ready.
+//!   is not reported again. A change of interest reports once more what is ready.
 //! * It refuses regular files (EPERM). They are always ready, and reported from here.
 //! * It returns at most as many events as the buffer holds. A buffer that comes back full is
-//! doubled.
+//!   doubled.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};

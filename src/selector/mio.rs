@@ -4,9 +4,9 @@
 //!
 //! * mio is **edge-triggered only**. So is this selector.
 //! * It reports less than the kernel: hang-up, error and half-close arrive as *read closed* and
-//! *write closed*, and are converted back as far as possible.
+//!   *write closed*, and are converted back as far as possible.
 //! * On Linux it uses epoll, and has its properties: every change is a system call, a closed
-//! descriptor is not reported, a reused number must be repaired, regular files are refused.
+//!   descriptor is not reported, a reused number must be repaired, regular files are refused.
 //! * It has no empty interest: a descriptor without interest is deregistered.
 //! * Its deadlines have whole milliseconds, rounded up.
 //! * Its token is a machine word and ours always has 64 bits. So it is given the descriptor, and

@@ -3,17 +3,17 @@
 //! # What this call can and cannot say
 //!
 //! * It can report everything: readable, writable, urgent data, and why: the half-close of the
-//! peer, a hang-up, an error, a closed descriptor, each a bit of its own.
+//!   peer, a hang-up, an error, a closed descriptor, each a bit of its own.
 //! * It examines every entry of the array, ready or not: the cost grows with what is watched. The
-//! *numbers* of the descriptors do not matter.
+//!   *numbers* of the descriptors do not matter.
 //! * Arguments and results are side by side, so the array is reused as it is. It is kept dense: a
-//! removed entry is replaced by the last.
+//!   removed entry is replaced by the last.
 //! * **Hang-up and error cannot be masked.** An entry without interest whose peer has closed would
-//! end every wait at once, forever. So a descriptor without interest is not in the array.
+//!   end every wait at once, forever. So a descriptor without interest is not in the array.
 //! * A closed descriptor is reported as `POLLNVAL`, at once and forever. So it leaves the array
-//! after it was reported once.
+//!   after it was reported once.
 //! * It does not remember what it reported, so there is no edge trigger. One-shot is easy: the
-//! entry is removed.
+//!   entry is removed.
 
 use std::io;
 use std::os::fd::RawFd;

@@ -3,18 +3,18 @@
 //! # What this call can and cannot say
 //!
 //! * It can report: readable, writable, urgent data. It cannot report **why**. The end of the
-//! stream, a reset and a refused connection are all "readable"; the read then returns which it is.
+//!   stream, a reset and a refused connection are all "readable"; the read then returns which it is.
 //! * It examines every bit up to the highest descriptor, ready or not: the cost grows with what is
-//! watched, and with the *number* of the highest descriptor.
+//!   watched, and with the *number* of the highest descriptor.
 //! * It overwrites its arguments with its results. So the sets are kept here, and copied.
 //! * One closed descriptor fails the whole call (EBADF), and the kernel does not report which. Then
-//! each descriptor is checked. The closed ones leave the sets, and are reported once.
+//!   each descriptor is checked. The closed ones leave the sets, and are reported once.
 //! * A closed descriptor beyond the process's descriptor table is not examined, and its bit comes
-//! back unchanged. So bits are valid only up to the count that the call returned.
+//!   back unchanged. So bits are valid only up to the count that the call returned.
 //! * `FD_SETSIZE`, 1,024, is a limit of the C library's type, not of the call. The sets here grow.
-//! [Strict mode](SelectSelector::strict) keeps the limit, to show it.
+//!   [Strict mode](SelectSelector::strict) keeps the limit, to show it.
 //! * It does not remember what it reported, so there is no edge trigger. One-shot is easy: the bit
-//! is removed.
+//!   is removed.
 
 use std::io;
 use std::os::fd::RawFd;

@@ -24,14 +24,14 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! There are two loops, and they are two parties' business: the *connection loop* (the server) takes
-//! clients, the *communication loop* (the handler) talks with one.
+//! There are two loops. The *connection loop* is the server's: it accepts clients. The *communication
+//! loop* is the handler's: it serves one client.
 //!
 //! # Two axes
 //!
-//! What a server listens on is its [`Transport`], where its requests are handled its
-//! [`Concurrency`]. Going from one to another is one word; change `ThreadingTcpServer` above to
-//! `ForkingTcpServer`, and each client has a process of its own.
+//! What a server listens on is its [`Transport`]. Where its requests are handled is its
+//! [`Concurrency`]. To change one is one word: with `ForkingTcpServer` above, each client has a
+//! process of its own.
 //!
 //! | | [`Inline`] | [`Threading`] | [`Forking`] | [`Pooled`] | [`InReactor`] |
 //! |---|---|---|---|---|---|
@@ -39,7 +39,7 @@
 //! | [`Udp`] | [`UdpServer`] | [`ThreadingUdpServer`] | [`ForkingUdpServer`] | [`PooledUdpServer`] | [`ReactorUdpServer`] |
 //! | [`Unix`] | [`UnixStreamServer`] | [`ThreadingUnixStreamServer`] | [`ForkingUnixStreamServer`] | [`PooledUnixStreamServer`] | [`ReactorUnixStreamServer`] |
 //! | [`UnixDgram`] | [`UnixDatagramServer`] | [`ThreadingUnixDatagramServer`] | [`ForkingUnixDatagramServer`] | [`PooledUnixDatagramServer`] | [`ReactorUnixDatagramServer`] |
-//! | who waits for a slow client | everybody | its thread | its child | one of the workers | nobody |
+//! | a slow client blocks | all others | its thread | its child | one worker | nothing |
 //!
 //! Each of them waits for clients through the crate's own reactor, on any backend and trigger
 //! ([`ServerConfig::backend`], [`ServerConfig::trigger`]): *select/epoll + socket + threads*.
@@ -47,7 +47,7 @@
 //! # One request
 //!
 //! ```text
-//! get_request                                  whoever waits next
+//! get_request                                  accepts the next one
 //! └─ verify_request                            no: shutdown_request, close_request
 //!    └─ process_request                        here, or elsewhere:
 //!       └─ process_request_thread              (in a thread)
@@ -59,16 +59,16 @@
 //! service_actions                              after each turn of the loop
 //! ```
 //!
-//! Everything in it can be overridden ([`Hooks`]); `setup`, `handle` and `finish` are the handler's
-//! ([`RequestHandler`]). When `setup` fails neither `handle` nor `finish` is called; when
-//! `handle` fails, `finish` is. Errors and panics are told to `handle_error`, and the server goes
-//! on.
+//! Each of these can be overridden ([`Hooks`]). `setup`, `handle` and `finish` belong to the handler
+//! ([`RequestHandler`]). When `setup` fails, neither `handle` nor `finish` is called. When `handle`
+//! fails, `finish` is called. Errors and panics are reported to `handle_error`, and the server
+//! continues.
 //!
-//! # Ending well
+//! # Shutdown
 //!
-//! To ask, to wait until the loop has ended, and to wait until the work has ended are three things:
-//! [`request_shutdown`](BaseServer::request_shutdown), [`shutdown`](BaseServer::shutdown) and
-//! [`server_close`](Server::server_close). Whoever wants an end in any case says by when:
+//! [`request_shutdown`](BaseServer::request_shutdown) requests the end of the loop,
+//! [`shutdown`](BaseServer::shutdown) waits for it, and [`server_close`](Server::server_close) waits
+//! for the handlers, too. [`server_close_within`](Server::server_close_within) waits only so long:
 //!
 //! ```
 //! use std::time::Duration;
@@ -79,22 +79,22 @@
 //! let config = ServerConfig::default().idle_timeout(Some(Duration::from_secs(60)));
 //! let server = ThreadingTcpServer::builder("127.0.0.1:0").config(config).build_fn(
 //!     |exchange: &mut Exchange| {
-//!         while !exchange.request.recv(1024)?.is_empty() {} // until the client has finished, or idles
+//!         while !exchange.request.recv(1024)?.is_empty() {} // until the client has finished or is idle
 //!         Ok(())
 //!     },
 //! )?;
 //! std::thread::scope(|scope| {
 //!     let serving = scope.spawn(|| server.serve_forever(POLL_INTERVAL));
-//!     // … here a signal is waited for, say …
-//!     server.server_close_within(Duration::from_secs(1))?; // who is not done by then is cut off
+//!     // … wait for a signal, for example …
+//!     server.server_close_within(Duration::from_secs(1))?; // then cut off the others
 //!     serving.join().expect("no panic")
 //! })?;
 //! # std::io::Result::Ok(())
 //! ```
 //!
 //! A signal needs no thread of its own. To a reactor it is a source like any other, so let the server
-//! [serve in](Server::serve_in) one that watches for both. A forking server, which must be alone in
-//! its process, can hear of a signal in no other way.
+//! [serve in](Server::serve_in) a reactor that watches both. A forking server must be the only thread
+//! of its process, so for it that is the only way.
 //!
 //! ```
 //! use std::os::unix::net::UnixStream;
@@ -108,9 +108,9 @@
 //! let server = ThreadingTcpServer::from_fn("127.0.0.1:0", talk)?;
 //! let mut reactor = Reactor::new()?;
 //! server.serve_in(POLL_INTERVAL, &mut reactor.context())?;
-//! // A handler of SIGTERM writes a byte into `theirs`; `low_level::pipe::register` of the crate
-//! // signal-hook makes one. (A child would inherit it, and tell its parent of signals of its own:
-//! // where the server forks, hold the signal back, and watch a `signalfd(2)` instead.)
+//! // A handler of SIGTERM writes a byte into `theirs`: see `low_level::pipe::register` of the crate
+//! // signal-hook. (A child would inherit that handler and write to its parent's pipe. So where the
+//! // server forks, block the signal and watch a `signalfd(2)` instead.)
 //! let (ours, theirs) = UnixStream::pair()?;
 //! # drop(theirs);
 //! let signalled = move |_: &mut Source<UnixStream>, cx: &mut Context| {
@@ -123,21 +123,21 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! # Telling everybody
+//! # Sending to other clients
 //!
-//! A server knows who is connected. What is sent through it reaches also those who are kept in the
-//! loop; there nobody waits, elsewhere whoever does not read keeps the sender waiting:
+//! A server lists its connections. [`sendall`](BaseServer::sendall) of the server also reaches clients
+//! in the loop, where it does not block. Elsewhere a client that does not read blocks the sender:
 //!
 //! ```
 //! use std::io::BufRead;
 //! use tripoll::server::{HandlerResult, StreamExchange, ThreadingTcpServer};
 //!
-//! /// What one says, all are told.
+//! /// Sends each line to all clients.
 //! fn chat(exchange: &mut StreamExchange) -> HandlerResult {
 //!     let mut line = Vec::new();
 //!     while exchange.rfile.read_until(b'\n', &mut line)? > 0 {
 //!         for (client, _) in exchange.server.connections() {
-//!             let _ = exchange.server.sendall(&client, &line); // it may be gone
+//!             let _ = exchange.server.sendall(&client, &line); // it may have left
 //!         }
 //!         line.clear();
 //!     }
@@ -150,7 +150,7 @@
 //!
 //! # Several in one loop
 //!
-//! A server is something that a reactor can watch, beside others and beside whatever else is in it:
+//! A reactor can watch several servers, and other sources beside them:
 //!
 //! ```
 //! # use tripoll::server::{Exchange, LoopExchange, HandlerResult};
@@ -160,64 +160,64 @@
 //! # fn status(_: &mut LoopExchange) -> HandlerResult { Ok(()) }
 //!
 //! let talking = ThreadingTcpServer::from_fn("127.0.0.1:0", talk)?;
-//! let telling = ReactorTcpServer::from_fn("127.0.0.1:0", status)?;
+//! let reporting = ReactorTcpServer::from_fn("127.0.0.1:0", status)?;
 //! let mut reactor = Reactor::new()?;
 //! talking.serve_in(POLL_INTERVAL, &mut reactor.context())?;
-//! telling.serve_in(POLL_INTERVAL, &mut reactor.context())?;
+//! reporting.serve_in(POLL_INTERVAL, &mut reactor.context())?;
 //! # reactor.handle().stop();
 //! reactor.run()?;
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! # Every name of Python's
+//! # Python's names
 //!
 //! | Python | here | what differs, and why |
 //! |---|---|---|
-//! | `BaseServer` | [`BaseServer`] | what hooks and handlers see; [`Server`] dereferences to it. Its methods with the names of hooks are the base class's own: there is no inheritance here that could lead to others |
+//! | `BaseServer` | [`BaseServer`] | what hooks and handlers see; [`Server`] dereferences to it. Its methods with the names of hooks are the bodies of the base class; Rust has no inheritance |
 //! | `TCPServer` … `ForkingUnixDatagramServer` (the forking Unix ones since 3.12) | the table above | `Server<transport, concurrency>`: three orthogonal choices where Python has inheritance |
 //! | `ThreadingMixIn`, `ForkingMixIn` | [`Threading`], [`Forking`] | their class attributes are fields |
-//! | `__init__(server_address, RequestHandlerClass, bind_and_activate)` | [`Server::new`], [`Server::from_fn`], [`Server::builder`] | a factory for handlers in place of a class: it can be given whatever the handlers need |
+//! | `__init__(server_address, RequestHandlerClass, bind_and_activate)` | [`Server::new`], [`Server::from_fn`], [`Server::builder`] | a factory for handlers instead of a class: it can pass to the handlers what they need |
 //! | `server_address` | [`BaseServer::server_address`] | a text such as `localhost:80`, or an [`Address`](crate::net::Address) |
-//! | `socket` | [`BaseServer::with_socket`] | lent, so that nobody uses it after it was closed |
+//! | `socket` | [`BaseServer::with_socket`] | borrowed, so that it is not used after it was closed |
 //! | `fileno` | [`BaseServer::fileno`] | |
 //! | `address_family`, `socket_type` | the transport; IPv4 or IPv6 by the address | |
-//! | (whether IPv6 takes IPv4 clients: as the system has it, on Linux yes) | [`ServerConfig::v6_only`] = true | said, so that it is the same everywhere |
+//! | (whether IPv6 accepts IPv4 clients: the system's default, on Linux yes) | [`ServerConfig::v6_only`] = true | explicit, so that it is the same everywhere |
 //! | `RequestHandlerClass` | the factory | |
-//! | `request_queue_size` = 5 | [`ServerConfig::request_queue_size`] = 1,024 | with 5, clients of a burst wait a second for their second try |
-//! | `allow_reuse_address` = False | [`ServerConfig::allow_reuse_address`] = true | a restart must not fail for a minute; all of `ServerConfig` is said before the bind, where Python's is easily said too late. Of datagrams it is never true, where in Python it can be made so |
+//! | `request_queue_size` = 5 | [`ServerConfig::request_queue_size`] = 1,024 | with 5, clients in a burst retry after one second |
+//! | `allow_reuse_address` = False | [`ServerConfig::allow_reuse_address`] = true | a restart must not fail for a minute; all of `ServerConfig` is set before the bind, where Python's attributes are easily set too late. Never true for datagrams, where Python allows it |
 //! | `allow_reuse_port` | [`ServerConfig::allow_reuse_port`] | |
-//! | `max_packet_size` | [`ServerConfig::max_packet_size`] | a cut datagram says so: [`Datagram::truncated`] |
-//! | `timeout` | [`ServerConfig::timeout`] | the socket's own timeout, which Python asks too, is none: the socket never waits |
-//! | `server_bind`, `server_activate` | [`Hooks::server_bind`], [`Hooks::server_activate`] | the file of a dead Unix server is replaced if that is [asked for](ServerConfig::replace_stale), and one's own is [removed](ServerConfig::unlink_on_close) in the end |
-//! | `serve_forever(poll_interval=0.5)` | [`Server::serve_forever`], [`POLL_INTERVAL`] | the interval paces `service_actions`, and delays no shutdown; up to [32 requests a turn](ServerConfig::requests_per_turn) |
+//! | `max_packet_size` | [`ServerConfig::max_packet_size`] | a truncated datagram is reported: [`Datagram::truncated`] |
+//! | `timeout` | [`ServerConfig::timeout`] | the socket has no timeout of its own, which Python considers too: it is non-blocking |
+//! | `server_bind`, `server_activate` | [`Hooks::server_bind`], [`Hooks::server_activate`] | the stale file of a Unix socket is replaced [on request](ServerConfig::replace_stale), and its own is [removed](ServerConfig::unlink_on_close) at the end |
+//! | `serve_forever(poll_interval=0.5)` | [`Server::serve_forever`], [`POLL_INTERVAL`] | the interval only sets how often `service_actions` is called, and delays no shutdown; returns how it ended: [`Served`]; up to [32 requests a turn](ServerConfig::requests_per_turn) |
 //! | `service_actions` | [`Hooks::service_actions`] | |
-//! | `handle_request` | [`Server::handle_request`] | says what it did: [`Handled`] |
+//! | `handle_request` | [`Server::handle_request`] | returns what it did: [`Handled`] |
 //! | `handle_timeout` | [`Hooks::handle_timeout`] | |
 //! | `_handle_request_noblock` | [`Server::handle_request_noblock`] | |
 //! | several servers in one `select` | [`Server::serve_in`] | any reactor |
-//! | `shutdown` | [`BaseServer::shutdown`], [`BaseServer::request_shutdown`] | on the thread that serves it is an error instead of a deadlock; before serving it is remembered, instead of waiting for ever; after serving it is nothing, instead of ending the next serving |
-//! | `server_close` | [`Server::server_close`], [`Server::server_close_within`] | ends the serving first: in Python the loop spins on the closed descriptor for ever; with a grace, whoever works longer is cut off, and who cannot be is told of |
-//! | `__enter__`, `__exit__` | the server's scope | dropped, it closes its socket and waits for nobody; no hook is called |
-//! | `get_request` | [`Hooks::get_request`] | an error does not spin: a shortage of descriptors pauses accepting. It is also asked when there is no request, and then says `WouldBlock` |
+//! | `shutdown` | [`BaseServer::shutdown`], [`BaseServer::request_shutdown`] | on the thread that serves it is an error instead of a deadlock; before the first run it cancels that run, instead of waiting forever; after a run it does nothing, instead of ending the next one |
+//! | `server_close` | [`Server::server_close`], [`Server::server_close_within`] | ends the run first: in Python the loop spins on the closed descriptor forever; with a grace, handlers that run longer are cut off, and those that cannot be are reported |
+//! | `__enter__`, `__exit__` | the server's scope | on drop it closes its socket and does not wait; no hook is called |
+//! | `get_request` | [`Hooks::get_request`] | an error does not spin: a shortage of descriptors pauses accepting. It is also called when there is no request, and then returns `WouldBlock` |
 //! | `verify_request` | [`Hooks::verify_request`] | a panic refuses the request, where an exception ends Python's server |
 //! | `process_request`, `process_request_thread`, `finish_request` | [`Hooks::process_request`], [`Hooks::process_request_thread`], [`Hooks::finish_request`] | |
-//! | `shutdown_request`, `close_request` | [`Hooks::shutdown_request`], [`Hooks::close_request`] | called also if `handle_error` fails; a descriptor is closed when its last holder lets go, never twice. For a client in the loop ([`InReactor`]) they are called when it has gone: what it is owed goes out first, and nobody waits for that |
-//! | `handle_error` | [`Hooks::handle_error`] | is handed the error; panics are told too |
+//! | `shutdown_request`, `close_request` | [`Hooks::shutdown_request`], [`Hooks::close_request`] | also called if `handle_error` fails; a descriptor is closed when its last owner drops it, never twice. For a client in the loop ([`InReactor`]) they are called when its connection is closed, after its output was flushed, without blocking |
+//! | `handle_error` | [`Hooks::handle_error`] | gets the error; panics are reported, too |
 //! | `SystemExit` in a handler | [`Exit`] | |
-//! | `daemon_threads`, `block_on_close` | [`Threading`], [`Pooled`], [`Forking`] | no thread keeps a Rust process alive, so `daemon_threads` says only that nobody waits for it |
+//! | `daemon_threads`, `block_on_close` | [`Threading`], [`Pooled`], [`Forking`] | no thread keeps a Rust process alive, so `daemon_threads` means only that `server_close` does not wait |
 //! | `max_children` | [`Forking::max_children`] | pauses accepting instead of stopping the loop |
-//! | `active_children`, `collect_children` | [`BaseServer::active_children`], [`BaseServer::service_actions`] | reaped by their own numbers as soon as they end; Python's `waitpid(-1)`, called when there are `max_children`, takes other people's |
-//! | `os.fork` with other threads | refused; [`Forking::despite_threads`] | in the child, what they held locked stays locked |
-//! | (no timeouts of the server's) | [`ServerConfig::read_timeout`], [`ServerConfig::idle_timeout`] | a client that connects and says nothing does not keep a thread for ever |
+//! | `active_children`, `collect_children` | [`BaseServer::active_children`], [`BaseServer::service_actions`] | reaped by their own process ids as soon as they end; Python's `waitpid(-1)`, called when there are `max_children`, reaps children of other code |
+//! | `os.fork` with other threads | refused; [`Forking::despite_threads`] | in the child, the locks of other threads stay locked |
+//! | (no timeouts of the server) | [`ServerConfig::read_timeout`], [`ServerConfig::idle_timeout`] | a client that connects and sends nothing does not hold a thread forever |
 //! | (no bound on threads) | [`Threading::max_threads`], [`Pooled`] | |
 //! | `BaseRequestHandler` | [`RequestHandler`] of an [`Exchange`] | `self.request` is `exchange.request` |
 //! | `StreamRequestHandler` | [`RequestHandler`] of a [`StreamExchange`] | |
 //! | `DatagramRequestHandler` | [`RequestHandler`] of a [`DatagramExchange`] | |
-//! | `request`, `client_address`, `server` | the fields of the [`Exchange`] | `server` is the server, not its socket; who has no address is [`Unnamed`](crate::net::Address::Unnamed), where Python has `''` for a stream and `None` for a datagram |
+//! | `request`, `client_address`, `server` | the fields of the [`Exchange`] | `server` is the server, not its socket; a peer without an address is [`Unnamed`](crate::net::Address::Unnamed), where Python has `''` for a stream and `None` for a datagram |
 //! | `connection`, `rfile`, `wfile`; `packet`, `socket` | the fields of the [`StreamExchange`], of the [`DatagramExchange`] | `packet` is the [`Datagram`], its bytes are `packet.data` |
-//! | `rbufsize`, `wbufsize`, `timeout`, `disable_nagle_algorithm` | [`StreamOptions`] | what is in `wfile`'s buffer when `setup` fails goes out too |
-//! | `setup`, `handle`, `finish` | [`RequestHandler`] | what `super().setup()` and `super().finish()` do, is done around them |
-//! | `recv`, `sendall`, `settimeout`, `close` of `request` | [`Stream::recv`](crate::net::Stream::recv) and so on | |
+//! | `rbufsize`, `wbufsize`, `timeout`, `disable_nagle_algorithm` | [`StreamOptions`] | the buffer of `wfile` is flushed when `setup` fails, too |
+//! | `setup`, `handle`, `finish` | [`RequestHandler`] | what `super().setup()` and `super().finish()` do is done around them |
+//! | `recv`, `sendall`, `settimeout`, `close` of `request` | [`PythonSocket`] | |
 //! | (a list of those connected) | [`BaseServer::connections`], [`BaseServer::sendall`] | |
 
 mod base;

@@ -1,4 +1,4 @@
-//! The server as its owner sees it.
+//! The server and its builder.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -18,27 +18,27 @@ use crate::server::event_loop::{Handled, Served};
 use crate::server::handler::{ExchangeKind, HandlerFactory};
 use crate::server::transport::Transport;
 
-/// A server: what it listens on × where requests are handled.
+/// A server: a transport × a concurrency.
 ///
-/// It dereferences to [`BaseServer`], where its attributes are, and `shutdown`.
+/// It dereferences to [`BaseServer`], which has its attributes and `shutdown`.
 ///
-/// Dropped, it stops serving and closes its socket; it waits for nobody. Who wants to wait calls
-/// [`server_close`](Self::server_close).
+/// When it is dropped, it stops serving and closes its socket, without waiting.
+/// [`server_close`](Self::server_close) waits.
 pub struct Server<T: Transport, C: Concurrency> {
     base: Arc<BaseServer<T::Request>>,
     concurrency: PhantomData<fn() -> C>,
 }
 
-/// How long `serve_forever` waits at most before it calls `service_actions`, in Python.
+/// Python's default interval between calls of `service_actions`.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 impl<T: Transport, C: Concurrency + Default> Server<T, C> {
-    /// Makes a server that listens on `address`. For each request `factory` makes a handler.
+    /// Makes a server that listens on `address`. `factory` makes a handler for each request.
     ///
     /// # Errors
     ///
-    /// When `address` is no address, or not one of this transport's, and whatever `bind(2)` and
-    /// `listen(2)` say.
+    /// Those of [`ToAddress::to_address`], of `bind(2)` and of `listen(2)`. `InvalidInput` for an
+    /// address of another transport.
     pub fn new<X, H, F>(address: impl ToAddress, factory: F) -> io::Result<Self>
     where
         C: Supports<X>,
@@ -49,7 +49,7 @@ impl<T: Transport, C: Concurrency + Default> Server<T, C> {
         Self::builder(address).build(factory)
     }
 
-    /// As [`new`](Self::new), with a handler that is nothing but a function: `handle`.
+    /// As [`new`](Self::new), with a function as the handler.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl<T: Transport, C: Concurrency + Default> Server<T, C> {
         Self::builder(address).build_fn(handle)
     }
 
-    /// A server of one's own choice.
+    /// Returns a builder, which sets the options.
     pub fn builder(address: impl ToAddress) -> ServerBuilder<T, C> {
         ServerBuilder {
             address: address.to_address(),
@@ -113,13 +113,11 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
         self.base.handle_request_noblock()
     }
 
-    /// Handles requests in a reactor that is there already, from its next turn on, and returns at
-    /// once: several servers in one loop, or a server beside other things. `service_actions` is
-    /// called every `poll_interval`. [`shutdown`](BaseServer::shutdown) takes it out of the loop
-    /// again. Clients that are kept in the loop are told of the end by that, and end there: nobody
-    /// waits for them, for only the loop's owner can have it turn. (To remove the token that is
-    /// returned ends the serving as well, and leaves those clients as they are.)
-    ///
+    /// Handles requests in a reactor of your own, from its next turn on, and returns at once:
+    /// several servers in one loop, or a server beside other sources. `service_actions` is called
+    /// every `poll_interval`. [`shutdown`](BaseServer::shutdown) removes the server from the loop,
+    /// and ends the clients that it keeps there, without waiting for them. To remove the returned
+    /// token also ends the run, and leaves those clients as they are.
     /// # Errors
     ///
     /// As [`serve_forever`](Self::serve_forever). `ConnectionAborted` when it was shut down before it
@@ -137,7 +135,7 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     ///
     /// # Errors
     ///
-    /// Whatever `bind(2)` says.
+    /// Those of `bind(2)`.
     pub fn server_bind(&self) -> io::Result<()> {
         self.base.hooks.server_bind(&self.base)
     }
@@ -147,41 +145,42 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     ///
     /// # Errors
     ///
-    /// Whatever `listen(2)` says.
+    /// Those of `listen(2)`.
     pub fn server_activate(&self) -> io::Result<()> {
         self.base.hooks.server_activate(&self.base)
     }
 
-    /// Stops serving, closes the socket, and waits for those who still work, as the concurrency has
-    /// it: for ever if need be, as Python does. Twice is once. (A datagram server's socket closes when
-    /// nobody has a [`Datagram`](super::Datagram) of it any more.)
+    /// Ends the run, closes the socket, and waits for the running handlers as the concurrency
+    /// defines it: forever if need be, as Python does. A second call does nothing. The socket of a
+    /// datagram server is closed when the last [`Datagram`](super::Datagram) of it is dropped.
     pub fn server_close(&self) {
         self.base.lifecycle.set_grace(None);
         self.base.hooks.server_close(&self.base);
     }
 
-    /// As [`server_close`](Self::server_close), but whoever still works after `grace` is cut off: its
-    /// connection is shut, so that a read that waits returns; a child is killed. (In [somebody else's
-    /// loop](Self::serve_in) it is that loop which cuts off its clients, when it turns.)
+    /// As [`server_close`](Self::server_close), but handlers that run longer than `grace` are cut
+    /// off: their connections are shut down, so that a blocking read returns, and children are
+    /// killed. In [a loop of your own](Self::serve_in) the loop cuts off its clients, when it
+    /// turns.
     ///
     /// # Errors
     ///
-    /// `TimedOut` when somebody works even so, half a second later: a handler that waits for something
+    /// `TimedOut` when a handler still runs half a second later, because it waits for something
     /// else than its client. It is left to end by itself.
     pub fn server_close_within(&self, grace: Duration) -> io::Result<()> {
         if self.base.lifecycle.is_child() {
-            return Ok(()); // whoever works, works for the parent
+            return Ok(()); // the handlers work for the parent
         }
         self.base.lifecycle.set_grace(Some(grace));
         self.base.hooks.server_close(&self.base);
         if self.base.end(Some(Instant::now())) {
             return Ok(());
         }
-        let message = "a handler still works, though its client was cut off";
+        let message = "a handler still runs, although its connection was shut down";
         Err(io::Error::new(io::ErrorKind::TimedOut, message))
     }
 
-    /// The server as its handlers see it, to be kept and sent elsewhere.
+    /// Returns the server as its handlers see it, to be sent elsewhere.
     pub fn base(&self) -> &Arc<BaseServer<T::Request>> {
         &self.base
     }
@@ -208,8 +207,8 @@ impl<T: Transport, C: Concurrency> fmt::Debug for Server<T, C> {
     }
 }
 
-/// Makes a [`Server`] of one's own choice.
-#[must_use = "it makes nothing before `build`"]
+/// Builds a [`Server`].
+#[must_use = "nothing is built before `build`"]
 pub struct ServerBuilder<T: Transport, C: Concurrency> {
     address: io::Result<Address>,
     config: ServerConfig,
@@ -219,31 +218,31 @@ pub struct ServerBuilder<T: Transport, C: Concurrency> {
 }
 
 impl<T: Transport, C: Concurrency> ServerBuilder<T, C> {
-    /// The class attributes.
+    /// Sets the options of the server. Default: [`ServerConfig::default`].
     pub fn config(mut self, config: ServerConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// The concurrency, with settings of one's own.
+    /// Sets the concurrency, with its options.
     pub fn concurrency(mut self, concurrency: C) -> Self {
         self.concurrency = concurrency;
         self
     }
 
-    /// The methods that are overridden.
+    /// Sets the hooks. Default: none.
     pub fn hooks(mut self, hooks: impl Hooks<T::Request>) -> Self {
         self.hooks = Box::new(hooks);
         self
     }
 
-    /// Whether the server is bound and activated when it is made: yes, if not said.
+    /// Sets whether the server is bound and activated when it is built. Default: true.
     pub fn bind_and_activate(mut self, yes: bool) -> Self {
         self.bind_and_activate = yes;
         self
     }
 
-    /// The server. For each request `factory` makes a handler.
+    /// Builds the server. `factory` makes a handler for each request.
     ///
     /// # Errors
     ///
@@ -258,7 +257,7 @@ impl<T: Transport, C: Concurrency> ServerBuilder<T, C> {
         self.build_factory(X::factory(factory))
     }
 
-    /// The server, with a handler that is nothing but a function: `handle`.
+    /// Builds the server, with a function as the handler.
     ///
     /// # Errors
     ///
@@ -279,7 +278,7 @@ impl<T: Transport, C: Concurrency> ServerBuilder<T, C> {
     fn build_factory(self, factory: HandlerFactory<T::Request>) -> io::Result<Server<T, C>> {
         let address = self.address?;
         if !T::takes(&address) {
-            let message = format!("{address} is no address of a {} server", T::NAME);
+            let message = format!("{address} is not an address of a {} server", T::NAME);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         self.config.check()?;

@@ -7,12 +7,12 @@
 //! Three rules hold for every wait:
 //!
 //! * **Time.** A wait has a [`Deadline`]: *now*, *at an instant*, or *never*. What is left of it is
-//! computed again for each call, as a `timespec`. Where only milliseconds are possible, they are
-//! rounded *up*: to round down turns a short wait into a busy loop.
+//!   computed again for each call, as a `timespec`. Where only milliseconds are possible, they are
+//!   rounded *up*: to round down turns a short wait into a busy loop.
 //! * **Signals.** A signal does not end a wait. The public calls continue for the time that is
-//! left, as Python does since PEP 475.
+//!   left, as Python does since PEP 475.
 //! * **Descriptors** are plain numbers: a closed number is a lesson worth having, and no memory
-//! fault. The reactor owns its descriptors.
+//!   fault. The reactor owns its descriptors.
 //!
 //! ```
 //! use std::{io::Write, os::fd::AsRawFd, time::Duration};

@@ -38,7 +38,7 @@ fn same_address<T: Transport>(server: &Server<T, Inline>) {
 #[test]
 fn an_address_of_another_kind_is_refused_in_words() {
     let refused = UnixStreamServer::from_fn(ANY, say_hello).unwrap_err();
-    assert_eq!(refused.to_string(), "127.0.0.1:0 is no address of a Unix stream server");
+    assert_eq!(refused.to_string(), "127.0.0.1:0 is not an address of a Unix stream server");
     let refused = TcpServer::from_fn("/tmp/x", say_hello).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
 }

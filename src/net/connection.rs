@@ -9,9 +9,10 @@
 //!                                     reads and discards                  until EOF or a second
 //! ```
 //!
-//! The interest follows from the state and is set nowhere else: WRITE exactly while something is
-//! kept to be sent; READ while the connection is open, not paused, and not above its watermark, and
-//! when it is not open any more: a peer that is not done with its question does not read the answer.
+//! The interest follows from the state, and is set in one place. WRITE is set exactly while the
+//! write buffer holds data. READ is set while the connection is open, not paused, and not above its
+//! watermark; and after it was closed, because a peer that is still sending does not read the
+//! answer.
 
 use std::borrow::Borrow;
 use std::io::{self, Read};
@@ -28,7 +29,43 @@ use super::wire::{StreamIo, Wire};
 use crate::reactor::{Context, Handler, Next, Source};
 use crate::selector::{Interest, Token};
 
-/// A handler that drives a [`Protocol`] on a [`Stream`].
+/// The handler of a buffered, non-blocking stream connection: drives a [`Protocol`] on a
+/// [`Stream`].
+///
+/// ```
+/// use std::io::{self, Read, Write};
+/// use std::time::Duration;
+/// use tripoll::net::{Connection, Protocol, Stream, Watermarks, Wire};
+/// use tripoll::{Context, Reactor};
+///
+/// struct Upper;
+///
+/// impl Protocol for Upper {
+///     fn received(&mut self, wire: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+///         wire.write(&data.to_ascii_uppercase());
+///         Ok(data.len())
+///     }
+///
+///     fn closed(&mut self, _: &tripoll::net::CloseReason, cx: &mut Context) {
+///         cx.stop();
+///     }
+/// }
+///
+/// let (here, mut there) = std::os::unix::net::UnixStream::pair()?;
+/// let mut reactor = Reactor::new()?;
+/// Connection::new(Upper)
+///     .watermarks(Watermarks::new(1_000, 10_000, 100_000))
+///     .max_unused(4_096)
+///     .close_within(Duration::from_secs(5))
+///     .serve(Stream::from(here), &mut reactor.context())?;
+/// there.write_all(b"hello")?;
+/// there.shutdown(std::net::Shutdown::Write)?;
+/// reactor.run()?;
+/// let mut answer = String::new();
+/// there.read_to_string(&mut answer)?;
+/// assert_eq!(answer, "HELLO");
+/// # io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct Connection<P> {
     protocol: P,
@@ -36,43 +73,43 @@ pub struct Connection<P> {
 }
 
 impl<P> Connection<P> {
-    /// A connection that speaks `protocol`.
+    /// Returns a connection for `protocol`, with the default options.
     pub fn new(protocol: P) -> Self {
         Connection { protocol, link: Link::new() }
     }
 
-    /// How much may be kept for a peer that does not read.
+    /// Sets the watermarks of the write buffer. Default: [`Watermarks::default`].
     pub fn watermarks(mut self, marks: Watermarks) -> Self {
         self.link.options_mut().marks = marks;
         self
     }
 
-    /// How many received bytes the protocol may leave unused before the connection is closed, with
-    /// an error of kind `InvalidData`. 1 MiB if not said.
+    /// Sets how many received bytes the protocol may leave unused. With more, the connection is
+    /// closed with [`CloseReason::InputOverflow`]. Default: 1 MiB.
     pub fn max_unused(mut self, most: usize) -> Self {
         self.link.options_mut().max_unused = most;
         self
     }
 
-    /// How long a peer that is owed something may read nothing of it once the connection is being
-    /// closed. 30 s if not said. Then it is reset.
+    /// Sets how long a peer may read nothing of the output after [`Wire::close`]. Then it is reset,
+    /// and the reason is [`CloseReason::CloseTimedOut`]. Default: 30 s.
     pub fn close_within(mut self, time: Duration) -> Self {
         self.link.options_mut().close_within = time;
         self
     }
 
-    /// How long a closed connection that owes nothing waits for the peer to finish too; see
-    /// [`Wire::close`]. A second if not said.
+    /// Sets how long a closed connection waits for the peer to finish, after its output was
+    /// flushed: see [`Wire::close`]. Default: 1 s.
     pub fn linger(mut self, time: Duration) -> Self {
         self.link.options_mut().linger = time;
         self
     }
 
-    /// Speaks on `stream` from now on.
+    /// Adds the stream to the reactor, with this handler.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses to watch it.
+    /// Fails when the selector cannot watch the stream.
     pub fn serve<S: 'static>(self, stream: Stream, cx: &mut Context<'_, S>) -> io::Result<Token>
     where
         P: Protocol<S> + 'static,
@@ -97,7 +134,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Reads as long as there is something and it is wanted.
+    /// Reads as long as there is input and the connection reads.
     fn read<S: 'static>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
@@ -124,7 +161,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Hands data to the protocol, and keeps what it leaves.
+    /// Offers data to the protocol, and keeps what it does not use.
     fn deliver<S>(&mut self, data: &[u8], stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
@@ -144,7 +181,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Offers what was kept.
+    /// Offers the unread input.
     fn offer_unread<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
@@ -164,7 +201,7 @@ impl<P> Connection<P> {
         buffers.has_deferred_input = offered.is_deferred;
     }
 
-    /// Offers data as long as some of it is used up, and the protocol may be asked.
+    /// Offers data as long as some of it is used, and the connection reads.
     fn offer<S>(
         &mut self,
         data: &[u8],
@@ -181,7 +218,7 @@ impl<P> Connection<P> {
                 self.link.discard(data.len() - used);
                 return Offered { used: data.len(), is_deferred: false };
             }
-            // What was read before it was paused, or had too much to send, waits as what was not.
+            // Input that was read before the connection stopped reading waits, too.
             if !self.link.wants_to_read() {
                 return Offered { used, is_deferred: true };
             }
@@ -197,7 +234,7 @@ impl<P> Connection<P> {
         Offered { used, is_deferred: false }
     }
 
-    /// The peer has finished.
+    /// Handles the end of the stream.
     fn end<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
@@ -209,7 +246,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Writes what is kept.
+    /// Flushes the write buffer.
     fn flush<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
@@ -228,8 +265,8 @@ impl<P> Connection<P> {
         }
     }
 
-    /// After whatever has happened: reads if that is wanted (again), and says what comes next, and
-    /// what is wanted for it.
+    /// Called after each event: reads if the connection reads, moves the state on, and sets the
+    /// interest.
     fn advance<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>) -> io::Result<Next>
     where
         S: 'static,
@@ -317,7 +354,7 @@ where
         let stream = &mut StreamIo::of(source);
         match self.link.state {
             State::Lingering => self.link.state = State::Ended(CloseReason::Finished),
-            // Slow is not dead.
+            // The peer is slow, but it reads.
             State::Closing { unsent: Some(before) } if self.link.unsent() < before.get() => {
                 self.link.state = State::Closing { unsent: None };
             }

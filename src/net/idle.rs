@@ -1,4 +1,4 @@
-//! How long a blocking stream waits for its peer.
+//! The idle timeout of a blocking stream.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard};
@@ -8,13 +8,12 @@ use socket2::Socket;
 
 use crate::sync::lock;
 
-/// The limits of a stream over which something must pass, in one direction or the other, every now
-/// and then.
+/// The idle timeout of a stream: data must pass, in one direction or the other, every so often.
 ///
-/// The kernel knows only how long *this* read may wait (`SO_RCVTIMEO`), so the stream looks for
-/// itself when that is over: whether anything has passed meanwhile, and whether it was the read's
-/// own time that is over. What counts is how long reads have waited since something last passed, be
-/// it in one piece or in many: while a handler is busy with something else nobody is idle.
+/// The kernel only limits how long *one* read blocks (`SO_RCVTIMEO`). So when that time is over,
+/// the stream checks whether data has passed meanwhile, and whether the limit of the read itself is
+/// over. The timeout counts how long reads have blocked since data last passed, in one piece or in
+/// many. While a handler is busy with something else, its stream is not idle.
 #[derive(Debug)]
 pub(super) struct IdleTimeout {
     idle: Duration,
@@ -23,17 +22,17 @@ pub(super) struct IdleTimeout {
 
 #[derive(Debug)]
 struct State {
-    /// When something last passed.
+    /// When data last passed.
     progress_at: Instant,
-    /// How long reads have waited since then, as far as it was counted.
+    /// How long reads have blocked since then, as far as it was counted.
     waited: Duration,
-    /// How many are sending just now: of a long send only the end is seen.
+    /// Number of sends in progress: of a long send only the end is seen.
     senders: usize,
-    /// Whether the last of them has waited in vain: then the next is no sign of life.
+    /// Whether the last of them has timed out: then the next is no sign of progress.
     is_stuck: bool,
-    /// How long a read may wait, if it was said.
+    /// The limit of a single read.
     read: Option<Duration>,
-    /// Whether it is blocking, and reads wait at all.
+    /// Whether the stream is blocking.
     is_blocking: bool,
 }
 
@@ -45,10 +44,10 @@ impl State {
     }
 }
 
-/// A read that waits.
+/// A blocking read.
 pub(super) struct Waiting {
     begin: Instant,
-    /// Since when it has waited that was not counted yet.
+    /// Since when its time was not counted.
     since: Instant,
 }
 
@@ -59,13 +58,13 @@ impl Waiting {
     }
 }
 
-/// What a wait that is over means.
+/// What the end of a wait means.
 pub(super) enum Expired {
-    /// Nothing: something has passed meanwhile, or the kernel was early.
+    /// Nothing: data has passed meanwhile, or the kernel was early.
     Nothing,
-    /// This read has waited for long enough.
+    /// The limit of the read is over.
     Read,
-    /// Nothing has passed for too long.
+    /// The idle timeout is over.
     Idle,
 }
 
@@ -86,12 +85,12 @@ impl IdleTimeout {
         lock(&self.state)
     }
 
-    /// Something has passed.
+    /// Records that data has passed.
     pub(super) fn note_progress(&self) {
         self.state().note_progress();
     }
 
-    /// Sends, and notes it.
+    /// Sends, and records it.
     pub(super) fn while_sending(
         &self,
         send: impl FnOnce() -> io::Result<usize>,
@@ -133,7 +132,7 @@ impl IdleTimeout {
         timeout.map_or(self.idle, |timeout| timeout.min(self.idle))
     }
 
-    /// The kernel says that a read's time is over.
+    /// Checks what the timeout of a read means.
     pub(super) fn check(&self, wait: &mut Waiting) -> Expired {
         let now = Instant::now();
         let mut state = self.state();
@@ -145,7 +144,7 @@ impl IdleTimeout {
         }
         let since = wait.since.max(state.progress_at);
         state.waited += now.saturating_duration_since(since);
-        // Counted once, however many read.
+        // Time is counted once, even if several threads read.
         (wait.since, state.progress_at) = (now, now.max(state.progress_at));
         if state.waited >= self.idle {
             Expired::Idle

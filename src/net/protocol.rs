@@ -1,4 +1,4 @@
-//! What a connection's owner writes: callbacks, and what they can do.
+//! The trait `Protocol`: the callbacks of a connection.
 
 use std::io;
 
@@ -6,31 +6,73 @@ use super::close_reason::CloseReason;
 use super::wire::Wire;
 use crate::reactor::Context;
 
-/// What is to be said on a connection, in a reactor with state `S`.
+/// Decides what is said on a connection, in a reactor with the shared state `S`.
 ///
 /// The callbacks are those of Python's `asyncio.Protocol`, under Rust's names. None of them is called
-/// after [`closed`](Self::closed). An error that one of them returns closes the connection at once,
-/// and is the reason that `closed` is told.
+/// after [`closed`](Self::closed).
+///
+/// ```
+/// use std::io;
+/// use tripoll::net::{Connection, Protocol, Stream, Wire};
+/// use tripoll::{Context, Reactor};
+///
+/// /// Answers each line with its length, and closes after an empty one.
+/// struct Lengths;
+///
+/// impl Protocol for Lengths {
+///     fn received(&mut self, wire: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+///         let Some(end) = data.iter().position(|&byte| byte == b'\n') else {
+///             return Ok(0); // no whole line yet: the data is offered again with what comes next
+///         };
+///         if end == 0 {
+///             wire.close(); // after the output was flushed
+///         } else {
+///             wire.write(format!("{end}\n").as_bytes());
+///         }
+///         Ok(end + 1) // the rest is offered again at once
+///     }
+///
+///     fn closed(&mut self, _: &tripoll::net::CloseReason, cx: &mut Context) {
+///         cx.stop();
+///     }
+/// }
+///
+/// let (here, mut there) = std::os::unix::net::UnixStream::pair()?;
+/// let mut reactor = Reactor::new()?;
+/// Connection::new(Lengths).serve(Stream::from(here), &mut reactor.context())?;
+/// io::Write::write_all(&mut there, b"four\nfifteen letters\n\n")?;
+/// there.shutdown(std::net::Shutdown::Write)?;
+/// reactor.run()?;
+/// assert_eq!(io::read_to_string(&there)?, "4\n15\n");
+/// # io::Result::Ok(())
+/// ```
+///
+/// # Errors
+///
+/// An error that a callback returns closes the connection at once. [`closed`](Self::closed) gets it as
+/// [`CloseReason::Failed`].
 pub trait Protocol<S = ()> {
-    /// The connection is there.
+    /// Called once, before all others. Does nothing by default.
     ///
     /// # Errors
     ///
-    /// Any error closes the connection. By default nothing is done.
+    /// See the [trait](Self#errors).
     fn opened(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         let _ = (wire, cx);
         Ok(())
     }
 
-    /// `data` has come: what was not used up before, and what is new. Returns how many bytes of it
-    /// are used up. As long as that is more than none, the rest is offered at once (unless the
-    /// connection is paused, or keeps more than its high watermark: then when it may go on); what is
-    /// then left is kept until there is more. There are no message boundaries: data comes in pieces
+    /// Called with received data: what was not used before, and what is new. Returns how many bytes of
+    /// it are used.
+    ///
+    /// As long as some bytes are used, the rest is offered again at once. (While the connection is
+    /// paused or above its high watermark, the rest is offered when it reads again.) What is left is
+    /// kept, and offered with what comes next. There are no message boundaries: data comes in pieces
     /// of any size.
     ///
     /// # Errors
     ///
-    /// Any error closes the connection.
+    /// See the [trait](Self#errors).
     fn received(
         &mut self,
         wire: &mut Wire<'_>,
@@ -38,11 +80,12 @@ pub trait Protocol<S = ()> {
         cx: &mut Context<'_, S>,
     ) -> io::Result<usize>;
 
-    /// The peer will send no more; it may still read. `rest` is what was never used up.
+    /// Called when the peer has finished sending. It may still read. `rest` is what was never used.
+    /// Closes the connection gracefully by default.
     ///
     /// # Errors
     ///
-    /// Any error closes the connection. By default it is closed in good order.
+    /// See the [trait](Self#errors).
     fn ended(
         &mut self,
         wire: &mut Wire<'_>,
@@ -54,63 +97,66 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
-    /// The write buffer has fallen to its [low watermark](super::Watermarks::low), after it was above
-    /// the high one. The peer is read from again.
+    /// Called when the write buffer has fallen to its [low watermark](super::Watermarks::low), after it
+    /// was above the high one. The connection reads again. Does nothing by default.
     ///
     /// # Errors
     ///
-    /// Any error closes the connection. By default nothing is done.
+    /// See the [trait](Self#errors).
     #[doc(alias = "resume_writing")]
     fn below_low_mark(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         let _ = (wire, cx);
         Ok(())
     }
 
-    /// All that was written has been taken by the kernel, after some of it was not: the place to
-    /// go on with a long answer.
+    /// Called when the write buffer has become empty after having held data. Here a protocol can
+    /// continue a long answer. Does nothing by default.
     ///
     /// # Errors
     ///
-    /// Any error closes the connection. By default nothing is done.
+    /// See the [trait](Self#errors).
     fn drained(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         let _ = (wire, cx);
         Ok(())
     }
 
-    /// The deadline that was set with [`Context::set_deadline`] has come.
+    /// Called when the deadline has come that was set with [`Context::set_deadline`]. Returns an error
+    /// of kind `TimedOut` by default.
     ///
     /// # Errors
     ///
-    /// Any error closes the connection. By default this *is* one, `TimedOut`.
+    /// See the [trait](Self#errors).
     fn timed_out(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         let _ = (wire, cx);
         Err(io::ErrorKind::TimedOut.into())
     }
 
-    /// Somebody has [notified](Context::notify) this connection: there is something for it in the
-    /// state. The way to write to a connection from outside its own callbacks.
+    /// Called after the connection was [notified](Context::notify): there is something for it in the
+    /// state. It is the way to write to a connection from outside its own callbacks. Does nothing by
+    /// default.
     ///
     /// # Errors
     ///
-    /// Any error closes the connection. By default nothing is done.
+    /// See the [trait](Self#errors).
     fn notified(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         let _ = (wire, cx);
         Ok(())
     }
 
-    /// The reactor is [winding down](Context::shutdown).
+    /// Called once when the reactor [shuts down](Context::shutdown). Closes the connection gracefully
+    /// by default.
     ///
     /// # Errors
     ///
-    /// Any error closes the connection. By default it is closed in good order.
+    /// See the [trait](Self#errors).
     fn shutting_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         let _ = cx;
         wire.close();
         Ok(())
     }
 
-    /// The connection is gone: the last call, made exactly once. (When the reactor itself is dropped,
-    /// nobody is called any more.) By default nothing is done.
+    /// Called exactly once, as the last callback, when the connection is closed. When the reactor itself
+    /// is dropped, it is not called. Does nothing by default.
     fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
         let _ = (why, cx);
     }

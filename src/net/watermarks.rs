@@ -1,21 +1,32 @@
 //! When a connection stops and resumes reading because of its write buffer.
 
-/// How much may be kept for a peer that does not read.
+/// The sizes of the write buffer at which a connection stops reading, reads again, or is closed.
+///
+/// ```
+/// use tripoll::net::{Connection, Watermarks};
+///
+/// let marks = Watermarks::new(1_000, 10_000, 1_000_000);
+/// assert_eq!((marks.low, marks.high, marks.limit), (1_000, 10_000, 1_000_000));
+/// assert!(Watermarks::new(5, 3, 1).high > 5); // they are put in order
+/// # struct Nothing;
+/// let connection = Connection::new(Nothing).watermarks(marks);
+/// ```
+#[doc(alias = "backpressure")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Watermarks {
-    /// Above this many unsent bytes nothing more is read from the peer. 64 KiB by default.
+    /// Above this size the connection stops reading. In bytes. Default: 65,536.
     pub high: usize,
-    /// At or below this many it is read from again. 16 KiB by default.
+    /// At or below this size it reads again. In bytes. Default: 16,384.
     pub low: usize,
-    /// Above this many the connection is closed. 16 MiB by default.
+    /// Above this size the connection is closed. In bytes. Default: 16 MiB.
     pub limit: usize,
 }
 
 impl Watermarks {
     pub(super) const DEFAULT: Self = Watermarks::new(16 << 10, 64 << 10, 16 << 20);
 
-    /// Marks in this order: `low` < `high` ≤ `limit`. What is out of order is moved up.
+    /// Returns the marks in the order `low` < `high` ≤ `limit`. A mark that is out of order is raised.
     pub const fn new(low: usize, high: usize, limit: usize) -> Self {
         let high = if high <= low { low.saturating_add(1) } else { high };
         let limit = if limit < high { high } else { limit };

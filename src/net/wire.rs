@@ -1,4 +1,4 @@
-//! A connection in its protocol's hands, and what it has in common with the one that drives it.
+//! A connection as its protocol sees it.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -10,41 +10,75 @@ use super::stream::Stream;
 use crate::reactor::{IoState, Source};
 use crate::selector::{Interest, Token};
 
-/// A connection in its protocol's hands.
+/// A connection as its protocol sees it, during a callback.
+///
+/// ```
+/// use std::io::{self, Read};
+/// use tripoll::net::{Connection, Protocol, Stream, Wire};
+/// use tripoll::{Context, Deadline, Reactor};
+///
+/// /// Sends a greeting and closes.
+/// struct Greet;
+///
+/// impl Protocol for Greet {
+///     fn opened(&mut self, wire: &mut Wire, _: &mut Context) -> io::Result<()> {
+///         wire.write(b"hello");
+///         assert_eq!(wire.unsent(), 0); // the kernel has taken it
+///         wire.close();
+///         Ok(())
+///     }
+///
+///     fn received(&mut self, _: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+///         Ok(data.len())
+///     }
+/// }
+///
+/// let (here, mut there) = std::os::unix::net::UnixStream::pair()?;
+/// let mut reactor = Reactor::new()?;
+/// Connection::new(Greet).serve(Stream::from(here), &mut reactor.context())?;
+/// reactor.turn(Deadline::Now)?;
+/// let mut text = String::new();
+/// there.read_to_string(&mut text)?; // up to the half-close
+/// assert_eq!(text, "hello");
+/// # io::Result::Ok(())
+/// ```
 pub struct Wire<'a> {
     pub(super) stream: StreamIo<'a>,
     pub(super) link: &'a mut Link,
 }
 
 impl Wire<'_> {
-    /// Sends `data`: what the kernel takes at once is written, the rest is kept and written when
-    /// there is room. Never blocks, never loses a part.
+    /// Sends `data`. What the kernel takes is written at once. The rest goes to the write buffer, and
+    /// is written when there is room. Never blocks.
     ///
-    /// While more than the [high watermark](super::Watermarks::high) is kept, nothing is received
-    /// from this peer. Above the [limit](super::Watermarks::limit) the connection is closed, with an
-    /// error of kind `OutOfMemory`. After [`close`](Self::close), or when the connection is failing
-    /// already, data is dropped.
+    /// While the write buffer is above the [high watermark](super::Watermarks::high), the connection
+    /// does not read. Above the [limit](super::Watermarks::limit) it is closed with
+    /// [`CloseReason::OutputOverflow`](super::CloseReason::OutputOverflow). After
+    /// [`close`](Self::close), or when the connection has failed, data is discarded.
+    #[doc(alias = "backpressure")]
     pub fn write(&mut self, data: &[u8]) {
         self.link.write(&mut self.stream, data);
     }
 
-    /// How many bytes are kept.
+    /// Returns the size of the write buffer, in bytes.
     pub fn unsent(&self) -> usize {
         self.link.unsent()
     }
 
-    /// Closes in good order: nothing more is received; what is kept is sent; then our side is
-    /// finished. What the peer still sends, up to a megabyte, is thrown away until it finishes too,
-    /// or for a [time](super::Connection::linger), so that it can read the end of what we sent. (A
-    /// close with unread data is a reset, and a reset overtakes.)
+    /// Closes gracefully: receives nothing more, flushes the write buffer, and half-closes. Then input
+    /// is discarded, up to a megabyte, until the peer has finished, too, or for the
+    /// [linger time](super::Connection::linger). So the peer can read the rest of the output: a close
+    /// with unread input would be a reset, which may overtake it.
     ///
-    /// A peer that reads nothing of what it is owed for [so long](super::Connection::close_within)
-    /// is reset.
+    /// A peer that reads nothing of the output for
+    /// [`close_within`](super::Connection::close_within) is reset.
+    #[doc(alias = "disconnect")]
+    #[doc(alias = "half-close")]
     pub fn close(&mut self) {
         self.link.close();
     }
 
-    /// Closes at once with a reset, and throws away what is kept.
+    /// Closes at once with a reset, and discards the write buffer.
     pub fn abort(&mut self) {
         self.link.abort();
     }
@@ -56,22 +90,22 @@ impl Wire<'_> {
         self.link.is_open() && self.link.wants_to_read()
     }
 
-    /// Receives nothing until [`resume`](Self::resume): what has come already is kept.
+    /// Stops reading until [`resume`](Self::resume). Unused input is kept.
     pub fn pause(&mut self) {
         self.link.is_paused = true;
     }
 
-    /// Receives again after [`pause`](Self::pause).
+    /// Reads again after [`pause`](Self::pause).
     pub fn resume(&mut self) {
         self.link.is_paused = false;
     }
 
-    /// Who is at the other end.
+    /// Returns the address of the peer.
     pub fn peer(&self) -> &Address {
         self.stream.get_ref().peer()
     }
 
-    /// The connection's name in the reactor.
+    /// Returns the token of the connection in the reactor.
     pub fn token(&self) -> Token {
         self.stream.token()
     }
@@ -83,7 +117,7 @@ impl fmt::Debug for Wire<'_> {
     }
 }
 
-/// A source that is a stream, or that shares one: a [`Source`] of a borrowed stream.
+/// A borrowed stream with the state of its call: a [`Source`] that is a stream, or that shares one.
 #[derive(Debug)]
 pub(super) struct StreamIo<'a> {
     stream: &'a Stream,
@@ -96,7 +130,7 @@ impl<'a> StreamIo<'a> {
         StreamIo { stream: file.borrow(), io }
     }
 
-    /// The same for a shorter time.
+    /// Borrows it for a shorter time.
     pub(super) fn reborrow(&mut self) -> StreamIo<'_> {
         StreamIo { stream: self.stream, io: self.io }
     }

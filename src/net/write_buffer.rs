@@ -1,12 +1,12 @@
-//! What is owed to a peer.
+//! The write buffer: bytes that the kernel has not taken yet.
 
 use std::io::{self, Write};
 
-/// Bytes that wait to be written. Empty, it owns no memory.
+/// Bytes that wait to be written. When it is empty, it owns no memory.
 #[derive(Debug, Default)]
 pub(super) struct WriteBuffer {
     bytes: Vec<u8>,
-    /// How many of them are written already.
+    /// How many of the bytes were written.
     written: usize,
 }
 
@@ -19,9 +19,9 @@ impl WriteBuffer {
         self.len() == 0
     }
 
-    /// Adds to the end.
+    /// Appends bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        // What is written is moved away only when that frees at least half: each byte moves once.
+        // Written bytes are removed only when that frees at least half: so each byte moves once.
         if self.written > self.bytes.len() / 2 {
             self.bytes.drain(..self.written);
             self.written = 0;
@@ -29,7 +29,7 @@ impl WriteBuffer {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Writes what the peer takes.
+    /// Writes until the kernel takes no more.
     pub(super) fn flush(&mut self, stream: &mut impl Write) -> io::Result<()> {
         let (count, result) = write(stream, &self.bytes[self.written..]);
         self.written += count;
@@ -44,8 +44,8 @@ impl WriteBuffer {
     }
 }
 
-/// Writes until all is written or the peer takes no more for now. Returns how much that was, and
-/// the error that ended it.
+/// Writes until the kernel takes no more. Returns the number of bytes written, and the error that
+/// ended it.
 pub(super) fn write(stream: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut written = 0;
     while written < bytes.len() {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_kept_in_order_and_an_empty_one_owns_nothing() {
+    fn what_is_not_taken_is_kept_in_order_and_an_empty_buffer_owns_no_memory() {
         let mut write_buffer = WriteBuffer::default();
         let mut peer = Narrow { taken: Vec::new(), room: 0 };
         let mut expected = Vec::new();

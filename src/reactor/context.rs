@@ -237,6 +237,7 @@ impl<S: 'static> Context<'_, S> {
     /// The handlers are called at the end of the turn, after all events of the turn. For a source
     /// that is added later, `shutting_down` is called in the turn of its addition. A second call of
     /// this method does nothing.
+    #[doc(alias = "signal")]
     pub fn shutdown(&mut self, grace: Duration) {
         if self.core.is_shutting_down {
             return;

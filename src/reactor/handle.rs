@@ -102,6 +102,7 @@ impl<S: 'static> ReactorHandle<S> {
     ///
     /// A stop is permanent: a later `run` returns without a turn. This method does not wait for the
     /// loop; to wait, join its thread.
+    #[doc(alias = "signal")]
     pub fn stop(&self) {
         self.wake_state.stop();
         self.wake_state.wake();

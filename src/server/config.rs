@@ -40,6 +40,7 @@ pub struct ServerConfig {
     /// How long a connection may be idle in both directions while its handler waits. Then it is
     /// closed, and the handler sees the end of the stream. A write that blocks for so long returns
     /// `TimedOut`. It may take up to twice as long after some data has passed. Default: no limit.
+    #[doc(alias = "keepalive")]
     pub idle_timeout: Option<Duration>,
     /// Whether an IPv6 address accepts IPv6 clients only (`IPV6_V6ONLY`). Default: true, whatever the
     /// system's default is.

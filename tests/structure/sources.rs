@@ -75,3 +75,30 @@ fn an_attribute_that_allows_dead_code_is_found() {
     assert_eq!(allowed_dead_code(&field), [&field]);
     assert_eq!(allowed_dead_code("#[allow(clippy::module_inception)]"), [""; 0]);
 }
+
+/// The words that stand for persons. Sources, events and threads are things, and have names.
+const PERSONS: &[&str] = &["whoever", "somebody", "nobody", "who", "whom", "everybody", "anybody"];
+
+/// Returns the number of words for persons in a source.
+fn persons(source: &str) -> usize {
+    let words = source.split(|c: char| c != '_' && !c.is_alphanumeric());
+    words.filter(|word| PERSONS.contains(&word.to_lowercase().as_str())).count()
+}
+
+#[test]
+fn things_are_not_called_persons() {
+    let sources = sources(&["src"]);
+    let lines: usize = sources.values().map(|source| source.lines().count()).sum();
+    let found: BTreeMap<_, _> =
+        sources.iter().map(|(name, source)| (name, persons(source))).collect();
+    let count: usize = found.values().sum();
+    assert!(count * 1_000 < lines * 2, "{count} in {lines} lines, at most 2 in 1,000: {found:#?}");
+}
+
+#[test]
+fn a_word_for_a_person_is_found() {
+    assert_eq!(
+        persons("// Who waits is served; nobody sleeps, whose_turn and knower count not."),
+        2
+    );
+}

@@ -203,7 +203,7 @@ fn what_a_probe_sees_agrees_with_the_counters() {
 }
 
 #[test]
-fn a_probe_is_told_of_events_that_came_too_late() {
+fn a_probe_sees_stale_events() {
     on_every_pair(|pair| {
         let faults = support::faulty::Faults::default();
         let witness = Witness::default();

@@ -22,14 +22,14 @@ use tripoll::sys::select;
 /// What this program is, when it is started by a test.
 const ROLES: &[(&str, fn())] = &[
     ("own files", serve_beside_files),
-    ("own loop", serve_in_a_loop_of_ones_own),
+    ("own loop", serve_in_a_loop_over_fileno),
     ("bad logger", serve_with_a_logger_that_panics),
     ("impatient", serve_without_patience),
 ];
 
 const TESTS: &[(&str, fn())] = &[
     ("a_child_keeps_the_users_own_files", a_child_keeps_the_users_own_files),
-    ("a_loop_of_ones_own_reaps", a_loop_of_ones_own_reaps),
+    ("a_loop_over_fileno_reaps", a_loop_over_fileno_reaps),
     ("a_child_never_comes_back", a_child_never_comes_back),
     ("a_child_does_not_wait_for_ever", a_child_does_not_wait_for_ever),
 ];
@@ -83,7 +83,7 @@ fn a_child_keeps_the_users_own_files() {
 
 /// Where `handle_request_noblock` is called, after a loop that watched for the end of its children has
 /// ended before them.
-fn serve_in_a_loop_of_ones_own() {
+fn serve_in_a_loop_over_fileno() {
     let server = ForkingTcpServer::builder(ANY)
         .config(config())
         .concurrency(Forking::default().max_children(2))
@@ -109,7 +109,7 @@ fn serve_in_a_loop_of_ones_own() {
     println!("ended");
 }
 
-fn a_loop_of_ones_own_reaps() {
+fn a_loop_over_fileno_reaps() {
     on_every_backend("own loop", |mut server| {
         let address = server.address();
         let early = [connect(&address), connect(&address)];

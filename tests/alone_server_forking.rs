@@ -49,17 +49,14 @@ const TESTS: &[(&str, fn())] = &[
     ("each_request_has_a_child_over_udp", each_request_has_a_child_over_udp),
     ("each_request_has_a_child_over_unix_datagrams", each_request_has_a_child_over_unix_datagrams),
     ("the_order_is_pythons", the_order_is_pythons),
-    ("an_error_is_told_and_an_exit_is_not", an_error_is_told_and_an_exit_is_not),
+    ("an_error_is_reported_and_an_exit_is_not", an_error_is_reported_and_an_exit_is_not),
     (
         "max_children_pauses_accepting_and_not_the_loop",
         max_children_pauses_accepting_and_not_the_loop,
     ),
     ("a_burst_is_answered_and_leaves_nothing", a_burst_is_answered_and_leaves_nothing),
     ("a_foreign_child_is_not_reaped", a_foreign_child_is_not_reaped),
-    (
-        "other_threads_are_refused_until_somebody_promises",
-        other_threads_are_refused_until_somebody_promises,
-    ),
+    ("other_threads_are_refused_without_a_promise", other_threads_are_refused_without_a_promise),
     ("a_child_holds_nothing_of_the_loops", a_child_holds_nothing_of_the_loops),
     ("handle_request_forks_too", handle_request_forks_too),
     (
@@ -275,7 +272,7 @@ fn serve_outcomes() {
     serve!(ForkingTcpServer at ANY, handle);
 }
 
-fn an_error_is_told_and_an_exit_is_not() {
+fn an_error_is_reported_and_an_exit_is_not() {
     on_every_backend("outcomes", |mut server| {
         let address = server.address();
         for question in [&b"fail"[..], b"panic", b"exit"] {
@@ -425,7 +422,7 @@ fn serve_with_threads() {
     thread.join().unwrap().unwrap();
 }
 
-fn other_threads_are_refused_until_somebody_promises() {
+fn other_threads_are_refused_without_a_promise() {
     on_every_backend("with threads", |mut server| {
         for _ in 0..4 {
             let refusal = server.line();

@@ -200,7 +200,7 @@ impl<R: Request> BaseServer<R> {
         match std::mem::replace(&mut *socket_state, SocketState::Closed) {
             SocketState::Bound(socket) => {
                 // `with_socket` may be using it just now.
-                let socket = Arc::try_unwrap(socket).or_else(|lent| lent.try_clone())?;
+                let socket = Arc::try_unwrap(socket).or_else(|shared| shared.try_clone())?;
                 let endpoint =
                     R::Endpoint::activate(socket, &self.config, self.runner.send_timeout())?;
                 *socket_state = SocketState::Active(Arc::new(endpoint));

@@ -73,7 +73,7 @@ fn one_byte_a_call_is_enough_to_get_everything() {
 }
 
 #[test]
-fn who_reads_to_would_block_is_called_once_for_what_is_new() {
+fn a_handler_that_reads_to_would_block_is_called_once_for_new_data() {
     on_every_pair(|pair| {
         for (kind, mine, mut theirs) in streams() {
             let _context = on(kind);
@@ -128,7 +128,7 @@ fn what_comes_in_pieces_with_silence_between_does_not_stall() {
 }
 
 #[test]
-fn done_ends_the_calls_until_the_kernel_tells_anew() {
+fn done_ends_the_calls_until_a_new_event() {
     on_every_pair(|pair| {
         for (kind, mine, mut theirs) in streams() {
             let _context = on(kind);
@@ -175,7 +175,7 @@ fn done_after_the_budget_has_cut_a_handler_off_loses_nothing() {
 }
 
 #[test]
-fn who_is_disarmed_is_called_when_armed_again_and_not_before() {
+fn a_disarmed_source_is_called_when_armed_again_and_not_before() {
     on_every_pair(|pair| {
         for (kind, mine, mut theirs) in streams() {
             let _context = on(kind);
@@ -207,7 +207,7 @@ fn who_is_disarmed_is_called_when_armed_again_and_not_before() {
 }
 
 #[test]
-fn what_came_while_disarmed_is_told_after_arming() {
+fn events_while_disarmed_are_reported_after_arming() {
     on_every_pair(|pair| {
         for (kind, mine, mut theirs) in streams() {
             let _context = on(kind);
@@ -232,7 +232,7 @@ fn what_came_while_disarmed_is_told_after_arming() {
 }
 
 #[test]
-fn who_does_nothing_is_called_each_turn_and_counted() {
+fn a_handler_that_does_nothing_is_called_each_turn_and_counted() {
     on_every_pair(|pair| {
         type Answer = fn() -> io::Result<Next>;
         let answers: [Answer; 2] = [|| Ok(Next::Keep), || Err(io::ErrorKind::WouldBlock.into())];
@@ -254,7 +254,7 @@ fn who_does_nothing_is_called_each_turn_and_counted() {
 
 /// The mistake that makes a processor busy: to want to write, and only ever to read.
 #[test]
-fn who_wants_what_it_does_not_use_is_counted_as_idle() {
+fn a_handler_that_does_not_use_its_interest_is_counted_as_idle() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(Vec::new());
         let (mine, _theirs) = unix_pair();
@@ -288,7 +288,7 @@ fn a_call_for_nothing_is_counted_as_spurious() {
 
 /// Echoes with a budget of so many operations, to a client which floods and one which pings.
 #[test]
-fn a_flood_starves_nobody() {
+fn a_flood_starves_no_other_source() {
     const FLOOD: usize = 1 << 20;
     let expected = known_bytes(5, FLOOD);
     on_every_pair(|pair| {
@@ -363,7 +363,7 @@ fn the_budget_cuts_in_both_directions_and_loses_nothing() {
 
 /// A write that meets a full pipe goes on when there is room, and not before.
 #[test]
-fn who_met_a_full_pipe_is_called_when_there_is_room() {
+fn a_writer_that_met_a_full_pipe_is_called_when_there_is_room() {
     const SIZE: usize = 6 << 20; // more than any pipe takes
     let sent = known_bytes(8, SIZE);
     on_every_pair(|pair| {
@@ -484,7 +484,7 @@ fn a_regular_file_is_read_to_its_end() {
 }
 
 #[test]
-fn who_is_paused_while_it_has_more_to_read_is_not_called_until_it_wants_again() {
+fn a_source_paused_with_unread_data_is_called_after_its_interest_returns() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(Vec::new());
         let (mine, mut theirs) = unix_pair();

@@ -51,7 +51,7 @@ fn reset(stream: TcpStream) {
 }
 
 #[test]
-fn a_peer_that_closes_is_told_once_and_nobody_spins() {
+fn a_peer_that_closes_is_reported_once_and_does_not_spin() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(Seen::default());
         let (tcp, tcp_peer) = tcp_pair();
@@ -111,7 +111,7 @@ fn a_peer_that_has_finished_writing_can_still_be_answered() {
 
 /// What most programs do: after each call they want what they can use, the end or not.
 #[test]
-fn who_wants_to_read_on_after_the_end_is_not_called_for_ever() {
+fn a_read_interest_after_the_end_does_not_spin() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(0_u32);
         let (mine, theirs) = tcp_pair();
@@ -148,7 +148,7 @@ fn a_reset_ends_the_source_with_an_error() {
 }
 
 #[test]
-fn who_is_paused_is_not_told_that_its_peer_is_gone_until_interest_returns() {
+fn a_paused_source_gets_no_hang_up_until_its_interest_returns() {
     on_every_pair(|pair| {
         for paused_first in [true, false] {
             let mut reactor = pair.reactor(Seen::default());
@@ -186,7 +186,7 @@ fn who_is_paused_is_not_told_that_its_peer_is_gone_until_interest_returns() {
 
 /// Nothing but urgent data is wanted, and the peer goes. Hang-ups cannot be masked.
 #[test]
-fn who_wants_urgent_data_alone_does_not_spin_when_the_peer_is_gone() {
+fn a_source_for_urgent_data_only_does_not_spin_when_its_peer_closes() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(0_u32);
         let (mine, theirs) = tcp_pair();
@@ -211,7 +211,7 @@ fn who_wants_urgent_data_alone_does_not_spin_when_the_peer_is_gone() {
 }
 
 #[test]
-fn urgent_data_calls_nobody_who_did_not_ask() {
+fn urgent_data_calls_no_handler_without_that_interest() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(Seen::default());
         let (mine, theirs) = tcp_pair();
@@ -232,7 +232,7 @@ fn urgent_data_calls_nobody_who_did_not_ask() {
 }
 
 #[test]
-fn who_wants_urgent_data_gets_it_once() {
+fn urgent_data_is_reported_once() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(Vec::new());
         let (mine, theirs) = tcp_pair();

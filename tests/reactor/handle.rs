@@ -162,7 +162,7 @@ fn sources_can_be_registered_from_other_threads() {
 }
 
 #[test]
-fn after_the_reactor_is_gone_a_handle_says_so_and_jobs_are_dropped() {
+fn after_the_reactor_was_dropped_a_handle_returns_an_error_and_jobs_are_dropped() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(());
         let handle = reactor.handle();
@@ -202,7 +202,7 @@ impl Drop for Reaching {
 }
 
 #[test]
-fn jobs_that_send_jobs_starve_nobody() {
+fn jobs_that_post_jobs_starve_no_source() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(());
         fn again(cx: &mut Context) {

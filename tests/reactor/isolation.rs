@@ -107,7 +107,7 @@ fn an_error_or_a_panic_ends_its_source_alone_and_the_batch_is_served() {
 }
 
 #[test]
-fn a_panic_in_failed_ends_nobody_else() {
+fn a_panic_in_removed_ends_no_other_source() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(Log::new());
         let bad = |name| Actor {
@@ -191,7 +191,7 @@ fn panicking_timers_jobs_and_timeouts_end_nothing_else() {
 
 /// A source whose destruction panics, added beside others and removed beside others.
 #[test]
-fn a_panic_while_a_source_is_dropped_ends_nobody_else() {
+fn a_panic_while_a_source_is_dropped_ends_no_other_source() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {

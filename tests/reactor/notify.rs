@@ -40,7 +40,7 @@ impl Handler<UnixStream, Post> for Mailbox {
 }
 
 #[test]
-fn whoever_is_notified_is_called_once_and_from_any_thread() {
+fn a_notified_source_is_called_once_from_any_thread() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(Post::default());
         let (one, _peer) = unix_pair();
@@ -67,7 +67,7 @@ fn whoever_is_notified_is_called_once_and_from_any_thread() {
 }
 
 #[test]
-fn two_that_notify_each_other_keep_nobody_waiting() {
+fn two_sources_that_notify_each_other_delay_no_other() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(Post::default());
         let (echo, _peer) = unix_pair();

@@ -10,7 +10,7 @@ use tripoll::{Context, Deadline, Interest, Next};
 
 /// Whoever is on the ready list when the reactor is parked is still there afterwards.
 #[test]
-fn parking_twice_loses_nobody() {
+fn preparing_to_poll_twice_loses_no_source() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(Vec::new());
         let (mine, mut theirs) = unix_pair();
@@ -32,7 +32,7 @@ fn parking_twice_loses_nobody() {
 
 /// A source that is always ready does not keep the others, the timers and the jobs from their turn.
 #[test]
-fn parking_starves_nobody() {
+fn preparing_to_poll_starves_no_source() {
     #[derive(Default, PartialEq, Debug)]
     struct Served {
         other: bool,

@@ -60,7 +60,7 @@ fn a_handler_can_remove_itself_in_two_ways() {
 
 /// The first who is called removes all the others, whose events wait in the same batch.
 #[test]
-fn who_is_removed_later_in_the_batch_is_not_called() {
+fn a_source_removed_earlier_in_the_batch_is_not_called() {
     on_every_pair(|pair| {
         type State = (Vec<Token>, u32);
         let mut reactor = pair.reactor::<State>((Vec::new(), 0));
@@ -282,7 +282,7 @@ fn a_change_that_the_kernel_refuses_ends_its_source_alone() {
 }
 
 #[test]
-fn a_wait_that_fails_is_told_and_loses_nobody() {
+fn a_wait_that_fails_is_reported_and_loses_no_source() {
     on_every_pair(|pair| {
         let faults = Faults::default();
         let builder = pair.builder().selector(faults.of(pair.backend));

@@ -341,7 +341,7 @@ fn a_deadline_can_be_moved_and_taken_away_and_goes_with_its_source() {
 
 /// All is due in one turn: the source has failed, and must not be called again.
 #[test]
-fn who_has_failed_is_not_timed_out_as_well() {
+fn a_source_that_has_failed_is_not_timed_out_as_well() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(Seen::default());
         let (mine, mut theirs) = unix_pair();

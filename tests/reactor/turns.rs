@@ -208,7 +208,7 @@ fn what_a_hook_changes_before_the_wait_counts_in_this_turn() {
 }
 
 #[test]
-fn a_source_that_is_added_by_a_handler_is_told_what_is_ready_already() {
+fn a_source_added_by_a_handler_is_called_for_what_is_ready_already() {
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(0_u32);
         let (mine, mut theirs) = unix_pair();

@@ -44,7 +44,7 @@ fn an_address_of_another_kind_is_refused_in_words() {
 }
 
 #[test]
-fn a_unix_socket_file_is_replaced_on_request_and_removed_if_it_is_ones_own() {
+fn a_unix_socket_file_is_replaced_on_request_and_removed_if_it_is_still_its_own() {
     let path = SocketPath::unused();
     drop(std::os::unix::net::UnixListener::bind(&path.0).unwrap()); // a crash leaves its file
     let refused = UnixStreamServer::from_fn(path.address(), say_hello).unwrap_err();

@@ -66,7 +66,7 @@ fn deaf<C: Supports<Exchange>>(builder: ServerBuilder<Tcp, C>) {
 }
 
 #[test]
-fn a_handler_that_waits_for_something_else_is_told_of() {
+fn a_handler_that_waits_for_something_else_is_reported() {
     deaf(TcpServer::builder(ANY));
     deaf(ThreadingTcpServer::builder(ANY));
     deaf(PooledTcpServer::builder(ANY));
@@ -147,7 +147,7 @@ fn in_another_loop(
 }
 
 #[test]
-fn clients_in_somebody_elses_loop_are_told_of_the_end() {
+fn clients_in_another_loop_are_shut_down_at_the_end() {
     let hears_the_end = |mut client: &TcpStream| {
         let mut rest = String::new();
         client.read_to_string(&mut rest).unwrap();
@@ -162,7 +162,7 @@ fn clients_in_somebody_elses_loop_are_told_of_the_end() {
 }
 
 #[test]
-fn clients_in_somebody_elses_loop_are_cut_off_after_the_grace() {
+fn clients_in_another_loop_are_cut_off_after_the_grace() {
     on_every_config(|config| {
         let takes_nothing = |_: &TcpStream| ();
         in_another_loop(config, LONG_GREETING, takes_nothing, |server| {
@@ -286,7 +286,7 @@ impl Hooks<Arc<Stream>> for SeenOff {
 }
 
 #[test]
-fn whoever_waits_for_a_worker_is_seen_off_when_none_comes() {
+fn a_request_that_waits_for_a_worker_is_shut_down_when_none_comes() {
     let seen_off = Arc::<AtomicUsize>::default();
     let one = Pooled::default().workers(1).queue(4);
     let closes_itself = |exchange: &mut Exchange| {

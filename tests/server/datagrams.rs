@@ -74,7 +74,7 @@ impl Hooks<Datagram> for Counting {
     }
 }
 
-fn who_reads_no_answers_keeps_nobody_waiting<C>()
+fn a_client_that_reads_no_answers_delays_no_other<C>()
 where
     C: Concurrency + Default + Supports<DatagramExchange>,
 {
@@ -136,18 +136,18 @@ where
 }
 
 #[test]
-fn inline_who_reads_no_answers_keeps_nobody_waiting() {
-    who_reads_no_answers_keeps_nobody_waiting::<Inline>();
+fn inline_a_client_that_reads_no_answers_delays_no_other() {
+    a_client_that_reads_no_answers_delays_no_other::<Inline>();
 }
 
 #[test]
-fn with_threads_who_reads_no_answers_keeps_nobody_waiting() {
-    who_reads_no_answers_keeps_nobody_waiting::<Threading>();
+fn with_threads_a_client_that_reads_no_answers_delays_no_other() {
+    a_client_that_reads_no_answers_delays_no_other::<Threading>();
 }
 
 #[test]
-fn in_the_loop_who_reads_no_answers_keeps_nobody_waiting() {
-    who_reads_no_answers_keeps_nobody_waiting::<InReactor>();
+fn in_the_loop_a_client_that_reads_no_answers_delays_no_other() {
+    a_client_that_reads_no_answers_delays_no_other::<InReactor>();
 }
 
 /// Also one datagram after the other finds the whole buffer: what was longer before leaves nothing.

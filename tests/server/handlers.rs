@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read, Write};
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 use tripoll::server::PythonSocket;
@@ -15,9 +15,9 @@ use support::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
     BaseServer, Concurrency, DatagramExchange, Exchange, ExchangeKind, Exit, HandlerError,
-    HandlerResult, Hooks, InReactor, Inline, LoopExchange, Pooled, ReactorTcpServer,
+    HandlerResult, Hooks, InReactor, Inline, LoopExchange, Pooled, ReactorTcpServer, Request,
     RequestHandler, Served, Server, StreamExchange, StreamOptions, Supports, Tcp, TcpServer,
-    Threading, UdpServer,
+    Threading, Transport, Udp, UdpServer,
 };
 
 /// Greets, answers and takes leave, each in its place; and does what it is told to.
@@ -143,7 +143,7 @@ where
 }
 
 #[test]
-fn each_method_has_its_say_and_errors_are_told_but_exits_are_not() {
+fn each_method_is_called_and_errors_are_reported_but_exits_are_not() {
     polite::<Inline, Exchange>(true);
     polite::<Inline, StreamExchange>(true);
     polite::<Threading, Exchange>(false);
@@ -256,7 +256,7 @@ fn only_setup<C: Concurrency>(server: &Server<Tcp, C>) {
 }
 
 #[test]
-fn when_handle_and_finish_fail_one_error_is_told() {
+fn when_handle_and_finish_fail_one_error_is_reported() {
     struct Twice;
     impl RequestHandler for Twice {
         fn handle(&mut self, _: &mut Exchange) -> HandlerResult {
@@ -364,5 +364,78 @@ fn write_is_one_write_however_many_parts_it_has() {
         let count = client.read(&mut first).unwrap();
         assert_eq!(&first[..count], b"1 of 2\n");
         told.recv_timeout(LONG).unwrap();
+    });
+}
+
+// A handler that fails twice.
+
+struct FailsTwice;
+
+impl<X: ExchangeKind> RequestHandler<X> for FailsTwice {
+    fn handle(&mut self, _: &mut X) -> HandlerResult {
+        Err("handle fails".into())
+    }
+
+    fn finish(&mut self, _: &mut X) -> HandlerResult {
+        panic!("finish fails")
+    }
+}
+
+struct SendError(Mutex<mpsc::Sender<String>>);
+
+impl<R: Request> Hooks<R> for SendError {
+    fn handle_error(&self, _: &BaseServer<R>, _: &R, _: &Address, error: &HandlerError) {
+        self.0.lock().unwrap().send(error.to_string()).unwrap();
+    }
+}
+
+/// A handler that fails twice reports its last error once, as Python reports its last exception.
+fn last_error_is_reported<T, C, X>(knock: fn(&Address))
+where
+    T: Transport,
+    C: Concurrency + Default + Supports<X>,
+    X: ExchangeKind<Request = T::Request>,
+{
+    on_every_config(|config| {
+        let (send, errors) = mpsc::channel();
+        let server = Server::<T, C>::builder(ANY)
+            .config(config.clone())
+            .hooks(SendError(Mutex::new(send)))
+            .build(|| kind::<X, _>(FailsTwice))
+            .unwrap();
+        while_serving(&server, || {
+            knock(&server.server_address());
+            assert_eq!(errors.recv_timeout(LONG).unwrap(), "panicked: finish fails");
+        });
+        assert!(errors.try_recv().is_err(), "once");
+    });
+}
+
+fn connect_and_speak(address: &Address) {
+    let mut client = connect(address);
+    client.write_all(b"hello").unwrap();
+    await_end(&client);
+}
+
+#[test]
+fn the_last_error_of_a_bare_request_is_reported() {
+    last_error_is_reported::<Tcp, Inline, Exchange>(connect_and_speak);
+}
+
+#[test]
+fn the_last_error_of_a_stream_is_reported() {
+    last_error_is_reported::<Tcp, Inline, StreamExchange>(connect_and_speak);
+}
+
+#[test]
+fn the_last_error_in_the_loop_is_reported() {
+    last_error_is_reported::<Tcp, InReactor, LoopExchange>(connect_and_speak);
+}
+
+#[test]
+fn the_last_error_of_a_datagram_is_reported() {
+    last_error_is_reported::<Udp, Inline, DatagramExchange>(|address| {
+        let Address::Inet(address) = address else { unreachable!() };
+        UdpSocket::bind(ANY).unwrap().send_to(b"hello", address).unwrap();
     });
 }

@@ -328,7 +328,7 @@ fn shutdown_request_and_close_request_may_have_the_last_word() {
 }
 
 #[test]
-fn handle_error_is_told_errors_and_panics_and_may_answer() {
+fn handle_error_gets_errors_and_panics_and_may_answer() {
     struct Apologise;
     impl Hooks<Arc<Stream>> for Apologise {
         fn handle_error(
@@ -360,7 +360,7 @@ fn handle_error_is_told_errors_and_panics_and_may_answer() {
 }
 
 #[test]
-fn handle_timeout_is_called_when_nobody_comes() {
+fn handle_timeout_is_called_when_no_client_comes() {
     struct Count(Arc<AtomicUsize>);
     impl Hooks<Arc<Stream>> for Count {
         fn handle_timeout(&self, _: &Base) {
@@ -384,7 +384,7 @@ fn handle_timeout_is_called_when_nobody_comes() {
 }
 
 #[test]
-fn service_actions_may_end_the_server_and_come_when_nobody_does() {
+fn service_actions_may_end_the_server_and_run_without_clients() {
     struct Third(AtomicUsize);
     impl Hooks<Arc<Stream>> for Third {
         fn service_actions(&self, server: &Base) {

@@ -286,7 +286,7 @@ fn a_datagram_handler_always_answers() {
 }
 
 #[test]
-fn an_empty_datagram_is_a_request_and_a_long_one_is_said_to_be_cut() {
+fn an_empty_datagram_is_a_request_and_a_long_one_is_reported_as_truncated() {
     let config = ServerConfig::default().max_packet_size(4);
     let handle = |exchange: &mut Exchange<Datagram>| {
         let Datagram { data, truncated, .. } = &exchange.request;
@@ -303,7 +303,7 @@ fn an_empty_datagram_is_a_request_and_a_long_one_is_said_to_be_cut() {
 }
 
 #[test]
-fn who_has_no_address_cannot_be_answered_and_that_is_told() {
+fn a_client_without_an_address_cannot_be_answered_and_that_is_reported() {
     let (told, hear) = std::sync::mpsc::channel();
     struct Tell(std::sync::mpsc::Sender<String>);
     impl tripoll::server::Hooks<Datagram> for Tell {
@@ -369,7 +369,7 @@ fn in_the_loop_input_comes_in_pieces_and_timeouts_are_calls() {
 }
 
 #[test]
-fn everybody_who_is_connected_can_be_told() {
+fn all_connections_can_be_sent_to() {
     struct Tell;
     impl RequestHandler<LoopExchange> for Tell {
         fn setup(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
@@ -384,7 +384,7 @@ fn everybody_who_is_connected_can_be_told() {
             Ok(())
         }
     }
-    tell_everybody(&ReactorTcpServer::new(ANY, || Tell).unwrap());
+    send_to_all(&ReactorTcpServer::new(ANY, || Tell).unwrap());
 
     let server = ThreadingTcpServer::from_fn(ANY, |exchange: &mut Exchange| {
         exchange.request.sendall(b"welcome\n")?;
@@ -399,10 +399,10 @@ fn everybody_who_is_connected_can_be_told() {
         Ok(())
     })
     .unwrap();
-    tell_everybody(&server);
+    send_to_all(&server);
 }
 
-fn tell_everybody<C: Concurrency>(server: &Server<Tcp, C>) {
+fn send_to_all<C: Concurrency>(server: &Server<Tcp, C>) {
     while_serving(server, || {
         let clients: Vec<_> = (0..3)
             .map(|_| {
@@ -427,7 +427,7 @@ fn say_hello(exchange: &mut Exchange) -> HandlerResult {
 }
 
 #[test]
-fn ipv6_is_its_own_unless_it_is_said_not_to_be() {
+fn ipv6_accepts_ipv6_clients_only_unless_configured_otherwise() {
     let server = TcpServer::from_fn("[::1]:0", say_hello).unwrap();
     while_serving(&server, || assert_eq!(ask(&server.server_address(), b""), b"hello"));
 
@@ -504,7 +504,7 @@ fn the_defaults_are_pythons_but_for_those_that_hurt() {
 
 /// What a hook can do with a request.
 #[test]
-fn a_request_is_closed_when_nobody_holds_it() {
+fn a_request_is_closed_when_its_last_owner_drops_it() {
     struct Forget;
     impl tripoll::server::Hooks<Arc<Stream>> for Forget {
         fn process_request(

@@ -7,7 +7,6 @@ mod event_loop;
 mod handlers;
 mod hooks;
 mod kinds;
-mod outcomes;
 mod races;
 mod shutdown;
 mod timeouts;

@@ -261,7 +261,7 @@ fn an_exit_in_the_loop_ends_it_at_once() {
 }
 
 #[test]
-fn an_exit_in_somebody_elses_loop_ends_the_server_alone() {
+fn an_exit_in_another_loop_ends_the_server_only() {
     let mut reactor = Reactor::new().unwrap();
     let server = ReactorTcpServer::from_fn(ANY, exit).unwrap();
     let other = TcpServer::from_fn(ANY, say_hello).unwrap();

@@ -398,7 +398,7 @@ fn a_close_ends_the_serving_and_may_come_twice() {
 }
 
 #[test]
-fn a_close_waits_for_those_who_work_if_it_is_to() {
+fn a_close_waits_for_running_handlers_if_configured_so() {
     fn close_while_working<C: Supports<Exchange>>(builder: ServerBuilder<Tcp, C>, waits: bool) {
         let go = Arc::new(Barrier::new(2));
         let (done, is_done) = mpsc::channel();
@@ -440,7 +440,7 @@ fn a_close_waits_for_those_who_work_if_it_is_to() {
 }
 
 #[test]
-fn an_exit_ends_the_loop_where_handlers_run_in_it_and_is_told_nobody() {
+fn an_exit_ends_the_loop_where_handlers_run_in_it_and_is_not_reported() {
     fn exit(_: &mut Exchange) -> HandlerResult {
         Err(Exit.into())
     }
@@ -527,7 +527,7 @@ fn two_servers_in_one_loop() {
 }
 
 #[test]
-fn in_a_loop_of_ones_own_over_fileno() {
+fn a_server_runs_in_a_loop_over_its_fileno() {
     let server = ThreadingTcpServer::from_fn(ANY, say_hello).unwrap();
     assert_eq!(server.handle_request_noblock().unwrap(), Handled::NoRequest);
     let address = server.server_address();

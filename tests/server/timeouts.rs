@@ -114,7 +114,7 @@ fn a_read_that_waits_for_too_long_fails() {
 }
 
 #[test]
-fn a_connection_that_is_idle_for_too_long_ends_and_nobody_is_told() {
+fn a_connection_that_is_idle_for_too_long_ends_without_a_report() {
     let config = ServerConfig::default().idle_timeout(Some(SHORT));
     on_every_config(|pair| {
         let config = pair.clone().idle_timeout(Some(SHORT));
@@ -141,7 +141,7 @@ fn survives(limit: Duration, passes: impl Fn() -> bool) {
 }
 
 #[test]
-fn whoever_speaks_or_is_spoken_to_is_not_idle() {
+fn a_connection_with_data_in_either_direction_is_not_idle() {
     const LIMIT: Duration = Duration::from_millis(100);
 
     fn speaks<C: Concurrency>(server: &Server<Tcp, C>) {
@@ -364,7 +364,7 @@ fn a_stream_takes_no_timeout_of_zero_and_rounds_up_what_is_too_short() {
 }
 
 #[test]
-fn what_is_sent_whole_arrives_whole_whoever_else_sends() {
+fn what_is_sent_whole_arrives_whole_beside_other_senders() {
     const PIECE: usize = 1 << 20;
     let handle = |exchange: &mut StreamExchange| {
         let others: Vec<_> = (b'a'..=b'c')
@@ -419,7 +419,7 @@ fn resident() -> usize {
 }
 
 #[test]
-fn a_handler_may_say_otherwise() {
+fn a_handler_may_set_another_timeout() {
     let config = ServerConfig::default().read_timeout(Some(MINUTE));
     let told = Arc::new(Mutex::new(None));
     let tell = Arc::clone(&told);

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::accept::{Acceptor, Incoming};
+use super::address::Address;
 use super::limit::{Limit, Permit};
 use super::listener::Listener;
 use super::stream::Stream;
 use crate::pool::{Pool, Reservation, WhenFull};
 use crate::reactor::{Context, Next};
 use crate::selector::{Interest, Token};
+use crate::sync::LogLimit;
 
 impl Listener {
     /// Accepts in a reactor from now on, and calls `accepted` with each connection, which may
-    /// [serve](super::Connection::serve) it there. An error that it returns is logged, and closes
-    /// that connection only.
+    /// [serve](super::Connection::serve) it there. An error that it returns closes that connection
+    /// only. It is logged as a warning, at most one a second.
     ///
     /// To serve connections by threads, see [`serve_in_pool`](Self::serve_in_pool).
     ///
@@ -32,7 +34,8 @@ impl Listener {
 
     /// Accepts in a reactor from now on. Each connection, made blocking, is served by a worker of
     /// `pool`, which calls `serve`. Several listeners may share a pool. An error that `serve` returns
-    /// is logged, and closes that connection only.
+    /// closes that connection only. It is logged as a warning, at most one a second, unless the peer
+    /// has broken the connection.
     ///
     /// The pool knows nothing of connections. [`Pool::drain`] waits for silent clients too, unless
     /// `serve` sets a [read timeout](Stream::set_read_timeout).
@@ -52,7 +55,8 @@ impl Listener {
         serve: impl Fn(Stream) -> io::Result<()> + Send + Sync + 'static,
     ) -> io::Result<Token> {
         let pool = Arc::clone(pool);
-        self.serve_to(ToPool { pool, when_full, serve: Arc::new(serve) }, cx)
+        let serve = Arc::new((serve, LogLimit::new()));
+        self.serve_to(ToPool { pool, when_full, serve }, cx)
     }
 
     fn serve_to<S: 'static>(
@@ -61,7 +65,8 @@ impl Listener {
         cx: &mut Context<'_, S>,
     ) -> io::Result<Token> {
         let limit = Limit::new(self.max_connections());
-        let acceptor = Acceptor::new(self.accepts_per_turn(), Limited { limit, destination })?;
+        let limited = Limited { limit, destination, warnings: LogLimit::new() };
+        let acceptor = Acceptor::new(self.accepts_per_turn(), limited)?;
         Ok(cx.add(self, Interest::READ, acceptor)?)
     }
 }
@@ -87,6 +92,7 @@ trait Destination<S> {
 struct Limited<D> {
     limit: Limit,
     destination: D,
+    warnings: LogLimit,
 }
 
 impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Limited<D> {
@@ -109,8 +115,9 @@ impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Limited<D> {
         cx: &mut Context<'_, S>,
     ) -> Next {
         stream.hold(permit);
+        let peer = stream.peer().clone();
         if let Err(error) = self.destination.deliver(stream, capacity, cx) {
-            log::debug!("a new connection was closed: {error}");
+            warn(&self.warnings, "the new connection of", &peer, &error);
         }
         Next::Keep
     }
@@ -121,6 +128,16 @@ impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Limited<D> {
 
     fn name(&self, listener: &Listener) -> String {
         listener.local_address().to_string()
+    }
+}
+
+/// Logs why a connection was closed, which no other code is told. What a peer does is no warning.
+fn warn(limit: &LogLimit, connection: &str, peer: &Address, error: &io::Error) {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    if let BrokenPipe | ConnectionAborted | ConnectionReset = error.kind() {
+        log::debug!("{connection} {peer} was closed: {error}");
+    } else if let Some(left_out) = limit.pass() {
+        log::warn!("{connection} {peer} was closed: {error}{left_out}");
     }
 }
 
@@ -146,7 +163,7 @@ where
 struct ToPool<H> {
     pool: Arc<Pool>,
     when_full: WhenFull,
-    serve: Arc<H>,
+    serve: Arc<(H, LogLimit)>,
 }
 
 impl<S, H> Destination<S> for ToPool<H>
@@ -170,10 +187,12 @@ where
         _: &mut Context<'_, S>,
     ) -> io::Result<()> {
         stream.set_nonblocking(false)?;
-        let serve = Arc::clone(&self.serve);
+        let shared = Arc::clone(&self.serve);
+        let peer = stream.peer().clone();
         let job = move || {
+            let (serve, warnings) = &*shared;
             if let Err(error) = serve(stream) {
-                log::debug!("a connection in the pool was closed: {error}");
+                warn(warnings, "the connection in the pool of", &peer, &error);
             }
         };
         match (reservation, self.when_full) {

@@ -1,8 +1,10 @@
-//! What every layer may use: locks, caught panics, wakers.
+//! What every layer may use: locks, caught panics, wakers, a limit of log lines.
 
+mod log_limit;
 mod panic;
 mod wakers;
 
+pub(crate) use log_limit::LogLimit;
 pub use panic::Panicked;
 pub(crate) use panic::catch_panic;
 pub(crate) use wakers::Wakers;

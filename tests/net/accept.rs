@@ -4,17 +4,18 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use support::alone::in_own_processes;
+use support::alone::{in_own_process, in_own_processes};
+use support::log_lines::{log_lines, next_line};
 use support::net::{Call, Scripted, Server, echo};
 use support::sockets::{exchange, read_all, read_exactly};
 use support::{LONG, Pair, on_every_pair};
 use tripoll::net::{Address, Connection, Listener, Stream};
-use tripoll::{Backend, Context, Trigger};
+use tripoll::{Backend, Context, Reactor, Trigger};
 
 #[test]
 fn a_connected_client_is_served_during_a_burst_of_new_ones() {
@@ -198,24 +199,42 @@ fn an_error_of_the_accepted_callback_ends_that_connection_alone() {
     });
 }
 
-/// Sends the lines that the library logs to the test.
-struct Log(Mutex<Option<Sender<(log::Level, String)>>>);
-
-static LOG: Log = Log(Mutex::new(None));
-
-impl log::Log for Log {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(log) = &*log {
-            let _ = log.send((record.level(), record.args().to_string()));
-        }
-    }
-
-    fn flush(&self) {}
+/// In a process of its own, because the logger is the process's.
+#[test]
+fn an_error_of_the_accepted_callback_is_a_warning_and_a_thousand_are_one_line_a_second() {
+    let name =
+        "an_error_of_the_accepted_callback_is_a_warning_and_a_thousand_are_one_line_a_second";
+    in_own_process(&format!("accept::{name}"), || {
+        let lines = log_lines(log::LevelFilter::Info);
+        let mut reactor = Reactor::new().unwrap();
+        let listener = Listener::bind(loopback()).unwrap();
+        let Address::Inet(address) = *listener.local_address() else { panic!() };
+        let (handle, mut left) = (reactor.handle(), 1_000);
+        let refuse = move |_: Stream, cx: &mut Context<'_>| {
+            left -= 1;
+            if left == 0 {
+                cx.stop();
+            }
+            Err(io::Error::other("not this one"))
+        };
+        listener.serve(&mut reactor.context(), refuse).unwrap();
+        let began = Instant::now();
+        let client = std::thread::spawn(move || {
+            let first = TcpStream::connect(address).unwrap();
+            let name = first.local_addr().unwrap().to_string();
+            (1..1_000)
+                .for_each(|_| assert_eq!(read_all(TcpStream::connect(address).unwrap()), b""));
+            handle.stop();
+            name
+        });
+        reactor.run().unwrap();
+        let name = client.join().unwrap();
+        let most = began.elapsed().as_secs() + 1;
+        let line = next_line(&lines, log::Level::Warn);
+        assert!(line.contains("not this one") && line.contains(&name), "{line}");
+        let others = lines.try_iter().count() as u64;
+        assert!(others < most, "{others} lines more in {most} seconds");
+    });
 }
 
 /// One process for each backend and trigger, because the limit of descriptors is the process's.
@@ -243,24 +262,11 @@ fn fill() -> Vec<File> {
     }
 }
 
-/// Returns the next line of the log on `level`, and skips the others.
-fn next_line(lines: &Receiver<(log::Level, String)>, level: log::Level) -> String {
-    loop {
-        let (at, line) = lines.recv_timeout(LONG).expect("nothing was logged");
-        if at == level {
-            return line;
-        }
-    }
-}
-
 fn run_out_of_descriptors(pair: Pair) {
     let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     limit.current = Some(40);
     rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
-    let (sender, lines) = mpsc::channel();
-    *LOG.0.lock().unwrap() = Some(sender);
-    log::set_logger(&LOG).unwrap();
-    log::set_max_level(log::LevelFilter::Info);
+    let lines = log_lines(log::LevelFilter::Info);
 
     let server = Server::new(pair, echo);
     let before = server.counters();

@@ -5,6 +5,7 @@
 
 pub mod alone;
 pub mod faulty;
+pub mod log_lines;
 pub mod net;
 pub mod outside;
 pub mod program;

@@ -1,0 +1,90 @@
+//! A limit of log lines, so that a peer cannot fill a disk.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::lock;
+
+/// Lets one log line of its kind pass each second, and counts the others. The number of lines that
+/// were left out stands in the next line that passes.
+///
+/// ```text
+/// if let Some(left_out) = self.refused.pass() {
+///     log::warn!("a client was refused{left_out}");
+/// }
+/// ```
+#[derive(Debug)]
+pub(crate) struct LogLimit(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    /// When a line has passed last.
+    passed: Option<Instant>,
+    left_out: u64,
+}
+
+/// The shortest time between two lines of one kind.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How many lines were left out since the last one. Displayed at the end of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LeftOut(u64);
+
+impl LogLimit {
+    pub(crate) const fn new() -> Self {
+        LogLimit(Mutex::new(State { passed: None, left_out: 0 }))
+    }
+
+    /// Returns `None` if the line must be left out.
+    pub(crate) fn pass(&self) -> Option<LeftOut> {
+        self.pass_at(Instant::now())
+    }
+
+    fn pass_at(&self, now: Instant) -> Option<LeftOut> {
+        let mut state = lock(&self.0);
+        let is_early = |passed| now.saturating_duration_since(passed) < INTERVAL;
+        if state.passed.is_some_and(is_early) {
+            state.left_out += 1;
+            return None;
+        }
+        state.passed = Some(now);
+        Some(LeftOut(std::mem::take(&mut state.left_out)))
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            1 => write!(f, " (1 line like this was left out)"),
+            count => write!(f, " ({count} lines like this were left out)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_a_second_passes_and_says_how_many_did_not() {
+        let (limit, start) = (LogLimit::new(), Instant::now());
+        let line = |after| {
+            limit.pass_at(start + Duration::from_millis(after)).map(|left_out| left_out.to_string())
+        };
+        assert_eq!(line(0).unwrap(), "");
+        assert_eq!((line(1), line(999)), (None, None));
+        assert_eq!(line(1_000).unwrap(), " (2 lines like this were left out)");
+        assert_eq!(line(1_999), None);
+        assert_eq!(line(60_000).unwrap(), " (1 line like this was left out)");
+        assert_eq!(line(61_000).unwrap(), "");
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_lets_no_line_pass() {
+        let (limit, now) = (LogLimit::new(), Instant::now() + INTERVAL);
+        assert!(limit.pass_at(now).is_some());
+        assert!(limit.pass_at(now - INTERVAL).is_none());
+    }
+}

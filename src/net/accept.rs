@@ -1,26 +1,17 @@
 //! The handler of a listening source: the one accept loop of the crate.
 //!
-//! `accept(2)` fails for three kinds of reasons, and only one of them concerns the listener.
-//!
-//! * **One client.** The connection was lost before it was accepted: ECONNABORTED, and the network
-//!   errors that Linux passes on. The loop continues with the next connection.
-//! * **All clients.** The process or the system has no free descriptors or memory: EMFILE, ENFILE,
-//!   ENOBUFS, ENOMEM. The connection stays in the queue. So a level-triggered listener would be
-//!   ready again at once, forever, and an edge-triggered one would not be reported again. Therefore
-//!   the listener pauses: its interest is empty for a while, which grows from 10 ms to 1 s.
-//!   Afterwards it accepts the waiting connections. When the shortage has lasted for a second, the
-//!   pending connections are rejected, with the help of a descriptor kept in reserve. A closed
-//!   connection is an answer; silence is not.
-//! * **The listener.** It is broken and ends with the error.
+//! It makes the calls. [`AcceptPolicy`] decides what follows from their errors.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
+use super::accept_policy::{AcceptPolicy, Decision};
 use crate::reactor::{Context, Handler, Next, Source, WeakHandle};
 use crate::selector::{Interest, Token};
+use crate::sync::LogLimit;
+use crate::sys::EventFd;
 
 /// Accepts from a source of type `F`, and delivers what was accepted. The accept loop is the same
 /// for all implementations.
@@ -37,6 +28,11 @@ pub(crate) trait Incoming<F, S> {
     fn reserve(&mut self, waker: &Waker) -> Option<Self::Slot>;
 
     /// Accepts the next one. If it fails, the slot is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of `accept(2)`, whose numbers decide what the loop does. An error without a number
+    /// concerns one client.
     fn accept(&mut self, listener: &F) -> io::Result<Self::Accepted>;
 
     /// Delivers what was accepted. Returns what happens with the listener next.
@@ -47,30 +43,33 @@ pub(crate) trait Incoming<F, S> {
         cx: &mut Context<'_, S>,
     ) -> Next;
 
-    /// Accepts and closes the pending connections. Returns whether there were any.
-    fn reject_pending(&mut self, listener: &F) -> bool;
-
-    /// Returns the listener's name for the log.
-    fn name(&self, listener: &F) -> String;
+    /// Accepts and closes the pending connections. Returns their number, and the error that ended it.
+    /// `None`: as many were rejected as the backlog has.
+    fn reject_pending(&mut self, listener: &F) -> (usize, Option<io::Error>);
 }
 
 /// The handler of a listening source.
 pub(crate) struct Acceptor<I> {
+    /// The listener's name for the log.
+    name: String,
     incoming: I,
     accepts_per_turn: u32,
-    /// Closed during a shortage, so that its descriptor can be used to reject a connection.
-    reserve: Option<File>,
-    shortage: Option<Shortage>,
+    policy: AcceptPolicy,
+    /// Closed during a shortage, so that its descriptor can be used to reject a connection. Any
+    /// descriptor will do. This kind needs no file system, which may be out of reach.
+    reserve: Option<EventFd>,
     /// Arms the listener. Created at the first call, because it needs the listener's token.
     waker: Option<Waker>,
+    /// The number of connections that were rejected and are not in the log yet.
+    rejected: usize,
+    lines: Lines,
 }
 
-/// A shortage of descriptors or memory. It ends when no connection is pending any more. As long as
-/// one connection after the other takes the last descriptor, it is one shortage, and logged once.
-struct Shortage {
-    /// When a connection was last accepted, or when the shortage began.
-    since: Instant,
-    pause: Duration,
+/// The kinds of lines in the log.
+struct Lines {
+    pauses: LogLimit,
+    continues: LogLimit,
+    rejected: LogLimit,
 }
 
 /// Arms a listener again that was disarmed because there was no slot.
@@ -87,52 +86,112 @@ impl<S: 'static> Wake for ArmListener<S> {
     }
 }
 
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How long a shortage lasts before pending connections are rejected.
-const REJECT_AFTER: Duration = Duration::from_secs(1);
-
 impl<I> Acceptor<I> {
-    pub(crate) fn new(accepts_per_turn: u32, incoming: I) -> io::Result<Self> {
-        let reserve = Some(open_reserve()?);
-        Ok(Acceptor { incoming, accepts_per_turn, reserve, shortage: None, waker: None })
+    /// `name` is the listener's in the log.
+    pub(crate) fn new(name: String, accepts_per_turn: u32, incoming: I) -> Self {
+        let reserve = EventFd::new().ok(); // without one, the loop pauses only
+        Acceptor {
+            name,
+            incoming,
+            accepts_per_turn,
+            policy: AcceptPolicy::new(reserve.is_some()),
+            reserve,
+            waker: None,
+            rejected: 0,
+            lines: Lines {
+                pauses: LogLimit::new(),
+                continues: LogLimit::new(),
+                rejected: LogLimit::new(),
+            },
+        }
     }
 
-    /// Pauses, and rejects the pending connections if the shortage is long.
-    fn pause<F, S: 'static>(
+    /// Returns the waker that arms the listener.
+    fn waker<S: 'static>(&mut self, listener: Token, cx: &Context<'_, S>) -> Waker {
+        let arm = || {
+            let handle = cx.handle().downgrade();
+            Waker::from(Arc::new(ArmListener { handle, listener }))
+        };
+        self.waker.get_or_insert_with(arm).clone()
+    }
+
+    /// Decides what follows from an error, and logs the beginning and the end of a shortage.
+    fn failed(&mut self, error: &io::Error) -> Decision {
+        let was_short = self.policy.is_short();
+        let decision = self.policy.failed(errno(error), Instant::now());
+        let name = &self.name;
+        match (was_short, self.policy.is_short(), decision) {
+            (true, false, _) => {
+                if let Some(left_out) = self.lines.continues.pass() {
+                    log::info!("{name}: accepting continues{left_out}");
+                }
+            }
+            (false, true, _) | (false, false, Decision::Pause(_)) => {
+                if let Some(left_out) = self.lines.pauses.pass() {
+                    log::warn!("{name}: accepting pauses: {error}{left_out}");
+                }
+            }
+            (_, _, Decision::Next) => {
+                log::debug!("{name}: a connection was lost before it was accepted: {error}");
+            }
+            _ => {}
+        }
+        decision
+    }
+
+    /// Follows a decision. Returns `None` if the next connection is tried.
+    fn follow<F, S: 'static>(
         &mut self,
+        decision: Decision,
         error: &io::Error,
         listener: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
-    ) -> io::Result<Next>
+    ) -> io::Result<Option<Next>>
     where
         I: Incoming<F, S>,
     {
-        let now = Instant::now();
-        let name = self.incoming.name(listener.get_ref());
-        let shortage = self.shortage.get_or_insert_with(|| {
-            log::warn!("{name}: accepting pauses: {error}");
-            Shortage { since: now, pause: FIRST_PAUSE }
-        });
-        let pause = shortage.pause;
-        shortage.pause = (pause * 2).min(LONGEST_PAUSE);
-        if now.duration_since(shortage.since) >= REJECT_AFTER {
-            self.reserve = None; // its descriptor is free for the next accept
-            let were_pending = self.incoming.reject_pending(listener.get_ref());
-            // Another thread may have taken the descriptor. Then there is no reserve until one is
-            // free again.
-            self.reserve = open_reserve().ok();
-            if !were_pending {
-                // The kernel refuses the descriptor before it looks at the queue. The queue is empty,
-                // so wait for the next connection, not for the end of a pause.
-                let _ = listener.try_io(Interest::READ, |_| -> io::Result<()> {
-                    Err(io::ErrorKind::WouldBlock.into())
-                });
-                return Ok(Next::Keep);
+        match decision {
+            Decision::Next => Ok(None),
+            Decision::Wait => {
+                if self.policy.wants_reserve() {
+                    self.reserve = EventFd::new().ok();
+                    self.policy.reserve_opened(self.reserve.is_some());
+                }
+                Ok(Some(Next::Keep))
+            }
+            Decision::Pause(pause) => {
+                suspend(pause, listener, cx)?;
+                Ok(Some(Next::Keep))
+            }
+            Decision::Shed => {
+                self.reserve = None; // its descriptor is free for the next accept
+                let (count, end) = self.incoming.reject_pending(listener.get_ref());
+                self.reserve = EventFd::new().ok();
+                self.log_rejected(count, error);
+                let decision =
+                    self.policy.shed(end.as_ref().and_then(errno), self.reserve.is_some());
+                if decision == Decision::Wait {
+                    // The queue is empty. The reactor has to know it.
+                    let _ = listener.try_io(Interest::READ, |_| -> io::Result<()> {
+                        Err(io::ErrorKind::WouldBlock.into())
+                    });
+                }
+                self.follow(decision, end.as_ref().unwrap_or(error), listener, cx)
+            }
+            Decision::End => {
+                let text = format!("{}: accepting has ended: {error}", self.name);
+                log::error!("{text}");
+                Err(io::Error::new(error.kind(), text))
             }
         }
-        suspend(pause, listener, cx)?;
-        Ok(Next::Keep)
+    }
+
+    fn log_rejected(&mut self, count: usize, error: &io::Error) {
+        self.rejected += count;
+        if self.rejected > 0 && self.lines.rejected.pass().is_some() {
+            let count = std::mem::take(&mut self.rejected);
+            log::warn!("{}: pending connections closed: {count}, because: {error}", self.name);
+        }
     }
 }
 
@@ -146,54 +205,45 @@ fn suspend<F, S: 'static>(
     cx.set_deadline(listener.token(), Some(Instant::now() + pause))
 }
 
+/// Returns the number of an error.
+fn errno(error: &io::Error) -> Option<i32> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Some(libc::EAGAIN),
+        io::ErrorKind::Interrupted => Some(libc::EINTR),
+        _ => error.raw_os_error(),
+    }
+}
+
 impl<F, S, I> Handler<F, S> for Acceptor<I>
 where
     S: 'static,
     I: Incoming<F, S>,
 {
     fn ready(&mut self, listener: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
-        let token = listener.token();
-        let arm = || {
-            let handle = cx.handle().downgrade();
-            Waker::from(Arc::new(ArmListener { handle, listener: token }))
-        };
-        let waker = self.waker.get_or_insert_with(arm);
-        let mut lost = 0;
+        let waker = self.waker(listener.token(), cx);
         for _ in 0..self.accepts_per_turn {
-            let Some(slot) = self.incoming.reserve(waker) else { return Ok(Next::Disarm) };
-            match listener.try_io(Interest::READ, |listener| self.incoming.accept(listener)) {
+            let Some(slot) = self.incoming.reserve(&waker) else { return Ok(Next::Disarm) };
+            let mut was_called = false;
+            let accepted = listener.try_io(Interest::READ, |listener| {
+                was_called = true;
+                self.incoming.accept(listener)
+            });
+            match accepted {
                 Ok(accepted) => {
-                    if let Some(shortage) = &mut self.shortage {
-                        *shortage = Shortage { since: Instant::now(), pause: FIRST_PAUSE };
-                    }
+                    self.policy.accepted();
                     let next = self.incoming.deliver(accepted, slot, cx);
                     if next != Next::Keep {
                         return Ok(next);
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // Linux reserves the descriptor before it looks at the queue, so there was one.
-                    if self.shortage.take().is_some() {
-                        let name = self.incoming.name(listener.get_ref());
-                        log::info!("{name}: accepting continues");
-                    }
-                    return Ok(Next::Keep);
-                }
-                Err(error) if concerns_one_client(&error) => {
-                    log::debug!("a connection was lost before it was accepted: {error}");
-                    lost += 1;
-                }
-                Err(error) if is_shortage(&error) => return self.pause(&error, listener, cx),
+                Err(_) if !was_called => return Ok(Next::Keep), // the reactor's budget is used up
                 Err(error) => {
-                    let name = self.incoming.name(listener.get_ref());
-                    log::error!("{name}: accepting has ended: {error}");
-                    return Err(error);
+                    let decision = self.failed(&error);
+                    if let Some(next) = self.follow(decision, &error, listener, cx)? {
+                        return Ok(next);
+                    }
                 }
             }
-        }
-        // If all failed, they may fail forever: do not spin.
-        if lost == self.accepts_per_turn {
-            suspend(FIRST_PAUSE, listener, cx)?;
         }
         Ok(Next::Keep)
     }
@@ -209,47 +259,20 @@ where
     }
 }
 
-/// Opens the descriptor that is given up when there are no others.
-fn open_reserve() -> io::Result<File> {
-    File::open("/dev/null")
-}
-
-/// Returns whether only one client is lost. `accept(2)` advises to treat these errors as if there had
-/// been no connection. An error without a number is one of the implementation of [`Incoming`].
-fn concerns_one_client(error: &io::Error) -> bool {
-    let Some(code) = error.raw_os_error() else {
-        return error.kind() != io::ErrorKind::WouldBlock;
-    };
-    matches!(
-        code,
-        libc::ECONNABORTED
-            | libc::EINTR
-            | libc::EPERM
-            | libc::EPROTO
-            | libc::ENETDOWN
-            | libc::ENETUNREACH
-            | libc::EHOSTDOWN
-            | libc::EHOSTUNREACH
-            | libc::ENONET
-            | libc::ENOPROTOOPT
-            | libc::EOPNOTSUPP
-            | libc::ETIMEDOUT
-    )
-}
-
-fn is_shortage(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
     use std::rc::Rc;
+    use std::thread;
 
+    use super::super::accept_class::Class;
+    use super::super::accept_class::tests::{all_errnos, meaning};
     use super::*;
     use crate::reactor::Reactor;
-    use crate::selector::Deadline;
+    use crate::selector::{Backend, Deadline, Trigger};
 
     /// At most one slot; what `accept` returns is scripted, the last one first.
     struct Scripted {
@@ -291,12 +314,8 @@ mod tests {
             Next::Keep
         }
 
-        fn reject_pending(&mut self, _: &UnixStream) -> bool {
-            false
-        }
-
-        fn name(&self, _: &UnixStream) -> String {
-            "scripted".into()
+        fn reject_pending(&mut self, _: &UnixStream) -> (usize, Option<io::Error>) {
+            unreachable!("there is no shortage")
         }
     }
 
@@ -308,7 +327,7 @@ mod tests {
         let (listener, mut client) = UnixStream::pair().unwrap();
         client.write_all(b"ready").unwrap();
         let mut reactor = Reactor::builder().build_with(Delivered::default()).unwrap();
-        let acceptor = Acceptor::new(10, scripted).unwrap();
+        let acceptor = Acceptor::new("scripted".into(), 10, scripted);
         reactor.context().add(listener, Interest::READ, acceptor).unwrap();
 
         // The lost connection has given its slot back, so the first one has it.
@@ -322,5 +341,156 @@ mod tests {
             reactor.turn(Deadline::Never).unwrap();
         }
         assert_eq!(reactor.state().accepted.pop().unwrap().0, 2);
+    }
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    /// Accepts from a real listener, and fails with injected errors.
+    struct Injected<E> {
+        /// Returns the error of the next call, if it must fail.
+        error: E,
+        calls: Rc<Cell<u64>>,
+    }
+
+    impl<E: FnMut() -> Option<i32>> Injected<E> {
+        fn call(&mut self, listener: &TcpListener) -> io::Result<TcpStream> {
+            self.calls.set(self.calls.get() + 1);
+            match (self.error)() {
+                Some(errno) => Err(io::Error::from_raw_os_error(errno)),
+                None => listener.accept().map(|(client, _)| client),
+            }
+        }
+    }
+
+    impl<E: FnMut() -> Option<i32>> Incoming<TcpListener, Vec<TcpStream>> for Injected<E> {
+        type Accepted = TcpStream;
+        type Slot = ();
+
+        fn reserve(&mut self, _: &Waker) -> Option<()> {
+            Some(())
+        }
+
+        fn accept(&mut self, listener: &TcpListener) -> io::Result<TcpStream> {
+            self.call(listener)
+        }
+
+        fn deliver(
+            &mut self,
+            client: TcpStream,
+            (): (),
+            cx: &mut Context<'_, Vec<TcpStream>>,
+        ) -> Next {
+            cx.state.push(client);
+            Next::Keep
+        }
+
+        fn reject_pending(&mut self, listener: &TcpListener) -> (usize, Option<io::Error>) {
+            (0, self.call(listener).err())
+        }
+    }
+
+    /// A reactor with a listener whose calls fail as `error` says, and a client in its queue.
+    struct Server {
+        reactor: Reactor<Vec<TcpStream>>,
+        address: std::net::SocketAddr,
+        calls: Rc<Cell<u64>>,
+        _client: TcpStream,
+    }
+
+    impl Server {
+        fn new(
+            (backend, trigger): (Backend, Trigger),
+            error: impl FnMut() -> Option<i32> + 'static,
+        ) -> Self {
+            let builder = Reactor::builder().backend(backend).trigger(trigger);
+            let mut reactor = builder.build_with(Vec::new()).unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let calls = Rc::<Cell<u64>>::default();
+            let injected = Injected { error, calls: Rc::clone(&calls) };
+            let acceptor = Acceptor::new(address.to_string(), 32, injected);
+            reactor.context().add(listener, Interest::READ, acceptor).unwrap();
+            let _client = TcpStream::connect(address).unwrap();
+            Server { reactor, address, calls, _client }
+        }
+
+        /// Turns until `until` holds, and returns the number of turns.
+        fn turn_until(&mut self, until: impl Fn(&mut Reactor<Vec<TcpStream>>) -> bool) -> u64 {
+            let give_up = Instant::now() + LONG;
+            let before = self.reactor.context().counters().turns;
+            while !until(&mut self.reactor) {
+                self.reactor.turn(Deadline::At(give_up)).unwrap();
+                assert!(Instant::now() < give_up, "it never came");
+            }
+            self.reactor.context().counters().turns - before
+        }
+    }
+
+    /// Runs `body` on every backend and trigger at the same time.
+    fn on_every_pair(body: impl Fn((Backend, Trigger)) + Sync) {
+        thread::scope(|scope| {
+            for &backend in Backend::ALL {
+                for &trigger in Trigger::ALL {
+                    let body = &body;
+                    let name = format!("{backend}, {trigger}");
+                    let builder = thread::Builder::new().name(name);
+                    builder.spawn_scoped(scope, move || body((backend, trigger))).unwrap();
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_client_that_waits_during_a_long_shortage_is_served_afterwards_and_nothing_spins() {
+        on_every_pair(|pair| {
+            let mut servers =
+                [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].map(|errno| {
+                    let end = Instant::now() + Duration::from_millis(1_500);
+                    (Server::new(pair, move || (Instant::now() < end).then_some(errno)), errno)
+                });
+            for (server, errno) in &mut servers {
+                let turns = server.turn_until(|reactor| !reactor.state().is_empty());
+                // Eight pauses, and shedding after the last two.
+                assert!(server.calls.get() <= 12 && turns <= 40, "{errno} {turns}");
+            }
+        });
+    }
+
+    #[test]
+    fn one_error_of_any_number_costs_no_client_and_only_the_listeners_own_ends_it() {
+        on_every_pair(|pair| {
+            for errno in all_errnos() {
+                let mut error = Some(errno);
+                let mut server = Server::new(pair, move || error.take());
+                if meaning(errno) == Class::Listener {
+                    server.turn_until(|reactor| reactor.context().is_empty());
+                    assert_eq!(server.calls.get(), 1, "{errno}");
+                    continue;
+                }
+                // If the queue is said to be empty, the next connection is reported.
+                let calls = Rc::clone(&server.calls);
+                server.turn_until(|_| calls.get() > 0);
+                let _next = TcpStream::connect(server.address).unwrap();
+                server.turn_until(|reactor| reactor.state().len() == 2);
+            }
+        });
+    }
+
+    #[test]
+    fn errors_without_end_do_not_spin_and_unknown_ones_end_the_listener() {
+        on_every_pair(|pair| {
+            for errno in [libc::EINTR, libc::ECONNABORTED, libc::EPERM, libc::EPROTO] {
+                let mut server = Server::new(pair, move || Some(errno));
+                let began = Instant::now();
+                server.turn_until(|_| began.elapsed() >= Duration::from_millis(100));
+                let most = 32 * (1 + began.elapsed().as_millis() as u64 / 10);
+                assert!(server.calls.get() <= most, "{errno}: {}", server.calls.get());
+            }
+            for errno in [libc::EOPNOTSUPP, libc::ENOSYS] {
+                let mut server = Server::new(pair, move || Some(errno));
+                let turns = server.turn_until(|reactor| reactor.context().is_empty());
+                assert!(server.calls.get() <= 9 && turns <= 30, "{errno} {turns}");
+            }
+        });
     }
 }

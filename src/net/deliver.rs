@@ -66,7 +66,8 @@ impl Listener {
     ) -> io::Result<Token> {
         let limit = Limit::new(self.max_connections());
         let limited = Limited { limit, destination, warnings: LogLimit::new() };
-        let acceptor = Acceptor::new(self.accepts_per_turn(), limited)?;
+        let name = self.local_address().to_string();
+        let acceptor = Acceptor::new(name, self.accepts_per_turn(), limited);
         Ok(cx.add(self, Interest::READ, acceptor)?)
     }
 }
@@ -122,12 +123,8 @@ impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Limited<D> {
         Next::Keep
     }
 
-    fn reject_pending(&mut self, listener: &Listener) -> bool {
+    fn reject_pending(&mut self, listener: &Listener) -> (usize, Option<io::Error>) {
         listener.reject_pending()
-    }
-
-    fn name(&self, listener: &Listener) -> String {
-        listener.local_address().to_string()
     }
 }
 

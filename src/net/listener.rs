@@ -156,10 +156,18 @@ impl Listener {
         }
     }
 
-    /// Accepts and closes all pending connections. Returns whether there were any.
-    pub(crate) fn reject_pending(&self) -> bool {
+    /// Accepts and closes all pending connections. Returns their number, and the error that ended it.
+    pub(crate) fn reject_pending(&self) -> (usize, Option<io::Error>) {
         // With a backlog of n, Linux keeps n + 1 connections.
-        (0..=self.backlog).take_while(|_| self.accept().is_ok()).count() > 0
+        let most = self.backlog as usize + 1;
+        let mut count = 0;
+        while count < most {
+            if let Err(error) = self.accept() {
+                return (count, Some(error));
+            }
+            count += 1;
+        }
+        (count, None)
     }
 }
 

@@ -57,6 +57,8 @@
 //! ```
 
 mod accept;
+mod accept_class;
+mod accept_policy;
 mod address;
 mod bind;
 mod close_reason;

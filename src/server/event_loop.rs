@@ -240,7 +240,8 @@ impl<R: Request> BaseServer<R> {
         run: Option<ServeGuard>,
     ) -> io::Result<Token> {
         let incoming = IncomingRequests { server: self.arc(), run_state, _run: run };
-        let acceptor = Acceptor::new(per_turn.max(1), incoming)?;
+        let name = self.server_address().to_string();
+        let acceptor = Acceptor::new(name, per_turn.max(1), incoming);
         let token = cx.add(self.endpoint()?, Interest::READ, acceptor)?;
         self.runner.resume();
         self.run_loop_requests(cx);
@@ -387,12 +388,8 @@ impl<R: Request, S: 'static> Incoming<Arc<R::Endpoint>, S> for IncomingRequests<
         }
     }
 
-    fn reject_pending(&mut self, endpoint: &Arc<R::Endpoint>) -> bool {
+    fn reject_pending(&mut self, endpoint: &Arc<R::Endpoint>) -> (usize, Option<io::Error>) {
         endpoint.reject_pending()
-    }
-
-    fn name(&self, _: &Arc<R::Endpoint>) -> String {
-        self.server.server_address().to_string()
     }
 }
 

@@ -206,8 +206,9 @@ pub trait Endpoint: Sized + AsFd + Send + Sync + fmt::Debug + 'static {
         waits: bool,
     ) -> io::Result<(Self::Request, Address)>;
 
-    /// Accepts and closes the pending connections. Returns whether there were any.
-    fn reject_pending(&self) -> bool;
+    /// Accepts and closes the pending connections. Returns their number, and the error that ended
+    /// it.
+    fn reject_pending(&self) -> (usize, Option<io::Error>);
 }
 
 impl Endpoint for Listener {
@@ -235,7 +236,7 @@ impl Endpoint for Listener {
         Ok((Arc::new(stream), peer))
     }
 
-    fn reject_pending(&self) -> bool {
+    fn reject_pending(&self) -> (usize, Option<io::Error>) {
         Listener::reject_pending(self)
     }
 }
@@ -260,7 +261,7 @@ impl Endpoint for DatagramSocket {
     }
 
     /// Does nothing: a datagram needs no answer.
-    fn reject_pending(&self) -> bool {
-        false
+    fn reject_pending(&self) -> (usize, Option<io::Error>) {
+        (0, None)
     }
 }

@@ -1,21 +1,20 @@
-//! The accept loop: bursts, limits, connections lost before they are accepted, and a process without
-//! free descriptors. On every backend and trigger.
+//! The accept loop: bursts, limits, and connections lost before they are accepted. On every backend and
+//! trigger.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use support::alone::{in_own_process, in_own_processes};
+use support::alone::in_own_process;
 use support::log_lines::{log_lines, next_line};
 use support::net::{Call, Scripted, Server, echo};
 use support::sockets::{exchange, read_all, read_exactly};
-use support::{LONG, Pair, on_every_pair};
+use support::{LONG, on_every_pair};
 use tripoll::net::{Address, Connection, Listener, Stream};
-use tripoll::{Backend, Context, Reactor, Trigger};
+use tripoll::{Context, Reactor};
 
 #[test]
 fn a_connected_client_is_served_during_a_burst_of_new_ones() {
@@ -235,87 +234,4 @@ fn an_error_of_the_accepted_callback_is_a_warning_and_a_thousand_are_one_line_a_
         let others = lines.try_iter().count() as u64;
         assert!(others < most, "{others} lines more in {most} seconds");
     });
-}
-
-/// One process for each backend and trigger, because the limit of descriptors is the process's.
-#[test]
-fn without_free_descriptors_accepting_pauses_until_there_are_some() {
-    let pairs: Vec<String> = Pair::all().map(|pair| pair.to_string()).collect();
-    assert_eq!(pairs.len(), Backend::ALL.len() * Trigger::ALL.len());
-    let test = "accept::without_free_descriptors_accepting_pauses_until_there_are_some";
-    in_own_processes(test, &pairs, |case| {
-        run_out_of_descriptors(Pair::all().find(|pair| pair.to_string() == case).unwrap());
-    });
-}
-
-/// Opens files until no descriptor is free.
-fn fill() -> Vec<File> {
-    let mut files = Vec::new();
-    loop {
-        match File::open("/dev/null") {
-            Ok(file) => files.push(file),
-            Err(error) => {
-                assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
-                return files;
-            }
-        }
-    }
-}
-
-fn run_out_of_descriptors(pair: Pair) {
-    let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    limit.current = Some(40);
-    rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
-    let lines = log_lines(log::LevelFilter::Info);
-
-    let server = Server::new(pair, echo);
-    let before = server.counters();
-
-    // A shortage: one line, and the pending connection is served when a descriptor is free.
-    let mut files = fill();
-    files.pop();
-    let waiting = server.client(); // takes the last descriptor
-    let warning = next_line(&lines, log::Level::Warn);
-    assert!(warning.contains(&server.address.to_string()), "{warning}");
-    files.truncate(files.len() - 5);
-    assert_eq!(exchange(&waiting, b"hello"), b"hello");
-    next_line(&lines, log::Level::Info);
-    drop(waiting);
-    server.await_sources(1);
-
-    // A long shortage: one line, and the pending connection is rejected after a second.
-    files.extend(fill());
-    files.pop();
-    let began = Instant::now();
-    let mut rejected = server.client();
-    match rejected.read(&mut [0]) {
-        Ok(0) => {}
-        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
-        other => panic!("{other:?}"),
-    }
-    assert!(began.elapsed() >= Duration::from_secs(1), "after {:?}", began.elapsed());
-    drop(rejected);
-    next_line(&lines, log::Level::Warn);
-    files.truncate(files.len() - 5);
-    next_line(&lines, log::Level::Info);
-    let client = server.client();
-    assert_eq!(exchange(&client, b"hello"), b"hello");
-    drop(client);
-    server.await_sources(1);
-
-    // A new shortage: another line, and its duration counts from its own beginning, so the pending
-    // connection is not rejected.
-    files.extend(fill());
-    files.pop();
-    let waiting = server.client();
-    next_line(&lines, log::Level::Warn);
-    files.truncate(files.len() - 5);
-    assert_eq!(exchange(&waiting, b"hello"), b"hello");
-    next_line(&lines, log::Level::Info);
-    let rest: Vec<_> = lines.try_iter().collect();
-    assert_eq!(rest, [], "more than one line each");
-
-    // The loop did not spin: three shortages of at most a dozen attempts, and the clients' turns.
-    let after = server.counters();
-    assert!(after.turns - before.turns < 150, "{after:?}");
 }

@@ -6,4 +6,5 @@ mod connection;
 mod listener;
 mod model;
 mod serve_in_pool;
+mod shortage;
 mod utf8;

@@ -75,7 +75,7 @@ compile_error!(
      other system has together"
 );
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 pub mod net;
 #[cfg(target_os = "linux")]
 pub mod pool;
@@ -83,14 +83,14 @@ pub mod pool;
 pub mod reactor;
 #[cfg(target_os = "linux")]
 pub mod selector;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 pub mod server;
 #[cfg(target_os = "linux")]
 mod sync;
 #[cfg(target_os = "linux")]
 pub mod sys;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 #[doc(inline)]
 pub use net::{Connection, Listener, Protocol, Stream, Wire};
 #[cfg(target_os = "linux")]

@@ -79,14 +79,14 @@ mod queue;
 pub use crate::sync::Panicked;
 pub use error::{SubmitError, Unfinished};
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::Waker;
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use crate::reactor::{Context, ReactorHandle};
-use crate::sync::{catch_panic, lock};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Mutex, MutexGuard, catch_panic, lock};
 use queue::Queue;
 
 /// A fixed number of worker threads with a queue of fixed length.

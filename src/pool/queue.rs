@@ -6,12 +6,11 @@
 //! harmless; a missing one would leave a job in the queue.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::Instant;
 
 use super::error::{SubmitError, Unfinished};
-use crate::sync::{Panicked, Wakers, catch_panic, lock, wait_until};
+use crate::sync::{Condvar, Mutex, MutexGuard, Panicked, Wakers, catch_panic, lock, wait_until};
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
@@ -195,7 +194,9 @@ impl Queue {
         let working = state.working.saturating_sub(exempt(&state));
         let unfinished = Unfinished { dropped: dropped.len(), working };
         state.draining_workers -= usize::from(is_worker);
-        drop(state);
+        if !dropped.is_empty() {
+            self.notify_capacity(state);
+        }
         drop(dropped); // outside the lock: a job may own anything
         unfinished
     }

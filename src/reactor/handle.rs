@@ -1,13 +1,13 @@
 //! The handle: access to a running reactor from other threads, and the wake protocol.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use std::{fmt, io};
 
 use super::context::Context;
 use crate::selector::Token;
-use crate::sync::lock;
+use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, lock};
 use crate::sys::EventFd;
 
 /// A closure that the loop runs.

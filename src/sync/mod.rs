@@ -2,14 +2,16 @@
 
 mod log_limit;
 mod panic;
+mod primitives;
 mod wakers;
 
 pub(crate) use log_limit::LogLimit;
 pub use panic::Panicked;
 pub(crate) use panic::catch_panic;
+pub(crate) use primitives::{AtomicBool, AtomicU8, Condvar, Mutex, MutexGuard, thread};
 pub(crate) use wakers::Wakers;
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Instant;
 
 /// Locks a mutex, and ignores its poison: no code of this crate that holds a lock leaves the value

@@ -33,6 +33,8 @@
 mod deadline;
 mod epoll;
 mod event_fd;
+#[cfg(loom)]
+mod event_fd_model;
 mod fd;
 mod fd_set;
 mod limits;
@@ -43,7 +45,13 @@ mod timer_fd;
 
 pub use deadline::Deadline;
 pub use epoll::{Epoll, EpollEvent, EpollFlags};
+#[cfg(not(loom))]
 pub(crate) use event_fd::EventFd;
+#[cfg(loom)]
+pub(crate) use event_fd_model::EventFd;
+#[cfg(loom)]
+#[doc(hidden)]
+pub use event_fd_model::{is_event_fd_readable, wait_for_event_fd};
 #[cfg(feature = "mio")]
 pub(crate) use fd::of_mio;
 pub(crate) use fd::{

@@ -164,6 +164,19 @@ fn a_reservation_lasts_until_it_is_used_or_dropped() {
 }
 
 #[test]
+fn a_queued_job_that_a_drain_drops_leaves_its_capacity_to_a_waiter() {
+    let pool = Pool::new(1, 1).unwrap();
+    let held = hold(&pool);
+    let _queued = note(&pool, 1);
+    let (waker, wakes) = waker();
+    assert!(pool.reserve(&waker).is_none());
+    assert_eq!(pool.drain(Duration::ZERO).unwrap_err().dropped, 1);
+    wakes.try_recv().expect("the waiter was not woken");
+    assert!(pool.reserve(&waker).is_some());
+    drop(held);
+}
+
+#[test]
 fn two_workers_that_drain_their_pool_do_not_wait_for_each_other() {
     let pool = Arc::new(Pool::new(2, 0).unwrap());
     let both = Arc::new(Barrier::new(2));

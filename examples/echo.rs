@@ -2,16 +2,16 @@
 //!
 //! Run: `cargo run --example echo -- --listen 127.0.0.1:4424`, then `nc 127.0.0.1 4424`.
 //!
-//! There are two handlers. An [`Acceptor`] is called when a client waits in the listener's queue,
-//! an [`Echo`] when its connection is readable or writable. Neither ever blocks: when there is
-//! nothing to read or no room to write, the operation returns `WouldBlock` and the handler returns.
-//! The reactor calls it again when the source is ready.
+//! There are two handlers. That of the listener is `net`'s own. It calls a closure for each client,
+//! which adds the connection with a second handler, an [`Echo`]: it is called when the connection is
+//! readable or writable. Neither ever blocks: when there is nothing to read or no room to write, the
+//! operation returns `WouldBlock` and the handler returns. The reactor calls it again when the source
+//! is ready.
 //!
 //! Try: `--backend select`, `--trigger edge`, and `--trace` to see each call. With `--concurrency`
 //! it is another program, the one in `common/echo.rs`.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::time::{Duration, Instant};
 
 use clap::Parser;
 use common::{Concurrency, Options};
@@ -39,7 +39,10 @@ fn main() -> Result<(), common::Failure> {
 
     let listener = Listener::bind(&options.listen)?;
     let address = listener.local_address().clone();
-    reactor.context().add(listener, Interest::READ, Acceptor::default())?;
+    listener.serve(&mut reactor.context(), |client, cx| {
+        cx.add(client, Interest::READ, Echo::default())?;
+        Ok(())
+    })?;
     common::shut_down_on_signals(&mut reactor)?;
 
     common::announce(&address);
@@ -52,60 +55,6 @@ struct Server {
     /// The read buffer. One serves all clients, since one handler runs at a time, so that an idle
     /// client needs no memory.
     buffer: Vec<u8>,
-}
-
-/// Accepts clients.
-#[derive(Default)]
-struct Acceptor {
-    /// Whether the log has the reason why nothing is accepted.
-    has_logged: bool,
-}
-
-/// How long the listener rests after `accept` has failed.
-const PAUSE: Duration = Duration::from_millis(100);
-
-impl Handler<Listener, Server> for Acceptor {
-    fn ready(
-        &mut self,
-        listener: &mut Source<Listener>,
-        cx: &mut Context<Server>,
-    ) -> io::Result<Next> {
-        loop {
-            let added = listener
-                .try_io(Interest::READ, |listener| listener.accept())
-                .and_then(|client| Ok(cx.add(client, Interest::READ, Echo::default())?));
-            let Err(error) = added else { continue };
-            match error.kind() {
-                ErrorKind::WouldBlock => {
-                    self.has_logged = false;
-                    return Ok(Next::Keep);
-                }
-                // The client has left the queue again.
-                ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
-                // For instance, there are no more descriptors. The clients stay in the queue, so
-                // the listener stays ready. Without a pause the loop would spin.
-                _ => {
-                    if !self.has_logged {
-                        log::warn!("cannot accept: {error}; trying again every {PAUSE:?}");
-                        self.has_logged = true;
-                    }
-                    listener.set_interest(Interest::NONE);
-                    cx.set_deadline(listener.token(), Some(Instant::now() + PAUSE))?;
-                    return Ok(Next::Keep);
-                }
-            }
-        }
-    }
-
-    /// Accepts again after the pause.
-    fn timed_out(
-        &mut self,
-        listener: &mut Source<Listener>,
-        _: &mut Context<Server>,
-    ) -> io::Result<Next> {
-        listener.set_interest(Interest::READ);
-        Ok(Next::Keep)
-    }
 }
 
 /// Sends a client what it has sent.

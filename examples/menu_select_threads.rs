@@ -73,6 +73,11 @@ fn a_thread_each(options: &Options) -> io::Result<()> {
         }
         let client = match sk.accept().and_then(blocking) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => continue, // it has left again
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                // The socket does not listen any more.
+                let text = format!("cannot accept on {} any more: {error}", sk.local_address());
+                return Err(io::Error::new(error.kind(), text));
+            }
             client => client,
         };
         let begun = client.and_then(|client| {

@@ -14,7 +14,7 @@
 //!
 //! Try: two clients at once, with and without `--concurrent`.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -70,7 +70,7 @@ fn one_at_a_time(tcp_ser_sock: Listener) -> io::Result<()> {
     server.stop_on_signal()?;
     common::announce(&address);
 
-    while let Some(tcp_cli_sock) = server.accept() {
+    while let Some(tcp_cli_sock) = server.accept()? {
         if let Err(error) = converse(&tcp_cli_sock) {
             log::debug!("{}: {error}", tcp_cli_sock.peer());
         }
@@ -112,19 +112,28 @@ struct Now {
 
 impl Blocking {
     /// Accepts the next client. Returns `None` when the server stops.
-    fn accept(&self) -> Option<Arc<Stream>> {
+    ///
+    /// # Errors
+    ///
+    /// Fails when the socket does not listen any more.
+    fn accept(&self) -> io::Result<Option<Arc<Stream>>> {
         let mut has_logged = false;
         loop {
             let accepted = self.tcp_ser_sock.accept();
             let mut now = lock(&self.now);
             if now.is_stopping {
-                return None;
+                return Ok(None);
             }
             match accepted.and_then(|client| client.set_nonblocking(false).map(|()| client)) {
                 Ok(client) => {
                     let client = Arc::new(client);
                     now.serving = Some(Arc::clone(&client));
-                    return Some(client);
+                    return Ok(Some(client));
+                }
+                Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                    let address = self.tcp_ser_sock.local_address();
+                    let text = format!("cannot accept on {address} any more: {error}");
+                    return Err(io::Error::new(error.kind(), text));
                 }
                 Err(error) => {
                     drop(now);

@@ -3,6 +3,7 @@
 //! It makes the calls. [`AcceptPolicy`] decides what follows from their errors.
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
@@ -10,8 +11,8 @@ use std::time::{Duration, Instant};
 use super::accept_policy::{AcceptPolicy, Decision};
 use crate::reactor::{Context, Handler, Next, Source, WeakHandle};
 use crate::selector::{Interest, Token};
-use crate::sync::LogLimit;
-use crate::sys::EventFd;
+use crate::sync::{LogLimit, Panicked, catch_panic};
+use crate::sys::{self, EventFd, PollFd, PollFlags};
 
 /// Accepts from a source of type `F`, and delivers what was accepted. The accept loop is the same
 /// for all implementations.
@@ -63,13 +64,19 @@ pub(crate) struct Acceptor<I> {
     /// The number of connections that were rejected and are not in the log yet.
     rejected: usize,
     lines: Lines,
+    /// What is done when the listener ends. `None`: the turn fails.
+    on_end: Option<OnEnd>,
 }
+
+/// Called with the error with which a listener ends.
+pub(super) type OnEnd = Box<dyn FnOnce(io::Error) + Send + Sync>;
 
 /// The kinds of lines in the log.
 struct Lines {
     pauses: LogLimit,
     continues: LogLimit,
     rejected: LogLimit,
+    panics: LogLimit,
 }
 
 /// Arms a listener again that was disarmed because there was no slot.
@@ -102,8 +109,17 @@ impl<I> Acceptor<I> {
                 pauses: LogLimit::new(),
                 continues: LogLimit::new(),
                 rejected: LogLimit::new(),
+                panics: LogLimit::new(),
             },
+            on_end: None,
         }
+    }
+
+    /// Calls `on_end` when the listener ends with an error. By default the turn of the reactor fails
+    /// with it.
+    pub(super) fn on_end(mut self, on_end: Option<OnEnd>) -> Self {
+        self.on_end = on_end;
+        self
     }
 
     /// Returns the waker that arms the listener.
@@ -139,11 +155,33 @@ impl<I> Acceptor<I> {
         decision
     }
 
+    /// Decides what follows when the kernel has reported a connection, and `accept(2)` finds none.
+    /// Another process may have accepted it. But a Unix socket that was shut down looks the same, and
+    /// is reported forever. A hook may have returned `WouldBlock` for reasons of its own, and by edge
+    /// the pending connections would not be reported again. So the kernel is asked.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` when the socket was shut down.
+    fn denied<F: AsFd>(&mut self, listener: &mut Source<'_, F>) -> io::Result<Decision> {
+        let mut fds = [PollFd::new(listener.as_fd().as_raw_fd(), PollFlags::IN | PollFlags::RDHUP)];
+        sys::poll(&mut fds, Some(Duration::ZERO))?;
+        let state = fds[0].revents();
+        if state.intersects(PollFlags::RDHUP | PollFlags::HUP) {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "the socket was shut down"));
+        }
+        if !state.contains(PollFlags::IN) {
+            return Ok(self.failed(&io::ErrorKind::WouldBlock.into()));
+        }
+        listener.split().1.ready |= Interest::READ; // the reactor has seen the `WouldBlock`
+        Ok(self.policy.denied())
+    }
+
     /// Follows a decision. Returns `None` if the next connection is tried.
     fn follow<F, S: 'static>(
         &mut self,
         decision: Decision,
-        error: &io::Error,
+        error: io::Error,
         listener: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Option<Next>>
@@ -167,7 +205,7 @@ impl<I> Acceptor<I> {
                 self.reserve = None; // its descriptor is free for the next accept
                 let (count, end) = self.incoming.reject_pending(listener.get_ref());
                 self.reserve = EventFd::new().ok();
-                self.log_rejected(count, error);
+                self.log_rejected(count, &error);
                 let decision =
                     self.policy.shed(end.as_ref().and_then(errno), self.reserve.is_some());
                 if decision == Decision::Wait {
@@ -176,14 +214,19 @@ impl<I> Acceptor<I> {
                         Err(io::ErrorKind::WouldBlock.into())
                     });
                 }
-                self.follow(decision, end.as_ref().unwrap_or(error), listener, cx)
+                self.follow(decision, end.unwrap_or(error), listener, cx)
             }
-            Decision::End => {
-                let text = format!("{}: accepting has ended: {error}", self.name);
-                log::error!("{text}");
-                Err(io::Error::new(error.kind(), text))
-            }
+            Decision::End => Err(error),
         }
+    }
+
+    /// Counts and logs a panic of the program's code. Only its connection is lost.
+    fn lost_by<S: 'static>(&self, panic: &Panicked, cx: &mut Context<'_, S>) -> Next {
+        cx.note_panic();
+        if let Some(left_out) = self.lines.panics.pass() {
+            log::error!("{}: a new connection was lost: {panic}{left_out}", self.name);
+        }
+        Next::Keep
     }
 
     fn log_rejected(&mut self, count: usize, error: &io::Error) {
@@ -216,11 +259,13 @@ fn errno(error: &io::Error) -> Option<i32> {
 
 impl<F, S, I> Handler<F, S> for Acceptor<I>
 where
+    F: AsFd,
     S: 'static,
     I: Incoming<F, S>,
 {
     fn ready(&mut self, listener: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
         let waker = self.waker(listener.token(), cx);
+        let mut has_accepted = false;
         for _ in 0..self.accepts_per_turn {
             let Some(slot) = self.incoming.reserve(&waker) else { return Ok(Next::Disarm) };
             let mut was_called = false;
@@ -230,16 +275,20 @@ where
             });
             match accepted {
                 Ok(accepted) => {
+                    has_accepted = true;
                     self.policy.accepted();
-                    let next = self.incoming.deliver(accepted, slot, cx);
-                    if next != Next::Keep {
-                        return Ok(next);
+                    let next = catch_panic(|| self.incoming.deliver(accepted, slot, cx));
+                    match next.unwrap_or_else(|panic| self.lost_by(&panic, cx)) {
+                        Next::Keep => {}
+                        next => return Ok(next),
                     }
                 }
                 Err(_) if !was_called => return Ok(Next::Keep), // the reactor's budget is used up
                 Err(error) => {
-                    let decision = self.failed(&error);
-                    if let Some(next) = self.follow(decision, &error, listener, cx)? {
+                    let is_denied = !has_accepted && error.kind() == io::ErrorKind::WouldBlock;
+                    let decision =
+                        if is_denied { self.denied(listener)? } else { self.failed(&error) };
+                    if let Some(next) = self.follow(decision, error, listener, cx)? {
                         return Ok(next);
                     }
                 }
@@ -256,6 +305,17 @@ where
     ) -> io::Result<Next> {
         listener.set_interest(Interest::READ);
         Ok(Next::Keep)
+    }
+
+    /// Tells the program that it no longer accepts, unless it has removed the listener itself.
+    fn removed(&mut self, _: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
+        let Some(error) = error else { return };
+        let text = format!("cannot accept on {} any more: {error}", self.name);
+        let error = io::Error::new(error.kind(), text);
+        match self.on_end.take() {
+            Some(on_end) => on_end(error),
+            None => cx.fail(error),
+        }
     }
 }
 
@@ -398,8 +458,13 @@ mod tests {
     }
 
     impl Server {
-        fn new(
+        fn new(pair: (Backend, Trigger), error: impl FnMut() -> Option<i32> + 'static) -> Self {
+            Server::with(pair, 32, error)
+        }
+
+        fn with(
             (backend, trigger): (Backend, Trigger),
+            accepts_per_turn: u32,
             error: impl FnMut() -> Option<i32> + 'static,
         ) -> Self {
             let builder = Reactor::builder().backend(backend).trigger(trigger);
@@ -408,7 +473,7 @@ mod tests {
             let address = listener.local_addr().unwrap();
             let calls = Rc::<Cell<u64>>::default();
             let injected = Injected { error, calls: Rc::clone(&calls) };
-            let acceptor = Acceptor::new(address.to_string(), 32, injected);
+            let acceptor = Acceptor::new(address.to_string(), accepts_per_turn, injected);
             reactor.context().add(listener, Interest::READ, acceptor).unwrap();
             let _client = TcpStream::connect(address).unwrap();
             Server { reactor, address, calls, _client }
@@ -419,7 +484,8 @@ mod tests {
             let give_up = Instant::now() + LONG;
             let before = self.reactor.context().counters().turns;
             while !until(&mut self.reactor) {
-                self.reactor.turn(Deadline::At(give_up)).unwrap();
+                let failure = self.reactor.turn(Deadline::At(give_up)).err();
+                assert_eq!(failure.is_some(), self.reactor.context().is_empty(), "{failure:?}");
                 assert!(Instant::now() < give_up, "it never came");
             }
             self.reactor.context().counters().turns - before
@@ -467,11 +533,26 @@ mod tests {
                     assert_eq!(server.calls.get(), 1, "{errno}");
                     continue;
                 }
-                // If the queue is said to be empty, the next connection is reported.
-                let calls = Rc::clone(&server.calls);
-                server.turn_until(|_| calls.get() > 0);
-                let _next = TcpStream::connect(server.address).unwrap();
-                server.turn_until(|reactor| reactor.state().len() == 2);
+                server.turn_until(|reactor| reactor.state().len() == 1);
+            }
+        });
+    }
+
+    #[test]
+    fn lost_connections_among_others_do_not_pause_the_loop() {
+        on_every_pair(|pair| {
+            for accepts_per_turn in [1, 100] {
+                let mut count = 0;
+                let lose = move || {
+                    count += 1;
+                    (count % 32 != 0 && count < 100).then_some(libc::ECONNABORTED)
+                };
+                let mut server = Server::with(pair, accepts_per_turn, lose);
+                let _others = [(); 5].map(|()| TcpStream::connect(server.address).unwrap());
+                server.turn_until(|reactor| {
+                    assert_eq!(reactor.context().timers(), 0, "a pause");
+                    reactor.state().len() == 6
+                });
             }
         });
     }
@@ -486,6 +567,11 @@ mod tests {
                 let most = 32 * (1 + began.elapsed().as_millis() as u64 / 10);
                 assert!(server.calls.get() <= most, "{errno}: {}", server.calls.get());
             }
+            // Seven pauses take more than a second.
+            let mut server = Server::new(pair, || Some(libc::EAGAIN));
+            let began = Instant::now();
+            server.turn_until(|_| began.elapsed() >= Duration::from_secs(1));
+            assert!(server.calls.get() <= 9, "{}", server.calls.get());
             for errno in [libc::EOPNOTSUPP, libc::ENOSYS] {
                 let mut server = Server::new(pair, move || Some(errno));
                 let turns = server.turn_until(|reactor| reactor.context().is_empty());

@@ -6,6 +6,7 @@
 //! | class | errors | what the loop does |
 //! |---|---|---|
 //! | nothing pending | EAGAIN | waits for the kernel's next report |
+//! | pending, but not found | EAGAIN, and `poll(2)` reports a connection | tries again, then pauses |
 //! | interrupted | EINTR | tries again |
 //! | the client's | ECONNABORTED, EPROTO, EPERM of a firewall, errors of the network | continues with the next connection |
 //! | no descriptors | EMFILE, ENFILE | pauses; after a second it sheds |
@@ -55,6 +56,8 @@ pub(super) struct AcceptPolicy {
     /// The number of connections lost in a row.
     lost: u32,
     is_short: bool,
+    /// Whether the last call found no connection, although one is pending.
+    is_denied: bool,
     has_reserve: bool,
 }
 
@@ -76,7 +79,14 @@ const MOST_LOST: u32 = 32;
 
 impl AcceptPolicy {
     pub(super) fn new(has_reserve: bool) -> Self {
-        AcceptPolicy { failing: None, pause: FIRST_PAUSE, lost: 0, is_short: false, has_reserve }
+        AcceptPolicy {
+            failing: None,
+            pause: FIRST_PAUSE,
+            lost: 0,
+            is_short: false,
+            is_denied: false,
+            has_reserve,
+        }
     }
 
     /// Returns whether there is a shortage of descriptors or memory. It ends when no connection is
@@ -99,7 +109,8 @@ impl AcceptPolicy {
 
     /// A connection was accepted.
     pub(super) fn accepted(&mut self) {
-        (self.failing, self.pause, self.lost) = (None, FIRST_PAUSE, 0);
+        (self.failing, self.pause) = (None, FIRST_PAUSE);
+        (self.lost, self.is_denied) = (0, false);
     }
 
     /// The call has failed with this number. An error without one is the program's own.
@@ -129,6 +140,14 @@ impl AcceptPolicy {
             Class::Unknown => self.pause(),
             Class::Listener => Decision::End,
         }
+    }
+
+    /// The call finds no connection, although one is pending.
+    pub(super) fn denied(&mut self) -> Decision {
+        if !std::mem::replace(&mut self.is_denied, true) {
+            return Decision::Next; // it may have come between the two calls
+        }
+        self.pause()
     }
 
     /// Connections were shed, until a call failed with this number. `None`: until as many were
@@ -254,6 +273,19 @@ mod tests {
             // And a lost connection is none.
             policy.failed(Some(ECONNABORTED), start);
             assert_eq!(policy.failed(Some(errno), start), Decision::Pause(MS(20)));
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_pending_but_not_found_is_tried_at_once_and_after_growing_pauses() {
+        let mut policy = AcceptPolicy::new(true);
+        for _ in 0..2 {
+            assert_eq!(policy.denied(), Decision::Next);
+            for pause in [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000] {
+                assert_eq!(policy.denied(), Decision::Pause(MS(pause)));
+            }
+            assert!(!policy.is_short());
+            policy.accepted();
         }
     }
 

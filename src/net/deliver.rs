@@ -16,8 +16,11 @@ use crate::sync::LogLimit;
 
 impl Listener {
     /// Accepts in a reactor from now on, and calls `accepted` with each connection, which may
-    /// [serve](super::Connection::serve) it there. An error that it returns closes that connection
-    /// only. It is logged as a warning, at most one a second.
+    /// [serve](super::Connection::serve) it there. An error that it returns, or its panic, closes that
+    /// connection only. It is logged, at most one line a second.
+    ///
+    /// When the listener can no longer accept, [`Reactor::run`](crate::Reactor::run) returns the
+    /// error, unless [`on_end`](Self::on_end) says otherwise.
     ///
     /// To serve connections by threads, see [`serve_in_pool`](Self::serve_in_pool).
     ///
@@ -60,7 +63,7 @@ impl Listener {
     }
 
     fn serve_to<S: 'static>(
-        self,
+        mut self,
         destination: impl Destination<S> + 'static,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Token> {
@@ -68,6 +71,7 @@ impl Listener {
         let limited = Limited { limit, destination, warnings: LogLimit::new() };
         let name = self.local_address().to_string();
         let acceptor = Acceptor::new(name, self.accepts_per_turn(), limited);
+        let acceptor = acceptor.on_end(self.take_on_end());
         Ok(cx.add(self, Interest::READ, acceptor)?)
     }
 }

@@ -1,10 +1,11 @@
 //! A listening socket.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::{fs, io};
+use std::{fmt, fs, io};
 
 use socket2::{Socket, Type};
 
+use super::accept::OnEnd;
 use super::address::{Address, ToAddress};
 use super::bind::{BindOptions, SocketFile};
 use super::stream::Stream;
@@ -44,6 +45,16 @@ pub struct Listener {
     max_connections: Option<usize>,
     accepts_per_turn: u32,
     file: Option<SocketFile>,
+    on_end: Option<EndCallback>,
+}
+
+/// What is called when a listener ends: see [`Listener::on_end`].
+struct EndCallback(OnEnd);
+
+impl fmt::Debug for EndCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EndCallback")
+    }
 }
 
 /// Builds a [`Listener`].
@@ -102,6 +113,34 @@ impl Listener {
         self.socket.set_nonblocking(yes)
     }
 
+    /// Sets what is called when the listener [serves](Self::serve) in a reactor and can no longer
+    /// accept: `accept(2)` fails with an error that is neither a client's nor a shortage, or the
+    /// kernel refuses to watch the socket. The listener is closed then, and its address is free.
+    /// Connections that it has accepted are not affected.
+    ///
+    /// Default: [`Reactor::turn`](crate::Reactor::turn) and [`run`](crate::Reactor::run) return the
+    /// error ([`Context::fail`](crate::Context::fail)), so that no program goes on as a server that
+    /// no client can reach.
+    ///
+    /// ```
+    /// use tripoll::net::Listener;
+    /// use tripoll::{Context, Reactor};
+    ///
+    /// let mut reactor = Reactor::new()?;
+    /// let handle = reactor.handle();
+    /// let listener = Listener::bind("127.0.0.1:0")?.on_end(move |error| {
+    ///     eprintln!("{error}");
+    ///     // One of several ports is lost. Or: bind again.
+    ///     let _ = handle.post(|cx: &mut Context| cx.shutdown(std::time::Duration::MAX));
+    /// });
+    /// listener.serve(&mut reactor.context(), |_, _| Ok(()))?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn on_end(mut self, ended: impl FnOnce(io::Error) + Send + Sync + 'static) -> Self {
+        self.on_end = Some(EndCallback(Box::new(ended)));
+        self
+    }
+
     /// Accepts the next pending connection, and makes it non-blocking.
     ///
     /// # Errors
@@ -138,7 +177,12 @@ impl Listener {
             backlog,
             max_connections: None,
             accepts_per_turn: ACCEPTS_PER_TURN,
+            on_end: None,
         })
+    }
+
+    pub(super) fn take_on_end(&mut self) -> Option<OnEnd> {
+        self.on_end.take().map(|EndCallback(on_end)| on_end)
     }
 
     pub(super) fn max_connections(&self) -> Option<usize> {

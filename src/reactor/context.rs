@@ -60,6 +60,8 @@ pub(super) struct Core<S> {
     /// The read buffer that all connections share.
     scratch: Vec<u8>,
     pub(super) counters: Counters,
+    /// The error that the turn returns: see [`Context::fail`].
+    pub(super) failure: Option<io::Error>,
 }
 
 /// The closure of a timer.
@@ -260,6 +262,36 @@ impl<S: 'static> Context<'_, S> {
         self.core.wake_state.stop();
     }
 
+    /// Fails: at the end of this turn [`Reactor::turn`](super::Reactor::turn), and with it
+    /// [`run`](super::Reactor::run), returns the error. For what the program must know, and what no
+    /// caller of a handler is told otherwise: [a listener](crate::net::Listener::serve) that has
+    /// ended, for example.
+    ///
+    /// Nothing else happens to the reactor. Its sources stay, and it can run again. The second
+    /// failure in one turn is logged.
+    ///
+    /// ```
+    /// use std::io;
+    /// use tripoll::Reactor;
+    ///
+    /// let mut reactor = Reactor::new()?;
+    /// reactor.context().fail(io::Error::other("the disk is full"));
+    /// assert_eq!(reactor.run().unwrap_err().to_string(), "the disk is full");
+    /// # io::Result::Ok(())
+    /// ```
+    pub fn fail(&mut self, error: io::Error) {
+        if self.core.failure.is_some() {
+            log::error!("{error}");
+        } else {
+            self.core.failure = Some(error);
+        }
+    }
+
+    /// Counts a panic that was caught in a handler.
+    pub(crate) fn note_panic(&mut self) {
+        self.core.counters.panics += 1;
+    }
+
     /// Returns a handle to this reactor, for other threads.
     pub fn handle(&self) -> ReactorHandle<S> {
         ReactorHandle::new(&self.core.wake_state)
@@ -359,6 +391,7 @@ impl<S> Core<S> {
             shutdown_queue: VecDeque::new(),
             scratch: Vec::new(),
             counters: Counters::default(),
+            failure: None,
         }
     }
 

@@ -28,8 +28,9 @@ impl<S: 'static> Reactor<S> {
     ///
     /// # Errors
     ///
-    /// Fails only when the wait itself fails. With this crate's selectors that is a fault of the
-    /// crate or of the kernel. Nothing is lost: the next turn continues.
+    /// Fails when the wait itself fails. With this crate's selectors that is a fault of the crate or
+    /// of the kernel. Nothing is lost: the next turn continues. Also fails when a handler has called
+    /// [`Context::fail`].
     ///
     /// # Panics
     ///
@@ -50,6 +51,9 @@ impl<S: 'static> Reactor<S> {
         }
         if let Some(probe) = &mut self.probe {
             probe.turned(&self.core.counters());
+        }
+        if let Some(error) = self.core.failure.take() {
+            return Err(error);
         }
         Ok(self.core.counters.dispatches - dispatches)
     }
@@ -132,6 +136,7 @@ impl<S: 'static> Reactor<S> {
             || !self.core.notified.is_empty()
             || !self.core.shutdown_queue.is_empty()
             || self.core.wake_state.is_stopped()
+            || self.core.failure.is_some()
     }
 
     /// Takes the ready list, and waits. The wait does not block when there is work already.

@@ -239,15 +239,12 @@ fn without_descriptors_it_waits_and_does_not_spin() {
         let (calls, ticks, start) = (server.log().len(), server.cpu_ticks(), Instant::now());
         thread::sleep(Duration::from_millis(500)); // time to spin, if it does
         let (calls, ticks) = (server.log().len() - calls, server.cpu_ticks() - ticks);
-        // The pause ends every tenth of a second, and one client is tried. (Some lines of the log
-        // may have been on their way.) A loop that spins makes thousands.
+        // Some lines of the log may have been on their way. A loop that spins makes thousands.
         let most = 50 + start.elapsed().as_millis() as usize / 100 * 2;
         assert!(calls <= most, "{calls} calls of handlers");
         assert!(ticks <= 5, "{ticks} hundredths of a second");
 
-        // There are descriptors again: the clients that have waited are accepted, and one more.
-        drop(clients.drain(..clients.len() - accepted));
-        clients.iter_mut().for_each(assert_served);
+        // There are descriptors again. (Clients that have waited for a second were rejected.)
         drop(clients);
         await_that("the server closes", || server.fds() == fds);
         assert_served(&mut server.connect());
@@ -255,8 +252,10 @@ fn without_descriptors_it_waits_and_does_not_spin() {
         let stopped = server.stop(Signal::TERM);
         assert_eq!(stopped.status.code(), Some(0));
         let complaints = complaints(&stopped.log);
-        assert_eq!(complaints.len(), 1, "{complaints:?}");
         assert!(complaints[0].contains("Too many open files"), "{complaints:?}");
+        // It pauses, it rejects, it continues.
+        let most = 3 * (1 + start.elapsed().as_secs() as usize);
+        assert!(complaints.len() <= most, "{complaints:?}");
     });
 }
 

@@ -165,7 +165,8 @@ impl Server {
         client
     }
 
-    fn pid(&self) -> Pid {
+    /// Returns its process id.
+    pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 

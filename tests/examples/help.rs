@@ -6,7 +6,7 @@ use crate::harness::{Server, example, run};
 use rustix::process::Signal;
 
 /// Returns the names of all programs that have `--listen`.
-fn servers() -> Vec<String> {
+pub fn servers() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let files = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
     let servers: Vec<String> = files
@@ -19,7 +19,7 @@ fn servers() -> Vec<String> {
     servers
 }
 
-fn help(name: &str) -> String {
+pub fn help(name: &str) -> String {
     let output = run(name, &["--help"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     String::from_utf8(output.stdout).unwrap()

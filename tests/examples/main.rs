@@ -17,6 +17,7 @@ mod multiport;
 mod once;
 mod requests;
 mod select_rw;
+mod socket_end;
 mod timestamp;
 mod udp;
 mod upper;

@@ -198,6 +198,37 @@ fn an_error_of_the_accepted_callback_ends_that_connection_alone() {
     });
 }
 
+#[test]
+fn a_panic_of_the_accepted_callback_ends_that_connection_alone() {
+    on_every_pair(|pair| {
+        let listener = Listener::builder().max_connections(1).bind(loopback()).unwrap();
+        let Address::Inet(address) = *listener.local_address() else { panic!() };
+        let mut reactor = pair.reactor(());
+        let handle = reactor.handle();
+        let (sender, _events) = mpsc::channel();
+        let mut count = 0;
+        let every_other = move |stream, cx: &mut Context<'_>| {
+            count += 1;
+            assert!(count % 2 == 0, "not this one");
+            Connection::new(Scripted::new(echo, sender.clone())).serve(stream, cx)?;
+            Ok(())
+        };
+        listener.serve(&mut reactor.context(), every_other).unwrap();
+        let client = std::thread::spawn(move || {
+            let connect = || TcpStream::connect(address).unwrap();
+            for _ in 0..3 {
+                assert_eq!(read_all(connect()), b"");
+                assert_eq!(exchange(connect(), b"hello"), b"hello");
+            }
+            handle.stop();
+        });
+        reactor.run().unwrap();
+        client.join().unwrap();
+        let counters = reactor.context().counters();
+        assert_eq!((counters.panics, counters.errors), (3, 0), "{counters:?}");
+    });
+}
+
 /// In a process of its own, because the logger is the process's.
 #[test]
 fn an_error_of_the_accepted_callback_is_a_warning_and_a_thousand_are_one_line_a_second() {

@@ -4,6 +4,7 @@ mod accept;
 mod close;
 mod connection;
 mod listener;
+mod listener_end;
 mod model;
 mod serve_in_pool;
 mod shortage;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use support::log_lines::{log_lines, next_line};
 use support::net::{Server, echo};
 use support::sockets::exchange;
 use support::{LONG, Pair};
+use tripoll::net::{Address, Listener};
 use tripoll::{Backend, Trigger};
 
 /// Runs `body` for each pair in a process of its own with forty descriptors at most.
@@ -85,6 +87,9 @@ fn accepting_pauses_until_a_descriptor_is_free_and_rejects_after_a_second() {
             }
         };
         assert!(closed.contains("closed: 1"), "{closed}");
+        // As long as it lasts, others are rejected at once.
+        await_rejection(server.client());
+        server.counters(); // when all that were pending are rejected
         files.truncate(files.len() - 5);
         let client = server.client();
         assert_eq!(exchange(&client, b"hello"), b"hello");
@@ -160,5 +165,45 @@ fn a_thread_that_takes_each_free_descriptor_makes_no_spin_and_every_client_gets_
         }
         let last = server.client();
         assert_eq!(exchange(&last, b"hello"), b"hello");
+    });
+}
+
+#[test]
+fn a_listener_that_began_without_a_reserve_opens_one_later() {
+    with_few_descriptors("a_listener_that_began_without_a_reserve_opens_one_later", |pair| {
+        let mut files = Vec::new();
+        let listener = Listener::bind("127.0.0.1:0").unwrap();
+        let Address::Inet(address) = *listener.local_address() else { panic!() };
+        let (send_handle, handle) = mpsc::channel();
+        let (go_on, wait) = mpsc::channel();
+        let server = thread::spawn(move || {
+            let mut reactor = pair.reactor(());
+            send_handle.send(reactor.handle()).unwrap();
+            wait.recv().unwrap();
+            // Closes each client.
+            listener.serve(&mut reactor.context(), |_, _| Ok(())).unwrap();
+            reactor.run().unwrap();
+        });
+        let handle = handle.recv().unwrap();
+        files.extend(fill());
+        go_on.send(()).unwrap();
+        let await_turn = || {
+            let (send, wait) = mpsc::channel();
+            handle.post(move |_| send.send(()).unwrap()).unwrap();
+            wait.recv_timeout(LONG).expect("the loop runs");
+        };
+        await_turn();
+
+        files.truncate(files.len() - 5);
+        await_rejection(TcpStream::connect(address).unwrap());
+        await_turn(); // in which it finds that no other is pending, and opens the reserve
+        // The reserve rejects this one, for which there is no other descriptor.
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        files.extend(fill());
+        client.connect(&address.into()).unwrap();
+        await_rejection(client.into());
+        handle.stop();
+        server.join().unwrap();
     });
 }

@@ -252,9 +252,29 @@ fn a_broken_listener_ends_the_loop_even_with_clients_in_it() {
                 rustix::net::shutdown(socket.as_fd(), rustix::net::Shutdown::Both).unwrap();
             };
             server.with_socket(break_it).unwrap();
-            serving.join().unwrap().unwrap_err();
+            let error = serving.join().unwrap().unwrap_err();
+            let address = server.server_address().to_string();
+            assert!(error.to_string().contains(&address), "{error}");
             await_end(&client);
         });
+    });
+}
+
+#[test]
+fn a_loop_of_ones_own_fails_when_the_listener_of_its_server_is_broken() {
+    on_every_config(|config| {
+        let mut reactor = reactor(config);
+        let handle = |_: &mut Exchange| HandlerResult::Ok(());
+        let server = TcpServer::builder(ANY).config(config.clone()).build_fn(handle).unwrap();
+        server.serve_in(MINUTE, &mut reactor.context()).unwrap();
+        let break_it = |socket: std::os::fd::BorrowedFd<'_>| {
+            rustix::net::shutdown(socket.as_fd(), rustix::net::Shutdown::Both).unwrap();
+        };
+        server.with_socket(break_it).unwrap();
+        let error = reactor.run().unwrap_err();
+        let address = server.server_address().to_string();
+        assert!(error.to_string().contains(&address), "{error}");
+        server.shutdown().unwrap(); // returns, because the run has ended
     });
 }
 

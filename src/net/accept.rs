@@ -3,7 +3,7 @@
 //! It makes the calls. [`AcceptPolicy`] decides what follows from their errors.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
@@ -28,25 +28,37 @@ pub(crate) trait Incoming<F, S> {
     /// becomes free.
     fn reserve(&mut self, waker: &Waker) -> Option<Self::Slot>;
 
-    /// Accepts the next one. If it fails, the slot is dropped.
+    /// Accepts the next one. If there is none, the slot is dropped.
     ///
     /// # Errors
     ///
     /// Those of `accept(2)`, whose numbers decide what the loop does. An error without a number
     /// concerns one client.
-    fn accept(&mut self, listener: &F) -> io::Result<Self::Accepted>;
+    fn accept(&mut self, listener: &F) -> io::Result<Attempt<Self::Accepted>>;
 
-    /// Delivers what was accepted. Returns what happens with the listener next.
+    /// Delivers what was accepted. Returns what happens with the listener next. `reserve`: the
+    /// descriptor that the loop keeps for a shortage. A child process must close its copy.
     fn deliver(
         &mut self,
         accepted: Self::Accepted,
         slot: Self::Slot,
+        reserve: Option<RawFd>,
         cx: &mut Context<'_, S>,
     ) -> Next;
 
     /// Accepts and closes the pending connections. Returns their number, and the error that ended it.
     /// `None`: as many were rejected as the backlog has.
     fn reject_pending(&mut self, listener: &F) -> (usize, Option<io::Error>);
+}
+
+/// What became of an attempt to accept.
+#[derive(Debug)]
+pub(crate) enum Attempt<T> {
+    Accepted(T),
+    /// A connection was accepted, and lost by the program's own code.
+    Lost,
+    /// The program's own code has accepted none for now.
+    Postponed,
 }
 
 /// The handler of a listening source.
@@ -165,8 +177,9 @@ impl<I> Acceptor<I> {
     /// `NotConnected` when the socket was shut down.
     fn denied<F: AsFd>(&mut self, listener: &mut Source<'_, F>) -> io::Result<Decision> {
         let mut fds = [PollFd::new(listener.as_fd().as_raw_fd(), PollFlags::IN | PollFlags::RDHUP)];
-        sys::poll(&mut fds, Some(Duration::ZERO))?;
-        let state = fds[0].revents();
+        // Without an answer, a pause is the safe decision.
+        let is_asked = sys::poll(&mut fds, Some(Duration::ZERO)).is_ok();
+        let state = if is_asked { fds[0].revents() } else { PollFlags::IN };
         if state.intersects(PollFlags::RDHUP | PollFlags::HUP) {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the socket was shut down"));
         }
@@ -195,6 +208,10 @@ impl<I> Acceptor<I> {
                     self.reserve = EventFd::new().ok();
                     self.policy.reserve_opened(self.reserve.is_some());
                 }
+                // The reactor may not have seen that the queue is empty.
+                let _ = listener.try_io(Interest::READ, |_| -> io::Result<()> {
+                    Err(io::ErrorKind::WouldBlock.into())
+                });
                 Ok(Some(Next::Keep))
             }
             Decision::Pause(pause) => {
@@ -208,12 +225,6 @@ impl<I> Acceptor<I> {
                 self.log_rejected(count, &error);
                 let decision =
                     self.policy.shed(end.as_ref().and_then(errno), self.reserve.is_some());
-                if decision == Decision::Wait {
-                    // The queue is empty. The reactor has to know it.
-                    let _ = listener.try_io(Interest::READ, |_| -> io::Result<()> {
-                        Err(io::ErrorKind::WouldBlock.into())
-                    });
-                }
                 self.follow(decision, end.unwrap_or(error), listener, cx)
             }
             Decision::End => Err(error),
@@ -273,25 +284,34 @@ where
                 was_called = true;
                 self.incoming.accept(listener)
             });
-            match accepted {
-                Ok(accepted) => {
+            let (decision, error) = match accepted {
+                Ok(Attempt::Accepted(accepted)) => {
                     has_accepted = true;
                     self.policy.accepted();
-                    let next = catch_panic(|| self.incoming.deliver(accepted, slot, cx));
+                    let reserve = self.reserve.as_ref().map(|fd| fd.as_fd().as_raw_fd());
+                    let deliver = || self.incoming.deliver(accepted, slot, reserve, cx);
+                    let next = catch_panic(deliver);
                     match next.unwrap_or_else(|panic| self.lost_by(&panic, cx)) {
-                        Next::Keep => {}
+                        Next::Keep => continue,
                         next => return Ok(next),
                     }
                 }
-                Err(_) if !was_called => return Ok(Next::Keep), // the reactor's budget is used up
-                Err(error) => {
-                    let is_denied = !has_accepted && error.kind() == io::ErrorKind::WouldBlock;
-                    let decision =
-                        if is_denied { self.denied(listener)? } else { self.failed(&error) };
-                    if let Some(next) = self.follow(decision, error, listener, cx)? {
-                        return Ok(next);
-                    }
+                Ok(Attempt::Lost) => {
+                    has_accepted = true;
+                    self.policy.accepted();
+                    continue;
                 }
+                Ok(Attempt::Postponed) => {
+                    (self.denied(listener)?, io::ErrorKind::WouldBlock.into())
+                }
+                Err(_) if !was_called => return Ok(Next::Keep), // the reactor's budget is used up
+                Err(error) if !has_accepted && error.kind() == io::ErrorKind::WouldBlock => {
+                    (self.denied(listener)?, error)
+                }
+                Err(error) => (self.failed(&error), error),
+            };
+            if let Some(next) = self.follow(decision, error, listener, cx)? {
+                return Ok(next);
             }
         }
         Ok(Next::Keep)
@@ -359,15 +379,17 @@ mod tests {
             Some(Rc::clone(&self.slot))
         }
 
-        fn accept(&mut self, _: &UnixStream) -> io::Result<u32> {
+        fn accept(&mut self, _: &UnixStream) -> io::Result<Attempt<u32>> {
             assert_eq!(Rc::strong_count(&self.slot), 3, "reserved before accepting");
-            self.results.pop().unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+            let result = self.results.pop();
+            result.unwrap_or(Err(io::ErrorKind::WouldBlock.into())).map(Attempt::Accepted)
         }
 
         fn deliver(
             &mut self,
             accepted: u32,
             slot: Rc<()>,
+            _: Option<RawFd>,
             cx: &mut Context<'_, Delivered>,
         ) -> Next {
             cx.state.accepted.push((accepted, slot));
@@ -430,14 +452,15 @@ mod tests {
             Some(())
         }
 
-        fn accept(&mut self, listener: &TcpListener) -> io::Result<TcpStream> {
-            self.call(listener)
+        fn accept(&mut self, listener: &TcpListener) -> io::Result<Attempt<TcpStream>> {
+            self.call(listener).map(Attempt::Accepted)
         }
 
         fn deliver(
             &mut self,
             client: TcpStream,
             (): (),
+            _: Option<RawFd>,
             cx: &mut Context<'_, Vec<TcpStream>>,
         ) -> Next {
             cx.state.push(client);

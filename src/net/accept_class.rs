@@ -1,5 +1,7 @@
 //! The parties that errors of `accept(2)` and `recvfrom(2)` concern.
 
+use std::io;
+
 /// The party that an error of `accept(2)` or `recvfrom(2)` concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
@@ -50,6 +52,18 @@ impl Class {
             Some(_) => Class::Unknown,
         }
     }
+}
+
+/// Returns whether an error of any call means that there are no descriptors or no memory.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    let class = Class::of(error.raw_os_error());
+    matches!(class, Class::Descriptors | Class::Memory)
+}
+
+/// Returns whether the peer has broken the connection: no fault of the program.
+pub(crate) fn is_by_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl fmt::Display for CloseReason {
 }
 
 /// Returns a copy of an error.
-pub(super) fn clone_error(error: &io::Error) -> io::Error {
+pub(crate) fn clone_error(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),
         None => io::Error::new(error.kind(), error.to_string()),

@@ -1,10 +1,12 @@
 //! Where a listener delivers its connections: to a closure in the loop, or to a pool of threads.
 
 use std::io;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::accept::{Acceptor, Incoming};
+use super::accept::{Acceptor, Attempt, Incoming};
+use super::accept_class::is_by_peer;
 use super::address::Address;
 use super::limit::{Limit, Permit};
 use super::listener::Listener;
@@ -109,14 +111,15 @@ impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Limited<D> {
         Some((permit, self.destination.reserve(waker)?))
     }
 
-    fn accept(&mut self, listener: &Listener) -> io::Result<Stream> {
-        listener.accept()
+    fn accept(&mut self, listener: &Listener) -> io::Result<Attempt<Stream>> {
+        listener.accept().map(Attempt::Accepted)
     }
 
     fn deliver(
         &mut self,
         mut stream: Stream,
         (permit, capacity): Self::Slot,
+        _: Option<RawFd>,
         cx: &mut Context<'_, S>,
     ) -> Next {
         stream.hold(permit);
@@ -134,8 +137,7 @@ impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Limited<D> {
 
 /// Logs why a connection was closed, which no other code is told. What a peer does is no warning.
 fn warn(limit: &LogLimit, connection: &str, peer: &Address, error: &io::Error) {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-    if let BrokenPipe | ConnectionAborted | ConnectionReset = error.kind() {
+    if is_by_peer(error) {
         log::debug!("{connection} {peer} was closed: {error}");
     } else if let Some(left_out) = limit.pass() {
         log::warn!("{connection} {peer} was closed: {error}{left_out}");

@@ -76,10 +76,12 @@ mod watermarks;
 mod wire;
 mod write_buffer;
 
-pub(crate) use accept::{Acceptor, Incoming};
+pub(crate) use accept::{Acceptor, Attempt, Incoming};
+pub(crate) use accept_class::{is_by_peer, is_shortage};
 pub use address::{Address, ToAddress};
 pub(crate) use bind::BindOptions;
 pub use close_reason::CloseReason;
+pub(crate) use close_reason::clone_error;
 pub use connection::Connection;
 pub(crate) use datagram::SEND_TIMEOUT;
 pub use datagram::{DatagramSocket, RecvInfo};

@@ -10,14 +10,14 @@ use socket2::Socket;
 use super::config::ServerConfig;
 use super::handler::{Exchange, Exit, HandlerError, HandlerResult};
 use super::hooks::Hooks;
-use crate::net::{Address, BindOptions, Stream};
+use crate::net::{Address, Attempt, BindOptions, Stream, clone_error, is_by_peer, is_shortage};
 use crate::server::concurrency::{Runner, Slot};
 use crate::server::connections::Connections;
 use crate::server::handler::python::PythonSocket;
 use crate::server::handler::{HandlerFactory, guarded};
 use crate::server::lifecycle::Lifecycle;
 use crate::server::transport::{Endpoint, Request};
-use crate::sync::{self, lock};
+use crate::sync::{self, LogLimit, lock};
 
 /// A server as its [hooks](Hooks) and handlers see it: Python's `BaseServer`.
 ///
@@ -36,6 +36,10 @@ pub struct BaseServer<R: Request> {
     pub(super) connections: Connections<R>,
     /// What was reserved for the request in processing.
     slot: Mutex<Slot>,
+    /// What the kernel has answered to the hook `get_request`. `None`: it was not asked.
+    answered: Mutex<Option<io::Result<()>>>,
+    /// Lines about clients that `get_request` has lost.
+    lost: LogLimit,
 }
 
 /// The state of the server's socket.
@@ -68,6 +72,8 @@ impl<R: Request> BaseServer<R> {
             lifecycle: Lifecycle::new(),
             connections: Connections::new(),
             slot: Mutex::default(),
+            answered: Mutex::default(),
+            lost: LogLimit::new(),
         }))
     }
 
@@ -219,7 +225,9 @@ impl<R: Request> BaseServer<R> {
     ///
     /// Those of `accept(2)` or `recvfrom(2)`.
     pub fn get_request(&self) -> io::Result<(R, Address)> {
-        self.endpoint()?.next(&self.config, !self.factory.is_in_loop())
+        let request = self.endpoint()?.next(&self.config, !self.factory.is_in_loop());
+        *lock(&self.answered) = Some(request.as_ref().map(drop).map_err(clone_error));
+        request
     }
 
     /// Returns `true`.
@@ -378,12 +386,36 @@ impl<R: Request> BaseServer<R> {
         }
     }
 
-    /// Accepts the next request. A panic of the hook loses one.
-    pub(super) fn next_request(&self) -> io::Result<(R, Address)> {
-        sync::catch_panic(|| self.hooks.get_request(self)).unwrap_or_else(|panic| {
-            log::error!("get_request {panic}");
-            Err(io::Error::other(panic))
-        })
+    /// Accepts the next request by the hook. What the hook itself fails in, or its panic, costs one
+    /// client.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, and those of a hook that has not asked the kernel.
+    pub(super) fn next_request(&self) -> io::Result<Attempt<(R, Address)>> {
+        *lock(&self.answered) = None;
+        let request = sync::catch_panic(|| self.hooks.get_request(self))
+            .unwrap_or_else(|panic| Err(io::Error::other(panic)));
+        let error = match request {
+            Ok(request) => return Ok(Attempt::Accepted(request)),
+            Err(error) => error,
+        };
+        let answered = lock(&self.answered).take();
+        match answered {
+            Some(Err(kernels)) => return Err(kernels),
+            None if error.kind() == io::ErrorKind::WouldBlock => return Ok(Attempt::Postponed),
+            None if is_shortage(&error) => return Err(error),
+            _ => {}
+        }
+        if is_by_peer(&error) {
+            log::debug!("get_request has lost a client: {error}");
+        } else if let Some(left_out) = self.lost.pass() {
+            log::warn!("get_request has lost a client: {error}{left_out}");
+        }
+        match answered {
+            Some(_) => Ok(Attempt::Lost),
+            None => Err(io::Error::other(error)), // the number is not the kernel's answer
+        }
     }
 
     /// Calls a hook, and logs its panic.

@@ -2,6 +2,7 @@
 //! `server_close`.
 
 use std::io;
+use std::os::fd::RawFd;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::base::BaseServer;
 use super::config::ServerConfig;
 use super::handler::Exit;
-use crate::net::{Acceptor, Address, Incoming};
+use crate::net::{Acceptor, Address, Attempt, Incoming};
 use crate::reactor::{Context, Next, Reactor, Source};
 use crate::selector::{Deadline, Interest, Token};
 use crate::server::concurrency::{LoopRequest, Slot, in_loop};
@@ -220,7 +221,9 @@ impl<R: Request> BaseServer<R> {
         }
         self.runner.service_actions(); // no loop reaps children here
         let Some(slot) = self.runner.reserve(Waker::noop()) else { return Ok(Handled::NoRequest) };
-        let Ok((request, address)) = self.next_request() else { return Ok(Handled::NoRequest) };
+        let Ok(Attempt::Accepted((request, address))) = self.next_request() else {
+            return Ok(Handled::NoRequest);
+        };
         self.runner.note_descriptors(&|| vec![self.fileno()]);
         Ok(match self.process(request, &address, slot) {
             Ok(()) => Handled::Request,
@@ -358,21 +361,25 @@ impl<R: Request, S: 'static> Incoming<Arc<R::Endpoint>, S> for IncomingRequests<
         if self.run_state.is_stopping() { None } else { self.server.runner.reserve(waker) }
     }
 
-    fn accept(&mut self, _: &Arc<R::Endpoint>) -> io::Result<(R, Address)> {
-        let request = self.server.next_request();
-        if !matches!(&request, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-            self.run_state.note_request();
+    fn accept(&mut self, _: &Arc<R::Endpoint>) -> io::Result<Attempt<(R, Address)>> {
+        let attempt = self.server.next_request();
+        match &attempt {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(Attempt::Postponed) => {}
+            _ => self.run_state.note_request(),
         }
-        request
+        attempt
     }
 
     fn deliver(
         &mut self,
         (request, address): (R, Address),
         slot: Slot,
+        reserve: Option<RawFd>,
         cx: &mut Context<'_, S>,
     ) -> Next {
-        self.server.runner.note_descriptors(&|| cx.descriptors());
+        let held = || cx.descriptors().into_iter().chain(reserve).collect();
+        self.server.runner.note_descriptors(&held);
         let processed = self.server.process(request, &address, slot);
         self.server.run_loop_requests(cx);
         match processed {

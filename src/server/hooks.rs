@@ -77,7 +77,9 @@ pub trait Hooks<R: Request>: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Those of `accept(2)` or `recvfrom(2)`. `WouldBlock` when there is no request.
+    /// Those of `accept(2)` or `recvfrom(2)`. Any other error, or a panic, loses the request that the
+    /// hook has accepted. It is logged, at most one line a second. `WouldBlock` before a request was
+    /// accepted leaves it for later: the hook is called again after a pause.
     fn get_request(&self, server: &BaseServer<R>) -> io::Result<(R, Address)> {
         server.get_request()
     }

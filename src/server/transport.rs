@@ -230,7 +230,8 @@ impl Endpoint for Listener {
     ) -> io::Result<(Arc<Stream>, Address)> {
         let mut stream = self.accept_plain()?;
         if waits {
-            stream.limit(config.read_timeout, config.idle_timeout)?;
+            // The connection's error, not the listener's: without a number it concerns one client.
+            stream.limit(config.read_timeout, config.idle_timeout).map_err(io::Error::other)?;
         }
         let peer = stream.peer().clone();
         Ok((Arc::new(stream), peer))

@@ -266,3 +266,24 @@ fn an_error_of_the_accepted_callback_is_a_warning_and_a_thousand_are_one_line_a_
         assert!(others < most, "{others} lines more in {most} seconds");
     });
 }
+
+/// In a process of its own, because the root directory is the process's.
+#[test]
+fn a_listener_needs_no_file_system() {
+    in_own_process("accept::a_listener_needs_no_file_system", || {
+        let empty = std::env::temp_dir().join(format!("tripoll-empty-{}", std::process::id()));
+        std::fs::create_dir(&empty).unwrap();
+        let chrooted = std::os::unix::fs::chroot(&empty);
+        let _ = std::fs::remove_dir(&empty); // an empty root stays usable
+        if let Err(error) = chrooted {
+            println!("skipped: chroot: {error}");
+            return;
+        }
+        std::env::set_current_dir("/").unwrap();
+        assert!(std::fs::File::open("/dev/null").is_err());
+        on_every_pair(|pair| {
+            let server = Server::new(pair, echo);
+            assert_eq!(exchange(server.client(), b"hello"), b"hello");
+        });
+    });
+}

@@ -1,5 +1,6 @@
 //! Python's `socketserver` on every backend and trigger.
 
+mod accept_hooks;
 mod addresses;
 mod close;
 mod datagrams;

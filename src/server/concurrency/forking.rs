@@ -1,13 +1,13 @@
 //! A child process for each request.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::io::{self, PipeReader};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{io, thread};
 
 use crate::net::{Address, Limit};
 use crate::server::base::BaseServer;
@@ -80,7 +80,7 @@ impl Concurrency for Forking {
             unwatched: Mutex::default(),
             is_poll_scheduled: AtomicBool::new(false),
             inherited: Mutex::default(),
-            null: File::open("/dev/null")?,
+            closed: io::pipe()?.0,
         }))
     }
 }
@@ -98,9 +98,9 @@ struct ChildPerRequest {
     is_poll_scheduled: AtomicBool,
     /// The descriptors of the loop, which the next child must close.
     inherited: Mutex<Vec<RawFd>>,
-    /// What replaces them in a child. Opened early, because a child may start when there is no free
-    /// descriptor.
-    null: File,
+    /// What replaces them in a child: the end of a pipe that is closed. Opened early, because a child
+    /// may start when there is no free descriptor. It needs no file system.
+    closed: PipeReader,
 }
 
 /// The children that were not reaped yet. A process id is the child's until it is reaped, and may
@@ -199,7 +199,7 @@ impl ChildPerRequest {
             server.enter_child();
             // A datagram is answered through the server's own socket.
             inherited.retain(|&fd| fd != request.descriptor());
-            if let Err(error) = sys::close_inherited(&inherited, self.null.as_fd()) {
+            if let Err(error) = sys::close_inherited(&inherited, self.closed.as_fd()) {
                 log::warn!("a child keeps its parent's descriptors: {error}");
             }
             let outcome = guarded(|| server.hooks.finish_request(server, request, address));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::accept_policy::{AcceptPolicy, Decision};
 use crate::reactor::{Context, Handler, Next, Source, WeakHandle};
 use crate::selector::{Interest, Token};
-use crate::sync::{LogLimit, Panicked, catch_panic};
+use crate::sync::{LogLimit, catch_panic};
 use crate::sys::{self, EventFd, PollFd, PollFlags};
 
 /// Accepts from a source of type `F`, and delivers what was accepted. The accept loop is the same
@@ -45,6 +45,9 @@ pub(crate) trait Incoming<F, S> {
         reserve: Option<RawFd>,
         cx: &mut Context<'_, S>,
     ) -> Next;
+
+    /// Returns the length of the accept queue. 0 if what comes in is no connection.
+    fn backlog(&self, listener: &F) -> u32;
 
     /// Accepts and closes the pending connections. Returns their number, and the error that ended it.
     /// `None`: as many were rejected as the backlog has.
@@ -231,13 +234,26 @@ impl<I> Acceptor<I> {
         }
     }
 
-    /// Counts and logs a panic of the program's code. Only its connection is lost.
-    fn lost_by<S: 'static>(&self, panic: &Panicked, cx: &mut Context<'_, S>) -> Next {
-        cx.note_panic();
-        if let Some(left_out) = self.lines.panics.pass() {
-            log::error!("{}: a new connection was lost: {panic}{left_out}", self.name);
-        }
-        Next::Keep
+    /// Delivers what was accepted. A panic of the program's code is counted and logged, and only its
+    /// connection is lost.
+    fn deliver<F, S: 'static>(
+        &mut self,
+        accepted: I::Accepted,
+        slot: I::Slot,
+        cx: &mut Context<'_, S>,
+    ) -> Next
+    where
+        I: Incoming<F, S>,
+    {
+        let reserve = self.reserve.as_ref().map(|fd| fd.as_fd().as_raw_fd());
+        let delivered = catch_panic(|| self.incoming.deliver(accepted, slot, reserve, cx));
+        delivered.unwrap_or_else(|panic| {
+            cx.note_panic();
+            if let Some(left_out) = self.lines.panics.pass() {
+                log::error!("{}: a new connection was lost: {panic}{left_out}", self.name);
+            }
+            Next::Keep
+        })
     }
 
     fn log_rejected(&mut self, count: usize, error: &io::Error) {
@@ -288,10 +304,7 @@ where
                 Ok(Attempt::Accepted(accepted)) => {
                     has_accepted = true;
                     self.policy.accepted();
-                    let reserve = self.reserve.as_ref().map(|fd| fd.as_fd().as_raw_fd());
-                    let deliver = || self.incoming.deliver(accepted, slot, reserve, cx);
-                    let next = catch_panic(deliver);
-                    match next.unwrap_or_else(|panic| self.lost_by(&panic, cx)) {
+                    match self.deliver(accepted, slot, cx) {
                         Next::Keep => continue,
                         next => return Ok(next),
                     }
@@ -325,6 +338,32 @@ where
     ) -> io::Result<Next> {
         listener.set_interest(Interest::READ);
         Ok(Next::Keep)
+    }
+
+    /// Accepts the connections that are pending, as far as there are slots. For their clients they
+    /// exist already, and closing the listener would reset them.
+    fn shutting_down(
+        &mut self,
+        listener: &mut Source<'_, F>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        let waker = self.waker(listener.token(), cx);
+        // With a backlog of n, Linux keeps n + 1 connections.
+        for _ in 0..=self.incoming.backlog(listener.get_ref()) {
+            let Some(slot) = self.incoming.reserve(&waker) else { break };
+            match self.incoming.accept(listener.get_ref()) {
+                Ok(Attempt::Accepted(accepted)) => {
+                    if self.deliver(accepted, slot, cx) != Next::Keep {
+                        break;
+                    }
+                }
+                Ok(Attempt::Lost) => {}
+                Ok(Attempt::Postponed) => break,
+                Err(error) if self.failed(&error) == Decision::Next => {}
+                Err(_) => break,
+            }
+        }
+        Ok(Next::Remove)
     }
 
     /// Tells the program that it no longer accepts, unless it has removed the listener itself.
@@ -396,6 +435,10 @@ mod tests {
             Next::Keep
         }
 
+        fn backlog(&self, _: &UnixStream) -> u32 {
+            unreachable!("nothing shuts down")
+        }
+
         fn reject_pending(&mut self, _: &UnixStream) -> (usize, Option<io::Error>) {
             unreachable!("there is no shortage")
         }
@@ -465,6 +508,10 @@ mod tests {
         ) -> Next {
             cx.state.push(client);
             Next::Keep
+        }
+
+        fn backlog(&self, _: &TcpListener) -> u32 {
+            unreachable!("nothing shuts down")
         }
 
         fn reject_pending(&mut self, listener: &TcpListener) -> (usize, Option<io::Error>) {

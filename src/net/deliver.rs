@@ -24,6 +24,10 @@ impl Listener {
     /// When the listener can no longer accept, [`Reactor::run`](crate::Reactor::run) returns the
     /// error, unless [`on_end`](Self::on_end) says otherwise.
     ///
+    /// When the reactor [shuts down](Context::shutdown), the connections that are pending in the
+    /// backlog are still accepted, as far as the limit of connections allows. Others, and those that
+    /// come later, are refused by the kernel.
+    ///
     /// To serve connections by threads, see [`serve_in_pool`](Self::serve_in_pool).
     ///
     /// # Errors
@@ -128,6 +132,10 @@ impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Limited<D> {
             warn(&self.warnings, "the new connection of", &peer, &error);
         }
         Next::Keep
+    }
+
+    fn backlog(&self, listener: &Listener) -> u32 {
+        listener.backlog()
     }
 
     fn reject_pending(&mut self, listener: &Listener) -> (usize, Option<io::Error>) {

@@ -236,8 +236,8 @@ impl<S: 'static> Context<'_, S> {
     /// and may keep the source until its output is flushed. The loop stops when the last source was
     /// removed, and at the latest after `grace`, measured from now.
     ///
-    /// The handlers are called at the end of the turn, after all events of the turn. For a source
-    /// that is added later, `shutting_down` is called in the turn of its addition. A second call of
+    /// The handlers are called at the end of the next turn that waits, after its events, so that
+    /// what has arrived is read. The same holds for a source that is added later. A second call of
     /// this method does nothing.
     #[doc(alias = "signal")]
     pub fn shutdown(&mut self, grace: Duration) {

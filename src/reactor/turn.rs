@@ -150,6 +150,7 @@ impl<S: 'static> Reactor<S> {
 
         let Self { core, turn_state, probe, .. } = self;
         turn_state.next_event = 0;
+        let (due, capacity) = (core.shutdown_queue.len(), turn_state.events.capacity());
         let selector = core.registry.selector_mut();
         let waited = match probe {
             None => selector.wait(&mut turn_state.events, deadline),
@@ -163,6 +164,8 @@ impl<S: 'static> Reactor<S> {
             return Err(error);
         }
         core.counters.events += turn_state.events.len() as u64;
+        // A buffer that has grown was full: the events of other sources are still to come.
+        turn_state.shutdown_due = if turn_state.events.capacity() == capacity { due } else { 0 };
         Ok(())
     }
 
@@ -372,12 +375,15 @@ impl<S: 'static> Reactor<S> {
     // Phase `run_shutdown`.
 
     /// Calls [`Handler::shutting_down`](super::Handler::shutting_down) of each source that has not
-    /// been called yet. It is the last phase, so that the events of the turn come first.
+    /// been called yet. It is the last phase, and concerns the sources that were there before the
+    /// wait. So the first events of each source come first.
     fn run_shutdown(&mut self) {
         if !self.core.is_shutting_down {
             return;
         }
-        while let Some(token) = self.core.shutdown_queue.pop_front() {
+        while self.turn_state.shutdown_due > 0 {
+            self.turn_state.shutdown_due -= 1;
+            let Some(token) = self.core.shutdown_queue.pop_front() else { break };
             self.call_method(token, |handler, io, cx| handler.shutting_down(io, cx));
             self.run_deferred();
         }

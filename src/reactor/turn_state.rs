@@ -19,6 +19,8 @@ pub(super) struct TurnState<S> {
     pub(super) next_ready: usize,
     pub(super) expired: VecDeque<TimerId>,
     pub(super) jobs: std::vec::IntoIter<Job<S>>,
+    /// The number of sources whose `shutting_down` is called in this turn.
+    pub(super) shutdown_due: usize,
     /// The state of the current call.
     pub(super) io: IoState,
     /// Whether a handler is running: that of `io.token`.
@@ -47,6 +49,7 @@ impl<S> TurnState<S> {
             next_ready: 0,
             expired: VecDeque::new(),
             jobs: Vec::new().into_iter(),
+            shutdown_due: 0,
             io: IoState::new(budget),
             is_in_handler: false,
             expired_at: None,

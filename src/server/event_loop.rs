@@ -269,7 +269,8 @@ impl<R: Request> BaseServer<R> {
     ///
     /// Nothing is closed, except the clients in the loop: each has a second to read its output, and
     /// is reset if it does not. [`server_close_within`](super::Server::server_close_within) and
-    /// `server_close` give them more time.
+    /// `server_close` give them more time. Clients that are pending in the accept queue stay there:
+    /// the next run serves them, or `server_close` resets them.
     ///
     /// A server in [your own loop](super::Server::serve_in) leaves it in the next turn, so the loop
     /// must go on turning.
@@ -389,6 +390,10 @@ impl<R: Request, S: 'static> Incoming<Arc<R::Endpoint>, S> for IncomingRequests<
                 Next::Disarm
             }
         }
+    }
+
+    fn backlog(&self, endpoint: &Arc<R::Endpoint>) -> u32 {
+        endpoint.backlog()
     }
 
     fn reject_pending(&mut self, endpoint: &Arc<R::Endpoint>) -> (usize, Option<io::Error>) {

@@ -206,6 +206,11 @@ pub trait Endpoint: Sized + AsFd + Send + Sync + fmt::Debug + 'static {
         waits: bool,
     ) -> io::Result<(Self::Request, Address)>;
 
+    /// Returns the length of the accept queue. 0 for datagrams.
+    fn backlog(&self) -> u32 {
+        0
+    }
+
     /// Accepts and closes the pending connections. Returns their number, and the error that ended
     /// it.
     fn reject_pending(&self) -> (usize, Option<io::Error>);
@@ -235,6 +240,10 @@ impl Endpoint for Listener {
         }
         let peer = stream.peer().clone();
         Ok((Arc::new(stream), peer))
+    }
+
+    fn backlog(&self) -> u32 {
+        Listener::backlog(self)
     }
 
     fn reject_pending(&self) -> (usize, Option<io::Error>) {

@@ -1,7 +1,7 @@
 //! The accept loop: bursts, limits, and connections lost before they are accepted. On every backend and
 //! trigger.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -264,6 +264,60 @@ fn an_error_of_the_accepted_callback_is_a_warning_and_a_thousand_are_one_line_a_
         assert!(line.contains("not this one") && line.contains(&name), "{line}");
         let others = lines.try_iter().count() as u64;
         assert!(others < most, "{others} lines more in {most} seconds");
+    });
+}
+
+#[test]
+fn a_shutdown_answers_the_clients_that_are_pending_and_resets_none() {
+    on_every_pair(|pair| {
+        let server = Server::new(pair, echo);
+        let old = server.client();
+        assert_eq!(exchange(&old, b"before"), b"before");
+        let (go_on, wait) = mpsc::channel::<()>();
+        let shut_down = move |cx: &mut Context<'_>| {
+            wait.recv().unwrap();
+            cx.shutdown(LONG);
+        };
+        server.handle.post(shut_down).unwrap();
+        let mut pending: Vec<_> = (0..200).map(|_| server.client()).collect();
+        let silent = pending.split_off(190);
+        pending.iter().for_each(|mut client| client.write_all(b"hello").unwrap());
+        go_on.send(()).unwrap();
+        for mut client in pending {
+            assert_eq!(read_exactly(&client, 5), b"hello");
+            assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        }
+        for mut client in silent.iter().chain([&old]) {
+            assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        }
+        drop((silent, old));
+        server.join();
+    });
+}
+
+#[test]
+fn a_shutdown_keeps_the_limit_of_connections() {
+    on_every_pair(|pair| {
+        let limit = Listener::builder().max_connections(2);
+        let server = Server::with(pair, limit, |connection| connection, echo);
+        let (go_on, wait) = mpsc::channel::<()>();
+        let shut_down = move |cx: &mut Context<'_>| {
+            wait.recv().unwrap();
+            cx.shutdown(LONG);
+        };
+        server.handle.post(shut_down).unwrap();
+        let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();
+        clients.iter().for_each(|mut client| client.write_all(b"hello").unwrap());
+        go_on.send(()).unwrap();
+        for mut client in clients.drain(..2) {
+            assert_eq!(read_exactly(&client, 5), b"hello");
+            assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        }
+        for mut client in clients {
+            let refused = client.read(&mut [0]).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::ConnectionReset);
+        }
+        server.join();
     });
 }
 

@@ -275,3 +275,27 @@ fn winding_down_waits_for_the_end_of_the_batch() {
         assert_eq!((*reactor.state(), reactor.context().len()), (3, 0));
     });
 }
+
+/// The events of a source come before its shutdown, also if more sources are ready than one wait
+/// reports, and for a source that was added in the same turn.
+#[test]
+fn what_was_sent_before_a_shutdown_is_read_by_every_source() {
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(0);
+        let mut peers = Vec::new();
+        reactor.handle().post(|cx| cx.shutdown(LONG)).unwrap();
+        let mut add_one = |cx: &mut Context<i32>| {
+            let (mine, mut theirs) = unix_pair();
+            theirs.write_all(b"x").unwrap();
+            let read = |source: &mut Source<_>, cx: &mut Context<i32>| {
+                *cx.state += source.read(&mut [0; 8])? as i32;
+                Ok(Next::Keep)
+            };
+            cx.add::<std::os::unix::net::UnixStream, _>(mine, Interest::READ, read).unwrap();
+            peers.push(theirs);
+        };
+        (0..150).for_each(|_| add_one(&mut reactor.context()));
+        reactor.run().unwrap();
+        assert_eq!((*reactor.state(), reactor.context().len()), (150, 0));
+    });
+}

@@ -8,6 +8,7 @@ mod event_loop;
 mod handlers;
 mod hooks;
 mod kinds;
+mod pending;
 mod races;
 mod shutdown;
 mod timeouts;

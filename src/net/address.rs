@@ -1,18 +1,18 @@
-//! Addresses of sockets, and what can be converted into one.
+//! Addresses of sockets.
 
 use std::ffi::OsStr;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::fmt::{self, Write as _};
+use std::io;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::{fmt, io};
+use std::path::PathBuf;
 
 use socket2::SockAddr;
 
 /// The address of a socket: an IP address with a port, or that of a Unix socket.
 ///
-/// Its text is one of `IP:PORT`, `[IPV6]:PORT`, a path with a `/` in it, or `@NAME`. Parsing never
-/// resolves a host name. [`ToAddress`] does.
+/// Its text is one of `IP:PORT`, `[IPV6]:PORT`, a path with a `/` in it, or `@NAME`. `:PORT` is parsed
+/// as `0.0.0.0:PORT`. Parsing never resolves a host name. [`ToAddress`](super::ToAddress) does.
 ///
 /// ```
 /// use tripoll::net::Address;
@@ -54,171 +54,84 @@ impl Address {
     pub(crate) fn to_sock_addr(&self) -> io::Result<SockAddr> {
         match self {
             Address::Inet(address) => Ok((*address).into()),
-            // Linux would bind an empty path to an arbitrary abstract name.
-            Address::Unix(path) if !path.as_os_str().is_empty() => SockAddr::unix(path),
-            Address::Abstract(name) => {
-                SockAddr::unix(OsStr::from_bytes(&[b"\0", name.as_slice()].concat()))
-            }
-            Address::Unix(_) | Address::Unnamed => {
-                let message = "an empty path is not the address of a socket";
-                Err(io::Error::new(io::ErrorKind::InvalidInput, message))
-            }
-        }
-    }
-}
-
-impl Address {
-    /// Resolves a host, and returns its address.
-    fn of_host(host: &str, port: u16) -> io::Result<Self> {
-        let found = (host, port).to_socket_addrs().map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot resolve {host:?}: {error}"))
-        })?;
-        let none = || {
-            let message = format!("cannot resolve {host:?}: it has no address");
-            io::Error::new(io::ErrorKind::AddrNotAvailable, message)
-        };
-        choose(found).map(Address::Inet).ok_or_else(none)
-    }
-}
-
-/// Returns the first IPv4 address, or the first of all if there is none.
-fn choose(found: impl Iterator<Item = SocketAddr>) -> Option<SocketAddr> {
-    let mut found = found.peekable();
-    let first = found.peek().copied();
-    found.find(SocketAddr::is_ipv4).or(first)
-}
-
-impl FromStr for Address {
-    type Err = io::Error;
-
-    /// Parses `IP:PORT`, `[IPV6]:PORT`, a path with a `/` in it, or `@NAME`. Resolves no host name.
-    fn from_str(text: &str) -> io::Result<Self> {
-        if let Some(name) = text.strip_prefix('@') {
-            return Ok(Address::Abstract(name.into()));
-        }
-        if text.contains('/') {
-            return Ok(Address::Unix(text.into()));
-        }
-        text.parse().map(Address::Inet).map_err(|_| {
-            let message = match host_and_port(text) {
-                Some((host, port)) if host.parse::<Ipv6Addr>().is_ok() => {
-                    format!("{text:?} is not an address: write [{host}]:{port}")
+            Address::Unix(path) => {
+                let path = path.as_os_str().as_bytes();
+                if path.is_empty() {
+                    // Linux would bind it to an arbitrary abstract name.
+                    return Err(invalid("an empty path is not the address of a socket".into()));
                 }
-                Some((host, _)) => format!(
-                    "{text:?} is not an address: {host:?} is a host name, which only \
-                     ToAddress::to_address resolves"
-                ),
-                None => not_an_address(text),
-            };
-            io::Error::new(io::ErrorKind::InvalidInput, message)
-        })
+                if path.contains(&0) {
+                    return Err(invalid("a path cannot contain a NUL".into()));
+                }
+                unix(path, "a path")
+            }
+            Address::Abstract(name) => {
+                unix(&[b"\0", name.as_slice()].concat(), "an abstract name, with its @,")
+            }
+            Address::Unnamed => Err(invalid("no address was given".into())),
+        }
     }
-}
 
-/// Splits `HOST:PORT`. Returns `None` if it is not of this form.
-fn host_and_port(text: &str) -> Option<(&str, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let port = port.parse().ok()?;
-    (!host.is_empty()).then_some((host, port))
-}
-
-fn not_an_address(text: &str) -> String {
-    format!("{text:?} is neither HOST:PORT nor the path of a socket (with a / in it) nor @NAME")
-}
-
-/// What can be converted into the address of a socket.
-///
-/// | Python | here |
-/// |---|---|
-/// | `("localhost", 9999)` | the same, or `"localhost:9999"`, or a [`SocketAddr`] |
-/// | `("", 9999)`: all interfaces, IPv4 | the same, or `"0.0.0.0:9999"`; with IPv6 `"[::]:9999"` |
-/// | `"/run/echo"` | the same, if there is a `/` in it; any [`Path`] |
-/// | `"\0echo"`: an abstract name | `"@echo"` |
-///
-/// An [`Address`] is one, too. A host name is resolved, which may block. If it has several addresses,
-/// the first IPv4 address is taken, as Python's servers do.
-///
-/// ```
-/// use tripoll::net::{Address, ToAddress};
-///
-/// let address = ("localhost", 9999).to_address()?;
-/// assert_eq!(address, "localhost:9999".to_address()?);
-/// assert_eq!(("", 80).to_address()?, "0.0.0.0:80".parse::<Address>()?);
-/// # std::io::Result::Ok(())
-/// ```
-pub trait ToAddress {
-    /// Returns the address.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` for a text that is not an address, and the errors of resolving a host name.
-    fn to_address(&self) -> io::Result<Address>;
-}
-
-impl ToAddress for str {
-    fn to_address(&self) -> io::Result<Address> {
-        match (self.parse(), host_and_port(self)) {
-            (Ok(address), _) => Ok(address),
-            (Err(_), Some((host, port))) => Address::of_host(host, port),
-            (Err(error), None) => Err(error),
+    /// Returns whether the address is fit to be bound. A socket with the empty abstract name can be
+    /// answered, but no text names it.
+    pub(super) fn check_bindable(&self) -> io::Result<()> {
+        match self {
+            Address::Abstract(name) if name.is_empty() => {
+                Err(invalid("an abstract name cannot be empty".into()))
+            }
+            _ => Ok(()),
         }
     }
 }
 
-impl ToAddress for String {
-    fn to_address(&self) -> io::Result<Address> {
-        self.as_str().to_address()
+/// The number of bytes of `sun_path`. Linux would take a path that fills it, but other programs
+/// need the NUL at its end.
+const SUN_PATH: usize = 108;
+
+fn unix(bytes: &[u8], what: &str) -> io::Result<SockAddr> {
+    let most = if bytes[0] == 0 { SUN_PATH } else { SUN_PATH - 1 };
+    if bytes.len() > most {
+        let message = format!("{what} has {most} bytes at most, not {}", bytes.len());
+        return Err(invalid(message));
     }
+    SockAddr::unix(OsStr::from_bytes(bytes))
 }
 
-impl<H: AsRef<str>> ToAddress for (H, u16) {
-    fn to_address(&self) -> io::Result<Address> {
-        match (self.0.as_ref(), self.1) {
-            ("", port) => Ok(Address::Inet((Ipv4Addr::UNSPECIFIED, port).into())),
-            (host, port) => Address::of_host(host, port),
-        }
-    }
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
-impl ToAddress for Path {
-    fn to_address(&self) -> io::Result<Address> {
-        Ok(Address::Unix(self.into()))
-    }
-}
-
-impl ToAddress for PathBuf {
-    fn to_address(&self) -> io::Result<Address> {
-        Ok(Address::Unix(self.clone()))
-    }
-}
-
-impl ToAddress for Address {
-    fn to_address(&self) -> io::Result<Address> {
-        Ok(self.clone())
-    }
-}
-
-impl ToAddress for SocketAddr {
-    fn to_address(&self) -> io::Result<Address> {
-        Ok((*self).into())
-    }
-}
-
-impl<A: ToAddress + ?Sized> ToAddress for &A {
-    fn to_address(&self) -> io::Result<Address> {
-        (**self).to_address()
-    }
-}
-
+/// The text of an address, as it is parsed. A peer chooses the name of its socket, so characters that
+/// would act on a terminal or begin a line of a log are escaped as in Rust's strings.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Inet(address) => address.fmt(f),
-            Address::Unix(path) => path.display().fmt(f),
-            Address::Abstract(name) => write!(f, "@{}", String::from_utf8_lossy(name)),
+            Address::Unix(path) => write_escaped(path.as_os_str().as_bytes(), f),
+            Address::Abstract(name) => {
+                f.write_char('@')?;
+                write_escaped(name, f)
+            }
             Address::Unnamed => f.pad("(unnamed)"),
         }
     }
+}
+
+/// Writes text as it is, except control characters, others that are not printable, backslashes, and
+/// bytes that are not UTF-8.
+fn write_escaped(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\'' | '"' => f.write_char(c)?,
+                c => write!(f, "{}", c.escape_debug())?,
+            }
+        }
+        for byte in chunk.invalid() {
+            write!(f, "\\x{byte:02x}")?;
+        }
+    }
+    Ok(())
 }
 
 impl From<SocketAddr> for Address {
@@ -232,36 +145,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_form_is_parsed_and_printed_as_it_was() {
-        let forms = [
-            ("127.0.0.1:80", Address::Inet(([127, 0, 0, 1], 80).into())),
-            ("[::1]:80", Address::Inet((Ipv6Addr::LOCALHOST, 80).into())),
-            ("/run/echo", Address::Unix("/run/echo".into())),
-            ("./echo:80", Address::Unix("./echo:80".into())),
-            ("@echo", Address::Abstract(b"echo".into())),
-            ("@a/b:80", Address::Abstract(b"a/b:80".into())),
+    fn what_a_peer_chose_as_its_name_cannot_forge_a_line_of_a_log() {
+        let texts: [(&[u8], &str); 8] = [
+            (b"a\nERROR b\r\0", r"a\nERROR b\r\0"),
+            (b"\x1b[2Ja\x07\x7f", r"\u{1b}[2Ja\u{7}\u{7f}"),
+            ("\u{9b}2J\u{85}".as_bytes(), r"\u{9b}2J\u{85}"),
+            ("\u{202e}abc\u{2028}".as_bytes(), r"\u{202e}abc\u{2028}"),
+            (b"a\xff\xc3", r"a\xff\xc3"),
+            (br"a\n", r"a\\n"),
+            ("你好 'it' \"é\"".as_bytes(), "你好 'it' \"é\""),
+            (b"", ""),
         ];
-        for (text, address) in forms {
-            assert_eq!(text.parse::<Address>().unwrap(), address);
-            assert_eq!(text.to_address().unwrap(), address);
-            assert_eq!(String::from(text).to_address().unwrap(), address);
-            assert_eq!(address.to_string(), text);
+        for (bytes, text) in texts {
+            assert_eq!(Address::Abstract(bytes.into()).to_string(), format!("@{text}"));
+            let path = PathBuf::from(OsStr::from_bytes(bytes));
+            assert_eq!(Address::Unix(path).to_string(), text);
         }
-    }
-
-    #[test]
-    fn the_error_of_a_bare_ipv6_address_shows_its_brackets() {
-        let error = "::1:80".parse::<Address>().unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-        assert!(error.to_string().contains("[::1]:80"), "{error}");
-    }
-
-    #[test]
-    fn the_first_ipv4_address_is_chosen() {
-        let [six, four, other]: [SocketAddr; 3] =
-            ["[::1]:1", "127.0.0.1:1", "127.0.0.2:1"].map(|text| text.parse().unwrap());
-        assert_eq!(choose([six, four, other].into_iter()), Some(four));
-        assert_eq!(choose([six].into_iter()), Some(six));
-        assert_eq!(choose([].into_iter()), None);
     }
 }

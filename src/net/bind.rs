@@ -22,7 +22,8 @@ impl BindOptions {
     pub(crate) fn socket(address: &Address, kind: Type) -> io::Result<Socket> {
         let make =
             |target: SockAddr| Socket::new(target.domain(), kind.nonblocking().cloexec(), None);
-        address.to_sock_addr().and_then(make).map_err(|error| with_address(address, error, ""))
+        let bindable = address.check_bindable().and_then(|()| address.to_sock_addr());
+        bindable.and_then(make).map_err(|error| with_address(address, error, ""))
     }
 
     /// Binds `socket` to `address`; port 0 is any free port.

@@ -7,8 +7,9 @@ use std::{io, thread};
 
 use socket2::{Socket, Type};
 
-use super::address::{Address, ToAddress};
+use super::address::Address;
 use super::bind::{BindOptions, SocketFile};
+use super::to_address::ToAddress;
 use crate::sync::lock;
 use crate::sys::{self, PollFd, PollFlags};
 

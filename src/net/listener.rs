@@ -6,9 +6,10 @@ use std::{fmt, fs, io};
 use socket2::{Socket, Type};
 
 use super::accept::OnEnd;
-use super::address::{Address, ToAddress};
+use super::address::Address;
 use super::bind::{BindOptions, SocketFile};
 use super::stream::Stream;
+use super::to_address::ToAddress;
 use crate::sys;
 
 /// A listening socket, TCP or Unix. When it is dropped it is closed, and the file of a Unix socket is

@@ -150,7 +150,16 @@ fn parsing_an_address_resolves_no_name_and_names_what_is_wrong() {
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         assert!(error.to_string().contains(&format!("{text:?}")), "{error}");
     }
-    for nowhere in [Address::Unnamed, Address::Unix("".into())] {
+    let abstract_name = |bytes: &[u8]| Address::Abstract(bytes.into());
+    let nowhere = [
+        Address::Unnamed,
+        Address::Unix("".into()),
+        Address::Unix("a\0b".into()),
+        Address::Unix("\0a".into()),
+        abstract_name(b""),
+        abstract_name(&[b'x'; 108]),
+    ];
+    for nowhere in nowhere {
         assert_eq!(kind(Listener::bind(&nowhere)), io::ErrorKind::InvalidInput, "{nowhere:?}");
     }
 }

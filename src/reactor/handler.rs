@@ -6,6 +6,7 @@ use super::context::Context;
 use super::io_state::IoState;
 use super::source::Source;
 use crate::selector::Token;
+use crate::sync::{LogLimit, Panicked};
 
 /// What a handler returns: what happens with its source next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -147,14 +148,32 @@ pub trait Handler<F, S = ()> {
     }
 
     /// Called after the source was removed, as the last method. The source is closed when it returns.
-    /// Does nothing by default. Here a handler can remove what the state knows of `token`.
+    /// Here a handler can remove what the state knows of `token`. By default, and so for a closure,
+    /// the error is logged as a warning, at most one line a second, unless a peer has caused it.
     ///
     /// `error` is the reason, if there is one: an error that a method of this handler returned, its
     /// panic, or the refusal of the kernel to watch the source any longer. It is `None` after
     /// [`Next::Remove`] and [`Context::remove`]. When the reactor itself is dropped, this method is
     /// not called.
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
-        let _ = (token, error, cx);
+        let _ = cx;
+        if let Some(error) = error {
+            warn(token, error);
+        }
+    }
+}
+
+/// Logs the error of a handler that is not told of it. What a peer does is no warning, and a panic is
+/// in the log already.
+fn warn(token: Token, error: &io::Error) {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    static LINES: LogLimit = LogLimit::new();
+    let peers = [BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof];
+    if !peers.contains(&error.kind())
+        && !error.get_ref().is_some_and(|error| error.is::<Panicked>())
+        && let Some(left_out) = LINES.pass()
+    {
+        log::warn!("{token:?} was removed: {error}{left_out}");
     }
 }
 

@@ -5,6 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use support::alone::in_own_process;
+use support::log_lines::log_lines;
 use support::reactor::*;
 use support::sockets::*;
 use support::*;
@@ -253,5 +255,31 @@ fn a_hook_that_panics_panics_the_turn_and_the_next_turn_works() {
             assert_eq!(reactor.turn(Deadline::after(LONG)).unwrap(), 1);
             assert_eq!(reactor.state().len(), calls);
         }
+    });
+}
+
+/// In a process of its own, because the logger is the process's.
+#[test]
+fn what_a_closure_returns_as_an_error_is_one_warning_a_second() {
+    let test = "isolation::what_a_closure_returns_as_an_error_is_one_warning_a_second";
+    in_own_process(test, || {
+        let lines = log_lines(log::LevelFilter::Warn);
+        on_every_pair(|pair| {
+            let mut reactor = pair.reactor(());
+            let mut peers = Vec::new();
+            for kind in [ErrorKind::ConnectionReset, ErrorKind::TimedOut, ErrorKind::NotFound] {
+                let (mine, mut theirs) = unix_pair();
+                theirs.write_all(b"x").unwrap();
+                add(&mut reactor, mine, Interest::READ, move |_, _| Err(kind.into()));
+                peers.push(theirs);
+            }
+            while !reactor.context().is_empty() {
+                reactor.turn(Deadline::after(LONG)).unwrap();
+            }
+        });
+        let (level, line) = lines.recv_timeout(LONG).unwrap();
+        assert!(level == log::Level::Warn && line.contains("not found"), "{line}");
+        let rest: Vec<_> = lines.try_iter().collect();
+        assert!(rest.iter().all(|(_, line)| line.contains("left out")), "{rest:?}");
     });
 }

@@ -16,8 +16,16 @@ pub enum Next {
     /// `WouldBlock`, and otherwise when there is something new.
     Keep,
     /// Keeps the source, and says that its readiness is consumed although no operation returned
-    /// `WouldBlock`. The handler is called when the kernel reports a new event. That is always safe
-    /// level-triggered. Edge-triggered it must be **true**: what is left is not reported again.
+    /// `WouldBlock`. The handler is called when the kernel reports a new event.
+    ///
+    /// Level-triggered, that is always safe: the kernel reports what is left in each turn. So it
+    /// does with a state that stays, such as the end of a process in a pidfd, and the handler is
+    /// called in each turn until it [removes](Self::Remove) or [disarms](Self::Disarm) the source,
+    /// or its interest excludes the state. Edge-triggered, `Done` must be **true**: what is left is
+    /// not reported again. Only the end of a stream is never lost. A handler that has read data from
+    /// the [`Source`] is called once more if the end was reported with it.
+    ///
+    /// Returned by another method than [`ready`](Handler::ready), it means [`Keep`](Self::Keep).
     Done,
     /// Disarms the source: the handler is not called until [`Context::arm`] or
     /// [`ReactorHandle::arm`](super::ReactorHandle::arm), while a worker thread does the work, for

@@ -55,10 +55,13 @@ bitflags::bitflags! {
         const INTEREST_SET = 32;
         /// The handler has returned `Next::Disarm`.
         const DISARM = 64;
-        /// The kernel has reported the end of the stream, or an error.
+        /// The kernel has reported, edge-triggered, that the stream ends. The report may have come
+        /// with data, and is not repeated.
         const END_REPORTED = 128;
         /// The budget is used up.
         const USED_UP = 256;
+        /// An operation of [`Source::try_io`](super::Source::try_io) in direction READ succeeded.
+        const READ_OTHERWISE = 512;
     }
 }
 
@@ -136,6 +139,16 @@ impl IoState {
                 self.flags |= Flags::SPURIOUS;
             }
             self.clear_ready(direction);
+        } else if direction.contains(Interest::READ) {
+            self.flags.remove(Flags::END_REPORTED); // this is how the stream ends
+        }
+    }
+
+    /// Records that an operation that is not a plain read or write succeeded.
+    #[inline]
+    pub(super) fn note_success(&mut self, direction: Interest) {
+        if direction.contains(Interest::READ) {
+            self.flags |= Flags::READ_OTHERWISE;
         }
     }
 
@@ -209,13 +222,22 @@ impl IoState {
         }
     }
 
-    /// Consumes the readiness: the handler has returned `Next::Done`.
-    pub(super) fn done(&mut self) {
-        // The handler may have mistaken the budget's `WouldBlock` for the kernel's. And it cannot
-        // have consumed the end of the stream, which is not reported apart from data.
-        if !self.flags.intersects(Flags::CUT_OFF | Flags::END_REPORTED) {
-            self.ready.remove(self.interest_before);
+    /// Consumes the readiness: the handler has returned `Next::Done`. `is_stream` tells whether the
+    /// source is a stream of bytes.
+    pub(super) fn done(&mut self, is_stream: impl FnOnce(Token) -> bool) {
+        // The handler may have mistaken the budget's `WouldBlock` for the kernel's.
+        if self.flags.contains(Flags::CUT_OFF) {
+            return;
         }
+        let mut consumed = self.interest_before;
+        // A stream that was read has not been read to its end, which is not reported apart from
+        // data. A file that changes (in `/proc`, in `/sys`) and a descriptor of a process report
+        // what is like an end, too, but nothing can be read there until it is over.
+        let has_read = self.used.bytes_read > 0 || self.flags.contains(Flags::READ_OTHERWISE);
+        if has_read && self.flags.contains(Flags::END_REPORTED) && is_stream(self.token) {
+            consumed.remove(Interest::READ);
+        }
+        self.ready.remove(consumed);
     }
 
     /// Returns whether `Next::Done` leaves nothing to store: no direction READY, and no flag set

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use slab::Slab;
@@ -22,7 +23,6 @@ pub(super) struct Registry {
     mode: Mode,
     /// The requested trigger. The effective one is in `mode`.
     trigger: Trigger,
-    generation: u32,
     /// The reactor's own descriptors. They have no entry.
     own: Vec<(RawFd, Token)>,
     /// The sources whose effective interest has changed since it was last applied.
@@ -94,10 +94,6 @@ impl SourceEntry {
     fn record(&mut self, readiness: Readiness) {
         self.reported |= readiness;
         self.ready |= directions(readiness);
-        let end = Readiness::READ_CLOSED | Readiness::HANGUP | Readiness::ERROR;
-        if readiness.intersects(end) {
-            self.flags |= Flags::END_REPORTED;
-        }
     }
 
     /// Begins a call: moves the readiness to `io`.
@@ -127,7 +123,6 @@ impl Registry {
             mode: Mode::of(&*selector, trigger)?,
             selector,
             trigger,
-            generation: 0,
             own: Vec::new(),
             changed: Vec::new(),
             ready: Vec::new(),
@@ -185,14 +180,13 @@ impl Registry {
         let kind = self.mode.kind(number, reads_raw);
         let registered = self.mode.registered(interest, kind);
         let vacant = self.entries.vacant_entry();
-        let token = Token::new(vacant.key() as u32, self.generation);
+        let token = Token::new(vacant.key() as u32, next_generation());
         if let Err(error) = self.selector.add(number, token, registered, self.mode.trigger) {
             if was_blocking {
                 let _ = sys::set_nonblocking(fd, false); // its flags as they were before
             }
             return Err(error);
         }
-        self.generation = self.generation.wrapping_add(1);
         vacant.insert(SourceEntry {
             generation: token.generation(),
             effective: interest,
@@ -234,6 +228,11 @@ impl Registry {
         let own = self.own.iter().map(|&(fd, _)| fd);
         let selector = self.selector.own_fd().map(|fd| fd.as_raw_fd());
         sources.chain(own).chain(selector)
+    }
+
+    /// Returns whether a source is a stream of bytes: a socket, a pipe or a terminal.
+    pub(super) fn is_stream(&mut self, token: Token) -> bool {
+        self.get(token).is_some_and(|entry| sys::is_stream(entry.fd))
     }
 
     /// Returns the tokens of all sources.
@@ -357,6 +356,9 @@ impl Registry {
             // An urgent mark cuts reads short, and so may the end: from now on reads must continue
             // to `WouldBlock`.
             entry.flags.remove(Flags::SHORT_READS_DRAIN);
+            if readiness.intersects(Readiness::READ_CLOSED | Readiness::HANGUP) {
+                entry.flags |= Flags::END_REPORTED;
+            }
         }
         if entry.is_queued || !entry.is_ready() {
             return Delivery::Recorded;
@@ -453,6 +455,13 @@ impl Registry {
         self.mode = mode;
         Ok(())
     }
+}
+
+/// Returns the generation of the next source. All reactors of the process count together, so that
+/// the token of a source of one is unknown to another.
+fn next_generation() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Returns the directions that a readiness makes READY.

@@ -120,6 +120,18 @@ impl<'a, F> Source<'a, F> {
         direction: Interest,
         operation: impl FnOnce(&mut F) -> io::Result<T>,
     ) -> io::Result<T> {
+        let value = self.perform(direction, operation)?;
+        self.io.note_success(direction);
+        Ok(value)
+    }
+
+    /// As [`try_io`](Self::try_io), for a plain read or write, whose bytes are counted.
+    #[inline]
+    fn perform<T>(
+        &mut self,
+        direction: Interest,
+        operation: impl FnOnce(&mut F) -> io::Result<T>,
+    ) -> io::Result<T> {
         self.io.check_ready(direction)?;
         operation(self.file).inspect_err(|error| self.io.note_error(direction, error))
     }
@@ -141,13 +153,13 @@ impl<'a, F> Source<'a, F> {
 impl<F: Read> Read for Source<'_, F> {
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.try_io(Interest::READ, |file| file.read(buffer))?;
+        let count = self.perform(Interest::READ, |file| file.read(buffer))?;
         self.io.note_read(count, buffer.len());
         Ok(count)
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let count = self.try_io(Interest::READ, |file| file.read_vectored(buffers))?;
+        let count = self.perform(Interest::READ, |file| file.read_vectored(buffers))?;
         self.io.note_read(count, buffers.iter().map(|buffer| buffer.len()).sum());
         Ok(count)
     }
@@ -156,13 +168,13 @@ impl<F: Read> Read for Source<'_, F> {
 impl<F: Write> Write for Source<'_, F> {
     #[inline]
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let count = self.try_io(Interest::WRITE, |file| file.write(buffer))?;
+        let count = self.perform(Interest::WRITE, |file| file.write(buffer))?;
         self.io.note_write(count);
         Ok(count)
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let count = self.try_io(Interest::WRITE, |file| file.write_vectored(buffers))?;
+        let count = self.perform(Interest::WRITE, |file| file.write_vectored(buffers))?;
         self.io.note_write(count);
         Ok(count)
     }

@@ -135,6 +135,7 @@ impl<S: 'static> Reactor<S> {
             || !self.core.deferred.is_empty()
             || !self.core.notified.is_empty()
             || !self.core.shutdown_queue.is_empty()
+            || self.core.is_shutting_down && self.core.registry.len() == 0
             || self.core.wake_state.is_stopped()
             || self.core.failure.is_some()
     }
@@ -308,7 +309,10 @@ impl<S: 'static> Reactor<S> {
         let token = self.turn_state.io.token;
         match returned {
             Returned::Next(Next::Keep) => {}
-            Returned::Next(Next::Done) => self.turn_state.io.done(),
+            Returned::Next(Next::Done) => {
+                let Self { core, turn_state, .. } = self;
+                turn_state.io.done(|token| core.registry.is_stream(token));
+            }
             Returned::Next(Next::Disarm) => self.turn_state.io.disarm(),
             Returned::Next(Next::Remove) => {
                 self.core.remove(token, None);
@@ -409,7 +413,9 @@ impl<S: 'static> Reactor<S> {
         turn_state.is_in_handler = true;
         let returned = method(&mut **handler, &mut turn_state.io, &mut Context { core, state });
         turn_state.is_in_handler = false;
-        self.apply_returned(returned);
+        // Only `ready` is called because of readiness, and can say that it is consumed.
+        let is_done = returned == Returned::Next(Next::Done);
+        self.apply_returned(if is_done { Returned::Next(Next::Keep) } else { returned });
         if self.turn_state.is_observed {
             self.observe(false);
         }

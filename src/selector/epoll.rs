@@ -88,7 +88,9 @@ impl EpollSelector {
         }
         entry.registration = match self.add_or_modify(fd, flags, data, listed) {
             Ok(()) => Registration::Kernel,
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(error)
+                if error.kind() == io::ErrorKind::PermissionDenied && !sys::can_always_wait(fd) =>
+            {
                 self.always_ready.add(fd, entry.token, interest, entry.trigger);
                 Registration::AlwaysReady
             }

@@ -87,7 +87,9 @@ impl MioSelector {
         };
         entry.registration = match self.add_or_modify(fd, mio_interest, listed) {
             Ok(()) => Registration::Mio,
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(error)
+                if error.kind() == io::ErrorKind::PermissionDenied && !sys::can_always_wait(fd) =>
+            {
                 self.always_ready.add(fd, entry.token, interest, Trigger::Edge);
                 Registration::AlwaysReady
             }

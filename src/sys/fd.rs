@@ -63,6 +63,26 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, yes: bool) -> io::Result<bool>
     Ok(wanted != flags)
 }
 
+/// Whether this is a stream of bytes: a socket, a pipe or FIFO, or a character device, such as a
+/// terminal.
+pub(crate) fn is_stream(fd: RawFd) -> bool {
+    matches!(file_type(fd), Some(libc::S_IFSOCK | libc::S_IFIFO | libc::S_IFCHR))
+}
+
+/// Whether `poll` and its like can wait for every file of this type: a socket, a pipe or FIFO.
+pub(crate) fn can_always_wait(fd: RawFd) -> bool {
+    matches!(file_type(fd), Some(libc::S_IFSOCK | libc::S_IFIFO))
+}
+
+/// The type of an open file, as `stat` tells it.
+fn file_type(fd: RawFd) -> Option<libc::mode_t> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `stat` has room for the answer, and outlives the call.
+    let answer = unsafe { libc::fstat(fd, stat.as_mut_ptr()) };
+    // SAFETY: the call succeeded, so it has filled in `stat`.
+    (answer == 0).then(|| unsafe { stat.assume_init() }.st_mode & libc::S_IFMT)
+}
+
 /// Whether this is a TCP socket (`SO_PROTOCOL`, see `socket(7)`). What is no socket, or closed, is
 /// not.
 pub(crate) fn is_tcp(fd: RawFd) -> bool {

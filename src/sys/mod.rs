@@ -55,8 +55,8 @@ pub use event_fd_model::{is_event_fd_readable, wait_for_event_fd};
 #[cfg(feature = "mio")]
 pub(crate) use fd::of_mio;
 pub(crate) use fd::{
-    accept, check_number, check_open, is_bad_descriptor, is_tcp, receive_from, set_nonblocking,
-    with_fd,
+    accept, can_always_wait, check_number, check_open, is_bad_descriptor, is_stream, is_tcp,
+    receive_from, set_nonblocking, with_fd,
 };
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub(crate) use poll::ppoll;

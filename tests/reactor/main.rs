@@ -2,6 +2,7 @@
 
 mod contract;
 mod costs;
+mod done;
 mod ends;
 mod faulty;
 mod handle;

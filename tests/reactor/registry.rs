@@ -363,3 +363,29 @@ fn places_are_used_again_and_names_are_not() {
         assert_eq!(reactor.context().counters().repairs, 0);
     });
 }
+
+/// The first sources of two reactors have the same index, and different tokens.
+#[test]
+fn a_token_of_another_reactor_is_unknown() {
+    on_every_pair(|pair| {
+        let (mut one, mut other) = (pair.reactor(0), pair.reactor(0));
+        let (mine, _theirs) = unix_pair();
+        let (yours, _peer) = unix_pair();
+        let nothing = |_: &mut Source<UnixStream>, _: &mut Context<i32>| Ok(Next::Keep);
+        let token = add(&mut one, mine, Interest::READ, nothing);
+        let yours = add(&mut other, yours, Interest::READ, nothing);
+        assert_eq!(token.index(), yours.index());
+        let mut cx = other.context();
+        for refused in [
+            cx.notify(token),
+            cx.arm(token),
+            cx.set_interest(token, Interest::NONE),
+            cx.set_deadline(token, None),
+            cx.remove(token),
+        ] {
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::NotFound);
+        }
+        assert_eq!(cx.interest(token), None);
+        assert_eq!((cx.len(), cx.interest(yours)), (1, Some(Interest::READ)));
+    });
+}

@@ -299,3 +299,22 @@ fn what_was_sent_before_a_shutdown_is_read_by_every_source() {
         assert_eq!((*reactor.state(), reactor.context().len()), (20, 0));
     });
 }
+
+/// There is nothing to wait for, whatever the grace is.
+#[test]
+fn a_shutdown_without_sources_ends_at_once() {
+    on_every_pair(|pair| {
+        for grace in [LONG, Duration::MAX] {
+            let mut reactor = pair.reactor(());
+            reactor.context().shutdown(grace);
+            let began = Instant::now();
+            reactor.run().unwrap();
+            assert!(began.elapsed() < LONG);
+
+            let mut embedded = pair.reactor(());
+            embedded.context().shutdown(grace);
+            assert_eq!(embedded.turn(Deadline::Never).unwrap(), 0);
+            assert!(embedded.handle().is_stopped());
+        }
+    });
+}

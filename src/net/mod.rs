@@ -5,8 +5,9 @@
 //!
 //! * [`Listener`] accepts under a budget. It distinguishes errors that concern one client from those
 //!   that concern all. When the process has no descriptors left, it pauses and does not spin. It
-//!   stops accepting *before* its limit of connections is exceeded. It can
-//!   [pass](Listener::serve_in_pool) its connections to a pool of threads.
+//!   stops accepting *before* its limit of connections is exceeded. When it can accept no longer, it
+//!   [tells the program](Listener::on_end). It can [pass](Listener::serve_in_pool) its connections to
+//!   a pool of threads.
 //! * [`Connection`] drives your [`Protocol`]. It writes at once, and buffers what the kernel does not
 //!   take. It stops reading from a peer that does not read. It flushes the buffer before it closes.
 //!   While it is idle it owns no buffer.

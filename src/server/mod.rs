@@ -198,7 +198,7 @@
 //! | `shutdown` | [`BaseServer::shutdown`], [`BaseServer::request_shutdown`] | on the thread that serves it is an error instead of a deadlock; before the first run it cancels that run, instead of waiting forever; after a run it does nothing, instead of ending the next one |
 //! | `server_close` | [`Server::server_close`], [`Server::server_close_within`] | ends the run first: in Python the loop spins on the closed descriptor forever; with a grace, handlers that run longer are cut off, and those that cannot be are reported |
 //! | `__enter__`, `__exit__` | the server's scope | on drop it closes its socket and does not wait; no hook is called |
-//! | `get_request` | [`Hooks::get_request`] | an error does not spin: a shortage of descriptors pauses accepting. It is also called when there is no request, and then returns `WouldBlock` |
+//! | `get_request` | [`Hooks::get_request`] | an error of the hook, whatever its number, loses the client that it has accepted; a shortage of descriptors pauses accepting; neither spins. It is also called when there is no request, and then returns `WouldBlock` |
 //! | `verify_request` | [`Hooks::verify_request`] | a panic refuses the request, where an exception ends Python's server |
 //! | `process_request`, `process_request_thread`, `finish_request` | [`Hooks::process_request`], [`Hooks::process_request_thread`], [`Hooks::finish_request`] | |
 //! | `shutdown_request`, `close_request` | [`Hooks::shutdown_request`], [`Hooks::close_request`] | also called if `handle_error` fails; a descriptor is closed when its last owner drops it, never twice. For a client in the loop ([`InReactor`]) they are called when its connection is closed, after its output was flushed, without blocking |

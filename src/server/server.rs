@@ -118,6 +118,9 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     /// every `poll_interval`. [`shutdown`](BaseServer::shutdown) removes the server from the loop,
     /// and ends the clients that it keeps there, without waiting for them. To remove the returned
     /// token also ends the run, and leaves those clients as they are.
+    ///
+    /// When the socket can no longer accept, [`Reactor::run`](crate::Reactor::run) returns the error.
+    ///
     /// # Errors
     ///
     /// As [`serve_forever`](Self::serve_forever). `ConnectionAborted` when it was shut down before it

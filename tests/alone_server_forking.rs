@@ -10,7 +10,7 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::os::unix::process::parent_id;
 use std::path::PathBuf;
 use std::process::{self, Command};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{env, fs, thread};
 use tripoll::server::PythonSocket;
@@ -18,7 +18,7 @@ use tripoll::server::PythonSocket;
 use support::program::{self, *};
 use support::server::*;
 use support::*;
-use tripoll::net::Address;
+use tripoll::net::{Address, DatagramSocket, Listener};
 use tripoll::server::{
     DatagramExchange, Exchange, Exit, Forking, ForkingTcpServer, ForkingUdpServer,
     ForkingUnixDatagramServer, ForkingUnixStreamServer, Handled, HandlerResult, StreamExchange,
@@ -36,6 +36,7 @@ const ROLES: &[(&str, fn())] = &[
     ("outcomes", serve_outcomes),
     ("two children", serve_two_children),
     ("foreign child", serve_beside_a_foreign_child),
+    ("sockets of the parent", serve_with_sockets_of_the_parent),
     ("with threads", serve_with_threads),
     ("attributes", serve_attributes),
     ("one request", serve_one_request),
@@ -56,6 +57,7 @@ const TESTS: &[(&str, fn())] = &[
     ),
     ("a_burst_is_answered_and_leaves_nothing", a_burst_is_answered_and_leaves_nothing),
     ("a_foreign_child_is_not_reaped", a_foreign_child_is_not_reaped),
+    ("a_child_removes_no_socket_file_of_its_parent", a_child_removes_no_socket_file_of_its_parent),
     ("other_threads_are_refused_without_a_promise", other_threads_are_refused_without_a_promise),
     ("a_child_holds_nothing_of_the_loops", a_child_holds_nothing_of_the_loops),
     ("handle_request_forks_too", handle_request_forks_too),
@@ -394,6 +396,36 @@ fn a_foreign_child_is_not_reaped() {
             assert!(ask(&address, b"hello\n").starts_with(b"hello\n"));
         }
         await_that("the end of the children", || server.children().len() == 1);
+        assert_eq!(server.end(), "");
+    });
+}
+
+/// Each child drops its copies of two sockets, and answers whether their files are there.
+fn serve_with_sockets_of_the_parent() {
+    let (Address::Unix(one), Address::Unix(two)) = (path("listener"), path("socket")) else {
+        unreachable!()
+    };
+    let listener = Listener::bind(one.as_path()).unwrap();
+    let socket = DatagramSocket::bind(two.as_path()).unwrap();
+    let sockets = Arc::new(Mutex::new(Some((listener, socket))));
+    let (copy, files) = (Arc::clone(&sockets), [one.clone(), two.clone()]);
+    serve!(ForkingTcpServer at ANY, move |exchange: &mut StreamExchange| {
+        drop(copy.lock().unwrap().take());
+        writeln!(exchange.wfile, "{:?}", files.each_ref().map(|file| file.exists()))?;
+        Ok(())
+    });
+    UnixStream::connect(&one).unwrap();
+    assert!(two.exists());
+    drop(sockets.lock().unwrap().take());
+    assert!(!one.exists() && !two.exists());
+}
+
+fn a_child_removes_no_socket_file_of_its_parent() {
+    on_every_backend("sockets of the parent", |mut server| {
+        let address = server.address();
+        for _ in 0..3 {
+            assert_eq!(ask(&address, b""), b"[true, true]\n");
+        }
         assert_eq!(server.end(), "");
     });
 }

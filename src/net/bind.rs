@@ -1,12 +1,15 @@
 //! Binding a socket of any type to an address.
 
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
 
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{SockAddr, Socket, Type};
 
 use super::address::Address;
+use super::socket_file::{self, SocketFile};
 
 /// The options of binding a socket.
 #[derive(Debug, Clone)]
@@ -15,6 +18,8 @@ pub(crate) struct BindOptions {
     pub(crate) reuse_port: bool,
     pub(crate) v6_only: bool,
     pub(crate) replace_stale: bool,
+    /// The permissions of the file of a Unix socket. `None`: what the umask leaves of 0o777.
+    pub(crate) mode: Option<u32>,
 }
 
 impl BindOptions {
@@ -23,91 +28,111 @@ impl BindOptions {
         let make =
             |target: SockAddr| Socket::new(target.domain(), kind.nonblocking().cloexec(), None);
         let bindable = address.check_bindable().and_then(|()| address.to_sock_addr());
-        bindable.and_then(make).map_err(|error| with_address(address, error, ""))
+        bindable.and_then(make).map_err(|error| with_address(address, error, String::new()))
     }
 
-    /// Binds `socket` to `address`; port 0 is any free port.
-    pub(crate) fn bind(&self, socket: &Socket, address: &Address) -> io::Result<()> {
+    /// Binds `socket` to `address`; port 0 is any free port. Returns the file of a Unix socket.
+    pub(crate) fn bind(
+        &self,
+        socket: &Socket,
+        address: &Address,
+    ) -> io::Result<Option<SocketFile>> {
         self.try_bind(socket, address).map_err(|error| {
-            let advice = match (error.kind(), address) {
-                (io::ErrorKind::AddrInUse, Address::Unix(_)) => {
-                    "; if no process listens there, remove the file or set replace_stale"
-                }
-                _ => "",
-            };
-            with_address(address, error, advice)
+            let cause =
+                self.cause(&error, address).map_or(String::new(), |cause| format!("; {cause}"));
+            with_address(address, error, cause)
         })
     }
 
-    fn try_bind(&self, socket: &Socket, address: &Address) -> io::Result<()> {
-        if let Address::Inet(address) = address {
-            socket.set_reuse_address(self.reuse_address)?;
-            if self.reuse_port {
-                socket.set_reuse_port(true)?;
-            }
-            if address.is_ipv6() {
-                socket.set_only_v6(self.v6_only)?;
-            }
-        }
+    fn try_bind(&self, socket: &Socket, address: &Address) -> io::Result<Option<SocketFile>> {
         let target = address.to_sock_addr()?;
-        match socket.bind(&target) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && self.replace_stale => {
-                match address {
-                    Address::Unix(path) if is_stale(path)? => fs::remove_file(path)?,
-                    _ => return Err(error),
+        let Address::Unix(path) = address else {
+            if let Address::Inet(address) = address {
+                socket.set_reuse_address(self.reuse_address)?;
+                if self.reuse_port {
+                    socket.set_reuse_port(true)?;
                 }
-                socket.bind(&target)
+                if address.is_ipv6() {
+                    socket.set_only_v6(self.v6_only)?;
+                }
             }
-            bound => bound,
+            return socket.bind(&target).map(|()| None);
+        };
+        if let Some(mode) = self.mode {
+            set_mode(socket, mode)?;
         }
-    }
-}
-
-/// Adds the address to the message of an error.
-fn with_address(address: &Address, error: io::Error, advice: &str) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{advice}"))
-}
-
-/// Returns whether there is a socket on which no process listens. Only a refused connection proves
-/// that. The connection is tried non-blocking, because a listener with a full queue would block it
-/// forever. A datagram socket refuses a stream with another error.
-fn is_stale(path: &Path) -> io::Result<bool> {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    let probe = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
-    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    Ok(is_socket && probe.connect(&SockAddr::unix(path)?).is_err_and(refused))
-}
-
-/// The file of a bound Unix socket. It is removed on drop, unless another process has put its own in
-/// its place.
-#[derive(Debug)]
-pub(super) struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl SocketFile {
-    /// Returns the file of a socket bound to `address`, if there is one.
-    pub(super) fn of(address: &Address) -> Option<Self> {
-        let Address::Unix(path) = address else { return None };
-        Some(SocketFile { path: path.clone(), identity: identity(path)? })
-    }
-
-    /// Does not remove the file.
-    pub(super) fn keep(mut self) {
-        self.identity = (0, 0); // the identity of no file
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if identity(&self.path) == Some(self.identity) {
-            let _ = fs::remove_file(&self.path);
+        if self.replace_stale {
+            socket_file::replace_stale(path, || socket.bind(&target))?;
+        } else {
+            socket.bind(&target)?;
         }
+        let file = SocketFile::of(path);
+        if let Some(mode) = self.mode {
+            // The umask may have taken some.
+            fs::set_permissions(path, Permissions::from_mode(mode))?;
+        }
+        Ok(file)
+    }
+
+    /// Returns what is behind an error of `bind(2)`, and what to do.
+    fn cause(&self, error: &io::Error, address: &Address) -> Option<String> {
+        Some(match (error.kind(), address) {
+            (io::ErrorKind::AddrInUse, Address::Unix(path)) => what_is_at(path).into(),
+            (io::ErrorKind::AddrInUse, Address::Inet(_)) if self.reuse_address => {
+                "another socket has this port".into()
+            }
+            (io::ErrorKind::AddrInUse, Address::Inet(_)) => {
+                "another socket has this port, or old connections of it are in TIME_WAIT (see \
+                 reuse_address)"
+                    .into()
+            }
+            (io::ErrorKind::AddrInUse, _) => "a process uses this name".into(),
+            (io::ErrorKind::AddrNotAvailable, Address::Inet(_)) => {
+                "no interface of this machine has this address".into()
+            }
+            (io::ErrorKind::PermissionDenied, Address::Inet(_)) => {
+                "a port below 1024 needs CAP_NET_BIND_SERVICE".into()
+            }
+            (io::ErrorKind::PermissionDenied, Address::Unix(path)) => {
+                format!("the directory {} must be writable", directory(path).display())
+            }
+            (io::ErrorKind::NotFound, Address::Unix(path)) if !directory(path).exists() => {
+                format!("there is no directory {}", directory(path).display())
+            }
+            _ => return None,
+        })
     }
 }
 
-/// Returns the device and the inode of a file, which identify it.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
+/// Sets the permissions that the file of a socket gets when it is bound, so that at no time the file
+/// has more. The umask is subtracted then.
+fn set_mode(socket: &Socket, mode: u32) -> io::Result<()> {
+    if mode > 0o777 {
+        let message = format!("the mode 0o{mode:o} of a socket's file is over 0o777");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    File::from(socket.as_fd().try_clone_to_owned()?).set_permissions(Permissions::from_mode(mode))
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Returns what is in the way of a Unix socket.
+fn what_is_at(path: &Path) -> &'static str {
+    match fs::symlink_metadata(path).map(|file| file.file_type()) {
+        Ok(kind) if kind.is_socket() && socket_file::is_used(path) => "a process uses this socket",
+        Ok(kind) if kind.is_socket() => {
+            "if no process listens there, remove the file or set replace_stale"
+        }
+        Ok(kind) if kind.is_dir() => "this is a directory: add the name of a socket",
+        Ok(kind) if kind.is_symlink() => "this is a symbolic link: give the path of a socket",
+        Ok(_) => "this file is not a socket: choose another path",
+        Err(_) => "another process was there a moment ago: try again",
+    }
+}
+
+/// Adds the address and the cause to the message of an error.
+fn with_address(address: &Address, error: io::Error, cause: String) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{cause}"))
 }

@@ -8,7 +8,8 @@ use std::{io, thread};
 use socket2::{Socket, Type};
 
 use super::address::Address;
-use super::bind::{BindOptions, SocketFile};
+use super::bind::BindOptions;
+use super::socket_file::SocketFile;
 use super::to_address::ToAddress;
 use crate::sync::lock;
 use crate::sys::{self, PollFd, PollFlags};
@@ -17,7 +18,8 @@ use crate::sys::{self, PollFd, PollFlags};
 pub(crate) const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A bound datagram socket, UDP or Unix, non-blocking. When it is dropped it is closed, and the file
-/// of a Unix socket is removed if it is still its own.
+/// of a Unix socket is removed: [by the process that has bound it](Self::set_unlink_on_drop), and if
+/// it is still the socket's own.
 ///
 /// An empty datagram is data, not the end of a stream. A datagram that is longer than its buffer is
 /// reported as [truncated](RecvInfo::truncated).
@@ -39,9 +41,10 @@ pub(crate) const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 /// ```
 #[derive(Debug)]
 pub struct DatagramSocket {
+    // Dropped first: a socket that is closed looks stale as long as its file exists.
+    file: Option<SocketFile>,
     socket: Socket,
     address: Address,
-    file: Option<SocketFile>,
     send_timeout: Duration,
     /// The receive buffer of [`take`](Self::take).
     buffer: Mutex<Vec<u8>>,
@@ -59,36 +62,36 @@ pub struct RecvInfo {
     pub from: Address,
 }
 
+/// Builds a [`DatagramSocket`].
+#[derive(Debug, Clone)]
+#[must_use = "no socket is bound before `bind`"]
+pub struct DatagramSocketBuilder {
+    options: BindOptions,
+}
+
 impl DatagramSocket {
-    /// Binds a socket to `address`. Port 0 is any free port.
+    /// Binds a socket to `address`, with the defaults of [`DatagramSocket::builder`]. Port 0 is any
+    /// free port.
     ///
     /// # Errors
     ///
-    /// Those of [`ToAddress::to_address`] and of `bind(2)` (`AddrInUse`, `PermissionDenied`), with the
-    /// address in the message.
+    /// As [`DatagramSocketBuilder::bind`].
     pub fn bind(address: impl ToAddress) -> io::Result<Self> {
-        let address = address.to_address()?;
-        let socket = BindOptions::socket(&address, Type::DGRAM)?;
-        // SO_REUSEADDR would let two datagram sockets share the address, and one of them would
-        // receive nothing.
-        let options = BindOptions {
-            reuse_address: false,
-            reuse_port: false,
-            v6_only: true,
-            replace_stale: false,
-        };
-        options.bind(&socket, &address)?;
-        DatagramSocket::bound(socket)
+        DatagramSocket::builder().bind(address)
+    }
+
+    /// Returns a builder, which sets the options.
+    pub fn builder() -> DatagramSocketBuilder {
+        DatagramSocketBuilder::new()
     }
 
     /// Wraps a bound socket. Its file, if it has one, is removed on drop.
-    pub(crate) fn bound(socket: Socket) -> io::Result<Self> {
+    pub(crate) fn bound(socket: Socket, file: Option<SocketFile>) -> io::Result<Self> {
         let address = Address::of(&socket.local_addr()?);
-        let file = SocketFile::of(&address);
         Ok(DatagramSocket {
+            file,
             socket,
             address,
-            file,
             send_timeout: SEND_TIMEOUT,
             buffer: Mutex::default(),
         })
@@ -103,10 +106,15 @@ impl DatagramSocket {
         self.send_timeout
     }
 
-    /// Does not remove the file of a Unix socket.
-    pub(crate) fn keep_file(&mut self) {
-        if let Some(file) = self.file.take() {
-            file.keep();
+    /// Sets whether this process removes the file of a Unix socket when the socket is dropped. Default:
+    /// true in the process that has bound it, false in a child that was forked later.
+    ///
+    /// Before another process takes the socket over, set it to false here, and to true there:
+    /// otherwise the file is removed while the other process serves. The file is removed only if it
+    /// is still the socket's own.
+    pub fn set_unlink_on_drop(&mut self, yes: bool) {
+        if let Some(file) = &mut self.file {
+            file.set_unlink(yes);
         }
     }
 
@@ -199,6 +207,64 @@ impl DatagramSocket {
                 sent => return sent,
             }
         }
+    }
+}
+
+impl DatagramSocketBuilder {
+    fn new() -> Self {
+        DatagramSocketBuilder {
+            options: BindOptions {
+                // SO_REUSEADDR would let two datagram sockets share the address, and one of them
+                // would receive nothing.
+                reuse_address: false,
+                reuse_port: false,
+                v6_only: true,
+                replace_stale: false,
+                mode: None,
+            },
+        }
+    }
+
+    /// Sets whether several sockets can share the port (`SO_REUSEPORT`). The kernel distributes
+    /// datagrams among them by the address of the sender. Default: false.
+    pub fn reuse_port(mut self, yes: bool) -> Self {
+        self.options.reuse_port = yes;
+        self
+    }
+
+    /// Sets whether an IPv6 address receives from IPv6 peers only (`IPV6_V6ONLY`). Default: true,
+    /// whatever the system's default is.
+    pub fn v6_only(mut self, yes: bool) -> Self {
+        self.options.v6_only = yes;
+        self
+    }
+
+    /// Sets whether a stale file of a Unix socket is replaced, as
+    /// [`ListenerBuilder::replace_stale`](super::ListenerBuilder::replace_stale). Default: false.
+    pub fn replace_stale(mut self, yes: bool) -> Self {
+        self.options.replace_stale = yes;
+        self
+    }
+
+    /// Sets the permissions of the file of a Unix socket, as
+    /// [`ListenerBuilder::mode`](super::ListenerBuilder::mode). To send to the socket, a process needs
+    /// the permission to write. Default: 0o777 without the umask.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.options.mode = Some(mode);
+        self
+    }
+
+    /// Binds a socket to `address`. Port 0 is any free port.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ToAddress::to_address`] and of `bind(2)` (`AddrInUse`, `PermissionDenied`), with the
+    /// address and the cause in the message. `InvalidInput` for a [`mode`](Self::mode) over 0o777.
+    pub fn bind(self, address: impl ToAddress) -> io::Result<DatagramSocket> {
+        let address = address.to_address()?;
+        let socket = BindOptions::socket(&address, Type::DGRAM)?;
+        let file = self.options.bind(&socket, &address)?;
+        DatagramSocket::bound(socket, file)
     }
 }
 

@@ -7,13 +7,15 @@ use socket2::{Socket, Type};
 
 use super::accept::OnEnd;
 use super::address::Address;
-use super::bind::{BindOptions, SocketFile};
+use super::bind::BindOptions;
+use super::socket_file::SocketFile;
 use super::stream::Stream;
 use super::to_address::ToAddress;
 use crate::sys;
 
 /// A listening socket, TCP or Unix. When it is dropped it is closed, and the file of a Unix socket is
-/// removed if it is still its own.
+/// removed: [by the process that has bound it](Self::set_unlink_on_drop), and if it is still the
+/// socket's own.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -40,12 +42,13 @@ use crate::sys;
 /// ```
 #[derive(Debug)]
 pub struct Listener {
+    // Dropped first: a socket that is closed looks stale as long as its file exists.
+    file: Option<SocketFile>,
     socket: Socket,
     address: Address,
     backlog: u32,
     max_connections: Option<usize>,
     accepts_per_turn: u32,
-    file: Option<SocketFile>,
     on_end: Option<EndCallback>,
 }
 
@@ -87,6 +90,7 @@ impl Listener {
                 reuse_port: false,
                 v6_only: true,
                 replace_stale: false,
+                mode: None,
             },
             max_connections: None,
             accepts_per_turn: ACCEPTS_PER_TURN,
@@ -102,6 +106,18 @@ impl Listener {
     /// (`/proc/sys/net/core/somaxconn`).
     pub fn backlog(&self) -> u32 {
         self.backlog
+    }
+
+    /// Sets whether this process removes the file of a Unix socket when the listener is dropped. Default:
+    /// true in the process that has bound it, false in a child that was forked later.
+    ///
+    /// Before another process takes the socket over, set it to false here, and to true there:
+    /// otherwise the file is removed while the other process serves. The file is removed only if it
+    /// is still the socket's own.
+    pub fn set_unlink_on_drop(&mut self, yes: bool) {
+        if let Some(file) = &mut self.file {
+            file.set_unlink(yes);
+        }
     }
 
     /// Makes [`accept`](Self::accept) non-blocking, or blocking for a thread that does nothing else.
@@ -161,7 +177,11 @@ impl Listener {
     }
 
     /// Listens on a bound socket. Its file, if it has one, is removed when the listener is dropped.
-    pub(crate) fn listen(socket: Socket, backlog: u32) -> io::Result<Self> {
+    pub(crate) fn listen(
+        socket: Socket,
+        file: Option<SocketFile>,
+        backlog: u32,
+    ) -> io::Result<Self> {
         let address = Address::of(&socket.local_addr()?);
         let limit = system_backlog();
         if limit < backlog {
@@ -172,7 +192,7 @@ impl Listener {
         let backlog = backlog.min(limit);
         socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         Ok(Listener {
-            file: SocketFile::of(&address),
+            file,
             address,
             socket,
             backlog,
@@ -192,13 +212,6 @@ impl Listener {
 
     pub(super) fn accepts_per_turn(&self) -> u32 {
         self.accepts_per_turn
-    }
-
-    /// Does not remove the file of a Unix socket.
-    pub(crate) fn keep_file(&mut self) {
-        if let Some(file) = self.file.take() {
-            file.keep();
-        }
     }
 
     /// Accepts and closes all pending connections. Returns their number, and the error that ended it.
@@ -250,9 +263,20 @@ impl ListenerBuilder {
     }
 
     /// Sets whether a stale file of a Unix socket, on which no process listens, is replaced. No other
-    /// file is ever removed. Default: false.
+    /// file is ever removed. If several processes start at the same time, one listens and the others
+    /// fail with `AddrInUse`. While the file is replaced, a lock file is beside it, with `.lock` at
+    /// the end of its name. Default: false.
     pub fn replace_stale(mut self, yes: bool) -> Self {
         self.options.replace_stale = yes;
+        self
+    }
+
+    /// Sets the permissions of the file of a Unix socket, for example `0o660`. To connect, a process
+    /// needs the permission to write. Abstract names have no file: every process of the network
+    /// namespace can connect to them. Default: 0o777 without the umask. With the usual umask of 0o022
+    /// only processes of the same user can connect.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.options.mode = Some(mode);
         self
     }
 
@@ -275,12 +299,13 @@ impl ListenerBuilder {
     /// # Errors
     ///
     /// Those of [`ToAddress::to_address`], of `bind(2)` (`AddrInUse`, `PermissionDenied`) and of
-    /// `listen(2)`, with the address in the message.
+    /// `listen(2)`, with the address and the cause in the message. `InvalidInput` for a
+    /// [`mode`](Self::mode) over 0o777.
     pub fn bind(self, address: impl ToAddress) -> io::Result<Listener> {
         let address = address.to_address()?;
         let socket = BindOptions::socket(&address, Type::STREAM)?;
-        self.options.bind(&socket, &address)?;
-        let mut listener = Listener::listen(socket, self.backlog)?;
+        let file = self.options.bind(&socket, &address)?;
+        let mut listener = Listener::listen(socket, file, self.backlog)?;
         listener.max_connections = self.max_connections;
         listener.accepts_per_turn = self.accepts_per_turn;
         Ok(listener)

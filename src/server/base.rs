@@ -10,7 +10,9 @@ use socket2::Socket;
 use super::config::ServerConfig;
 use super::handler::{Exchange, Exit, HandlerError, HandlerResult};
 use super::hooks::Hooks;
-use crate::net::{Address, Attempt, BindOptions, Stream, clone_error, is_by_peer, is_shortage};
+use crate::net::{
+    Address, Attempt, BindOptions, SocketFile, Stream, clone_error, is_by_peer, is_shortage,
+};
 use crate::server::concurrency::{Runner, Slot};
 use crate::server::connections::Connections;
 use crate::server::handler::python::PythonSocket;
@@ -46,7 +48,8 @@ pub struct BaseServer<R: Request> {
 #[derive(Debug)]
 enum SocketState<E> {
     Made(Arc<Socket>),
-    Bound(Arc<Socket>),
+    /// With the file of a Unix socket, if it is to be removed.
+    Bound(Option<SocketFile>, Arc<Socket>),
     Active(Arc<E>),
     Closed,
 }
@@ -108,7 +111,7 @@ impl<R: Request> BaseServer<R> {
     pub fn with_socket<T>(&self, body: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
         // Without the lock: `body` may call the server.
         let socket: Arc<dyn AsFd> = match &*self.socket_state() {
-            SocketState::Made(socket) | SocketState::Bound(socket) => Arc::clone(socket) as _,
+            SocketState::Made(socket) | SocketState::Bound(_, socket) => Arc::clone(socket) as _,
             SocketState::Active(endpoint) => Arc::clone(endpoint) as _,
             SocketState::Closed => return None,
         };
@@ -139,7 +142,7 @@ impl<R: Request> BaseServer<R> {
             SocketState::Made(_) => {
                 Err(not_yet("bound: call server_bind and server_activate first"))
             }
-            SocketState::Bound(_) => Err(not_yet("active: call server_activate first")),
+            SocketState::Bound(..) => Err(not_yet("active: call server_activate first")),
             SocketState::Closed => {
                 Err(io::Error::new(io::ErrorKind::NotConnected, "the server has been closed"))
             }
@@ -184,13 +187,17 @@ impl<R: Request> BaseServer<R> {
             reuse_port: self.config.allow_reuse_port,
             v6_only: self.config.v6_only,
             replace_stale: self.config.replace_stale,
+            mode: self.config.socket_mode,
         };
-        options.bind(socket, &self.requested)?;
+        let mut file = options.bind(socket, &self.requested)?;
+        if let (Some(file), false) = (&mut file, self.config.unlink_on_close) {
+            file.set_unlink(false);
+        }
         let address = Address::of(&socket.local_addr()?);
         if let SocketState::Made(socket) =
             std::mem::replace(&mut *socket_state, SocketState::Closed)
         {
-            *socket_state = SocketState::Bound(socket);
+            *socket_state = SocketState::Bound(file, socket);
         }
         let _ = self.bound.set(address);
         Ok(())
@@ -204,11 +211,11 @@ impl<R: Request> BaseServer<R> {
     pub fn server_activate(&self) -> io::Result<()> {
         let mut socket_state = self.socket_state();
         match std::mem::replace(&mut *socket_state, SocketState::Closed) {
-            SocketState::Bound(socket) => {
+            SocketState::Bound(file, socket) => {
                 // `with_socket` may be using it just now.
                 let socket = Arc::try_unwrap(socket).or_else(|shared| shared.try_clone())?;
-                let endpoint =
-                    R::Endpoint::activate(socket, &self.config, self.runner.send_timeout())?;
+                let send_timeout = self.runner.send_timeout();
+                let endpoint = R::Endpoint::activate(socket, file, &self.config, send_timeout)?;
                 *socket_state = SocketState::Active(Arc::new(endpoint));
                 Ok(())
             }

@@ -45,12 +45,18 @@ pub struct ServerConfig {
     /// Whether an IPv6 address accepts IPv6 clients only (`IPV6_V6ONLY`). Default: true, whatever the
     /// system's default is.
     pub v6_only: bool,
-    /// Whether a stale file of a Unix socket, on which no process listens, is replaced. Default:
-    /// false.
+    /// Whether a stale file of a Unix socket, on which no process listens, is replaced. If several
+    /// servers start at the same time, one of them listens and the others fail with `AddrInUse`.
+    /// Default: false.
     pub replace_stale: bool,
-    /// Whether the file of a Unix socket is removed when the server is closed, if it is still its
-    /// own. Default: true (Python: false).
+    /// Whether the file of a Unix socket is removed when the server is closed: by the process that has
+    /// bound it, and if it is still its own. Default: true (Python: false).
     pub unlink_on_close: bool,
+    /// The permissions of the file of a Unix socket, for example `Some(0o660)`, at most 0o777. To
+    /// connect, a process needs the permission to write. Abstract names have no file: every process
+    /// of the network namespace can connect to them. Default: 0o777 without the umask. With the usual
+    /// umask of 0o022 only processes of the same user can connect.
+    pub socket_mode: Option<u32>,
     /// How many requests are accepted in one turn of the loop. Default: 32 (Python: 1).
     pub requests_per_turn: u32,
     /// The backend of the server's own loop. Default: [`Backend::default`] (Python: poll).
@@ -75,6 +81,7 @@ impl Default for ServerConfig {
             v6_only: true,
             replace_stale: false,
             unlink_on_close: true,
+            socket_mode: None,
             requests_per_turn: 32,
             backend: Backend::default(),
             trigger: Trigger::default(),
@@ -151,6 +158,13 @@ impl ServerConfig {
     #[must_use]
     pub fn unlink_on_close(mut self, unlink_on_close: bool) -> Self {
         self.unlink_on_close = unlink_on_close;
+        self
+    }
+
+    /// Sets [`socket_mode`](#structfield.socket_mode).
+    #[must_use]
+    pub fn socket_mode(mut self, socket_mode: Option<u32>) -> Self {
+        self.socket_mode = socket_mode;
         self
     }
 

@@ -9,7 +9,7 @@ use std::{fmt, io};
 use socket2::{Socket, Type};
 
 use super::config::ServerConfig;
-use crate::net::{Address, DatagramSocket, Listener, Stream};
+use crate::net::{Address, DatagramSocket, Listener, SocketFile, Stream};
 
 /// What a server listens on: Python's class hierarchy from `TCPServer` to `UnixDatagramServer`. It
 /// is sealed.
@@ -196,8 +196,14 @@ pub trait Endpoint: Sized + AsFd + Send + Sync + fmt::Debug + 'static {
     /// The type of the socket.
     const KIND: Type;
 
-    /// Listens on a bound socket. A reply to a datagram blocks for `send_timeout` at most.
-    fn activate(socket: Socket, config: &ServerConfig, send_timeout: Duration) -> io::Result<Self>;
+    /// Listens on a bound socket, and keeps its file. A reply to a datagram blocks for `send_timeout`
+    /// at most.
+    fn activate(
+        socket: Socket,
+        file: Option<SocketFile>,
+        config: &ServerConfig,
+        send_timeout: Duration,
+    ) -> io::Result<Self>;
 
     /// Accepts the next request. `waits`: whether its handler blocks.
     fn next(
@@ -220,12 +226,13 @@ impl Endpoint for Listener {
     type Request = Arc<Stream>;
     const KIND: Type = Type::STREAM;
 
-    fn activate(socket: Socket, config: &ServerConfig, _: Duration) -> io::Result<Self> {
-        let mut listener = Listener::listen(socket, config.request_queue_size)?;
-        if !config.unlink_on_close {
-            listener.keep_file();
-        }
-        Ok(listener)
+    fn activate(
+        socket: Socket,
+        file: Option<SocketFile>,
+        config: &ServerConfig,
+        _: Duration,
+    ) -> io::Result<Self> {
+        Listener::listen(socket, file, config.request_queue_size)
     }
 
     fn next(
@@ -255,12 +262,14 @@ impl Endpoint for DatagramSocket {
     type Request = Datagram;
     const KIND: Type = Type::DGRAM;
 
-    fn activate(socket: Socket, config: &ServerConfig, send_timeout: Duration) -> io::Result<Self> {
-        let mut socket = DatagramSocket::bound(socket)?;
+    fn activate(
+        socket: Socket,
+        file: Option<SocketFile>,
+        _: &ServerConfig,
+        send_timeout: Duration,
+    ) -> io::Result<Self> {
+        let mut socket = DatagramSocket::bound(socket, file)?;
         socket.set_send_timeout(send_timeout);
-        if !config.unlink_on_close {
-            socket.keep_file();
-        }
         Ok(socket)
     }
 

@@ -102,6 +102,17 @@ pub(crate) fn is_tcp(fd: RawFd) -> bool {
     answer == 0 && protocol == libc::IPPROTO_TCP
 }
 
+/// Locks a file for this open file, without waiting (`flock(2)`). Returns false if another open file
+/// has the lock. It ends when the last descriptor of the open file is closed.
+pub(crate) fn try_lock(file: BorrowedFd<'_>) -> io::Result<bool> {
+    // SAFETY: takes two numbers; the descriptor is borrowed, hence open.
+    match check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Accepts one connection, closed on exec from the beginning, with the address of its peer.
 /// `flags` may be `SOCK_NONBLOCK`.
 pub(crate) fn accept(

@@ -56,7 +56,7 @@ pub use event_fd_model::{is_event_fd_readable, wait_for_event_fd};
 pub(crate) use fd::of_mio;
 pub(crate) use fd::{
     accept, can_always_wait, check_number, check_open, is_bad_descriptor, is_stream, is_tcp,
-    receive_from, set_nonblocking, with_fd,
+    receive_from, set_nonblocking, try_lock, with_fd,
 };
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub(crate) use poll::ppoll;

@@ -8,6 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
+use support::await_that;
 use tripoll::net::{Address, Listener};
 
 fn parse(text: &str) -> Address {
@@ -22,16 +23,16 @@ fn inet(listener: &Listener) -> SocketAddr {
 }
 
 /// A directory that is removed at the end of the test.
-struct Directory(PathBuf);
+pub struct Directory(PathBuf);
 
 impl Directory {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("tripoll-{name}-{}", std::process::id()));
         fs::create_dir(&path).unwrap();
         Directory(path)
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub fn at(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
@@ -42,8 +43,15 @@ impl Drop for Directory {
     }
 }
 
-fn unix(path: &Path) -> Address {
+pub fn unix(path: &Path) -> Address {
     Address::Unix(path.into())
+}
+
+/// Leaves the file of a socket that no process listens on. A child that another test starts has a copy
+/// of the socket until it executes its program.
+pub fn leave_stale(path: &Path) {
+    drop(UnixListener::bind(path).unwrap());
+    await_that("the end of a listener", || UnixStream::connect(path).is_err());
 }
 
 fn kind<T>(result: io::Result<T>) -> io::ErrorKind {
@@ -183,7 +191,7 @@ fn the_file_of_a_unix_socket_is_removed_with_its_listener() {
 fn a_stale_file_is_replaced_only_on_request() {
     let directory = Directory::new("stale");
     let path = directory.at("socket");
-    drop(UnixListener::bind(&path).unwrap()); // leaves its file behind
+    leave_stale(&path);
     let error = Listener::bind(unix(&path)).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
@@ -213,7 +221,7 @@ fn a_live_socket_or_another_kind_of_file_is_never_replaced() {
 
     // A link is not followed to something that could be removed.
     let (gone, link) = (directory.at("gone"), directory.at("link"));
-    drop(UnixListener::bind(&gone).unwrap());
+    leave_stale(&gone);
     std::os::unix::fs::symlink(&gone, &link).unwrap();
     assert_eq!(kind(replacing.clone().bind(unix(&link))), io::ErrorKind::AddrInUse);
     assert!(gone.exists() && fs::symlink_metadata(&link).unwrap().is_symlink());

@@ -8,4 +8,5 @@ mod listener_end;
 mod model;
 mod serve_in_pool;
 mod shortage;
+mod socket_files;
 mod utf8;

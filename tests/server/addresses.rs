@@ -86,6 +86,60 @@ fn so_is_the_file_of_a_unix_socket_for_datagrams() {
 }
 
 #[test]
+fn a_server_that_was_bound_and_never_active_leaves_no_file() {
+    let path = SocketPath::unused();
+    for unlink_on_close in [true, false] {
+        let bind = || {
+            let config = ServerConfig::default().unlink_on_close(unlink_on_close);
+            let server = UnixStreamServer::builder(path.address())
+                .config(config)
+                .bind_and_activate(false)
+                .build_fn(say_hello)
+                .unwrap();
+            server.server_bind().unwrap();
+            assert!(path.0.exists());
+            server
+        };
+        drop(bind());
+        assert_eq!(path.0.exists(), !unlink_on_close);
+        if unlink_on_close {
+            bind().server_close();
+            assert!(!path.0.exists());
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_bound_and_not_yet_active_is_not_stale() {
+    let path = SocketPath::unused();
+    let config = ServerConfig::default().replace_stale(true);
+    let builder = || UnixStreamServer::builder(path.address()).config(config.clone());
+    let early = builder().bind_and_activate(false).build_fn(say_hello).unwrap();
+    early.server_bind().unwrap();
+    assert_eq!(builder().build_fn(say_hello).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    early.server_activate().unwrap();
+    UnixStream::connect(&path.0).unwrap();
+}
+
+#[test]
+fn the_file_of_a_unix_socket_has_the_mode_that_was_set() {
+    use std::os::unix::fs::PermissionsExt;
+    let path = SocketPath::unused();
+    for mode in [0o600, 0o660, 0o777] {
+        let config = || ServerConfig::default().socket_mode(Some(mode));
+        let mode_of_file = || path.0.metadata().unwrap().permissions().mode() & 0o7777;
+        let server = UnixStreamServer::builder(path.address()).config(config());
+        let server = server.build_fn(say_hello).unwrap();
+        assert_eq!(mode_of_file(), mode);
+        drop(server);
+        let server = UnixDatagramServer::builder(path.address()).config(config());
+        let server = server.build_fn(|_: &mut DatagramExchange| Ok(())).unwrap();
+        assert_eq!(mode_of_file(), mode);
+        drop(server);
+    }
+}
+
+#[test]
 fn an_abstract_name_is_an_address() {
     let name = format!("@tripoll-kinds-{}", process::id());
     let server = UnixStreamServer::from_fn(name.as_str(), say_hello).unwrap();

@@ -98,7 +98,7 @@ fn a_handler_that_reads_to_would_block_is_called_once_for_new_data() {
 
 #[test]
 fn what_comes_in_pieces_with_silence_between_does_not_stall() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for (kind, mine, mut theirs) in streams() {
             let _context = on(kind);
             let mut reactor = pair.reactor(Vec::new());
@@ -154,7 +154,7 @@ fn done_ends_the_calls_until_a_new_event() {
 /// A plain loop until `WouldBlock` which then says so: the budget's `WouldBlock` is one to it.
 #[test]
 fn done_after_the_budget_has_cut_a_handler_off_loses_nothing() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let builder = pair.builder().budget(Budget::new(3, 1_000_000));
         let mut reactor = pair.build(builder, Vec::new());
         let (mine, mut theirs) = tcp_pair();
@@ -176,7 +176,7 @@ fn done_after_the_budget_has_cut_a_handler_off_loses_nothing() {
 
 #[test]
 fn a_disarmed_source_is_called_when_armed_again_and_not_before() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for (kind, mine, mut theirs) in streams() {
             let _context = on(kind);
             let mut reactor = pair.reactor(Vec::new());
@@ -208,7 +208,7 @@ fn a_disarmed_source_is_called_when_armed_again_and_not_before() {
 
 #[test]
 fn events_while_disarmed_are_reported_after_arming() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for (kind, mine, mut theirs) in streams() {
             let _context = on(kind);
             let mut reactor = pair.reactor(Vec::new());
@@ -291,7 +291,7 @@ fn a_call_for_nothing_is_counted_as_spurious() {
 fn a_flood_starves_no_other_source() {
     const FLOOD: usize = 1 << 20;
     let expected = known_bytes(5, FLOOD);
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let builder = pair.builder().budget(Budget::new(8, 64 << 10));
         let mut reactor = pair.build(builder, Vec::<u8>::new());
         let (flooded, mut flooding) = unix_pair();
@@ -320,7 +320,7 @@ fn a_flood_starves_no_other_source() {
 
 #[test]
 fn the_budget_cuts_in_both_directions_and_loses_nothing() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for budget in [Budget::new(2, 1 << 20), Budget::new(64, 100), Budget::new(0, 0)] {
             let mut reactor = pair.build(pair.builder().budget(budget), ());
             let (mine, mut theirs) = tcp_pair();
@@ -366,7 +366,7 @@ fn the_budget_cuts_in_both_directions_and_loses_nothing() {
 fn a_writer_that_met_a_full_pipe_is_called_when_there_is_room() {
     const SIZE: usize = 6 << 20; // more than any pipe takes
     let sent = known_bytes(8, SIZE);
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for (kind, mut theirs, mine) in streams() {
             let _context = on(kind);
             let mut reactor = pair.reactor(0_usize);
@@ -407,7 +407,7 @@ fn a_writer_that_met_a_full_pipe_is_called_when_there_is_room() {
 /// Two sources of one reactor talk to each other, one byte a call: neither loses its place.
 #[test]
 fn two_sources_of_one_reactor_can_talk_to_each_other() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(0_u32);
         let (one, other) = unix_pair();
         let pong = |source: &mut Source<std::os::unix::net::UnixStream>,
@@ -436,7 +436,7 @@ fn two_sources_of_one_reactor_can_talk_to_each_other() {
 /// One datagram a call; and one of no bytes is a datagram like any other.
 #[test]
 fn datagrams_come_one_by_one_and_empty_ones_too() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Vec::new());
         let mine = UdpSocket::bind("127.0.0.1:0").unwrap();
         let theirs = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -462,7 +462,7 @@ fn datagrams_come_one_by_one_and_empty_ones_too() {
 /// A regular file is always ready, on the backends whose kernel call refuses it, too.
 #[test]
 fn a_regular_file_is_read_to_its_end() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let file = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
         let length = file.metadata().unwrap().len() as usize;
         let builder = pair.builder().budget(Budget::new(1, 1_000));
@@ -485,7 +485,7 @@ fn a_regular_file_is_read_to_its_end() {
 
 #[test]
 fn a_source_paused_with_unread_data_is_called_after_its_interest_returns() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Vec::new());
         let (mine, mut theirs) = unix_pair();
         theirs.write_all(b"abc").unwrap();

@@ -20,7 +20,7 @@ fn controls_of_a_turn<S: 'static>(reactor: &mut tripoll::Reactor<S>) -> u64 {
 
 #[test]
 fn a_change_of_interest_is_one_call_a_source_and_turn_or_none() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(());
         let (unix, _unix_peer) = unix_pair();
         let (tcp, _tcp_peer) = tcp_pair();

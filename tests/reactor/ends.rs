@@ -52,7 +52,7 @@ fn reset(stream: TcpStream) {
 
 #[test]
 fn a_peer_that_closes_is_reported_once_and_does_not_spin() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Seen::default());
         let (tcp, tcp_peer) = tcp_pair();
         let (unix, unix_peer) = unix_pair();
@@ -75,7 +75,7 @@ fn a_peer_that_closes_is_reported_once_and_does_not_spin() {
 
 #[test]
 fn a_peer_that_has_finished_writing_can_still_be_answered() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Vec::new());
         let (mine, mut theirs) = tcp_pair();
         let mut question = Vec::new();
@@ -112,7 +112,7 @@ fn a_peer_that_has_finished_writing_can_still_be_answered() {
 /// What most programs do: after each call they want what they can use, the end or not.
 #[test]
 fn a_read_interest_after_the_end_does_not_spin() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(0_u32);
         let (mine, theirs) = tcp_pair();
         let (unix, unix_peer) = unix_pair();
@@ -133,7 +133,7 @@ fn a_read_interest_after_the_end_does_not_spin() {
 
 #[test]
 fn a_reset_ends_the_source_with_an_error() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Seen::default());
         let (mine, theirs) = tcp_pair();
         let token = reactor.context().add(mine, Interest::READ, Keeper).unwrap();
@@ -149,7 +149,7 @@ fn a_reset_ends_the_source_with_an_error() {
 
 #[test]
 fn a_paused_source_gets_no_hang_up_until_its_interest_returns() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for paused_first in [true, false] {
             let mut reactor = pair.reactor(Seen::default());
             let (closed, closing) = tcp_pair();
@@ -258,13 +258,13 @@ fn urgent_data_is_reported_once() {
 /// anew too: an urgent mark ends a read early, with more behind it, and no edge tells of that.
 #[test]
 fn urgent_bytes_in_mid_stream_stall_nothing() {
-    on_every_pair(|pair| exchange(pair.reactor(0), 4_000));
+    on_every_pair_and_noise(|pair| exchange(pair.reactor(0), 4_000));
 }
 
 /// The same, often, where it matters.
 #[test]
 fn a_hundred_thousand_urgent_exchanges_on_edge_stall_nothing() {
-    let pair = Pair { backend: tripoll::Backend::Epoll, trigger: tripoll::Trigger::Edge };
+    let pair = Pair::new(tripoll::Backend::Epoll, tripoll::Trigger::Edge);
     exchange(pair.reactor(0), 100_000);
 }
 
@@ -332,7 +332,7 @@ fn the_end_that_came_with_the_data_is_not_used_up_by_done() {
         bytes: usize,
         has_ended: bool,
     }
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Read::default());
         let (mine, mut theirs) = tcp_pair();
         theirs.write_all(b"0123456789").unwrap();

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use support::faulty::Faults;
+use support::noise::{EVENTS, Kind, Noise};
 use support::reactor::*;
 use support::sockets::*;
 use support::*;
@@ -12,15 +13,16 @@ use tripoll::{Context, Interest, Next, Reactor};
 
 /// A reactor over a noisy selector.
 fn noisy<S: 'static>(pair: Pair, state: S) -> (Reactor<S>, Faults) {
-    let faults = Faults::default();
-    faults.plan().noise = true;
+    let faults = Faults::noisy(Noise::new(11, EVENTS));
     (pair.build(pair.builder().selector(faults.of(pair.backend)), state), faults)
 }
 
 /// It was noise, of every kind.
 fn assert_noisy(faults: &Faults) {
-    let made = faults.plan().made;
-    assert!(made.iter().all(|count| *count > 0), "interrupted, late, for no reason: {made:?}");
+    let noise = &faults.plan().noise;
+    // Only what was removed is stale.
+    let kinds = EVENTS.iter().filter(|&&kind| kind != Kind::Stale);
+    assert!(kinds.clone().all(|&kind| noise.made(kind) > 0), "{noise:?}");
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn send_all(reactor: &mut Reactor<Got>, threads: usize, jobs: u64) {
 
 #[test]
 fn jobs_run_exactly_once_and_in_each_threads_order() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Got::new());
         send_all(&mut reactor, 3, 500);
         for got in reactor.state().iter() {
@@ -64,7 +64,7 @@ fn jobs_run_exactly_once_and_in_each_threads_order() {
 #[test]
 fn four_threads_and_forty_thousand_jobs_lose_none() {
     for &backend in tripoll::Backend::ALL {
-        let pair = Pair { backend, trigger: Trigger::Edge };
+        let pair = Pair::new(backend, Trigger::Edge);
         let _context = support::Context(format!("on {pair:?}"));
         let mut reactor = pair.reactor(Got::new());
         send_all(&mut reactor, 4, 10_000);
@@ -77,7 +77,7 @@ fn four_threads_and_forty_thousand_jobs_lose_none() {
 /// A sender who waits for each answer: every job meets a loop that falls asleep, or is about to.
 #[test]
 fn a_job_at_the_moment_of_falling_asleep_is_not_slept_over() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         const ROUNDS: u32 = 2_000;
         let mut reactor = pair.reactor(());
         let handle = reactor.handle();
@@ -98,7 +98,7 @@ fn a_job_at_the_moment_of_falling_asleep_is_not_slept_over() {
 
 #[test]
 fn a_wake_from_the_loops_own_thread_costs_no_system_call() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(0_u32);
         let (mine, mut theirs) = unix_pair();
         theirs.write_all(b"x").unwrap();
@@ -123,7 +123,7 @@ fn a_wake_from_the_loops_own_thread_costs_no_system_call() {
 
 #[test]
 fn of_many_wakes_to_a_sleeping_loop_one_is_a_system_call() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(0_u32);
         let (handle, sleeper) = (reactor.handle(), gettid());
         // The first job holds the loop until all the others are sent.
@@ -145,7 +145,7 @@ fn of_many_wakes_to_a_sleeping_loop_one_is_a_system_call() {
 
 #[test]
 fn sources_can_be_registered_from_other_threads() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Vec::new());
         let handle = reactor.handle();
         let (mine, mut theirs) = tcp_pair();
@@ -163,7 +163,7 @@ fn sources_can_be_registered_from_other_threads() {
 
 #[test]
 fn after_the_reactor_was_dropped_a_handle_returns_an_error_and_jobs_are_dropped() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(());
         let handle = reactor.handle();
         let alive = Arc::new(());
@@ -229,7 +229,7 @@ fn jobs_that_post_jobs_starve_no_source() {
 /// the outer one must be told.
 #[test]
 fn a_reactor_can_live_inside_another() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut inner = pair.reactor(Vec::new());
         let Some(fd) = inner.prepare_poll().unwrap() else { return };
         let fd = fd.try_clone_to_owned().unwrap();

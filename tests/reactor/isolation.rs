@@ -130,7 +130,7 @@ fn a_panic_in_removed_ends_no_other_source() {
 
 #[test]
 fn a_failing_handler_can_add_its_successor() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Log::new());
         let succeed = |cx: &mut Context<Log>| {
             let (mine, mut theirs) = unix_pair();
@@ -158,7 +158,7 @@ fn a_failing_handler_can_add_its_successor() {
 
 #[test]
 fn panicking_timers_jobs_and_timeouts_end_nothing_else() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Log::new());
         let now = Instant::now();
         for name in ["one", "two", "three"] {
@@ -200,7 +200,7 @@ fn a_panic_while_a_source_is_dropped_ends_no_other_source() {
             panic!("dropped");
         }
     }
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Log::new());
         let (mine, _theirs) = unix_pair();
         let bomb = Bomb;

@@ -150,7 +150,7 @@ fn a_newcomer_in_the_place_of_the_removed_gets_no_stale_event() {
 
 #[test]
 fn a_stale_name_is_not_found_by_any_call() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(());
         let (mine, theirs) = unix_pair();
         let token = add(&mut reactor, mine, Interest::READ, |_, _| unreachable!());
@@ -222,7 +222,7 @@ fn path_only() -> File {
 
 #[test]
 fn what_no_selector_takes_is_refused_by_every_one() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(());
         for interest in [Interest::READ, Interest::NONE] {
             let handler = |_: &mut Source<File>, _: &mut Context| Ok(Next::Keep);
@@ -304,7 +304,7 @@ fn a_wait_that_fails_is_reported_and_loses_no_source() {
 /// Sources and handlers are dropped with the reactor, and before it when they are removed.
 #[test]
 fn no_descriptor_is_left_open() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(());
         let shared = Rc::new(());
         let mut peers = Vec::new();

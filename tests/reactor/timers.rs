@@ -17,7 +17,7 @@ const MS: Duration = Duration::from_millis(1);
 
 #[test]
 fn timers_run_in_order_and_equal_ones_in_the_order_of_setting() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Vec::new());
         let start = Instant::now();
         let mut expected = Vec::new();
@@ -56,7 +56,7 @@ fn what_is_due_already_runs_in_the_next_turns() {
 
 #[test]
 fn a_timer_can_cancel_another_that_is_due_in_the_same_turn() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor::<(Vec<TimerId>, u32)>((Vec::new(), 0));
         let now = Instant::now();
         for _ in 0..4 {
@@ -80,7 +80,7 @@ fn a_timer_can_cancel_another_that_is_due_in_the_same_turn() {
 
 #[test]
 fn a_timer_that_sets_itself_again_runs_once_a_turn() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         type State = (u32, u64);
         fn again(cx: &mut Context<State>) {
             assert_ne!(cx.counters().turns, cx.state.1, "twice in one turn");
@@ -104,7 +104,7 @@ fn a_timer_that_sets_itself_again_runs_once_a_turn() {
 
 #[test]
 fn a_cancelled_timer_never_runs_and_its_name_is_not_used_again() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(());
         let soon = Instant::now() + 2 * MS;
         let mut cx = reactor.context();
@@ -186,7 +186,7 @@ fn a_timer_costs_one_turn_and_a_cancelled_one_one_for_nothing() {
 
 #[test]
 fn an_earlier_timer_overtakes_a_later_one() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Vec::new());
         let now = Instant::now();
         for ms in [9_000, 8_000, 30, 20] {
@@ -290,7 +290,7 @@ impl Handler<UnixStream, Seen> for Failing {
 
 #[test]
 fn a_deadline_ends_its_source_unless_the_handler_lives_on() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Seen::default());
         let (strict, mut strict_peer) = unix_pair();
         let (patient, _patient_peer) = unix_pair();
@@ -313,7 +313,7 @@ fn a_deadline_ends_its_source_unless_the_handler_lives_on() {
 
 #[test]
 fn a_deadline_can_be_moved_and_taken_away_and_goes_with_its_source() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Seen::default());
         let mut peers = Vec::new();
         let mut tokens = Vec::new();
@@ -342,7 +342,7 @@ fn a_deadline_can_be_moved_and_taken_away_and_goes_with_its_source() {
 /// All is due in one turn: the source has failed, and must not be called again.
 #[test]
 fn a_source_that_has_failed_is_not_timed_out_as_well() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Seen::default());
         let (mine, mut theirs) = unix_pair();
         theirs.write_all(b"x").unwrap();
@@ -361,7 +361,7 @@ fn a_source_that_has_failed_is_not_timed_out_as_well() {
 /// A timeout may come while its source is on the ready list. It must not be there twice then.
 #[test]
 fn a_deadline_does_not_make_a_ready_source_be_called_twice_a_turn() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Seen::default());
         let (mine, mut theirs) = unix_pair();
         theirs.write_all(&[0; 200]).unwrap();

@@ -15,7 +15,7 @@ use tripoll::{Context, Deadline, Interest, Next, Source};
 
 #[test]
 fn stop_before_run_is_remembered() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for early in ["handle", "context"] {
             let mut reactor = pair.reactor(());
             match early {
@@ -77,7 +77,7 @@ fn another_thread_stops_a_sleeping_loop() {
 /// However the two meet: stopping is never slept over.
 #[test]
 fn a_stop_is_never_lost_in_the_race_with_falling_asleep() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for _ in 0..300 {
             let mut reactor = pair.reactor(());
             let handle = reactor.handle();
@@ -127,7 +127,7 @@ fn a_thousand_idle_connections_cause_no_turn() {
     thread::scope(|scope| {
         for &backend in tripoll::Backend::ALL {
             for trigger in [tripoll::Trigger::Level, tripoll::Trigger::Edge] {
-                let pair = Pair { backend, trigger };
+                let pair = Pair::new(backend, trigger);
                 let connections = &connections;
                 scope.spawn(move || {
                     let _context = support::Context(format!("on {pair:?}"));
@@ -209,7 +209,7 @@ fn what_a_hook_changes_before_the_wait_counts_in_this_turn() {
 
 #[test]
 fn a_source_added_by_a_handler_is_called_for_what_is_ready_already() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(0_u32);
         let (mine, mut theirs) = unix_pair();
         theirs.write_all(b"x").unwrap();
@@ -235,7 +235,7 @@ fn a_source_added_by_a_handler_is_called_for_what_is_ready_already() {
 /// Reactors that live in the same thread, and are turned in turn.
 #[test]
 fn many_reactors_can_live_side_by_side() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactors: Vec<_> = (0..5).map(|_| pair.reactor(Vec::new())).collect();
         let mut peers = Vec::new();
         for reactor in &mut reactors {

@@ -7,6 +7,7 @@ pub mod alone;
 pub mod faulty;
 pub mod log_lines;
 pub mod net;
+pub mod noise;
 pub mod outside;
 pub mod program;
 pub mod reactor;
@@ -20,5 +21,5 @@ mod pair;
 mod wait;
 
 pub use bytes::{Dice, known_bytes, pattern};
-pub use pair::{Context, Pair, on_every_pair, on_every_pair_at_once};
+pub use pair::{Context, Pair, on_every_pair, on_every_pair_and_noise, on_every_pair_at_once};
 pub use wait::{LONG, MINUTE, await_that};

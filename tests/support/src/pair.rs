@@ -7,11 +7,16 @@ use tripoll::selector::Caps;
 use tripoll::server::ServerConfig;
 use tripoll::{Backend, Reactor, Trigger};
 
-/// A backend and a trigger.
+use crate::faulty::Faults;
+use crate::noise::{self, Noise};
+
+/// A backend and a trigger, and whether the selector makes faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pair {
     pub backend: Backend,
     pub trigger: Trigger,
+    /// The seed of the noise that the selector of [`builder`](Pair::builder) makes.
+    pub noise: Option<u64>,
 }
 
 /// Runs `body` once for every backend and trigger. A panic shows for which.
@@ -19,6 +24,22 @@ pub fn on_every_pair(body: impl Fn(Pair)) {
     for pair in Pair::all() {
         let _context = Context(format!("on {pair}"));
         body(pair);
+    }
+}
+
+/// As [`on_every_pair`], and again over selectors that make [faults of events](noise::EVENTS). For
+/// what holds whatever a kernel reports. What counts calls and turns needs a quiet selector.
+///
+/// A panic shows the seed. `TRIPOLL_SEED=11 cargo test ...` makes its faults again.
+pub fn on_every_pair_and_noise(body: impl Fn(Pair)) {
+    on_every_pair(&body);
+    on_every_pair(&body);
+    for seed in noise::seeds() {
+        for pair in Pair::all() {
+            let pair = Pair { noise: Some(seed), ..pair };
+            let _context = Context(format!("on {pair}"));
+            body(pair);
+        }
     }
 }
 
@@ -37,10 +58,14 @@ pub fn on_every_pair_at_once(body: impl Fn(Pair) + Sync) {
 }
 
 impl Pair {
+    pub fn new(backend: Backend, trigger: Trigger) -> Self {
+        Pair { backend, trigger, noise: None }
+    }
+
     /// Every pair of this build.
     pub fn all() -> impl Iterator<Item = Pair> {
         let triggers =
-            |&backend| Trigger::ALL.iter().map(move |&trigger| Pair { backend, trigger });
+            |&backend| Trigger::ALL.iter().map(move |&trigger| Pair::new(backend, trigger));
         Backend::ALL.iter().flat_map(triggers)
     }
 
@@ -49,7 +74,14 @@ impl Pair {
     }
 
     pub fn builder(self) -> ReactorBuilder {
-        Reactor::builder().backend(self.backend).trigger(self.trigger)
+        let builder = Reactor::builder().trigger(self.trigger);
+        match self.noise {
+            None => builder.backend(self.backend),
+            Some(seed) => {
+                let faults = Faults::noisy(Noise::new(seed, noise::EVENTS));
+                builder.selector(faults.of(self.backend))
+            }
+        }
     }
 
     pub fn reactor<S: 'static>(self, state: S) -> Reactor<S> {
@@ -91,7 +123,11 @@ impl Pair {
 
 impl fmt::Display for Pair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}-triggered", self.backend, self.trigger)
+        write!(f, "{}, {}-triggered", self.backend, self.trigger)?;
+        match self.noise {
+            None => Ok(()),
+            Some(seed) => write!(f, ", with noise: TRIPOLL_SEED={seed}"),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use super::add_error::AddError;
+use super::backoff::Backoff;
 use super::counters::Counters;
 use super::handle::{ReactorHandle, WakeState};
 use super::handler::{AnyHandler, Handler, Registered};
@@ -14,6 +15,7 @@ use super::mode::reads_raw;
 use super::registry::Registry;
 use super::timers::{TimerId, Timers};
 use crate::selector::{Backend, Interest, Selector, Token, Trigger};
+use crate::sys;
 
 /// Access to a reactor for a handler, a timer, a job or a hook.
 ///
@@ -62,6 +64,10 @@ pub(super) struct Core<S> {
     pub(super) counters: Counters,
     /// The error that the turn returns: see [`Context::fail`].
     pub(super) failure: Option<io::Error>,
+    /// The pauses after changes of interest that were refused.
+    refusals: Backoff,
+    /// Whether a timer is set to try them again.
+    pub(super) is_retry_set: bool,
 }
 
 /// The closure of a timer.
@@ -71,6 +77,8 @@ type TimerJob<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
 pub(super) enum TimerAction<S> {
     Job(TimerJob<S>),
     Deadline(Token),
+    /// Try the refused changes of interest again.
+    RetryInterests,
 }
 
 /// What cannot be done while a handler runs, because the table of handlers is borrowed then.
@@ -392,6 +400,32 @@ impl<S> Core<S> {
             scratch: Vec::new(),
             counters: Counters::default(),
             failure: None,
+            refusals: Backoff::new(Duration::from_millis(10), Duration::from_secs(1)),
+            is_retry_set: false,
+        }
+    }
+
+    /// Handles a change of interest that failed. One for which the kernel has no room is tried again
+    /// later. Any other error ends the source.
+    #[cold]
+    pub(super) fn interest_failed(&mut self, token: Token, error: io::Error) {
+        if !sys::is_shortage(&error) {
+            self.remove(token, Some(error));
+            return;
+        }
+        if !self.is_retry_set {
+            let pause = self.refusals.fail();
+            log::error!("an interest was refused and is tried again in {pause:?}: {error}");
+            self.timers.set(Instant::now() + pause, TimerAction::RetryInterests);
+            self.is_retry_set = true;
+        }
+    }
+
+    /// Notes that interests were applied, and none was refused.
+    #[inline]
+    pub(super) fn interests_applied(&mut self) {
+        if self.refusals.has_failed() && !self.registry.has_refused() {
+            self.refusals.succeed();
         }
     }
 

@@ -102,6 +102,10 @@
 //! before `apply_changes` and after `wait`. No handler is called from inside a call of this API:
 //! the consequences of a call begin when the running handler has returned.
 //!
+//! A change of interest that the kernel has no room for (ENOMEM, ENOSPC) is an error in the log. The
+//! source stays, unwatched, and the change is tried again after 10 ms, and then after twice the
+//! time before, up to a second. A wait that fails is tried again, too. See [`Reactor::turn`].
+//!
 //! An error that a handler returns, or a panic, removes its own source and no other. `WouldBlock`
 //! and `Interrupted` are not errors here, so `?` may be used on every operation. After a panic the
 //! [state](Context::state) that handlers share may be half changed.
@@ -113,9 +117,11 @@
 //! [`ReactorHandle`]s. A process may have any number of reactors.
 
 mod add_error;
+mod backoff;
 mod budget;
 mod context;
 mod counters;
+mod failed_waits;
 mod handle;
 mod handler;
 mod io_state;
@@ -125,6 +131,7 @@ mod probe;
 mod reactor;
 mod registry;
 mod source;
+mod source_entry;
 mod sources;
 mod timers;
 mod turn;

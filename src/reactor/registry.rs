@@ -3,14 +3,13 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
 
 use slab::Slab;
 
 use super::io_state::{Flags, IoState};
-use super::mode::{Mode, SourceKind};
+use super::mode::Mode;
 use super::probe::DispatchOutcome;
-use super::timers::TimerId;
+use super::source_entry::SourceEntry;
 use crate::selector::{Interest, Readiness, Selector, SelectorCounters, Token, Trigger};
 use crate::sys;
 
@@ -27,6 +26,8 @@ pub(super) struct Registry {
     own: Vec<(RawFd, Token)>,
     /// The sources whose effective interest has changed since it was last applied.
     changed: Vec<Token>,
+    /// The sources whose interest the kernel had no room for. It is tried again.
+    refused: Vec<Token>,
     /// The ready list: sources that are still ready after their handler returned.
     ready: Vec<Token>,
     /// Changes of effective interest since the last switch.
@@ -37,36 +38,6 @@ pub(super) struct Registry {
     saved: u64,
     /// The counters of earlier selectors.
     past: SelectorCounters,
-}
-
-/// One source.
-#[derive(Debug)]
-pub(super) struct SourceEntry {
-    generation: u32,
-    /// The interest that counts now: see [`effective_interest`](Self::effective_interest).
-    effective: Interest,
-    /// The directions that are READY. While it is empty, the handler has seen all that was reported,
-    /// and the source is on no list.
-    ready: Interest,
-    /// The flags with which each of its calls begins.
-    flags: Flags,
-    /// Whether it is on the ready list.
-    is_queued: bool,
-    /// What the kernel has reported since the last call of the handler.
-    reported: Readiness,
-    /// The interest that the user has set.
-    interest: Interest,
-    /// The interest that is registered with the selector.
-    registered: Interest,
-    has_ended: bool,
-    is_disarmed: bool,
-    /// Whether it is in the list of changed sources.
-    is_changed: bool,
-    kind: SourceKind,
-    fd: RawFd,
-    /// The timer of its deadline, and the deadline itself. A deadline that was postponed is later
-    /// than its timer, and checked again when the timer fires.
-    pub(super) deadline: Option<(TimerId, Instant)>,
 }
 
 /// The result of delivering an event.
@@ -84,38 +55,6 @@ pub(super) enum Delivery {
 /// The readiness of ordinary events. All others take the rare path.
 const PLAIN: Readiness = Readiness::READ.union(Readiness::WRITE);
 
-impl SourceEntry {
-    #[inline]
-    fn is_ready(&self) -> bool {
-        self.ready.intersects(self.effective)
-    }
-
-    /// Records what the kernel reports.
-    fn record(&mut self, readiness: Readiness) {
-        self.reported |= readiness;
-        self.ready |= directions(readiness);
-    }
-
-    /// Begins a call: moves the readiness to `io`.
-    fn begin_call(&mut self, token: Token, io: &mut IoState) {
-        // During the call the entry has no readiness, so that a change of its interest by its own
-        // handler does not put it on the ready list.
-        let (reported, ready) =
-            (std::mem::take(&mut self.reported), std::mem::take(&mut self.ready));
-        io.begin(token, reported, ready, self.interest, self.flags);
-    }
-
-    /// Returns the interest that counts: the one that is set, less READ after the end of the stream,
-    /// and nothing while the source is disarmed.
-    fn effective_interest(&self) -> Interest {
-        match self {
-            SourceEntry { is_disarmed: true, .. } => Interest::NONE,
-            SourceEntry { has_ended: true, .. } => self.interest & Interest::WRITE,
-            _ => self.interest,
-        }
-    }
-}
-
 impl Registry {
     pub(super) fn new(selector: Box<dyn Selector>, trigger: Trigger) -> io::Result<Self> {
         Ok(Registry {
@@ -125,6 +64,7 @@ impl Registry {
             trigger,
             own: Vec::new(),
             changed: Vec::new(),
+            refused: Vec::new(),
             ready: Vec::new(),
             changes: 0,
             applied: 0,
@@ -199,6 +139,7 @@ impl Registry {
             has_ended: false,
             is_disarmed: false,
             is_changed: false,
+            is_refused: false,
             kind,
             fd: number,
             deadline: None,
@@ -286,11 +227,11 @@ impl Registry {
 
     /// Registers the effective interest of each changed source with the selector: once for each
     /// source, and not at all for a change that was undone. Calls `applied` for each registration,
-    /// and `refused` for each that failed.
+    /// and `failed` for each that failed. One that failed for a shortage is [refused](Self::retry).
     pub(super) fn apply(
         &mut self,
         mut applied: impl FnMut(Token, Interest),
-        mut refused: impl FnMut(Token, io::Error),
+        mut failed: impl FnMut(Token, io::Error),
     ) {
         while let Some(token) = self.changed.pop() {
             let Some(entry) = self.entries.get_mut(token.index() as usize) else { continue };
@@ -306,10 +247,33 @@ impl Registry {
                         entry.registered = registered;
                         applied(token, registered);
                     }
-                    Err(error) => refused(token, error),
+                    Err(error) => {
+                        entry.registered = Interest::NONE; // the contract of `Selector::set`
+                        if sys::is_shortage(&error) && !entry.is_refused {
+                            entry.is_refused = true;
+                            self.refused.push(token);
+                        }
+                        failed(token, error);
+                    }
                 }
             }
         }
+    }
+
+    /// Makes each source whose interest was refused a changed one, so that it is tried again.
+    pub(super) fn retry(&mut self) {
+        for token in std::mem::take(&mut self.refused) {
+            let Some(entry) = self.get(token) else { continue };
+            entry.is_refused = false;
+            if !std::mem::replace(&mut entry.is_changed, true) {
+                self.changed.push(token);
+            }
+        }
+    }
+
+    /// Returns whether the interest of a source was refused, and has not been tried again.
+    pub(super) fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
     }
 
     /// Returns whether there is anything to [apply](Self::apply).
@@ -447,7 +411,9 @@ impl Registry {
             entry.kind = mode.kind(entry.fd, entry.kind.reads_raw);
             entry.registered = mode.registered(entry.effective, entry.kind);
             entry.flags = mode.flags(entry.kind);
+            entry.is_refused = false;
         }
+        self.refused.clear();
         self.saved = self.controls_saved();
         (self.changes, self.applied) = (0, 0);
         self.past = self.selector_counters();
@@ -462,17 +428,4 @@ impl Registry {
 fn next_generation() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-/// Returns the directions that a readiness makes READY.
-fn directions(readiness: Readiness) -> Interest {
-    let mut directions = Interest::from_bits_truncate(readiness.bits() as u8);
-    if readiness.contains(Readiness::READ_CLOSED) {
-        directions |= Interest::READ;
-    }
-    // These cannot be masked, and concern every direction.
-    if readiness.intersects(Readiness::HANGUP | Readiness::ERROR | Readiness::INVALID) {
-        directions = Interest::all();
-    }
-    directions
 }

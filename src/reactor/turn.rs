@@ -7,7 +7,7 @@ use std::any::Any;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::context::{Context, Core, Deferred, TimerAction};
 use super::handler::{AnyHandler, Next, Returned};
@@ -17,7 +17,7 @@ use super::reactor::{Hook, Reactor};
 use super::registry::Delivery;
 use super::turn_state::{TIMER, WAKER};
 use crate::selector::{Deadline, Event, Events, Selector, Token};
-use crate::sync::Panicked;
+use crate::sync::{LogLimit, Panicked};
 
 impl<S: 'static> Reactor<S> {
     /// Runs one turn: waits until a source is ready or the deadline has come, and calls the
@@ -28,9 +28,13 @@ impl<S: 'static> Reactor<S> {
     ///
     /// # Errors
     ///
-    /// Fails when the wait itself fails. With this crate's selectors that is a fault of the crate or
-    /// of the kernel. Nothing is lost: the next turn continues. Also fails when a handler has called
-    /// [`Context::fail`].
+    /// Fails when the wait fails, and the reason is not one that may pass. A shortage (ENOMEM, EAGAIN
+    /// and their like) is an error in the log, and the loop waits again after 10 ms, and then after
+    /// twice the time before, up to 100 ms, while timers and jobs run. Another error of the kernel is
+    /// returned when it has lasted for a second, and the error of a selector of your own that is none
+    /// of the kernel at once. Nothing is lost: the next turn continues.
+    ///
+    /// Also fails when a handler has called [`Context::fail`].
     ///
     /// # Panics
     ///
@@ -41,8 +45,14 @@ impl<S: 'static> Reactor<S> {
         self.turn_state.is_observed = self.probe.is_some() || log::log_enabled!(log::Level::Trace);
         if !self.turn_state.is_unfinished() {
             Self::call_hooks(&mut self.before_wait, &mut self.core, &mut self.state);
-            self.apply_changes()?;
-            self.wait(deadline)?;
+            let deadline = match self.apply_changes() {
+                Ok(()) => deadline,
+                Err(error) => self.timer_not_set(&error, deadline),
+            };
+            match self.wait(deadline) {
+                Ok(()) => self.wait_succeeded(),
+                Err(error) => self.wait_failed(error, deadline)?,
+            }
             Self::call_hooks(&mut self.after_wait, &mut self.core, &mut self.state);
         }
         // After a panic the phases begin again. Each continues where it was interrupted.
@@ -112,17 +122,18 @@ impl<S: 'static> Reactor<S> {
 
     fn apply_interests(&mut self) {
         let Self { core, probe, .. } = self;
-        let mut refused = Vec::new();
+        let mut failed = Vec::new();
         core.registry.apply(
             |token, interest| {
                 if let Some(probe) = probe {
                     probe.applied(token, interest);
                 }
             },
-            |token, error| refused.push((token, error)),
+            |token, error| failed.push((token, error)),
         );
-        for (token, error) in refused {
-            core.remove(token, Some(error));
+        core.interests_applied();
+        for (token, error) in failed {
+            core.interest_failed(token, error);
         }
     }
 
@@ -138,6 +149,59 @@ impl<S: 'static> Reactor<S> {
             || self.core.is_shutting_down && self.core.registry.len() == 0
             || self.core.wake_state.is_stopped()
             || self.core.failure.is_some()
+    }
+
+    /// Handles a timer descriptor that the kernel refuses to set: the wait ends when the next timer is
+    /// due. Returns the deadline of the wait.
+    #[cold]
+    fn timer_not_set(&mut self, error: &io::Error, deadline: Deadline) -> Deadline {
+        static LIMIT: LogLimit = LogLimit::new();
+        if let Some(left_out) = LIMIT.pass() {
+            log::error!("the timer descriptor cannot be set: {error}{left_out}");
+        }
+        self.turn_state.is_timer_unset = true;
+        match (deadline, self.core.timers.next()) {
+            (Deadline::Never, Some(next)) => Deadline::At(next),
+            (Deadline::At(at), Some(next)) => Deadline::At(at.min(next)),
+            (deadline, _) => deadline,
+        }
+    }
+
+    /// Notes a wait that did not fail.
+    #[inline]
+    fn wait_succeeded(&mut self) {
+        if self.turn_state.waits.are_failing() || self.turn_state.is_timer_unset {
+            self.wait_succeeded_again();
+        }
+    }
+
+    #[cold]
+    fn wait_succeeded_again(&mut self) {
+        self.turn_state.waits.succeed();
+        if std::mem::take(&mut self.turn_state.is_timer_unset) {
+            self.run_all_internal_work();
+        }
+    }
+
+    /// Handles a wait that failed. Without an error the turn goes on, without events.
+    #[cold]
+    fn wait_failed(&mut self, error: io::Error, deadline: Deadline) -> io::Result<()> {
+        let name = self.core.registry.selector().name();
+        let now = Instant::now();
+        let pause = self.turn_state.waits.fail(name, error, now)?;
+        let latest = [deadline.remaining(), self.core.timers.next().map(|at| at - now)];
+        let pause = latest.into_iter().flatten().fold(pause, Duration::min);
+        std::thread::sleep(pause);
+        self.turn_state.is_timer_unset = false;
+        self.run_all_internal_work();
+        Ok(())
+    }
+
+    /// Lets the phases after the wait look for timers that are due and for jobs, which the wait could
+    /// not report.
+    fn run_all_internal_work(&mut self) {
+        self.turn_state.expired_at = Some(Instant::now());
+        (self.turn_state.has_new_jobs, self.turn_state.has_internal_work) = (true, true);
     }
 
     /// Takes the ready list, and waits. The wait does not block when there is work already.
@@ -345,6 +409,10 @@ impl<S: 'static> Reactor<S> {
                     self.core.counters.timers += 1;
                     self.call_method(token, |handler, io, cx| handler.timed_out(io, cx));
                     self.run_deferred();
+                }
+                Some(TimerAction::RetryInterests) => {
+                    self.core.is_retry_set = false;
+                    self.core.registry.retry();
                 }
                 Some(TimerAction::Deadline(_)) | None => {}
             }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::budget::Budget;
+use super::failed_waits::FailedWaits;
 use super::handle::Job;
 use super::io_state::IoState;
 use super::timers::TimerId;
@@ -25,6 +26,10 @@ pub(super) struct TurnState<S> {
     pub(super) io: IoState,
     /// Whether a handler is running: that of `io.token`.
     pub(super) is_in_handler: bool,
+    /// The waits that failed.
+    pub(super) waits: FailedWaits,
+    /// Whether the timer descriptor could not be set before the wait.
+    pub(super) is_timer_unset: bool,
     /// When the timer descriptor was seen readable.
     pub(super) expired_at: Option<Instant>,
     /// Whether jobs were posted.
@@ -52,6 +57,8 @@ impl<S> TurnState<S> {
             shutdown_due: 0,
             io: IoState::new(budget),
             is_in_handler: false,
+            waits: FailedWaits::new(),
+            is_timer_unset: false,
             expired_at: None,
             has_new_jobs: false,
             has_internal_work: false,

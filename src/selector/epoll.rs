@@ -94,10 +94,16 @@ impl EpollSelector {
                 self.always_ready.add(fd, entry.token, interest, entry.trigger);
                 Registration::AlwaysReady
             }
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                return Err(out_of_watches(fd, error));
+            Err(error) => {
+                if listed {
+                    self.delete(fd); // it would report what is no longer wanted
+                }
+                entry.registration = Registration::None;
+                return Err(match error.kind() {
+                    io::ErrorKind::StorageFull => out_of_watches(fd, error),
+                    _ => sys::with_fd(fd, error),
+                });
             }
-            Err(error) => return Err(sys::with_fd(fd, error)),
         };
         if before != Registration::None && before != entry.registration {
             self.counters.repairs += 1; // a file where a socket was, or the other way round
@@ -227,11 +233,10 @@ fn to_epoll_flags(interest: Interest, trigger: Trigger) -> EpollFlags {
 fn out_of_watches(fd: RawFd, error: io::Error) -> io::Error {
     const LIMIT: &str = "/proc/sys/fs/epoll/max_user_watches";
     let limit = std::fs::read_to_string(LIMIT).unwrap_or_default();
-    let message = format!(
-        "descriptor {fd}: all epoll watches of this user are in use ({LIMIT} is {})",
-        limit.trim()
-    );
-    io::Error::new(error.kind(), message)
+    let limit = limit.trim();
+    let context =
+        format!("descriptor {fd}: all epoll watches of this user are in use ({LIMIT} is {limit})");
+    sys::with_context(context, error)
 }
 
 #[cfg(test)]

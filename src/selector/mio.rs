@@ -93,7 +93,13 @@ impl MioSelector {
                 self.always_ready.add(fd, entry.token, interest, Trigger::Edge);
                 Registration::AlwaysReady
             }
-            Err(error) => return Err(sys::with_fd(fd, error)),
+            Err(error) => {
+                if listed {
+                    self.deregister(fd); // it would report what is no longer wanted
+                }
+                entry.registration = Registration::None;
+                return Err(sys::with_fd(fd, error));
+            }
         };
         if before != Registration::None && before != entry.registration {
             self.counters.repairs += 1; // a file where a socket was, or the other way round

@@ -120,8 +120,8 @@ pub trait Selector: Debug + Send {
     ///
     /// `NotFound` if `fd` is not added. Where a change is a system call
     /// ([`Caps::change_is_a_system_call`]), `InvalidInput` if `fd` is closed, and those of the kernel;
-    /// then `fd` stays added without interest, and must be removed. Elsewhere the next wait reports
-    /// that `fd` is closed.
+    /// then `fd` stays added without interest, and its interest may be set again. Elsewhere the next
+    /// wait reports that `fd` is closed.
     fn set(&mut self, fd: RawFd, interest: Interest) -> io::Result<()>;
 
     /// Removes a descriptor. Call it before `fd` is closed.

@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use socket2::{SockAddr, SockAddrStorage, Socket};
 
+use super::call_error::{errno, with_context_as};
 use super::check;
 
 /// Refuses a number that cannot be a descriptor's, before it becomes an index.
@@ -33,7 +34,7 @@ pub(crate) fn check_open(fd: RawFd) -> io::Result<()> {
 
 /// Whether a call failed because a descriptor is not open.
 pub(crate) fn is_bad_descriptor(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EBADF)
+    errno(error) == Some(libc::EBADF)
 }
 
 /// An error of the system with the descriptor it is about in its message. A closed descriptor is
@@ -43,7 +44,7 @@ pub(crate) fn with_fd(fd: RawFd, error: io::Error) -> io::Error {
         _ if is_bad_descriptor(&error) => io::ErrorKind::InvalidInput,
         kind => kind,
     };
-    io::Error::new(kind, format!("descriptor {fd}: {error}"))
+    with_context_as(kind, format!("descriptor {fd}"), error)
 }
 
 /// Makes reads and writes return `WouldBlock` instead of sleeping (`O_NONBLOCK`), or sleep. True if

@@ -30,6 +30,7 @@
 
 #![allow(unsafe_code)]
 
+mod call_error;
 mod deadline;
 mod epoll;
 mod event_fd;
@@ -43,6 +44,8 @@ mod process;
 mod select;
 mod timer_fd;
 
+pub use call_error::errno;
+pub(crate) use call_error::{is_shortage, with_context};
 pub use deadline::Deadline;
 pub use epoll::{Epoll, EpollEvent, EpollFlags};
 #[cfg(not(loom))]

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
+use super::call_error::with_context;
 use super::check;
 use super::fd::read_counter;
 
@@ -31,7 +32,7 @@ impl TimerFd {
         // no copy of the old setting.
         let answer =
             unsafe { libc::timerfd_settime(self.0.as_raw_fd(), 0, &setting, std::ptr::null_mut()) };
-        check(answer).map(drop)
+        check(answer).map(drop).map_err(|error| with_context("timerfd_settime", error))
     }
 
     /// Makes the descriptor unreadable until the timer expires again.

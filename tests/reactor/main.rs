@@ -10,6 +10,7 @@ mod isolation;
 mod notify;
 mod prepare_poll;
 mod registry;
+mod shortage;
 mod switch;
 mod timers;
 mod turns;

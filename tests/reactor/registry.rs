@@ -270,8 +270,8 @@ fn a_change_that_the_kernel_refuses_ends_its_source_alone() {
         };
         add(&mut reactor, other, Interest::READ, clear);
         reactor.turn(Deadline::after(LONG)).unwrap();
-        faults.plan().refuse_set = true;
-        drive(&mut reactor, 3, |failures| *failures == [ErrorKind::StorageFull]);
+        faults.plan().set_errors.push_back(libc::EPERM);
+        drive(&mut reactor, 3, |failures| *failures == [ErrorKind::PermissionDenied]);
         assert_eq!(reactor.context().interest(token), None);
         assert_eq!((reactor.context().len(), reactor.context().counters().errors), (1, 1));
         assert!(is_closed(&theirs));
@@ -296,7 +296,8 @@ fn a_wait_that_fails_is_reported_and_loses_no_source() {
         drive(&mut reactor, 3, |read| *read == 2);
         faults.plan().fail_wait = true;
         let error = reactor.turn(Deadline::Never).unwrap_err();
-        assert_eq!(error.to_string(), "the wait has failed");
+        let text = format!("the wait of {} failed: the wait has failed", pair.backend);
+        assert_eq!(error.to_string(), text);
         drive(&mut reactor, 10, |read| *read == 10);
     });
 }

@@ -21,8 +21,10 @@ pub struct Faults(Arc<Mutex<Plan>>);
 pub struct Plan {
     /// How many additions succeed before one fails, as when the user's limit of watches is reached.
     pub refuse_add_after: Option<usize>,
-    /// Whether the next change of interest fails.
-    pub refuse_set: bool,
+    /// The numbers of the errors with which the next changes of interest fail.
+    pub set_errors: VecDeque<i32>,
+    /// The numbers of the errors with which the next waits fail.
+    pub wait_errors: VecDeque<i32>,
     /// Whether the next wait fails.
     pub fail_wait: bool,
     /// The faults that are made at random.
@@ -194,12 +196,15 @@ impl Selector for Faulty {
     }
 
     fn set(&mut self, fd: RawFd, interest: Interest) -> io::Result<()> {
-        let is_refused = std::mem::take(&mut self.faults.plan().refuse_set);
-        let refusal = match is_refused {
-            true => Err(io::Error::new(ErrorKind::StorageFull, "no watches left")),
-            // Only a change to some interest needs memory of the kernel.
-            false if interest.is_empty() => Ok(()),
-            false => self.refusal(Kind::RefusedSet),
+        // Only a change to some interest needs memory of the kernel.
+        let planned = match interest.is_empty() {
+            true => None,
+            false => self.faults.plan().set_errors.pop_front(),
+        };
+        let refusal = match planned {
+            Some(errno) => Err(io::Error::from_raw_os_error(errno)),
+            None if interest.is_empty() => Ok(()),
+            None => self.refusal(Kind::RefusedSet),
         };
         if refusal.is_err() {
             // The trait's contract: the descriptor stays added, and is watched for nothing.
@@ -221,6 +226,10 @@ impl Selector for Faulty {
     }
 
     fn wait_interruptible(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
+        let failing = self.faults.plan().wait_errors.pop_front();
+        if let Some(errno) = failing {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
         let (fails, is_noisy, extra) = {
             let mut plan = self.faults.plan();
             plan.deadlines.push(deadline);

@@ -33,7 +33,6 @@ pub fn on_every_pair(body: impl Fn(Pair)) {
 /// A panic shows the seed. `TRIPOLL_SEED=11 cargo test ...` makes its faults again.
 pub fn on_every_pair_and_noise(body: impl Fn(Pair)) {
     on_every_pair(&body);
-    on_every_pair(&body);
     for seed in noise::seeds() {
         for pair in Pair::all() {
             let pair = Pair { noise: Some(seed), ..pair };

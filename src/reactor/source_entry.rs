@@ -1,0 +1,86 @@
+//! One source in the table: its interest, what is registered with the selector, and its readiness.
+
+use std::os::fd::RawFd;
+use std::time::Instant;
+
+use super::io_state::{Flags, IoState};
+use super::mode::SourceKind;
+use super::timers::TimerId;
+use crate::selector::{Interest, Readiness, Token};
+
+/// One source.
+#[derive(Debug)]
+pub(super) struct SourceEntry {
+    pub(super) generation: u32,
+    /// The interest that counts now: see [`effective_interest`](Self::effective_interest).
+    pub(super) effective: Interest,
+    /// The directions that are READY. While it is empty, the handler has seen all that was reported,
+    /// and the source is on no list.
+    pub(super) ready: Interest,
+    /// The flags with which each of its calls begins.
+    pub(super) flags: Flags,
+    /// Whether it is on the ready list.
+    pub(super) is_queued: bool,
+    /// What the kernel has reported since the last call of the handler.
+    pub(super) reported: Readiness,
+    /// The interest that the user has set.
+    pub(super) interest: Interest,
+    /// The interest that is registered with the selector.
+    pub(super) registered: Interest,
+    pub(super) has_ended: bool,
+    pub(super) is_disarmed: bool,
+    /// Whether it is in the list of changed sources.
+    pub(super) is_changed: bool,
+    /// Whether it is in the list of refused sources: the kernel had no room for its interest.
+    pub(super) is_refused: bool,
+    pub(super) kind: SourceKind,
+    pub(super) fd: RawFd,
+    /// The timer of its deadline, and the deadline itself. A deadline that was postponed is later
+    /// than its timer, and checked again when the timer fires.
+    pub(super) deadline: Option<(TimerId, Instant)>,
+}
+
+impl SourceEntry {
+    #[inline]
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.intersects(self.effective)
+    }
+
+    /// Records what the kernel reports.
+    pub(super) fn record(&mut self, readiness: Readiness) {
+        self.reported |= readiness;
+        self.ready |= directions(readiness);
+    }
+
+    /// Begins a call: moves the readiness to `io`.
+    pub(super) fn begin_call(&mut self, token: Token, io: &mut IoState) {
+        // During the call the entry has no readiness, so that a change of its interest by its own
+        // handler does not put it on the ready list.
+        let (reported, ready) =
+            (std::mem::take(&mut self.reported), std::mem::take(&mut self.ready));
+        io.begin(token, reported, ready, self.interest, self.flags);
+    }
+
+    /// Returns the interest that counts: the one that is set, less READ after the end of the stream,
+    /// and nothing while the source is disarmed.
+    pub(super) fn effective_interest(&self) -> Interest {
+        match self {
+            SourceEntry { is_disarmed: true, .. } => Interest::NONE,
+            SourceEntry { has_ended: true, .. } => self.interest & Interest::WRITE,
+            _ => self.interest,
+        }
+    }
+}
+
+/// Returns the directions that a readiness makes READY.
+fn directions(readiness: Readiness) -> Interest {
+    let mut directions = Interest::from_bits_truncate(readiness.bits() as u8);
+    if readiness.contains(Readiness::READ_CLOSED) {
+        directions |= Interest::READ;
+    }
+    // These cannot be masked, and concern every direction.
+    if readiness.intersects(Readiness::HANGUP | Readiness::ERROR | Readiness::INVALID) {
+        directions = Interest::all();
+    }
+    directions
+}

@@ -465,6 +465,7 @@ impl<S> Core<S> {
             controls: kernel.controls,
             controls_saved: self.registry.controls_saved(),
             repairs: kernel.repairs,
+            parked: self.registry.parked(),
             wakes,
             wakes_saved,
             ..self.counters

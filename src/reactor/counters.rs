@@ -43,6 +43,9 @@ pub struct Counters {
     pub idle: u64,
     /// Events of sources that were removed before.
     pub stale: u64,
+    /// Sources that were parked: see the [module's page](super). Each was called in vain, because of an
+    /// error or hang-up that stays.
+    pub parked: u64,
     /// Calls that the [`Budget`](super::Budget) ended. They continued in the next turn.
     pub cut_off: u64,
     /// System calls that changed what the kernel watches. Zero on select and poll.

@@ -79,6 +79,9 @@
 //!   as part of the source's interest. So no handler spins on it.
 //! * A source whose interest is [`Interest::NONE`](crate::Interest::NONE) leaves the kernel's set.
 //!   No event is reported for it until its interest returns, not even a hang-up of its peer.
+//! * An *error or hang-up that stays*, such as one in the error queue of a socket, is reported by a
+//!   level-triggered kernel in each wait. A handler that has met `WouldBlock` in each direction of its
+//!   interest is called again when something changes: the reactor *parks* the source until then.
 //! * A handler that does nothing is called again in each turn. That is the contract's price. Such
 //!   calls are counted ([`Counters::idle`]).
 //!
@@ -126,6 +129,7 @@ mod handle;
 mod handler;
 mod io_state;
 mod mode;
+mod parking;
 mod probe;
 #[allow(clippy::module_inception)] // the module is named after its main type
 mod reactor;

@@ -8,7 +8,7 @@ use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 
 use super::io_state::Flags;
-use crate::selector::{Interest, Selector, Trigger};
+use crate::selector::{Interest, Readiness, Selector, Trigger};
 use crate::sys;
 
 /// How the reactor uses its current selector.
@@ -19,6 +19,8 @@ pub(super) struct Mode {
     urgent_apart: bool,
     /// Whether a change of interest is a system call.
     pub(super) change_is_a_system_call: bool,
+    /// Whether the selector reports errors apart from data.
+    reports_errors: bool,
 }
 
 /// What the reactor must know of a source to register it.
@@ -47,12 +49,23 @@ impl Mode {
             trigger,
             urgent_apart: caps.urgent_apart,
             change_is_a_system_call: caps.change_is_a_system_call,
+            reports_errors: caps.reports.contains(Readiness::ERROR),
         })
     }
 
     /// Returns the kind of the source `fd`.
     pub(super) fn kind(self, fd: RawFd, reads_raw: bool) -> SourceKind {
         SourceKind { reads_raw, is_tcp: self.trigger == Trigger::Edge && sys::is_tcp(fd) }
+    }
+
+    /// Returns whether the kernel may report this readiness in each wait, although a handler has found
+    /// that there is nothing to read or write.
+    pub(super) fn is_persistent(self, readiness: Readiness) -> bool {
+        let conditions = match self.reports_errors {
+            true => Readiness::ERROR | Readiness::HANGUP,
+            false => Readiness::READ | Readiness::WRITE, // `select` reports an error like this
+        };
+        self.trigger == Trigger::Level && readiness.intersects(conditions)
     }
 
     /// Returns the interest to register for a source with this effective interest.

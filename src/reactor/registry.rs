@@ -1,5 +1,7 @@
 //! The table of sources: their interest, what is registered with the selector, and their readiness.
 
+mod registrations;
+
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,6 +10,7 @@ use slab::Slab;
 
 use super::io_state::{Flags, IoState};
 use super::mode::Mode;
+use super::parking::Parking;
 use super::probe::DispatchOutcome;
 use super::source_entry::SourceEntry;
 use crate::selector::{Interest, Readiness, Selector, SelectorCounters, Token, Trigger};
@@ -28,6 +31,9 @@ pub(super) struct Registry {
     changed: Vec<Token>,
     /// The sources whose interest the kernel had no room for. It is tried again.
     refused: Vec<Token>,
+    parking: Parking,
+    /// How often sources were parked.
+    parked: u64,
     /// The ready list: sources that are still ready after their handler returned.
     ready: Vec<Token>,
     /// Changes of effective interest since the last switch.
@@ -65,6 +71,8 @@ impl Registry {
             own: Vec::new(),
             changed: Vec::new(),
             refused: Vec::new(),
+            parking: Parking::default(),
+            parked: 0,
             ready: Vec::new(),
             changes: 0,
             applied: 0,
@@ -140,6 +148,7 @@ impl Registry {
             is_disarmed: false,
             is_changed: false,
             is_refused: false,
+            is_parked: false,
             kind,
             fd: number,
             deadline: None,
@@ -151,6 +160,9 @@ impl Registry {
     pub(super) fn remove(&mut self, token: Token) -> Option<SourceEntry> {
         self.get(token)?;
         let entry = self.entries.remove(token.index() as usize);
+        if entry.is_parked {
+            self.parking.remove(entry.fd);
+        }
         // The entry is removed in any case. This crate's selectors only fail for a descriptor that
         // was never added.
         let _ = self.selector.remove(entry.fd);
@@ -223,57 +235,6 @@ impl Registry {
             self.ready.push(token);
         }
         Some(is_new)
-    }
-
-    /// Registers the effective interest of each changed source with the selector: once for each
-    /// source, and not at all for a change that was undone. Calls `applied` for each registration,
-    /// and `failed` for each that failed. One that failed for a shortage is [refused](Self::retry).
-    pub(super) fn apply(
-        &mut self,
-        mut applied: impl FnMut(Token, Interest),
-        mut failed: impl FnMut(Token, io::Error),
-    ) {
-        while let Some(token) = self.changed.pop() {
-            let Some(entry) = self.entries.get_mut(token.index() as usize) else { continue };
-            if entry.generation != token.generation() {
-                continue;
-            }
-            entry.is_changed = false;
-            let registered = self.mode.registered(entry.effective, entry.kind);
-            if registered != entry.registered {
-                self.applied += 1;
-                match self.selector.set(entry.fd, registered) {
-                    Ok(()) => {
-                        entry.registered = registered;
-                        applied(token, registered);
-                    }
-                    Err(error) => {
-                        entry.registered = Interest::NONE; // the contract of `Selector::set`
-                        if sys::is_shortage(&error) && !entry.is_refused {
-                            entry.is_refused = true;
-                            self.refused.push(token);
-                        }
-                        failed(token, error);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Makes each source whose interest was refused a changed one, so that it is tried again.
-    pub(super) fn retry(&mut self) {
-        for token in std::mem::take(&mut self.refused) {
-            let Some(entry) = self.get(token) else { continue };
-            entry.is_refused = false;
-            if !std::mem::replace(&mut entry.is_changed, true) {
-                self.changed.push(token);
-            }
-        }
-    }
-
-    /// Returns whether the interest of a source was refused, and has not been tried again.
-    pub(super) fn has_refused(&self) -> bool {
-        !self.refused.is_empty()
     }
 
     /// Returns whether there is anything to [apply](Self::apply).
@@ -356,7 +317,7 @@ impl Registry {
         if !io.ready.contains(Interest::READ) {
             entry.flags.remove(Flags::END_REPORTED); // it was read, or there is data before it again
         }
-        let moves_more = Flags::INTEREST_SET | Flags::ENDED | Flags::DISARM;
+        let moves_more = Flags::INTEREST_SET | Flags::ENDED | Flags::DISARM | Flags::SPURIOUS;
         if io.flags.intersects(moves_more) || entry.is_ready() {
             self.end_call_rare(io);
         }
@@ -373,6 +334,14 @@ impl Registry {
             entry.has_ended |= io.flags.contains(Flags::ENDED);
             entry.is_disarmed |= io.flags.contains(Flags::DISARM);
         });
+        if io.flags.contains(Flags::SPURIOUS) && self.mode.is_persistent(io.readiness) {
+            self.park(io.token);
+        }
+    }
+
+    /// Returns how often sources were parked.
+    pub(super) fn parked(&self) -> u64 {
+        self.parked
     }
 
     /// Returns the state of a source after a call, for the probe.
@@ -393,33 +362,6 @@ impl Registry {
             controls: past.controls + now.controls,
             repairs: past.repairs + now.repairs,
         }
-    }
-
-    /// Moves all sources to another selector. If that fails for one of them, nothing has changed.
-    pub(super) fn switch_to(&mut self, mut selector: Box<dyn Selector>) -> io::Result<()> {
-        let mode = Mode::of(&*selector, self.trigger)?;
-        for &(fd, token) in &self.own {
-            selector.add(fd, token, Interest::READ, mode.trigger)?;
-        }
-        for (index, entry) in &self.entries {
-            let token = Token::new(index as u32, entry.generation);
-            let kind = mode.kind(entry.fd, entry.kind.reads_raw);
-            let registered = mode.registered(entry.effective, kind);
-            selector.add(entry.fd, token, registered, mode.trigger)?;
-        }
-        for (_, entry) in &mut self.entries {
-            entry.kind = mode.kind(entry.fd, entry.kind.reads_raw);
-            entry.registered = mode.registered(entry.effective, entry.kind);
-            entry.flags = mode.flags(entry.kind);
-            entry.is_refused = false;
-        }
-        self.refused.clear();
-        self.saved = self.controls_saved();
-        (self.changes, self.applied) = (0, 0);
-        self.past = self.selector_counters();
-        self.selector = selector;
-        self.mode = mode;
-        Ok(())
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct SourceEntry {
     pub(super) is_disarmed: bool,
     /// Whether it is in the list of changed sources.
     pub(super) is_changed: bool,
+    /// Whether it is parked: not registered with the selector, until something changes.
+    pub(super) is_parked: bool,
     /// Whether it is in the list of refused sources: the kernel had no room for its interest.
     pub(super) is_refused: bool,
     pub(super) kind: SourceKind,

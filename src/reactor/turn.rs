@@ -15,7 +15,7 @@ use super::io_state::{Flags, IoState};
 use super::probe::{Dispatch, DispatchOutcome, Probe};
 use super::reactor::{Hook, Reactor};
 use super::registry::Delivery;
-use super::turn_state::{TIMER, WAKER};
+use super::turn_state::{PARKING, TIMER, WAKER};
 use crate::selector::{Deadline, Event, Events, Selector, Token};
 use crate::sync::{LogLimit, Panicked};
 
@@ -318,6 +318,7 @@ impl<S: 'static> Reactor<S> {
                 self.turn_state.expired_at = Some(Instant::now());
                 self.turn_state.has_internal_work = true;
             }
+            PARKING => self.core.registry.unpark_changed(),
             _ => {
                 self.core.counters.stale += 1;
                 if let Some(probe) = &mut self.probe {

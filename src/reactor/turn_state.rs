@@ -44,6 +44,7 @@ pub(super) struct TurnState<S> {
 /// descriptors.
 pub(super) const WAKER: Token = Token::new(u32::MAX, 0);
 pub(super) const TIMER: Token = Token::new(u32::MAX, 1);
+pub(super) const PARKING: Token = Token::new(u32::MAX, 2);
 
 impl<S> TurnState<S> {
     pub(super) fn new(events: Events, budget: Budget) -> Self {

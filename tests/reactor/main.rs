@@ -8,6 +8,7 @@ mod faulty;
 mod handle;
 mod isolation;
 mod notify;
+mod parking;
 mod prepare_poll;
 mod registry;
 mod shortage;

@@ -1,0 +1,156 @@
+//! What the table of sources has registered with the selector: changes, what was refused, what is
+//! parked, and the move to another selector.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use super::Registry;
+use crate::reactor::mode::Mode;
+use crate::reactor::parking::Parking;
+use crate::reactor::turn_state::PARKING;
+use crate::selector::{Interest, Selector, Token};
+use crate::sys::{self, EpollFlags};
+
+impl Registry {
+    /// Registers the effective interest of each changed source with the selector: once for each
+    /// source, and not at all for a change that was undone. Calls `applied` for each registration,
+    /// and `failed` for each that failed. One that failed for a shortage is [refused](Self::retry).
+    pub(in crate::reactor) fn apply(
+        &mut self,
+        mut applied: impl FnMut(Token, Interest),
+        mut failed: impl FnMut(Token, io::Error),
+    ) {
+        while let Some(token) = self.changed.pop() {
+            let Some(entry) = self.entries.get_mut(token.index() as usize) else { continue };
+            if entry.generation != token.generation() {
+                continue;
+            }
+            entry.is_changed = false;
+            if std::mem::take(&mut entry.is_parked) {
+                self.parking.remove(entry.fd);
+            }
+            let registered = self.mode.registered(entry.effective, entry.kind);
+            if registered != entry.registered {
+                self.applied += 1;
+                match self.selector.set(entry.fd, registered) {
+                    Ok(()) => {
+                        entry.registered = registered;
+                        applied(token, registered);
+                    }
+                    Err(error) => {
+                        entry.registered = Interest::NONE; // the contract of `Selector::set`
+                        if sys::is_shortage(&error) && !entry.is_refused {
+                            entry.is_refused = true;
+                            self.refused.push(token);
+                        }
+                        failed(token, error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes each source whose interest was refused a changed one, so that it is tried again.
+    pub(in crate::reactor) fn retry(&mut self) {
+        for token in std::mem::take(&mut self.refused) {
+            if let Some(entry) = self.get(token) {
+                entry.is_refused = false;
+                self.register_again(token);
+            }
+        }
+    }
+
+    /// Makes a source a changed one, although its effective interest is the same.
+    fn register_again(&mut self, token: Token) {
+        let Some(entry) = self.get(token) else { return };
+        if !std::mem::replace(&mut entry.is_changed, true) {
+            self.changed.push(token);
+        }
+    }
+
+    /// Returns whether the interest of a source was refused, and has not been tried again.
+    pub(in crate::reactor) fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
+    /// Parks a source whose handler was called in vain, unless it is ready again. If the kernel
+    /// refuses, the source stays where it is.
+    #[cold]
+    pub(super) fn park(&mut self, token: Token) {
+        let Some(entry) = self.entries.get_mut(token.index() as usize) else { return };
+        let wants_nothing = entry.registered.is_empty() || entry.effective.is_empty();
+        if wants_nothing || entry.is_ready() || entry.is_changed || entry.is_parked {
+            return;
+        }
+        let Ok((own, is_new)) = self.parking.open() else { return };
+        if is_new {
+            let own = own.as_raw_fd();
+            if self.selector.add(own, PARKING, Interest::READ, self.mode.trigger).is_err() {
+                self.parking = Parking::default();
+                return;
+            }
+            self.own.push((own, PARKING));
+        }
+        if self.parking.add(entry.fd, token, entry.effective).is_err() {
+            return;
+        }
+        (entry.is_parked, entry.registered) = (true, Interest::NONE);
+        self.parked += 1;
+        if self.selector.set(entry.fd, Interest::NONE).is_err() {
+            self.register_again(token);
+        }
+        // What is the case already is reported first. It is news only if the source is ready: the
+        // handler may have been too early.
+        self.unpark(|changed, flags| {
+            changed != token || flags.intersects(EpollFlags::IN | EpollFlags::OUT | EpollFlags::PRI)
+        });
+    }
+
+    /// Registers the parked sources that have changed with the selector again.
+    pub(in crate::reactor) fn unpark_changed(&mut self) {
+        self.unpark(|_, _| true);
+    }
+
+    fn unpark(&mut self, is_news: impl Fn(Token, EpollFlags) -> bool) {
+        let mut changed = Vec::new();
+        self.parking.take_changed(&mut changed);
+        for (token, flags) in changed {
+            if is_news(token, flags) {
+                self.register_again(token);
+            }
+        }
+    }
+
+    /// Moves all sources to another selector. If that fails for one of them, nothing has changed.
+    pub(in crate::reactor) fn switch_to(
+        &mut self,
+        mut selector: Box<dyn Selector>,
+    ) -> io::Result<()> {
+        let mode = Mode::of(&*selector, self.trigger)?;
+        for &(fd, token) in &self.own {
+            selector.add(fd, token, Interest::READ, mode.trigger)?;
+        }
+        for (index, entry) in &self.entries {
+            let token = Token::new(index as u32, entry.generation);
+            let kind = mode.kind(entry.fd, entry.kind.reads_raw);
+            let registered = mode.registered(entry.effective, kind);
+            selector.add(entry.fd, token, registered, mode.trigger)?;
+        }
+        for (_, entry) in &mut self.entries {
+            entry.kind = mode.kind(entry.fd, entry.kind.reads_raw);
+            entry.registered = mode.registered(entry.effective, entry.kind);
+            entry.flags = mode.flags(entry.kind);
+            entry.is_refused = false;
+            if std::mem::take(&mut entry.is_parked) {
+                self.parking.remove(entry.fd);
+            }
+        }
+        self.refused.clear();
+        self.saved = self.controls_saved();
+        (self.changes, self.applied) = (0, 0);
+        self.past = self.selector_counters();
+        self.selector = selector;
+        self.mode = mode;
+        Ok(())
+    }
+}

@@ -224,7 +224,12 @@ impl<P> Connection<P> {
             }
             let rest = &data[used..];
             match self.call(stream, cx, |protocol, wire, cx| protocol.received(wire, rest, cx)) {
-                None | Some(0) => break,
+                None => return Offered { used, is_deferred: false },
+                // Perhaps it uses more when the connection reads again.
+                Some(0) if self.link.is_open() && !self.link.wants_to_read() => {
+                    return Offered { used, is_deferred: true };
+                }
+                Some(0) => break,
                 Some(count) => used += count.min(rest.len()),
             }
         }
@@ -324,7 +329,7 @@ impl<P> Connection<P> {
 #[derive(Debug, Clone, Copy)]
 struct Offered {
     used: usize,
-    /// Whether the protocol could use more, and is not called because the connection does not read.
+    /// Whether the protocol must be called again for the rest when the connection reads again.
     is_deferred: bool,
 }
 

@@ -119,6 +119,13 @@ impl Link {
         self.buffers.as_ref().is_some_and(|buffers| buffers.has_deferred_input)
     }
 
+    /// Lets the unread input be offered when the connection reads again.
+    pub(super) fn defer_unread(&mut self) {
+        if self.has_unread() {
+            self.buffers_mut().has_deferred_input = true;
+        }
+    }
+
     pub(super) fn take_unread(&mut self) -> Vec<u8> {
         let Some(buffers) = &mut self.buffers else { return Vec::new() };
         buffers.has_deferred_input = false;

@@ -6,7 +6,7 @@ use super::close_reason::CloseReason;
 use super::wire::Wire;
 use crate::reactor::Context;
 
-/// Decides what is said on a connection, in a reactor with the shared state `S`.
+/// Decides what a connection sends and how it uses its input, in a reactor with the shared state `S`.
 ///
 /// The callbacks are those of Python's `asyncio.Protocol`, under Rust's names. None of them is called
 /// after [`closed`](Self::closed).
@@ -65,10 +65,10 @@ pub trait Protocol<S = ()> {
     /// Called with received data: what was not used before, and what is new. Returns how many bytes of
     /// it are used.
     ///
-    /// As long as some bytes are used, the rest is offered again at once. (While the connection is
-    /// paused or above its high watermark, the rest is offered when it reads again.) What is left is
-    /// kept, and offered with what comes next. There are no message boundaries: data comes in pieces
-    /// of any size.
+    /// As long as some bytes are used, the rest is offered again at once. What is left is kept, and
+    /// offered with what comes next. While the connection is [paused](Wire::pause) or above its high
+    /// watermark, nothing is offered. What it then leaves unused is offered when it reads again, even
+    /// if nothing has come. There are no message boundaries: data comes in pieces of any size.
     ///
     /// # Errors
     ///

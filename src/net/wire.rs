@@ -90,14 +90,56 @@ impl Wire<'_> {
         self.link.is_open() && self.link.wants_to_read()
     }
 
-    /// Stops reading until [`resume`](Self::resume). Unused input is kept.
+    /// Stops reading until [`resume`](Self::resume). Unused input is kept, and does not count toward
+    /// [`max_unused`](super::Connection::max_unused) meanwhile.
     pub fn pause(&mut self) {
         self.link.is_paused = true;
     }
 
-    /// Reads again after [`pause`](Self::pause).
+    /// Reads again after [`pause`](Self::pause). Unused input is offered again when this callback has
+    /// returned, even if nothing new has come. In [`received`](super::Protocol::received) itself, what
+    /// it leaves unused waits for more input, as usual.
+    ///
+    /// ```
+    /// use std::io::{self, Write};
+    /// use tripoll::net::{Connection, Protocol, Stream, Wire};
+    /// use tripoll::{Context, Reactor};
+    ///
+    /// /// Uses its input when it is notified, and not before.
+    /// #[derive(Default)]
+    /// struct Later {
+    ///     may_use: bool,
+    /// }
+    ///
+    /// impl Protocol for Later {
+    ///     fn received(&mut self, wire: &mut Wire, data: &[u8], cx: &mut Context) -> io::Result<usize> {
+    ///         if !self.may_use {
+    ///             wire.pause();
+    ///             cx.notify(wire.token())?;
+    ///             return Ok(0);
+    ///         }
+    ///         assert_eq!(data, b"hello");
+    ///         cx.stop();
+    ///         Ok(data.len())
+    ///     }
+    ///
+    ///     fn notified(&mut self, wire: &mut Wire, _: &mut Context) -> io::Result<()> {
+    ///         self.may_use = true;
+    ///         wire.resume();
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let (here, mut there) = std::os::unix::net::UnixStream::pair()?;
+    /// let mut reactor = Reactor::new()?;
+    /// Connection::new(Later::default()).serve(Stream::from(here), &mut reactor.context())?;
+    /// there.write_all(b"hello")?;
+    /// reactor.run()?;
+    /// # io::Result::Ok(())
+    /// ```
     pub fn resume(&mut self) {
         self.link.is_paused = false;
+        self.link.defer_unread();
     }
 
     /// Returns the address of the peer.

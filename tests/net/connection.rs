@@ -414,6 +414,69 @@ fn paused_it_is_told_nothing_and_resumed_it_is_told_all() {
     });
 }
 
+/// More than `max_unused` may come before the pause. It is no fault of the peer.
+#[test]
+fn input_that_a_pause_left_unused_is_offered_again_as_soon_as_it_is_over() {
+    on_every_pair(|pair| {
+        let mut is_ready = false;
+        let server = Server::with(
+            pair,
+            Listener::builder(),
+            |connection| connection.max_unused(2),
+            move |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| match call {
+                Call::Received(_) if !is_ready => {
+                    wire.pause();
+                    cx.set_deadline(wire.token(), Some(Instant::now()))?;
+                    Ok(0)
+                }
+                Call::TimedOut => {
+                    is_ready = true;
+                    wire.resume();
+                    Ok(0)
+                }
+                _ => echo(call, wire, cx),
+            },
+        );
+        let client = server.client();
+        assert_eq!(exchange(&client, b"question"), b"question"); // it sends nothing more
+        drop(client);
+        let mut received = Vec::new();
+        for call in server.until_closed() {
+            match call {
+                Call::Received(data) => received.push(data),
+                Call::Closed(why) => assert_eq!(why, Why::Finished),
+                _ => {}
+            }
+        }
+        assert!(received.len() > 1 && received[1].starts_with(&received[0]), "{received:?}");
+    });
+}
+
+/// `resume` offers it without a pause before, too: the protocol tells that it can now use more.
+#[test]
+fn input_that_was_left_unused_without_a_pause_is_offered_again_by_resume() {
+    on_every_pair(|pair| {
+        let mut is_ready = false;
+        let server =
+            Server::new(pair, move |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+                match call {
+                    Call::Received(_) if !is_ready => {
+                        cx.set_deadline(wire.token(), Some(Instant::now()))?;
+                        wire.resume(); // nothing is offered again in a circle
+                        Ok(0)
+                    }
+                    Call::TimedOut => {
+                        is_ready = true;
+                        wire.resume();
+                        Ok(0)
+                    }
+                    _ => echo(call, wire, cx),
+                }
+            });
+        assert_eq!(exchange(&server.client(), b"question"), b"question");
+    });
+}
+
 #[test]
 fn above_the_limit_it_fails_and_the_peer_knows_that_something_is_missing() {
     on_every_pair(|pair| {

@@ -151,17 +151,21 @@ impl Link {
         if !self.is_open() {
             return;
         }
+        let Watermarks { high, limit, .. } = self.options().marks;
         let mut data = data;
         if self.unsent() == 0 {
             data = self.write_now(stream, data);
+        } else if self.unsent() > limit {
+            // What was written before is over the limit. This write does not count: however large it
+            // is, the peer had no chance to read it. The peer may have read since the last event.
+            if let Err(error) = self.buffers_mut().write_buffer.flush(stream) {
+                self.fail(CloseReason::Failed(error));
+            } else if self.unsent() > limit {
+                self.fail(CloseReason::OutputOverflow);
+            }
         }
         if !data.is_empty() && self.is_open() {
             self.has_backlog = true;
-            let Watermarks { high, limit, .. } = self.options().marks;
-            if self.unsent() + data.len() > limit {
-                self.fail(CloseReason::OutputOverflow);
-                return;
-            }
             self.buffers_mut().write_buffer.push(data);
             self.is_over_high_mark |= self.unsent() > high;
         }

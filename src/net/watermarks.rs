@@ -19,7 +19,9 @@ pub struct Watermarks {
     pub high: usize,
     /// At or below this size it reads again. In bytes. Default: 16,384.
     pub low: usize,
-    /// Above this size the connection is closed. In bytes. Default: 16 MiB.
+    /// Above this size a further write closes the connection. The size before the write counts, so
+    /// that a single write may be of any size: the buffer holds at most the limit and one write. In
+    /// bytes. Default: 16 MiB.
     pub limit: usize,
 }
 

@@ -52,9 +52,10 @@ impl Wire<'_> {
     /// is written when there is room. Never blocks.
     ///
     /// While the write buffer is above the [high watermark](super::Watermarks::high), the connection
-    /// does not read. Above the [limit](super::Watermarks::limit) it is closed with
-    /// [`CloseReason::OutputOverflow`](super::CloseReason::OutputOverflow). After
-    /// [`close`](Self::close), or when the connection has failed, data is discarded.
+    /// does not read. A write to a buffer that is already above the
+    /// [limit](super::Watermarks::limit) closes the connection with
+    /// [`CloseReason::OutputOverflow`](super::CloseReason::OutputOverflow). A single write may be of
+    /// any size. After [`close`](Self::close), or when the connection has failed, data is discarded.
     #[doc(alias = "backpressure")]
     pub fn write(&mut self, data: &[u8]) {
         self.link.write(&mut self.stream, data);

@@ -488,7 +488,10 @@ fn above_the_limit_it_fails_and_the_peer_knows_that_something_is_missing() {
             marks,
             |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
                 if let Call::Received(data) = call {
+                    // The first write is over the limit, whatever the kernel takes.
                     wire.write(&vec![0; MUCH]);
+                    assert!(wire.unsent() > 1 << 20, "the kernel has taken too much for this test");
+                    wire.write(b"one byte more");
                     assert_eq!(wire.unsent(), 0, "it is kept all the same");
                     wire.write(b"dropped");
                     return Ok(data.len());
@@ -504,6 +507,34 @@ fn above_the_limit_it_fails_and_the_peer_knows_that_something_is_missing() {
         let end = client.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(end.kind(), io::ErrorKind::ConnectionReset);
         server.await_sources(1);
+    });
+}
+
+/// However large: the peer had no chance to read it.
+#[test]
+fn a_single_write_may_be_of_any_size() {
+    on_every_pair(|pair| {
+        let server = Server::with(
+            pair,
+            Listener::builder(),
+            |connection| connection.watermarks(Watermarks::new(1, 2, 1 << 20)),
+            |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+                if let Call::Received(data) = call {
+                    wire.write(&known_bytes(4, 2 * MUCH));
+                    assert!(wire.unsent() > 1 << 20, "the kernel has taken too much for this test");
+                    wire.close();
+                    return Ok(data.len());
+                }
+                Ok(0)
+            },
+        );
+        let mut client = server.client();
+        client.write_all(b"?").unwrap();
+        assert_eq!(server.next(), Call::Opened);
+        assert_eq!(server.next(), Call::Received(b"?".into())); // it is written before it is read
+        assert!(read_all(&client) == known_bytes(4, 2 * MUCH), "not what was sent");
+        drop(client);
+        assert_eq!(server.next(), Call::Closed(Why::Finished));
     });
 }
 

@@ -24,7 +24,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, value_parser};
-use common::{GRACE, Options, say};
+use common::{GRACE, Options, say_now};
 use tripoll::net::{Listener, Stream};
 use tripoll::pool::{Pool, WhenFull};
 use tripoll::sys::select;
@@ -64,7 +64,7 @@ fn a_thread_each(options: &Options) -> io::Result<()> {
 
     loop {
         let (r_list, _, _) = select(&inputs, &[], &[], Some(Duration::from_secs(1)))?;
-        say("looping");
+        say_now("looping");
         if r_list.contains(&signals.as_raw_fd()) {
             break;
         }
@@ -82,7 +82,7 @@ fn a_thread_each(options: &Options) -> io::Result<()> {
         };
         let begun = client.and_then(|client| {
             let request = clients.enter(client);
-            say("get request");
+            say_now("get request");
             thread::Builder::new().spawn(move || process(&request))
         });
         match begun {

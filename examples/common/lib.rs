@@ -10,6 +10,7 @@
 
 pub mod echo;
 pub mod line;
+mod logging;
 pub mod menu;
 mod options;
 mod serve;
@@ -23,6 +24,7 @@ pub use options::{ANYWHERE, Options, TCP, UNIX, parse, read};
 pub use serve::{Concurrency, ServerOptions, finish, serve, serve_inline};
 pub use stop::{GRACE, block_signals, shut_down_on_signals, signals, wait_for};
 use tripoll::net::Address;
+use tripoll::sys::write_now;
 
 /// Prints that the server accepts, and at which address.
 pub fn announce(address: &Address) {
@@ -35,6 +37,11 @@ pub fn announce(address: &Address) {
 pub fn say(line: impl fmt::Display) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// As [`say`], for a loop that must not block. The line is lost if there is no room for it.
+pub fn say_now(line: impl fmt::Display) {
+    let _ = write_now(std::io::stdout(), format!("{line}\n").as_bytes());
 }
 
 /// Returns an address without its port: Python's `self.client_address[0]`.

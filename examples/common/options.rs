@@ -1,15 +1,13 @@
 //! The command line.
 
-use std::io::Write as _;
 use std::process::exit;
 
 use clap::{Command, Parser};
-use log::LevelFilter;
 use tripoll::net::{Address, ToAddress};
 use tripoll::reactor::ReactorBuilder;
 use tripoll::{Backend, Reactor, Trigger};
 
-use super::{Failure, block_signals};
+use super::{Failure, block_signals, logging};
 
 /// The addresses of TCP and UDP servers, for the help.
 pub const TCP: &str = "HOST:PORT (port 0 is any that is free)";
@@ -49,24 +47,13 @@ impl Options {
     /// Blocks the signals and starts the log. Must be called before any thread is started.
     pub fn begin(&self) -> Result<(), Failure> {
         block_signals()?;
-        self.start_log();
+        logging::start(self.trace);
         Ok(())
     }
 
     /// Returns a builder with the backend and trigger of the command line.
     pub fn reactor(&self) -> ReactorBuilder {
         Reactor::builder().backend(self.backend).trigger(self.trigger)
-    }
-
-    /// Logs warnings to standard error, and each event with `--trace`. `RUST_LOG` overrides both.
-    fn start_log(&self) {
-        let reactor = if self.trace { LevelFilter::Trace } else { LevelFilter::Warn };
-        env_logger::Builder::new()
-            .filter_level(LevelFilter::Warn)
-            .filter_module("tripoll", reactor)
-            .parse_default_env()
-            .format(|out, record| writeln!(out, "{}", record.args()))
-            .init();
     }
 }
 

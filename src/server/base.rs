@@ -1,7 +1,7 @@
 //! The server as its hooks and handlers see it, and the bodies of its methods.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
@@ -18,6 +18,7 @@ use crate::server::connections::Connections;
 use crate::server::handler::python::PythonSocket;
 use crate::server::handler::{HandlerFactory, guarded};
 use crate::server::lifecycle::Lifecycle;
+use crate::server::report;
 use crate::server::transport::{Endpoint, Request};
 use crate::sync::{self, LogLimit, lock};
 
@@ -42,6 +43,8 @@ pub struct BaseServer<R: Request> {
     answered: Mutex<Option<io::Result<()>>>,
     /// Lines about clients that `get_request` has lost.
     lost: LogLimit,
+    /// What `handle_error` writes.
+    errors: LogLimit,
 }
 
 /// The state of the server's socket.
@@ -77,6 +80,7 @@ impl<R: Request> BaseServer<R> {
             slot: Mutex::default(),
             answered: Mutex::default(),
             lost: LogLimit::new(),
+            errors: LogLimit::of(10),
         }))
     }
 
@@ -290,19 +294,18 @@ impl<R: Request> BaseServer<R> {
     }
 
     /// Writes the error to standard error, between two lines of forty dashes, as Python does.
+    ///
+    /// It never blocks the caller, which may be the loop: what standard error does not take at once
+    /// is lost. At most 10 errors a second are written; the next one says how many were left out.
+    /// What a client does is no fault of the program: a reset or a connection that is gone is a debug
+    /// line of the `log`.
     pub fn handle_error(&self, request: &R, client_address: &Address, error: &HandlerError) {
         let _ = request;
-        let line = "-".repeat(40);
-        let mut message = format!(
-            "{line}\nException occurred during processing of request from {client_address}\n{error}"
-        );
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            message.push_str(&format!("\nbecause: {error}"));
-            cause = error.source();
+        if report::is_by_client(&**error) {
+            log::debug!("{client_address}: {error}");
+        } else if let Some(left_out) = self.errors.pass() {
+            report::to_stderr(client_address, &**error, left_out);
         }
-        // Without a standard error there is nothing to write to.
-        let _ = writeln!(io::stderr(), "{message}\n{line}");
     }
 
     /// What the concurrency has to do: a forking server collects its children.

@@ -202,7 +202,7 @@
 //! | `verify_request` | [`Hooks::verify_request`] | a panic refuses the request, where an exception ends Python's server |
 //! | `process_request`, `process_request_thread`, `finish_request` | [`Hooks::process_request`], [`Hooks::process_request_thread`], [`Hooks::finish_request`] | |
 //! | `shutdown_request`, `close_request` | [`Hooks::shutdown_request`], [`Hooks::close_request`] | also called if `handle_error` fails; a descriptor is closed when its last owner drops it, never twice. For a client in the loop ([`InReactor`]) they are called when its connection is closed, after its output was flushed, without blocking |
-//! | `handle_error` | [`Hooks::handle_error`] | gets the error; panics are reported, too |
+//! | `handle_error` | [`Hooks::handle_error`] | gets the error; panics are reported, too. The body writes no reset of a client, at most 10 errors a second, and never blocks |
 //! | `SystemExit` in a handler | [`Exit`] | |
 //! | `daemon_threads`, `block_on_close` | [`Threading`], [`Pooled`], [`Forking`] | no thread keeps a Rust process alive, so `daemon_threads` means only that `server_close` does not wait |
 //! | `max_children` | [`Forking::max_children`] | pauses accepting instead of stopping the loop |
@@ -228,6 +228,7 @@ mod event_loop;
 mod handler;
 mod hooks;
 mod lifecycle;
+mod report;
 #[allow(clippy::module_inception)]
 mod server;
 mod transport;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::lock;
 
-/// Lets one log line of its kind pass each second, and counts the others. The number of lines that
-/// were left out stands in the next line that passes.
+/// Lets one log line of its kind, or a few, pass each second, and counts the others. The number of lines
+/// that were left out stands in the next line that passes.
 ///
 /// ```text
 /// if let Some(left_out) = self.refused.pass() {
@@ -15,16 +15,21 @@ use super::lock;
 /// }
 /// ```
 #[derive(Debug)]
-pub(crate) struct LogLimit(Mutex<State>);
+pub(crate) struct LogLimit {
+    most: u32,
+    state: Mutex<State>,
+}
 
 #[derive(Debug)]
 struct State {
-    /// When a line has passed last.
-    passed: Option<Instant>,
+    /// When the first line of the current interval has passed.
+    began: Option<Instant>,
+    /// How many lines have passed since.
+    passed: u32,
     left_out: u64,
 }
 
-/// The shortest time between two lines of one kind.
+/// The time in which the lines are counted.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many lines were left out since the last one. Displayed at the end of a line.
@@ -32,8 +37,14 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct LeftOut(u64);
 
 impl LogLimit {
+    /// Lets one line pass each second.
     pub(crate) const fn new() -> Self {
-        LogLimit(Mutex::new(State { passed: None, left_out: 0 }))
+        LogLimit::of(1)
+    }
+
+    /// Lets `most` lines pass each second.
+    pub(crate) const fn of(most: u32) -> Self {
+        LogLimit { most, state: Mutex::new(State { began: None, passed: 0, left_out: 0 }) }
     }
 
     /// Returns `None` if the line must be left out.
@@ -42,13 +53,16 @@ impl LogLimit {
     }
 
     fn pass_at(&self, now: Instant) -> Option<LeftOut> {
-        let mut state = lock(&self.0);
-        let is_early = |passed| now.saturating_duration_since(passed) < INTERVAL;
-        if state.passed.is_some_and(is_early) {
+        let mut state = lock(&self.state);
+        let is_over = |began| now.saturating_duration_since(began) >= INTERVAL;
+        if state.began.is_none_or(is_over) {
+            (state.began, state.passed) = (Some(now), 0);
+        }
+        if state.passed == self.most {
             state.left_out += 1;
             return None;
         }
-        state.passed = Some(now);
+        state.passed += 1;
         Some(LeftOut(std::mem::take(&mut state.left_out)))
     }
 }
@@ -79,6 +93,20 @@ mod tests {
         assert_eq!(line(1_999), None);
         assert_eq!(line(60_000).unwrap(), " (1 line like this was left out)");
         assert_eq!(line(61_000).unwrap(), "");
+    }
+
+    #[test]
+    fn several_lines_a_second_pass_if_so_many_may() {
+        let (limit, start) = (LogLimit::of(3), Instant::now());
+        let line = |after| {
+            limit.pass_at(start + Duration::from_millis(after)).map(|left_out| left_out.to_string())
+        };
+        assert_eq!(
+            [0, 1, 500, 600, 999].map(|after| line(after).is_some()),
+            [true, true, true, false, false]
+        );
+        assert_eq!(line(1_000).unwrap(), " (2 lines like this were left out)");
+        assert_eq!([1_001, 1_002, 1_003].map(|after| line(after).is_some()), [true, true, false]);
     }
 
     #[test]

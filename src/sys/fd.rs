@@ -76,7 +76,7 @@ pub(crate) fn can_always_wait(fd: RawFd) -> bool {
 }
 
 /// The type of an open file, as `stat` tells it.
-fn file_type(fd: RawFd) -> Option<libc::mode_t> {
+pub(super) fn file_type(fd: RawFd) -> Option<libc::mode_t> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: `stat` has room for the answer, and outlives the call.
     let answer = unsafe { libc::fstat(fd, stat.as_mut_ptr()) };

@@ -43,6 +43,7 @@ mod poll;
 mod process;
 mod select;
 mod timer_fd;
+mod write_now;
 
 pub use call_error::errno;
 pub(crate) use call_error::{is_shortage, with_context};
@@ -71,6 +72,7 @@ pub(crate) use process::{
 pub use select::select;
 pub(crate) use select::{FdSets, pselect};
 pub(crate) use timer_fd::TimerFd;
+pub use write_now::write_now;
 
 use std::io;
 

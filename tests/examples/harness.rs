@@ -6,11 +6,12 @@ use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process, kill_process_group, pidfd_open,
     prlimit,
@@ -49,8 +50,13 @@ fn assert_up_to_date(program: &Path) {
 
 /// Returns the same command with a limit of descriptors.
 pub fn limited(command: &Command, limit: u64) -> Command {
+    in_shell(command, &format!("ulimit -n {limit}; exec \"$0\" \"$@\""))
+}
+
+/// Returns the same command as `"$0" "$@"` of a script.
+pub fn in_shell(command: &Command, script: &str) -> Command {
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\""));
+    shell.arg("-c").arg(script);
     shell.env_remove("RUST_LOG").stdin(Stdio::null());
     shell.arg(command.get_program()).args(command.get_args());
     shell
@@ -85,6 +91,8 @@ pub struct Server {
     pub fds_at_start: usize,
     /// Its further standard output.
     said: Option<BufReader<ChildStdout>>,
+    /// Its standard error, until it is read.
+    unheard: Option<ChildStderr>,
     log: Arc<Mutex<Vec<String>>>,
     log_reader: Option<JoinHandle<()>>,
 }
@@ -113,26 +121,45 @@ impl Server {
 
     /// Starts a server, and waits until it accepts.
     pub fn start_with(command: &mut Command) -> Server {
+        let mut server = Server::start_unheard(command);
+        server.listen_to_its_log();
+        server
+    }
+
+    /// Starts a server whose standard error is a pipe that no process reads yet, with room for the
+    /// first lines only.
+    pub fn start_unheard(command: &mut Command) -> Server {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0) // so that Ctrl-C ends the test alone
             .spawn()
             .unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let (lines, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
-        let log_reader = thread::spawn(move || {
-            for line in BufReader::new(stderr).lines() {
-                lines.lock().unwrap().push(line.unwrap());
-            }
-        });
-        let said = child.stdout.take().map(BufReader::new);
-        let log_reader = Some(log_reader);
-        let mut server =
-            Server { child, address: String::new(), fds_at_start: 0, said, log, log_reader };
+        fcntl_setpipe_size(child.stderr.as_ref().unwrap(), 4_096).unwrap();
+        let mut server = Server {
+            address: String::new(),
+            fds_at_start: 0,
+            said: child.stdout.take().map(BufReader::new),
+            unheard: child.stderr.take(),
+            child,
+            log: Arc::default(),
+            log_reader: None,
+        };
         server.address = server.next_address();
         server.fds_at_start = server.fds();
         server
+    }
+
+    /// Reads its standard error from now on.
+    pub fn listen_to_its_log(&mut self) {
+        let (lines, stderr) = (Arc::clone(&self.log), self.unheard.take().unwrap());
+        // With more room, a slow reader loses no line of a trace.
+        let _ = fcntl_setpipe_size(&stderr, 1 << 18); // the user may have too many pipes
+        self.log_reader = Some(thread::spawn(move || {
+            for line in BufReader::new(stderr).lines() {
+                lines.lock().unwrap().push(line.unwrap());
+            }
+        }));
     }
 
     /// Returns the next address at which it says that it listens.

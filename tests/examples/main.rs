@@ -20,4 +20,5 @@ mod select_rw;
 mod socket_end;
 mod timestamp;
 mod udp;
+mod unread_log;
 mod upper;

@@ -1,3 +1,4 @@
 //! The system calls, one by one.
 
 mod calls;
+mod write_now;

@@ -1,0 +1,38 @@
+//! What the hook `handle_error` does with an error by default.
+
+use std::error::Error;
+use std::{fmt, io};
+
+use crate::net::{Address, is_by_peer};
+use crate::sys;
+
+/// Returns whether the client has broken the connection: no fault of the program.
+pub(super) fn is_by_client(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    let error: Option<&io::Error> = error.downcast_ref();
+    // After a reset, calls that need a connection fail as if there had never been one.
+    error.is_some_and(|error| is_by_peer(error) || error.kind() == io::ErrorKind::NotConnected)
+}
+
+/// Writes an error to standard error, between two lines of forty dashes. Never blocks.
+pub(super) fn to_stderr(
+    client: &Address,
+    error: &(dyn Error + Send + Sync + 'static),
+    left_out: impl fmt::Display,
+) {
+    let line = "-".repeat(40);
+    let mut message = format!(
+        "{line}\nException occurred during processing of request from {client}{left_out}\n{error}\n"
+    );
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message.push_str(&format!("because: {error}\n"));
+        cause = error.source();
+    }
+    message.push_str(&line);
+    message.push('\n');
+    let mut unwritten = message.as_bytes();
+    // Without a standard error, or without room in it, the rest is lost.
+    while let Ok(count @ 1..) = sys::write_now(io::stderr(), unwritten) {
+        unwritten = &unwritten[count..];
+    }
+}

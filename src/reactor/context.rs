@@ -52,6 +52,9 @@ pub(super) struct Core<S> {
     pub(super) registry: Registry,
     pub(super) timers: Timers<TimerAction<S>>,
     pub(super) wake_state: Arc<WakeState<S>>,
+    /// Whether a turn must look at more than events: something was put into one of the fields below,
+    /// or a wait has failed. An ordinary turn looks only at this flag.
+    pub(super) attention: bool,
     /// What must wait until no handler runs.
     pub(super) deferred: VecDeque<Deferred<S>>,
     /// The notified sources.
@@ -135,6 +138,7 @@ impl<S: 'static> Context<'_, S> {
         F: AsFd + 'static,
         H: Handler<F, S> + 'static,
     {
+        self.core.attention = true;
         let Core { registry, deferred, is_shutting_down, shutdown_queue, .. } = &mut *self.core;
         match registry.add(source.as_fd(), interest, reads_raw) {
             Ok(token) => {
@@ -196,6 +200,7 @@ impl<S: 'static> Context<'_, S> {
     /// `NotFound` if the source was removed.
     pub fn notify(&mut self, token: Token) -> io::Result<()> {
         self.core.registry.get(token).ok_or_else(|| not_registered(token))?;
+        self.core.attention = true;
         self.core.notified.push_back(token);
         Ok(())
     }
@@ -252,7 +257,7 @@ impl<S: 'static> Context<'_, S> {
         if self.core.is_shutting_down {
             return;
         }
-        self.core.is_shutting_down = true;
+        (self.core.is_shutting_down, self.core.attention) = (true, true);
         let Core { registry, shutdown_queue, .. } = &mut *self.core;
         shutdown_queue.extend(registry.tokens());
         if let Some(end) = Instant::now().checked_add(grace) {
@@ -291,7 +296,7 @@ impl<S: 'static> Context<'_, S> {
         if self.core.failure.is_some() {
             log::error!("{error}");
         } else {
-            self.core.failure = Some(error);
+            (self.core.failure, self.core.attention) = (Some(error), true);
         }
     }
 
@@ -393,6 +398,7 @@ impl<S> Core<S> {
             registry,
             timers: Timers::new(),
             wake_state: Arc::new(wake_state),
+            attention: false,
             deferred: VecDeque::new(),
             notified: VecDeque::new(),
             is_shutting_down: false,
@@ -440,6 +446,7 @@ impl<S> Core<S> {
             self.counters.errors += 1;
             log::debug!("{token:?} was removed: {error}");
         }
+        self.attention = true;
         self.deferred.push_back(Deferred::Remove(token, error));
         true
     }

@@ -244,7 +244,8 @@ impl IoState {
     /// beyond the ordinary.
     #[inline]
     pub(super) fn is_fully_consumed(&self) -> bool {
-        Flags::SHORT_READS_DRAIN.contains(self.flags) && self.interest_before.contains(self.ready)
+        let ordinary = Flags::SHORT_READS_DRAIN | Flags::READ_OTHERWISE;
+        ordinary.contains(self.flags) && self.interest_before.contains(self.ready)
     }
 }
 

@@ -49,9 +49,8 @@ impl<S: 'static> Reactor<S> {
                 Ok(()) => deadline,
                 Err(error) => self.timer_not_set(&error, deadline),
             };
-            match self.wait(deadline) {
-                Ok(()) => self.wait_succeeded(),
-                Err(error) => self.wait_failed(error, deadline)?,
+            if let Err(error) = self.wait(deadline) {
+                self.wait_failed(error, deadline)?;
             }
             Self::call_hooks(&mut self.after_wait, &mut self.core, &mut self.state);
         }
@@ -62,10 +61,22 @@ impl<S: 'static> Reactor<S> {
         if let Some(probe) = &mut self.probe {
             probe.turned(&self.core.counters());
         }
-        if let Some(error) = self.core.failure.take() {
-            return Err(error);
+        if self.core.attention {
+            self.settle()?;
         }
         Ok(self.core.counters.dispatches - dispatches)
+    }
+
+    /// Ends the attention if there is nothing left that needs it. Returns the error with which a
+    /// handler has failed.
+    fn settle(&mut self) -> io::Result<()> {
+        let core = &mut self.core;
+        let failure = core.failure.take();
+        core.attention = !core.deferred.is_empty()
+            || !core.notified.is_empty()
+            || core.is_shutting_down
+            || self.turn_state.waits.are_failing();
+        failure.map_or(Ok(()), Err)
     }
 
     /// The phases after the wait.
@@ -77,8 +88,10 @@ impl<S: 'static> Reactor<S> {
             self.run_jobs();
             self.turn_state.has_internal_work = false;
         }
-        self.run_notifications();
-        self.run_shutdown();
+        if self.core.attention {
+            self.run_notifications();
+            self.run_shutdown();
+        }
     }
 
     /// Prepares the reactor to be polled by another loop, and returns the descriptor to poll for
@@ -143,11 +156,15 @@ impl<S: 'static> Reactor<S> {
     #[inline]
     fn has_work(&self) -> bool {
         !self.turn_state.ready.is_empty()
-            || !self.core.deferred.is_empty()
+            || self.core.wake_state.is_stopped()
+            || self.core.attention && self.has_rare_work()
+    }
+
+    fn has_rare_work(&self) -> bool {
+        !self.core.deferred.is_empty()
             || !self.core.notified.is_empty()
             || !self.core.shutdown_queue.is_empty()
             || self.core.is_shutting_down && self.core.registry.len() == 0
-            || self.core.wake_state.is_stopped()
             || self.core.failure.is_some()
     }
 
@@ -159,27 +176,11 @@ impl<S: 'static> Reactor<S> {
         if let Some(left_out) = LIMIT.pass() {
             log::error!("the timer descriptor cannot be set: {error}{left_out}");
         }
-        self.turn_state.is_timer_unset = true;
+        (self.turn_state.is_timer_unset, self.core.attention) = (true, true);
         match (deadline, self.core.timers.next()) {
             (Deadline::Never, Some(next)) => Deadline::At(next),
             (Deadline::At(at), Some(next)) => Deadline::At(at.min(next)),
             (deadline, _) => deadline,
-        }
-    }
-
-    /// Notes a wait that did not fail.
-    #[inline]
-    fn wait_succeeded(&mut self) {
-        if self.turn_state.waits.are_failing() || self.turn_state.is_timer_unset {
-            self.wait_succeeded_again();
-        }
-    }
-
-    #[cold]
-    fn wait_succeeded_again(&mut self) {
-        self.turn_state.waits.succeed();
-        if std::mem::take(&mut self.turn_state.is_timer_unset) {
-            self.run_all_internal_work();
         }
     }
 
@@ -192,7 +193,8 @@ impl<S: 'static> Reactor<S> {
         let latest = [deadline.remaining(), self.core.timers.next().map(|at| at - now)];
         let pause = latest.into_iter().flatten().fold(pause, Duration::min);
         std::thread::sleep(pause);
-        self.turn_state.is_timer_unset = false;
+        (self.turn_state.is_timer_unset, self.core.attention) = (false, true);
+        self.turn_state.shutdown_due = 0;
         self.run_all_internal_work();
         Ok(())
     }
@@ -215,7 +217,7 @@ impl<S: 'static> Reactor<S> {
 
         let Self { core, turn_state, probe, .. } = self;
         turn_state.next_event = 0;
-        let (due, capacity) = (core.shutdown_queue.len(), turn_state.events.capacity());
+        let capacity = turn_state.events.capacity();
         let selector = core.registry.selector_mut();
         let waited = match probe {
             None => selector.wait(&mut turn_state.events, deadline),
@@ -229,9 +231,23 @@ impl<S: 'static> Reactor<S> {
             return Err(error);
         }
         core.counters.events += turn_state.events.len() as u64;
-        // A buffer that has grown was full: the events of other sources are still to come.
-        turn_state.shutdown_due = if turn_state.events.capacity() == capacity { due } else { 0 };
+        if core.attention {
+            self.note_wait(capacity);
+        }
         Ok(())
+    }
+
+    /// Notes a wait that did not fail, where more than its events counts. `capacity` is that of the
+    /// event buffer before it.
+    fn note_wait(&mut self, capacity: usize) {
+        let Self { core, turn_state, .. } = self;
+        // A buffer that has grown was full: the events of other sources are still to come.
+        let has_grown = turn_state.events.capacity() != capacity;
+        turn_state.shutdown_due = if has_grown { 0 } else { core.shutdown_queue.len() };
+        turn_state.waits.succeed();
+        if std::mem::take(&mut turn_state.is_timer_unset) {
+            self.run_all_internal_work();
+        }
     }
 
     /// Makes the ready list this turn's, and begins a new one.
@@ -279,9 +295,11 @@ impl<S: 'static> Reactor<S> {
     /// Calls the handler of each ready source.
     #[inline]
     fn dispatch(&mut self) {
+        self.turn_state.is_in_handler = true; // a panic from here on is one of a handler
         while self.begin_next_call() {
             self.call_handler();
         }
+        self.turn_state.is_in_handler = false;
     }
 
     /// Begins the next call: first for the sources that the kernel reported, then for those on the
@@ -308,6 +326,7 @@ impl<S: 'static> Reactor<S> {
     /// Handles an event of one of the reactor's own descriptors, or a stale one.
     #[cold]
     fn handle_internal_event(&mut self, event: Event) {
+        self.turn_state.is_in_handler = false;
         match event.token() {
             WAKER => {
                 self.core.wake_state.waker().clear();
@@ -326,6 +345,7 @@ impl<S: 'static> Reactor<S> {
                 }
             }
         }
+        self.turn_state.is_in_handler = true;
     }
 
     /// Calls the handler for which the call has begun.
@@ -335,9 +355,7 @@ impl<S: 'static> Reactor<S> {
         core.counters.dispatches += 1;
         let index = turn_state.io.token.index() as usize;
         let Some(Some(handler)) = handlers.get_mut(index) else { return };
-        turn_state.is_in_handler = true;
         let returned = handler.ready(&mut turn_state.io, &mut Context { core, state });
-        turn_state.is_in_handler = false;
         // The fast path: the readiness is consumed, and nothing else has happened.
         let is_all = returned == Returned::Next(Next::Done) && turn_state.io.is_fully_consumed();
         if !is_all || !core.deferred.is_empty() || turn_state.is_observed {
@@ -347,12 +365,14 @@ impl<S: 'static> Reactor<S> {
 
     /// Ends a call: counts it, applies what it returned, and reports it.
     fn end_call(&mut self, returned: Returned) {
+        self.turn_state.is_in_handler = false;
         self.count_call(returned);
         self.apply_returned(returned);
         if self.turn_state.is_observed {
             self.observe(true);
         }
         self.run_deferred();
+        self.turn_state.is_in_handler = true;
     }
 
     /// Counts a call that was idle, spurious or cut off.
@@ -460,6 +480,7 @@ impl<S: 'static> Reactor<S> {
             self.call_method(token, |handler, io, cx| handler.shutting_down(io, cx));
             self.run_deferred();
         }
+        self.turn_state.shutdown_due = 0;
         if self.core.registry.len() == 0 {
             self.core.wake_state.stop();
         }

@@ -4,6 +4,7 @@
 
 mod code;
 mod crate_tree;
+mod hazards;
 mod imports;
 mod public_items;
 mod sources;

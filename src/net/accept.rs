@@ -115,7 +115,7 @@ impl<I> Acceptor<I> {
         Acceptor {
             name,
             incoming,
-            accepts_per_turn,
+            accepts_per_turn: accepts_per_turn.max(1),
             policy: AcceptPolicy::new(reserve.is_some()),
             reserve,
             waker: None,

@@ -287,15 +287,15 @@ impl<P> Connection<P> {
                         stream.get_ref().deliver_on_close();
                     }
                     self.link.state = State::Lingering;
-                    let end = Instant::now() + self.link.options().linger;
-                    cx.set_deadline(stream.token(), Some(end))?;
+                    let end = Instant::now().checked_add(self.link.options().linger);
+                    cx.set_deadline(stream.token(), end)?;
                 }
                 (None, unsent) => {
                     self.link.state = State::Closing { unsent };
                     // Should the reactor be dropped now, a plain close would hide that data is missing.
                     stream.get_ref().reset_on_close();
-                    let end = Instant::now() + self.link.options().close_within;
-                    cx.set_deadline(stream.token(), Some(end))?;
+                    let end = Instant::now().checked_add(self.link.options().close_within);
+                    cx.set_deadline(stream.token(), end)?;
                 }
                 _ => {}
             }

@@ -17,6 +17,9 @@ use crate::sys::{self, PollFd, PollFlags};
 /// How long servers block until the receiver of a datagram has room, by default.
 pub(crate) const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 
+/// The longest time after which a send that finds no room is tried again.
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+
 /// A bound datagram socket, UDP or Unix, non-blocking. When it is dropped it is closed, and the file
 /// of a Unix socket is removed: [by the process that has bound it](Self::set_unlink_on_drop), and if
 /// it is still the socket's own.
@@ -200,7 +203,7 @@ impl DatagramSocket {
                 // `poll` would return at once: our socket is writable all the time, but the receiver
                 // has no room.
                 thread::sleep(pause.min(left));
-                pause *= 2;
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
             match self.send_to(data, to) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

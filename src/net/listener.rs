@@ -217,7 +217,7 @@ impl Listener {
     /// Accepts and closes all pending connections. Returns their number, and the error that ended it.
     pub(crate) fn reject_pending(&self) -> (usize, Option<io::Error>) {
         // With a backlog of n, Linux keeps n + 1 connections.
-        let most = self.backlog as usize + 1;
+        let most = (self.backlog as usize).saturating_add(1);
         let mut count = 0;
         while count < most {
             if let Err(error) = self.accept() {

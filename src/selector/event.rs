@@ -227,18 +227,21 @@ impl Events {
     /// The capacity to which [`EpollSelector`](super::EpollSelector) grows a buffer.
     pub(super) const GROWS_TO: usize = 4_096;
 
+    /// The largest initial capacity. It is the kernel's usual limit of descriptors.
+    const LARGEST: usize = 1 << 20;
+
     /// Returns an empty buffer with capacity for 64 events.
     pub fn new() -> Self {
         Events::with_capacity(64)
     }
 
-    /// Returns an empty buffer with capacity for `capacity` events, at least one.
+    /// Returns an empty buffer with capacity for `capacity` events, at least one and at most 1,048,576.
     ///
     /// The capacity is no limit. `select` and `poll` report all ready descriptors. epoll reports as
     /// many as fit, and the others first in the next wait. A buffer that came back full is doubled, up
     /// to 4,096 events. So a small buffer starves no descriptor.
     pub fn with_capacity(capacity: usize) -> Self {
-        Events { list: Vec::with_capacity(capacity.max(1)) }
+        Events { list: Vec::with_capacity(capacity.clamp(1, Events::LARGEST)) }
     }
 
     /// Returns the capacity.

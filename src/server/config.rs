@@ -57,7 +57,7 @@ pub struct ServerConfig {
     /// of the network namespace can connect to them. Default: 0o777 without the umask. With the usual
     /// umask of 0o022 only processes of the same user can connect.
     pub socket_mode: Option<u32>,
-    /// How many requests are accepted in one turn of the loop. Default: 32 (Python: 1).
+    /// How many requests are accepted in one turn of the loop, at least one. Default: 32 (Python: 1).
     pub requests_per_turn: u32,
     /// The backend of the server's own loop. Default: [`Backend::default`] (Python: poll).
     pub backend: Backend,

@@ -258,11 +258,14 @@ impl Epoll {
     }
 }
 
+/// `EP_MAX_EVENTS`: the kernel refuses to be given room for more.
+const MOST_EVENTS: i32 = i32::MAX / size_of::<libc::epoll_event>() as i32;
+
 /// Where the kernel may write, and how many events fit.
 #[inline]
 fn buffer_of(events: &mut Vec<EpollEvent>) -> (*mut libc::epoll_event, i32) {
     // EpollEvent is a transparent epoll_event.
-    let room = i32::try_from(events.capacity()).unwrap_or(i32::MAX);
+    let room = i32::try_from(events.capacity()).map_or(MOST_EVENTS, |room| room.min(MOST_EVENTS));
     (events.as_mut_ptr().cast(), room)
 }
 

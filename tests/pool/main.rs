@@ -67,6 +67,26 @@ fn a_full_pool_refuses_and_the_job_is_dropped() {
 }
 
 #[test]
+fn counts_and_durations_may_be_extreme() {
+    let error = Pool::new(usize::MAX, usize::MAX).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    let least = Pool::new(0, 0).unwrap();
+    assert_eq!(least.capacity(), 1);
+    let most = Pool::new(1, usize::MAX).unwrap();
+    assert_eq!(most.capacity(), usize::MAX);
+    for (pool, grace) in [(least, Duration::MAX), (most, Duration::MAX)] {
+        let done = note(&pool, 1);
+        pool.drain(grace).unwrap();
+        assert_eq!(done.recv_timeout(LONG), Ok(1));
+    }
+    // Without any time, only what is done already is done.
+    let pool = Pool::new(1, 1).unwrap();
+    let held = hold(&pool);
+    assert_eq!(pool.drain(Duration::ZERO).unwrap_err().working, 1);
+    drop(held);
+}
+
+#[test]
 fn submit_or_wait_blocks_until_there_is_capacity() {
     let pool = Pool::new(1, 0).unwrap();
     let held = hold(&pool);

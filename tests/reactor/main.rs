@@ -4,6 +4,7 @@ mod contract;
 mod costs;
 mod done;
 mod ends;
+mod extremes;
 mod faulty;
 mod handle;
 mod isolation;

@@ -5,6 +5,7 @@ mod addresses;
 mod close;
 mod datagrams;
 mod event_loop;
+mod extremes;
 mod handlers;
 mod hooks;
 mod kinds;

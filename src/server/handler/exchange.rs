@@ -55,9 +55,10 @@ pub struct StreamExchange {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamOptions {
-    /// Size of the buffer of `rfile`, in bytes. 0 reads nothing ahead. Default: −1, which is 8192.
+    /// Size of the buffer of `rfile`, in bytes, at most 16 MiB. 0 reads nothing ahead. Default: −1,
+    /// which is 8192.
     pub rbufsize: isize,
-    /// Size of the buffer of `wfile`, in bytes. −1 is 8192. Default: 0, no buffer.
+    /// Size of the buffer of `wfile`, in bytes, at most 16 MiB. −1 is 8192. Default: 0, no buffer.
     pub wbufsize: isize,
     /// How long a read or a write may block. Then it returns `TimedOut`. Default: none, which leaves
     /// the server's [`read_timeout`](crate::server::ServerConfig#structfield.read_timeout).
@@ -194,8 +195,11 @@ impl StreamExchange {
     }
 }
 
+/// The largest buffer: a size that only means "much" must not end the process.
+const LARGEST_BUFFER: usize = 16 << 20;
+
 fn buffer_size(option: isize) -> usize {
-    usize::try_from(option).unwrap_or(8_192)
+    usize::try_from(option).map_or(8_192, |size| size.min(LARGEST_BUFFER))
 }
 
 impl ExchangeKind for DatagramExchange {

@@ -12,7 +12,7 @@ use support::alone::in_own_process;
 use support::log_lines::{log_lines, next_line};
 use support::net::{Call, Scripted, Server, echo};
 use support::sockets::{exchange, read_all, read_exactly};
-use support::{LONG, on_every_pair};
+use support::{LONG, expect_panic, on_every_pair};
 use tripoll::net::{Address, Connection, Listener, Stream};
 use tripoll::{Context, Reactor};
 
@@ -200,6 +200,7 @@ fn an_error_of_the_accepted_callback_ends_that_connection_alone() {
 
 #[test]
 fn a_panic_of_the_accepted_callback_ends_that_connection_alone() {
+    expect_panic("not this one");
     on_every_pair(|pair| {
         let listener = Listener::builder().max_connections(1).bind(loopback()).unwrap();
         let Address::Inet(address) = *listener.local_address() else { panic!() };

@@ -69,6 +69,7 @@ fn add_ready(
 
 #[test]
 fn an_error_or_a_panic_ends_its_source_alone_and_the_batch_is_served() {
+    ["worse luck", "plain words"].into_iter().for_each(expect_panic);
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(Log::new());
         let sources = add_ready(
@@ -110,13 +111,14 @@ fn an_error_or_a_panic_ends_its_source_alone_and_the_batch_is_served() {
 
 #[test]
 fn a_panic_in_removed_ends_no_other_source() {
+    ["even here", "already called"].into_iter().for_each(expect_panic);
     on_every_pair(|pair| {
         let mut reactor = pair.reactor(Log::new());
         let bad = |name| Actor {
             failed: |_| panic!("even here"),
             ..Actor::new(name, || Err(ErrorKind::InvalidData.into()))
         };
-        let worse = |name| Actor { ready: || panic!("already"), ..bad(name) };
+        let worse = |name| Actor { ready: || panic!("already called"), ..bad(name) };
         let _sources = add_ready(
             &mut reactor,
             [bad("a"), Actor::new("b", fine), worse("c"), Actor::new("d", fine), bad("e")],
@@ -130,6 +132,7 @@ fn a_panic_in_removed_ends_no_other_source() {
 
 #[test]
 fn a_failing_handler_can_add_its_successor() {
+    expect_panic("it fails");
     on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Log::new());
         let succeed = |cx: &mut Context<Log>| {
@@ -148,7 +151,7 @@ fn a_failing_handler_can_add_its_successor() {
             )
             .unwrap();
         };
-        let actor = Actor { failed: succeed, ..Actor::new("a", || panic!()) };
+        let actor = Actor { failed: succeed, ..Actor::new("a", || panic!("it fails")) };
         let sources = add_ready(&mut reactor, [actor]);
         drive(&mut reactor, 3, |log| log.last().is_some_and(|line| line == "the successor"));
         assert_eq!(reactor.context().len(), 1);
@@ -158,6 +161,7 @@ fn a_failing_handler_can_add_its_successor() {
 
 #[test]
 fn panicking_timers_jobs_and_timeouts_end_nothing_else() {
+    ["a bad timer", "a bad job", "no patience"].into_iter().for_each(expect_panic);
     on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Log::new());
         let now = Instant::now();
@@ -197,9 +201,10 @@ fn a_panic_while_a_source_is_dropped_ends_no_other_source() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
-            panic!("dropped");
+            panic!("dropped on purpose");
         }
     }
+    expect_panic("dropped on purpose");
     on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Log::new());
         let (mine, _theirs) = unix_pair();

@@ -4,12 +4,14 @@
 use std::io::{self, BufRead, Read, Write};
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 use tripoll::server::PythonSocket;
 
+use support::alone::in_own_process;
 use support::server::*;
 use support::*;
 use tripoll::net::{Address, Stream};
@@ -17,7 +19,7 @@ use tripoll::server::{
     BaseServer, Concurrency, DatagramExchange, Exchange, ExchangeKind, Exit, HandlerError,
     HandlerResult, Hooks, InReactor, Inline, LoopExchange, Pooled, ReactorTcpServer, Request,
     RequestHandler, Served, Server, StreamExchange, StreamOptions, Supports, Tcp, TcpServer,
-    Threading, Transport, Udp, UdpServer,
+    Threading, ThreadingTcpServer, Transport, Udp, UdpServer,
 };
 
 /// Greets, answers and takes leave, each in its place; and does what it is told to.
@@ -117,6 +119,7 @@ where
     X: ExchangeKind<Request = Arc<Stream>>,
     Polite: RequestHandler<X>,
 {
+    expect_panic(IMPOLITE);
     let told = Arc::<AtomicUsize>::default();
     let server: Server<Tcp, C> =
         Server::builder(ANY).hooks(Count(Arc::clone(&told))).build(|| Polite).unwrap();
@@ -151,6 +154,24 @@ fn each_method_is_called_and_errors_are_reported_but_exits_are_not() {
     polite::<Pooled, Exchange>(false);
     polite::<Pooled, StreamExchange>(false);
     polite::<InReactor, LoopExchange>(true);
+}
+
+/// A test whose handler panics must not be green.
+#[test]
+fn a_panic_of_a_handler_fails_its_test() {
+    let test = "handlers::a_panic_of_a_handler_fails_its_test";
+    in_own_process(test, || {
+        let fail = |exchange: &mut Exchange| {
+            assert_eq!(exchange.request.recv(100)?, b"not this");
+            Ok(())
+        };
+        let server = ThreadingTcpServer::from_fn(ANY, fail).unwrap();
+        let failed = catch_unwind(AssertUnwindSafe(|| {
+            while_serving(&server, || ask(&server.server_address(), b"but that"))
+        }));
+        let why = failed.unwrap_err().downcast::<String>().unwrap();
+        assert!(why.contains("a panic was caught") && why.contains("handlers.rs"), "{why}");
+    });
 }
 
 #[test]
@@ -396,6 +417,7 @@ where
     C: Concurrency + Default + Supports<X>,
     X: ExchangeKind<Request = T::Request>,
 {
+    expect_panic("finish fails");
     on_every_config(|config| {
         let (send, errors) = mpsc::channel();
         let server = Server::<T, C>::builder(ANY)

@@ -353,6 +353,7 @@ fn handle_error_gets_errors_and_panics_and_may_answer() {
             assert_eq!(ask(&server.server_address(), b"no luck"), b"no luck");
         });
     }
+    expect_panic("at the disco");
     let waiting = |exchange: &mut Exchange| fail(&exchange.request.recv(100)?);
     is_told(TcpServer::builder(ANY).hooks(Apologise).build_fn(waiting).unwrap());
     let in_loop = |exchange: &mut LoopExchange| fail(&exchange.recv(100));
@@ -426,6 +427,8 @@ fn a_hook_that_panics_costs_its_request_and_nothing_else() {
             panic!("and again");
         }
     }
+    expect_panic("stumbled");
+    expect_panic("and again");
     let server = hello(Clumsy(AtomicUsize::new(0)));
     while_serving(&server, || {
         let told: Vec<_> = (0..3).map(|_| ask(&server.server_address(), b"")).collect();
@@ -443,6 +446,7 @@ fn a_panic_in_get_request_is_one_request_less() {
             Ok(request)
         }
     }
+    expect_panic("stumbled");
     let server = hello(Clumsy(AtomicUsize::new(0)));
     while_serving(&server, || {
         assert_eq!(ask(&server.server_address(), b""), b"");

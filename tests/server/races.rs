@@ -238,6 +238,9 @@ fn a_hook_that_panics_ends_one_request_at_most() {
             await_that("they are forgotten", || server.connections().is_empty());
         });
     }
+    ["at the first", "in every turn", "at the second", "when told"]
+        .into_iter()
+        .for_each(expect_panic);
     serve(ThreadingTcpServer::builder(ANY));
     serve(PooledTcpServer::builder(ANY));
 }

@@ -2,7 +2,7 @@
 //! where the loop is what waits.
 
 use std::io::{BufRead, ErrorKind, Read, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use tripoll::server::PythonSocket;
@@ -281,33 +281,38 @@ fn a_client_that_takes_nothing_is_idle_however_often_it_is_sent_something() {
 
 #[test]
 fn a_buffered_write_that_times_out_repeats_nothing() {
-    const NUMBERS: u32 = 2_000_000;
-    struct Counting;
+    /// More than the kernel keeps for a client that reads nothing: a page for each number.
+    const PAGES: u32 = 4 << 10;
+    const PAGE: usize = 4 << 10;
+    struct Counting(mpsc::Sender<ErrorKind>);
     impl RequestHandler<StreamExchange> for Counting {
         fn options(&self) -> StreamOptions {
-            let timeout = Some(5 * SHORT);
-            StreamOptions::default().wbufsize(4 * NUMBERS as isize).timeout(timeout)
+            let size = PAGES as isize * PAGE as isize;
+            StreamOptions::default().wbufsize(size).timeout(Some(5 * SHORT))
         }
 
         fn handle(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
-            for number in 0..NUMBERS {
-                exchange.wfile.write_all(&number.to_be_bytes())?;
+            for number in 0..PAGES {
+                exchange.wfile.write_all(&number.to_be_bytes().repeat(PAGE / 4))?;
             }
             let late = exchange.wfile.flush().unwrap_err();
-            assert_eq!(late.kind(), ErrorKind::TimedOut);
             exchange.connection.settimeout(None)?; // what is left is sent in the end
+            self.0.send(late.kind())?;
             Ok(())
         }
     }
-    let server = ThreadingTcpServer::new(ANY, || Counting).unwrap();
+    let (tell, told) = mpsc::channel();
+    let server = ThreadingTcpServer::new(ANY, move || Counting(tell.clone())).unwrap();
     while_serving(&server, || {
         let mut client = connect(&server.server_address());
-        thread::sleep(15 * SHORT); // so long it takes nothing
+        // Until then it reads nothing.
+        assert_eq!(told.recv_timeout(LONG).unwrap(), ErrorKind::TimedOut);
         let mut all = Vec::new();
         client.read_to_end(&mut all).unwrap();
-        let numbers: Vec<_> =
-            all.chunks_exact(4).map(|x| u32::from_be_bytes(x.try_into().unwrap())).collect();
-        assert!(numbers.iter().copied().eq(0..NUMBERS), "{} numbers", numbers.len());
+        assert_eq!(all.len(), PAGES as usize * PAGE);
+        let numbers = all.chunks_exact(4).map(|x| u32::from_be_bytes(x.try_into().unwrap()));
+        let expected = (0..PAGES).flat_map(|number| [number; PAGE / 4]);
+        assert!(numbers.eq(expected), "a part came twice, or not at all");
     });
 }
 

@@ -4,6 +4,7 @@
 //! It is a crate, so that it is built once and not once a test target.
 
 pub mod alone;
+pub mod caught;
 pub mod faulty;
 pub mod log_lines;
 pub mod net;
@@ -21,5 +22,6 @@ mod pair;
 mod wait;
 
 pub use bytes::{Dice, known_bytes, pattern};
+pub use caught::expect_panic;
 pub use pair::{Context, Pair, on_every_pair, on_every_pair_and_noise, on_every_pair_at_once};
 pub use wait::{LONG, MINUTE, await_that};

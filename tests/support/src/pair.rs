@@ -7,6 +7,7 @@ use tripoll::selector::Caps;
 use tripoll::server::ServerConfig;
 use tripoll::{Backend, Reactor, Trigger};
 
+use crate::caught::assert_no_caught_panic;
 use crate::faulty::Faults;
 use crate::noise::{self, Noise};
 
@@ -23,8 +24,15 @@ pub struct Pair {
 pub fn on_every_pair(body: impl Fn(Pair)) {
     for pair in Pair::all() {
         let _context = Context(format!("on {pair}"));
-        body(pair);
+        checked(|| body(pair));
     }
+}
+
+/// Runs `body`, and fails if the library has caught a panic.
+fn checked(body: impl FnOnce()) {
+    assert_no_caught_panic(); // records from now on
+    body();
+    assert_no_caught_panic();
 }
 
 /// As [`on_every_pair`], and again over selectors that make [faults of events](noise::EVENTS). For
@@ -37,7 +45,7 @@ pub fn on_every_pair_and_noise(body: impl Fn(Pair)) {
         for pair in Pair::all() {
             let pair = Pair { noise: Some(seed), ..pair };
             let _context = Context(format!("on {pair}"));
-            body(pair);
+            checked(|| body(pair));
         }
     }
 }
@@ -50,7 +58,7 @@ pub fn on_every_pair_at_once(body: impl Fn(Pair) + Sync) {
             let body = &body;
             thread::Builder::new()
                 .name(pair.to_string())
-                .spawn_scoped(scope, move || body(pair))
+                .spawn_scoped(scope, move || checked(|| body(pair)))
                 .unwrap();
         }
     });

@@ -16,6 +16,7 @@ use tripoll::server::{
 };
 use tripoll::{Reactor, ReactorHandle};
 
+use crate::caught::assert_no_caught_panic;
 use crate::{LONG, MINUTE, on_every_pair};
 
 /// Any free port.
@@ -45,6 +46,7 @@ impl Drop for SocketPath {
 
 /// Connects a client that blocks, with a limit.
 pub fn connect(address: &Address) -> TcpStream {
+    assert_no_caught_panic();
     let Address::Inet(address) = address else { panic!("{address} is no TCP address") };
     let client = TcpStream::connect(address).unwrap();
     client.set_read_timeout(Some(LONG)).unwrap();
@@ -99,13 +101,14 @@ pub fn await_end(mut client: &TcpStream) {
 }
 
 /// Runs `body` while the server serves, with a poll interval that must not matter, then shuts it
-/// down and closes it.
+/// down and closes it. Fails if the library has caught a panic.
 pub fn while_serving<T, C, R>(server: &Server<T, C>, body: impl FnOnce() -> R) -> R
 where
     T: Transport,
     C: Concurrency,
 {
-    thread::scope(|scope| {
+    assert_no_caught_panic();
+    let result = thread::scope(|scope| {
         let serving = scope.spawn(|| server.serve_forever(MINUTE));
         let _guard = ShutDown(server);
         let result = body();
@@ -113,7 +116,9 @@ where
         serving.join().unwrap().unwrap();
         server.server_close();
         result
-    })
+    });
+    assert_no_caught_panic();
+    result
 }
 
 /// Runs `body` for every backend and trigger. A panic shows for which.
@@ -132,6 +137,7 @@ pub struct Stop<'a>(pub &'a ReactorHandle);
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.0.stop();
+        assert_no_caught_panic();
     }
 }
 
@@ -141,6 +147,7 @@ pub struct ShutDown<'a, T: Transport, C: Concurrency>(pub &'a Server<T, C>);
 impl<T: Transport, C: Concurrency> Drop for ShutDown<'_, T, C> {
     fn drop(&mut self) {
         self.0.request_shutdown();
+        assert_no_caught_panic();
     }
 }
 

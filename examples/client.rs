@@ -178,7 +178,7 @@ fn chat(server: Socket) -> io::Result<()> {
     let (mut server, mut out) = (server, io::stdout().lock());
     let mut buffer = [0; 4_096];
     loop {
-        match server.read(&mut buffer)? {
+        match read(&mut server, &mut buffer)? {
             0 => return Ok(()),
             count => out.write_all(&buffer[..count])?,
         }
@@ -230,7 +230,7 @@ fn udp(server: &Server) -> io::Result<()> {
     client.set_read_timeout(Some(TIMEOUT))?;
     let mut buffer = [0; 1024];
     // The datagram or its answer may be lost, or there is no answer: a wait needs a limit.
-    let answered = client.write(b"123123").and_then(|_| client.read(&mut buffer));
+    let answered = client.write_all(b"123123").and_then(|()| read(&mut client, &mut buffer));
     let count = answered.map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => {
             io::Error::other(format!("{} has not answered within {TIMEOUT:?}", server.connect))
@@ -289,8 +289,18 @@ fn menu(mut client: Socket) -> io::Result<()> {
 /// Returns what one `recv(1024)` brings. It is empty when the server has closed.
 fn recv(server: &mut Socket) -> io::Result<String> {
     let mut buffer = [0; 1024];
-    let count = server.read(&mut buffer)?;
+    let count = read(server, &mut buffer)?;
     Ok(String::from_utf8_lossy(&buffer[..count]).into())
+}
+
+/// Reads once. With a timeout, Ctrl-Z and `fg` interrupt a read, which is then made again.
+fn read(server: &mut Socket, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match server.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            received => return received,
+        }
+    }
 }
 
 /// Returns the next typed line, and `None` at the end of the input.

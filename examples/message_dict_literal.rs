@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::process::exit;
 use std::rc::Rc;
@@ -117,7 +117,12 @@ impl Sock {
 
     fn recv(&self, bufsize: usize) -> io::Result<Vec<u8>> {
         let mut data = vec![0; bufsize];
-        let count = (&*self.0).read(&mut data)?;
+        let count = loop {
+            match (&*self.0).read(&mut data) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {} // as Python does
+                received => break received?,
+            }
+        };
         data.truncate(count);
         Ok(data)
     }

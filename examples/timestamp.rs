@@ -14,7 +14,7 @@
 //!
 //! Try: two clients at once, with and without `--concurrent`.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +26,7 @@ use clap::Parser;
 use common::Options;
 use rustix::net::Shutdown as Finish;
 use tripoll::net::{Connection, Listener, Protocol, Stream, Utf8Decoder, Wire};
+use tripoll::server::PythonSocket;
 use tripoll::{Context, Reactor};
 
 /// How much is read at once: `recv(1024)`.
@@ -80,18 +81,18 @@ fn one_at_a_time(tcp_ser_sock: Listener) -> io::Result<()> {
 }
 
 /// Answers one client until it has finished sending.
-fn converse(mut tcp_cli_sock: &Stream) -> io::Result<()> {
+fn converse(tcp_cli_sock: &Stream) -> io::Result<()> {
     let mut decoder = Utf8Decoder::new();
-    let mut buffer = [0; BUFSIZ];
     loop {
-        let (count, recv_data) = match tcp_cli_sock.read(&mut buffer)? {
-            0 => (0, decoder.finish().into()),
-            count => (count, decoder.decode(&buffer[..count])),
+        let data = tcp_cli_sock.recv(BUFSIZ)?;
+        let recv_data = match data.as_slice() {
+            b"" => decoder.finish().into(),
+            data => decoder.decode(data),
         };
         if !recv_data.is_empty() {
-            tcp_cli_sock.write_all(stamp(&recv_data).as_bytes())?;
+            tcp_cli_sock.sendall(stamp(&recv_data).as_bytes())?;
         }
-        if count == 0 {
+        if data.is_empty() {
             return Ok(());
         }
     }

@@ -120,20 +120,32 @@ impl<'a, F> Source<'a, F> {
         direction: Interest,
         operation: impl FnOnce(&mut F) -> io::Result<T>,
     ) -> io::Result<T> {
-        let value = self.perform(direction, operation)?;
+        self.io.check_ready(direction)?;
+        let value =
+            operation(self.file).inspect_err(|error| self.io.note_error(direction, error))?;
         self.io.note_success(direction);
         Ok(value)
     }
 
-    /// As [`try_io`](Self::try_io), for a plain read or write, whose bytes are counted.
+    /// As [`try_io`](Self::try_io), for a plain read or write, whose bytes are counted. One that a
+    /// signal interrupts has moved no byte, and is made again.
     #[inline]
     fn perform<T>(
         &mut self,
         direction: Interest,
-        operation: impl FnOnce(&mut F) -> io::Result<T>,
+        mut operation: impl FnMut(&mut F) -> io::Result<T>,
     ) -> io::Result<T> {
         self.io.check_ready(direction)?;
-        operation(self.file).inspect_err(|error| self.io.note_error(direction, error))
+        loop {
+            match operation(self.file) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.io.note_error(direction, &error);
+                    return Err(error);
+                }
+                done => return done,
+            }
+        }
     }
 
     /// Returns the source itself. The reactor does not see what is done with it: a `WouldBlock` goes

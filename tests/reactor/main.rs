@@ -7,6 +7,7 @@ mod ends;
 mod extremes;
 mod faulty;
 mod handle;
+mod interrupts;
 mod isolation;
 mod notify;
 mod parking;

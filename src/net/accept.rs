@@ -218,7 +218,7 @@ impl<I> Acceptor<I> {
                 Ok(Some(Next::Keep))
             }
             Decision::Pause(pause) => {
-                suspend(pause, listener, cx)?;
+                suspend(pause, listener, cx);
                 Ok(Some(Next::Keep))
             }
             Decision::Shed => {
@@ -266,13 +266,9 @@ impl<I> Acceptor<I> {
 }
 
 /// Takes away the listener's interest for a while.
-fn suspend<F, S: 'static>(
-    pause: Duration,
-    listener: &mut Source<'_, F>,
-    cx: &mut Context<'_, S>,
-) -> io::Result<()> {
+fn suspend<F, S: 'static>(pause: Duration, listener: &mut Source<'_, F>, cx: &mut Context<'_, S>) {
     listener.set_interest(Interest::NONE);
-    cx.set_deadline(listener.token(), Some(Instant::now() + pause))
+    cx.set_handlers_deadline(listener.token(), Some(Instant::now() + pause));
 }
 
 /// Returns the number of an error.

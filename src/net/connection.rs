@@ -270,6 +270,19 @@ impl<P> Connection<P> {
         }
     }
 
+    /// Handles the deadline of a close.
+    fn close_timed_out(&mut self) {
+        match self.link.state {
+            State::Lingering => self.link.state = State::Ended(CloseReason::Finished),
+            // The peer is slow, but it reads.
+            State::Closing { unsent: Some(before) } if self.link.unsent() < before.get() => {
+                self.link.state = State::Closing { unsent: None };
+            }
+            State::Closing { .. } => self.link.fail(CloseReason::CloseTimedOut),
+            State::Open | State::Ended(_) => {}
+        }
+    }
+
     /// Called after each event: reads if the connection reads, moves the state on, and sets the
     /// interest.
     fn advance<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>) -> io::Result<Next>
@@ -288,14 +301,14 @@ impl<P> Connection<P> {
                     }
                     self.link.state = State::Lingering;
                     let end = Instant::now().checked_add(self.link.options().linger);
-                    cx.set_deadline(stream.token(), end)?;
+                    cx.set_handlers_deadline(stream.token(), end);
                 }
                 (None, unsent) => {
                     self.link.state = State::Closing { unsent };
                     // Should the reactor be dropped now, a plain close would hide that data is missing.
                     stream.get_ref().reset_on_close();
                     let end = Instant::now().checked_add(self.link.options().close_within);
-                    cx.set_deadline(stream.token(), end)?;
+                    cx.set_handlers_deadline(stream.token(), end);
                 }
                 _ => {}
             }
@@ -357,16 +370,10 @@ where
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
         let stream = &mut StreamIo::of(source);
-        match self.link.state {
-            State::Lingering => self.link.state = State::Ended(CloseReason::Finished),
-            // The peer is slow, but it reads.
-            State::Closing { unsent: Some(before) } if self.link.unsent() < before.get() => {
-                self.link.state = State::Closing { unsent: None };
-            }
-            State::Closing { .. } => self.link.fail(CloseReason::CloseTimedOut),
-            _ => {
-                self.call(stream, cx, |protocol, wire, cx| protocol.timed_out(wire, cx));
-            }
+        if stream.is_handlers_deadline() {
+            self.close_timed_out();
+        } else if self.link.is_open() {
+            self.call(stream, cx, |protocol, wire, cx| protocol.timed_out(wire, cx));
         }
         self.advance(stream, cx)
     }

@@ -191,6 +191,10 @@ impl<'a> StreamIo<'a> {
         self.io.token
     }
 
+    pub(super) fn is_handlers_deadline(&self) -> bool {
+        self.io.is_handlers_deadline()
+    }
+
     pub(super) fn is_writable(&self) -> bool {
         self.io.ready.contains(Interest::WRITE)
     }

@@ -13,6 +13,7 @@ use super::handle::{ReactorHandle, WakeState};
 use super::handler::{AnyHandler, Handler, Registered};
 use super::mode::reads_raw;
 use super::registry::Registry;
+use super::source_entry::{Deadline, Slot};
 use super::timers::{TimerId, Timers};
 use crate::selector::{Backend, Interest, Selector, Token, Trigger};
 use crate::sys;
@@ -79,7 +80,7 @@ type TimerJob<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
 /// What happens when a timer fires.
 pub(super) enum TimerAction<S> {
     Job(TimerJob<S>),
-    Deadline(Token),
+    Deadline(Token, Slot),
     /// Try the refused changes of interest again.
     RetryInterests,
 }
@@ -213,20 +214,18 @@ impl<S: 'static> Context<'_, S> {
     ///
     /// `NotFound` if the source was removed.
     pub fn set_deadline(&mut self, token: Token, at: Option<Instant>) -> io::Result<()> {
-        let Core { registry, timers, .. } = &mut *self.core;
-        let entry = registry.get(token).ok_or_else(|| not_registered(token))?;
-        entry.deadline = match (entry.deadline, at) {
-            // Postponed: checked again when the timer fires. So an idle timeout that every byte
-            // postpones costs no more than this assignment.
-            (Some((timer, set_to)), Some(at)) if set_to <= at => Some((timer, at)),
-            (old, at) => {
-                if let Some((timer, _)) = old {
-                    timers.take(timer);
-                }
-                at.map(|at| (timers.set(at, TimerAction::Deadline(token)), at))
-            }
-        };
-        Ok(())
+        if self.core.set_deadline(token, Slot::User, at) {
+            Ok(())
+        } else {
+            Err(not_registered(token))
+        }
+    }
+
+    /// Sets the deadline that a handler of this crate needs for itself, apart from the user's. When it
+    /// has come, [`Handler::timed_out`] is called, and
+    /// [`IoState::is_handlers_deadline`](super::io_state::IoState::is_handlers_deadline) is true.
+    pub(crate) fn set_handlers_deadline(&mut self, token: Token, at: Option<Instant>) {
+        self.core.set_deadline(token, Slot::Handler, at);
     }
 
     /// Sets a timer: the loop runs `job` at `at`, or in the first turn after it. Timers due at the
@@ -439,8 +438,8 @@ impl<S> Core<S> {
     /// false if it was removed before.
     pub(super) fn remove(&mut self, token: Token, error: Option<io::Error>) -> bool {
         let Some(entry) = self.registry.remove(token) else { return false };
-        if let Some((timer, _)) = entry.deadline {
-            self.timers.take(timer);
+        for deadline in entry.deadlines.into_iter().flatten() {
+            self.timers.take(deadline.timer);
         }
         if let Some(error) = &error {
             self.counters.errors += 1;
@@ -451,16 +450,39 @@ impl<S> Core<S> {
         true
     }
 
-    /// Returns whether the deadline has come whose timer has just fired. If it was postponed, a new
-    /// timer is set.
-    pub(super) fn deadline_has_passed(&mut self, token: Token) -> bool {
+    /// Sets a deadline of a source. Returns false if the source was removed.
+    fn set_deadline(&mut self, token: Token, slot: Slot, at: Option<Instant>) -> bool {
         let Core { registry, timers, .. } = self;
         let Some(entry) = registry.get(token) else { return false };
-        let Some((_, at)) = entry.deadline.take() else { return false };
+        let deadline = &mut entry.deadlines[slot as usize];
+        *deadline = match (*deadline, at) {
+            // Postponed: checked again when the timer fires. So an idle timeout that every byte
+            // postpones costs no more than this assignment.
+            (Some(Deadline { timer, at: set_to }), Some(at)) if set_to <= at => {
+                Some(Deadline { timer, at })
+            }
+            (old, at) => {
+                if let Some(old) = old {
+                    timers.take(old.timer);
+                }
+                at.map(|at| Deadline {
+                    timer: timers.set(at, TimerAction::Deadline(token, slot)),
+                    at,
+                })
+            }
+        };
+        true
+    }
+
+    /// Returns whether the deadline has come whose timer has just fired. If it was postponed, a new
+    /// timer is set.
+    pub(super) fn deadline_has_passed(&mut self, token: Token, slot: Slot) -> bool {
+        let Some(entry) = self.registry.get(token) else { return false };
+        let Some(Deadline { at, .. }) = entry.deadlines[slot as usize].take() else { return false };
         if at <= Instant::now() {
             return true;
         }
-        entry.deadline = Some((timers.set(at, TimerAction::Deadline(token)), at));
+        self.set_deadline(token, slot, Some(at));
         false
     }
 

@@ -62,6 +62,8 @@ bitflags::bitflags! {
         const USED_UP = 256;
         /// An operation of [`Source::try_io`](super::Source::try_io) in direction READ succeeded.
         const READ_OTHERWISE = 512;
+        /// The deadline has come that a handler of this crate has set for itself.
+        const HANDLERS_DEADLINE = 1024;
     }
 }
 
@@ -199,6 +201,11 @@ impl IoState {
         self.changes += u64::from(interest != self.interest());
         self.interest_set = interest;
         self.flags |= Flags::INTEREST_SET;
+    }
+
+    /// Returns whether this is the call for the deadline that the handler has set for itself.
+    pub(crate) fn is_handlers_deadline(&self) -> bool {
+        self.flags.contains(Flags::HANDLERS_DEADLINE)
     }
 
     /// Disarms the source.

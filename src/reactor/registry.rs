@@ -151,7 +151,7 @@ impl Registry {
             is_parked: false,
             kind,
             fd: number,
-            deadline: None,
+            deadlines: [None; 2],
         });
         Ok(token)
     }

@@ -37,9 +37,26 @@ pub(super) struct SourceEntry {
     pub(super) is_refused: bool,
     pub(super) kind: SourceKind,
     pub(super) fd: RawFd,
-    /// The timer of its deadline, and the deadline itself. A deadline that was postponed is later
-    /// than its timer, and checked again when the timer fires.
-    pub(super) deadline: Option<(TimerId, Instant)>,
+    /// Its deadlines, indexed by [`Slot`].
+    pub(super) deadlines: [Option<Deadline>; 2],
+}
+
+/// Whose deadline it is. What the user sets must not undo what the handler needs to end in time, and
+/// the other way round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// That of [`Context::set_deadline`](super::Context::set_deadline).
+    User,
+    /// That of a handler of this crate.
+    Handler,
+}
+
+/// The timer of a deadline, and the deadline itself. A deadline that was postponed is later than its
+/// timer, and checked again when the timer fires.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    pub(super) timer: TimerId,
+    pub(super) at: Instant,
 }
 
 impl SourceEntry {

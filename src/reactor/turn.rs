@@ -15,6 +15,7 @@ use super::io_state::{Flags, IoState};
 use super::probe::{Dispatch, DispatchOutcome, Probe};
 use super::reactor::{Hook, Reactor};
 use super::registry::Delivery;
+use super::source_entry::Slot;
 use super::turn_state::{PARKING, TIMER, WAKER};
 use crate::selector::{Deadline, Event, Events, Selector, Token};
 use crate::sync::{LogLimit, Panicked};
@@ -426,16 +427,27 @@ impl<S: 'static> Reactor<S> {
                     job(&mut self.context());
                     self.run_deferred();
                 }
-                Some(TimerAction::Deadline(token)) if self.core.deadline_has_passed(token) => {
+                Some(TimerAction::Deadline(token, slot))
+                    if self.core.deadline_has_passed(token, slot) =>
+                {
                     self.core.counters.timers += 1;
-                    self.call_method(token, |handler, io, cx| handler.timed_out(io, cx));
+                    self.call_method(
+                        token,
+                        match slot {
+                            Slot::User => |handler, io, cx| handler.timed_out(io, cx),
+                            Slot::Handler => |handler, io, cx| {
+                                io.flags |= Flags::HANDLERS_DEADLINE;
+                                handler.timed_out(io, cx)
+                            },
+                        },
+                    );
                     self.run_deferred();
                 }
                 Some(TimerAction::RetryInterests) => {
                     self.core.is_retry_set = false;
                     self.core.registry.retry();
                 }
-                Some(TimerAction::Deadline(_)) | None => {}
+                Some(TimerAction::Deadline(..)) | None => {}
             }
         }
     }

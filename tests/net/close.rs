@@ -6,8 +6,8 @@ use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use support::net::{Call, Server, Why, echo};
-use support::on_every_pair;
 use support::sockets::read_all;
+use support::{LONG, on_every_pair};
 use tripoll::Context;
 use tripoll::net::{Connection, Listener, Wire};
 
@@ -210,6 +210,51 @@ fn the_connections_own_deadline_does_not_end_a_close_that_is_under_way() {
         assert_eq!(read_all(&client).len(), MUCH);
         drop(client);
         assert_answered_and_finished(&server);
+    });
+}
+
+/// What other code sets for the source does not concern its close, which ends in any case.
+#[test]
+fn a_close_ends_in_time_whatever_deadline_is_set_from_outside() {
+    on_every_pair(|pair| {
+        for much in [0, MUCH] {
+            let short = |connection: Connection<_>| {
+                let short = Duration::from_millis(20);
+                connection.close_within(short).linger(short)
+            };
+            let (tokens, token) = std::sync::mpsc::channel();
+            let mut answer = answer_and_close(much);
+            let server = Server::with(
+                pair,
+                Listener::builder(),
+                short,
+                move |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+                    assert_ne!(*call, Call::TimedOut, "it is closed");
+                    if *call == Call::Opened {
+                        tokens.send(wire.token()).unwrap();
+                    }
+                    answer(call, wire, cx)
+                },
+            );
+            let mut client = server.client();
+            let token = token.recv_timeout(LONG).unwrap();
+            client.write_all(b"?").unwrap();
+            assert_eq!(server.next(), Call::Opened);
+            assert!(matches!(server.next(), Call::Received(_)));
+            // It has begun to close, for the loop does one after the other.
+            for at in [None, Some(Instant::now() + VERY_LONG), Some(Instant::now())] {
+                server.ask(move |cx| {
+                    let _ = cx.set_deadline(token, at); // it may be gone
+                });
+            }
+            server.ask(move |cx| {
+                let _ = cx.set_deadline(token, None);
+            });
+            let why = if much == 0 { Why::Finished } else { Why::CloseTimedOut };
+            assert_eq!(server.next(), Call::Closed(why));
+            server.await_sources(1);
+            assert_eq!(server.ask(|cx| cx.timers()), 0, "a timer is left");
+        }
     });
 }
 

@@ -9,5 +9,6 @@ mod listener_end;
 mod model;
 mod serve_in_pool;
 mod shortage;
+mod sigpipe;
 mod socket_files;
 mod utf8;

@@ -6,4 +6,5 @@ mod descriptors;
 mod events;
 mod model;
 mod open;
+mod refused_calls;
 mod waits;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The chapters of the catalogue, each with its number of rows.
-const CHAPTERS: [usize; 2] = [13, 11];
+const CHAPTERS: [usize; 4] = [13, 11, 26, 16];
 
 /// The words with which an answer begins.
 const KINDS: [&str; 5] =
@@ -82,11 +82,12 @@ fn find(file: &str, source: &str, item: &str) -> Found {
             line.match_indices(&name).any(|(at, _)| ends(&line[at + name.len()..]))
         })
     };
-    if lines.iter().any(|line| !line.starts_with("//") && is_item(line)) {
-        Found::Item
-    } else {
-        Found::Nothing
-    }
+    let is_variant = |line: &str| {
+        line.strip_prefix(item)
+            .is_some_and(|rest| matches!(rest, "," | "{") || rest.starts_with('('))
+    };
+    let names = |line: &str| !line.starts_with("//") && (is_item(line) || is_variant(line));
+    if lines.iter().copied().any(names) { Found::Item } else { Found::Nothing }
 }
 
 /// Returns what is wrong with a catalogue.
@@ -152,7 +153,7 @@ fn what_is_wrong_with_a_catalogue_is_found() {
     let text = "\
 | no. | hazard | answer |
 |---|---|---|
-| 1.1 | A good one. | **Test** `a.rs: works` and `a.rs: Item` |
+| 1.1 | A good one. | **Test** `a.rs: works`, `a.rs: Item` and `a.rs: Variant` |
 | 1.2 | One without a test. | **Test** `a.rs: Item` |
 | 1.2 | A file that is missing. | **Type** `b.rs` |
 | 1.4 | no sentence | **Contract** `a.rs: gone` |
@@ -160,7 +161,7 @@ fn what_is_wrong_with_a_catalogue_is_found() {
 | 1.6 | A reason that is too short. | **Not covered** No. |
 | 2.2 | A test that is a prefix. | **Test** `a.rs: work` |
 ";
-    let source = "#[test]\nfn works() {}\n\npub struct Item;\n// fn gone() {}\n";
+    let source = "#[test]\nfn works() {}\n\npub struct Item;\n// fn gone() {}\nVariant,\n";
     let read = |file: &str| (file == "a.rs").then(|| source.into());
     assert_eq!(
         faults(text, &[6, 1], read),

@@ -12,6 +12,7 @@ pub mod noise;
 pub mod outside;
 pub mod program;
 pub mod reactor;
+pub mod refuse;
 pub mod selector;
 pub mod server;
 pub mod sleep;

@@ -20,8 +20,13 @@ pub const GRACE: Duration = Duration::from_millis(700);
 
 /// Blocks SIGINT and SIGTERM. Must be called before the first thread is started: a thread inherits
 /// the mask, and the kernel delivers a signal to any thread that does not block it.
+///
+/// It also blocks SIGXFSZ. Otherwise the kernel ends a process that writes more to a file, such as its
+/// log, than `ulimit -f` allows. Blocked, the signal has no effect, and the write fails.
 pub fn block_signals() -> io::Result<()> {
-    Ok(both().thread_block()?)
+    let mut signals = both();
+    signals.add(Signal::SIGXFSZ);
+    Ok(signals.thread_block()?)
 }
 
 /// Returns a descriptor that is readable when SIGINT or SIGTERM is pending. It is never read, so

@@ -5,9 +5,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::harness::{Server, arguments, example, on_every_backend};
+use crate::harness::{Server, arguments, example, in_shell, on_every_backend};
 use crate::hostile::{self, Subject, assert_ends, assert_idle};
 use rustix::process::Signal;
 use support::sockets::reset;
@@ -54,13 +55,25 @@ impl Deref for Gallery {
 
 impl Gallery {
     fn open(backend: Backend, trigger: Trigger) -> Gallery {
+        Gallery::open_with(backend, trigger, &[], |command| command)
+    }
+
+    /// Opens one with further arguments, and with a command that is made of the usual one.
+    fn open_with(
+        backend: Backend,
+        trigger: Trigger,
+        further: &[&str],
+        wrap: impl FnOnce(Command) -> Command,
+    ) -> Gallery {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("tripoll-image-{}-{number}", std::process::id());
         let directory = Directory(std::env::temp_dir().join(name));
         fs::create_dir(&directory.0).unwrap();
         let mut command = example("image");
-        command.args(arguments("127.0.0.1:0", backend, trigger)).current_dir(&directory.0);
+        command.args(arguments("127.0.0.1:0", backend, trigger)).args(further);
+        let mut command = wrap(command);
+        command.current_dir(&directory.0);
         Gallery { server: Server::start_with(&mut command), directory }
     }
 
@@ -232,6 +245,63 @@ fn a_directory_that_cannot_be_written_to_harms_that_client_alone() {
     }
     assert!(rest.is_empty(), "{rest:?}");
     assert_refused(&mut gallery.connect());
+}
+
+/// The size of files has a limit, of which the kernel tells by a signal that ends a process.
+#[test]
+fn a_disk_that_takes_no_more_is_one_line_of_the_log_and_the_server_goes_on() {
+    on_every_backend(|backend, trigger| {
+        let small = |command| in_shell(&command, "ulimit -f 8; exec \"$0\" \"$@\"");
+        let mut gallery = Gallery::open_with(backend, trigger, &[], small);
+        gallery.upload(pattern(1_000));
+        for _ in 0..3 {
+            let mut client = gallery.announce(100_000);
+            let _ = client.write_all(pattern(100_000)); // it may be reset meanwhile
+            assert_ends(client);
+        }
+        await_that("they are removed", || gallery.files() == ["new.jpg"]);
+        gallery.assert_shows(pattern(1_000));
+        gallery.upload(pattern(2_000));
+        gallery.assert_shows(pattern(2_000));
+        let stopped = gallery.server.stop(Signal::TERM);
+        assert_eq!(stopped.status.code(), Some(0), "{stopped:?}");
+        let [line] = &stopped.log[..] else { panic!("{stopped:?}") };
+        assert!(line.starts_with("a picture cannot be written: "), "{line}");
+    });
+}
+
+#[test]
+fn half_an_upload_is_removed_after_a_time() {
+    on_every_backend(|backend, trigger| {
+        let gallery = Gallery::open_with(backend, trigger, &["--timeout", "1"], |command| command);
+        let mut half = gallery.announce(2_000);
+        half.write_all(&pattern(2_000)[1..]).unwrap();
+        let mut nothing = gallery.connect();
+        expect(&mut nothing, b"welcome to conair");
+        await_that("it has begun", || gallery.files().len() == 1);
+        assert_ends(half);
+        assert_ends(nothing);
+        await_that("it is removed", || gallery.files().is_empty());
+    });
+}
+
+#[test]
+fn uploads_of_a_killed_server_are_removed_by_the_next_one() {
+    let mut gallery = Gallery::open(Backend::default(), Trigger::Level);
+    gallery.upload(pattern(100));
+    let mut client = gallery.announce(2_000);
+    client.write_all(&pattern(2_000)[1..]).unwrap();
+    await_that("it has begun", || gallery.files().len() == 2);
+    let other = gallery.directory.0.join("new.jpg.1-1"); // the first process lives
+    fs::write(&other, b"").unwrap();
+    gallery.server.stop(Signal::KILL);
+    assert_eq!(gallery.files().len(), 3);
+
+    let mut command = example("image");
+    command.args(arguments("127.0.0.1:0", Backend::default(), Trigger::Level));
+    gallery.server = Server::start_with(command.current_dir(&gallery.directory.0));
+    fs::remove_file(&other).unwrap();
+    gallery.assert_shows(pattern(100));
 }
 
 #[test]

@@ -90,15 +90,21 @@ fn a_reset_by_a_client_is_no_line_of_the_log() {
     });
 }
 
-/// Standard error is a descriptor like any other: it may be closed, or a file on a full disk.
+/// Standard error is a descriptor like any other: it may be closed, or a file on a full disk, or one
+/// that has reached its limit of size.
 #[test]
 fn a_log_that_cannot_be_written_stops_nothing() {
-    for redirection in ["2>&-", "2>/dev/full"] {
+    let file = std::env::temp_dir().join(format!("tripoll-log-{}", std::process::id()));
+    let limited = format!("exec 2>{}; ulimit -f 1", file.display());
+    for redirection in ["exec 2>&-", "exec 2>/dev/full", &limited] {
         let served = command(&["--concurrency", "reactor"], Backend::default(), Trigger::Level);
-        let mut served = in_shell(&served, &format!("exec \"$0\" \"$@\" {redirection}"));
+        let mut served = in_shell(&served, &format!("{redirection}; exec \"$0\" \"$@\""));
         let mut server = Server::start_with(served.env("RUST_LOG", "tripoll=trace"));
-        leave_by_a_reset(&server);
+        for _ in 0..20 {
+            leave_by_a_reset(&server);
+        }
         assert_served(&server.connect());
         server.stop(Signal::TERM).assert_graceful();
     }
+    std::fs::remove_file(&file).unwrap();
 }

@@ -3,7 +3,7 @@
 use std::process::exit;
 
 use clap::{Command, Parser};
-use tripoll::net::{Address, ToAddress};
+use tripoll::net::{Address, Listener, ToAddress};
 use tripoll::reactor::ReactorBuilder;
 use tripoll::{Backend, Reactor, Trigger};
 
@@ -44,11 +44,24 @@ impl Options {
         Ok(options)
     }
 
-    /// Blocks the signals and starts the log. Must be called before any thread is started.
+    /// Blocks the signals, starts the log, and removes a socket file that a killed server has left.
+    /// Must be called before any thread is started.
     pub fn begin(&self) -> Result<(), Failure> {
         block_signals()?;
         logging::start(self.trace);
+        self.remove_stale();
         Ok(())
+    }
+
+    /// Removes the file of a Unix socket that no process has open. Where one is open, or the file is
+    /// no socket, nothing happens, and the server will say why it cannot listen.
+    fn remove_stale(&self) {
+        if let Address::Unix(path) = &self.listen
+            && path.exists()
+        {
+            // A listener removes its own file when it is dropped.
+            drop(Listener::builder().replace_stale(true).bind(&self.listen));
+        }
     }
 
     /// Returns a builder with the backend and trigger of the command line.
@@ -72,10 +85,17 @@ pub fn parse<C: Parser>(mut command: Command) -> C {
         if !error.use_stderr() {
             error.exit(); // --help and --version are no errors
         }
-        // The reason alone: the usage that clap adds below it is in --help.
-        let text = error.to_string();
-        let reason = text.split("\n\n").next().unwrap_or_default();
-        eprintln!("{}", reason.split_whitespace().collect::<Vec<_>>().join(" "));
+        eprintln!("{}", one_line(&error));
         exit(2)
     })
+}
+
+/// Returns the reason, and what may have been meant. The usage that clap adds is in `--help`.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let mut paragraphs = text.split("\n\n").map(str::trim);
+    let reason = paragraphs.next().unwrap_or_default().split_whitespace();
+    let reason = reason.collect::<Vec<_>>().join(" ");
+    let tips = paragraphs.flat_map(str::lines).filter_map(|line| line.trim().strip_prefix("tip: "));
+    [reason].into_iter().chain(tips.map(String::from)).collect::<Vec<_>>().join("; ")
 }

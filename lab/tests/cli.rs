@@ -81,6 +81,9 @@ fn wrong_arguments_exit_with_2_and_one_line_that_names_the_option() {
         ("compare --rapidly", "--rapidly"),
         ("compare --layer raw", "--layer"),
         ("juggle", "juggle"),
+        ("compair", "a similar subcommand exists: 'compare'"),
+        ("ring --layr raw", "a similar argument exists: '--layer'"),
+        ("ring --backend epol", "a similar value exists: 'epoll'"),
     ] {
         let output = tripoll(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments}");
@@ -131,6 +134,13 @@ fn ctrl_c_exits_with_130_and_one_line() {
     let mut report = String::new();
     compare.stdout.take().unwrap().read_to_string(&mut report).unwrap();
     assert_eq!(report, "");
+}
+
+#[test]
+fn without_a_command_it_prints_its_help() {
+    let output = Command::new(TRIPOLL).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("Usage: tripoll <COMMAND>"), "{output:?}");
 }
 
 #[test]

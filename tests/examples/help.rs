@@ -66,3 +66,39 @@ fn each_listens_where_its_help_says_and_nowhere_else() {
         }
     }
 }
+
+#[test]
+fn a_mistyped_option_is_refused_with_the_one_that_is_meant() {
+    for name in servers() {
+        let output = run(&name, &["--lisen", "127.0.0.1:0"]);
+        assert_eq!(output.status.code(), Some(2), "{name}: {output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.lines().count(), 1, "{name}: {said}");
+        assert!(said.contains("a similar argument exists: '--listen'"), "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_socket_file_that_a_killed_server_has_left_is_replaced_and_one_in_use_is_not() {
+    let mut paths = 0;
+    for name in servers() {
+        if !help(&name).contains("path of a Unix socket") {
+            continue;
+        }
+        paths += 1;
+        let path =
+            std::env::temp_dir().join(format!("tripoll-stale-{name}-{}", std::process::id()));
+        let mut command = example(&name);
+        command.args(["--listen", path.to_str().unwrap()]);
+        Server::start_with(&mut command).stop(Signal::KILL);
+        assert!(path.exists(), "{name}");
+
+        let mut server = Server::start_with(&mut command);
+        let output = crate::harness::run_command(&mut command);
+        assert_eq!(output.status.code(), Some(1), "{name}: {output:?}");
+        assert!(path.exists(), "{name}: a second one has taken the file");
+        server.stop(Signal::TERM);
+        assert!(!path.exists(), "{name}");
+    }
+    assert!(paths >= 9, "{paths}");
+}

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use tripoll::{Backend, Trigger};
 
@@ -135,7 +136,7 @@ fn trigger_parser() -> impl TypedValueParser<Value = Trigger> {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => {
+        Err(error) if error.use_stderr() && error.kind() != NO_COMMAND => {
             eprintln!("{}", one_line(&error));
             return ExitCode::from(2);
         }
@@ -147,11 +148,17 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Returns the reason without the usage that clap adds below it.
+/// Without arguments, the command prints its whole help.
+const NO_COMMAND: ErrorKind = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+
+/// Returns the reason, and what may have been meant. The usage that clap adds is in `--help`.
 fn one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let reason = text.split("\n\n").next().unwrap_or_default();
-    reason.split_whitespace().collect::<Vec<_>>().join(" ")
+    let text = error.to_string();
+    let mut paragraphs = text.split("\n\n").map(str::trim);
+    let reason = paragraphs.next().unwrap_or_default().split_whitespace();
+    let reason = reason.collect::<Vec<_>>().join(" ");
+    let tips = paragraphs.flat_map(str::lines).filter_map(|line| line.trim().strip_prefix("tip: "));
+    [reason].into_iter().chain(tips.map(String::from)).collect::<Vec<_>>().join("; ")
 }
 
 fn run(command: &Command) -> Result<(), Failure> {

@@ -1,22 +1,19 @@
 //! The context: all that can be done to a reactor, except to turn it.
 
-use std::collections::VecDeque;
+use std::any::{Any, TypeId, type_name};
 use std::os::fd::{AsFd, RawFd};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use super::add_error::AddError;
-use super::backoff::Backoff;
+use super::core::{Core, Deferred, TimerAction};
 use super::counters::Counters;
-use super::handle::{ReactorHandle, WakeState};
-use super::handler::{AnyHandler, Handler, Registered};
+use super::handle::ReactorHandle;
+use super::handler::{Handler, Registered};
 use super::mode::reads_raw;
-use super::registry::Registry;
-use super::source_entry::{Deadline, Slot};
-use super::timers::{TimerId, Timers};
+use super::source_entry::Slot;
+use super::timers::TimerId;
 use crate::selector::{Backend, Interest, Selector, Token, Trigger};
-use crate::sys;
 
 /// Access to a reactor for a handler, a timer, a job or a hook.
 ///
@@ -46,51 +43,6 @@ pub struct Context<'a, S = ()> {
     pub(super) core: &'a mut Core<S>,
     /// The state that all handlers share.
     pub state: &'a mut S,
-}
-
-/// The parts of a reactor that a running handler can reach.
-pub(super) struct Core<S> {
-    pub(super) registry: Registry,
-    pub(super) timers: Timers<TimerAction<S>>,
-    pub(super) wake_state: Arc<WakeState<S>>,
-    /// Whether a turn must look at more than events: something was put into one of the fields below,
-    /// or a wait has failed. An ordinary turn looks only at this flag.
-    pub(super) attention: bool,
-    /// What must wait until no handler runs.
-    pub(super) deferred: VecDeque<Deferred<S>>,
-    /// The notified sources.
-    pub(super) notified: VecDeque<Token>,
-    pub(super) is_shutting_down: bool,
-    /// The sources whose `shutting_down` was not called yet.
-    pub(super) shutdown_queue: VecDeque<Token>,
-    /// The read buffer that all connections share.
-    scratch: Vec<u8>,
-    pub(super) counters: Counters,
-    /// The error that the turn returns: see [`Context::fail`].
-    pub(super) failure: Option<io::Error>,
-    /// The pauses after changes of interest that were refused.
-    refusals: Backoff,
-    /// Whether a timer is set to try them again.
-    pub(super) is_retry_set: bool,
-}
-
-/// The closure of a timer.
-type TimerJob<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
-
-/// What happens when a timer fires.
-pub(super) enum TimerAction<S> {
-    Job(TimerJob<S>),
-    Deadline(Token, Slot),
-    /// Try the refused changes of interest again.
-    RetryInterests,
-}
-
-/// What cannot be done while a handler runs, because the table of handlers is borrowed then.
-pub(super) enum Deferred<S> {
-    /// A source was added: store its handler, and call `added`.
-    Add(Token, Box<dyn AnyHandler<S>>),
-    /// A source was removed, perhaps because of an error: call `removed`, and drop its handler.
-    Remove(Token, Option<io::Error>),
 }
 
 impl<S: 'static> Context<'_, S> {
@@ -139,15 +91,14 @@ impl<S: 'static> Context<'_, S> {
         F: AsFd + 'static,
         H: Handler<F, S> + 'static,
     {
-        self.core.attention = true;
-        let Core { registry, deferred, is_shutting_down, shutdown_queue, .. } = &mut *self.core;
-        match registry.add(source.as_fd(), interest, reads_raw) {
+        let Core { registry, is_shutting_down, shutdown_queue, .. } = &mut *self.core;
+        match registry.add(source.as_fd(), interest, reads_raw, TypeId::of::<F>) {
             Ok(token) => {
                 let registered = Box::new(Registered { source, handler });
-                deferred.push_back(Deferred::Add(token, registered));
                 if *is_shutting_down {
                     shutdown_queue.push_back(token);
                 }
+                self.core.defer(Deferred::Add(token, registered));
                 Ok(token)
             }
             Err(error) => Err(AddError { source, error }),
@@ -163,6 +114,49 @@ impl<S: 'static> Context<'_, S> {
     /// `NotFound` if the source was removed before.
     pub fn remove(&mut self, token: Token) -> io::Result<()> {
         if self.core.remove(token, None) { Ok(()) } else { Err(not_registered(token)) }
+    }
+
+    /// Takes a source out of the reactor. It receives no further event. When the running handler has
+    /// returned, [`Handler::removed`] is called, and then `then` with the source: to add it with
+    /// another handler, to another reactor, or to hand it to a thread. It is still non-blocking.
+    ///
+    /// ```
+    /// use std::io::{PipeReader, Read, Write};
+    /// use tripoll::{Context, Deadline, Interest, Next, Reactor, Source};
+    ///
+    /// let (reader, mut writer) = std::io::pipe()?;
+    /// let mut reactor = Reactor::builder().build_with(None)?;
+    /// let never = |_: &mut Source<PipeReader>, _: &mut Context<_>| Ok(Next::Keep);
+    /// let token = reactor.context().add(reader, Interest::NONE, never)?;
+    /// reactor.context().take(token, |reader: PipeReader, cx| *cx.state = Some(reader))?;
+    /// reactor.turn(Deadline::Now)?;
+    ///
+    /// let mut reader = reactor.state().take().expect("it was taken");
+    /// writer.write_all(b"x")?;
+    /// assert_eq!(reader.read(&mut [0; 8])?, 1);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the source was removed. `InvalidInput` if it is not an `F`. Then nothing has
+    /// changed.
+    pub fn take<F: 'static>(
+        &mut self,
+        token: Token,
+        then: impl FnOnce(F, &mut Context<'_, S>) + 'static,
+    ) -> io::Result<()> {
+        let entry = self.core.registry.get(token).ok_or_else(|| not_registered(token))?;
+        if (entry.type_id)() != TypeId::of::<F>() {
+            let message = format!("{token:?} is not a {}", type_name::<F>());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let then = |source: Box<dyn Any>, cx: &mut Context<'_, S>| {
+            then(*source.downcast().expect("the type was checked"), cx);
+        };
+        self.core.unregister(token);
+        self.core.defer(Deferred::Take(token, Box::new(then)));
+        Ok(())
     }
 
     /// Returns the interest of a source, or `None` if the source was removed.
@@ -390,117 +384,6 @@ impl<S: 'static> Context<'_, S> {
 
 /// The size of the shared read buffer.
 const SCRATCH: usize = 64 << 10;
-
-impl<S> Core<S> {
-    pub(super) fn new(registry: Registry, wake_state: WakeState<S>) -> Self {
-        Core {
-            registry,
-            timers: Timers::new(),
-            wake_state: Arc::new(wake_state),
-            attention: false,
-            deferred: VecDeque::new(),
-            notified: VecDeque::new(),
-            is_shutting_down: false,
-            shutdown_queue: VecDeque::new(),
-            scratch: Vec::new(),
-            counters: Counters::default(),
-            failure: None,
-            refusals: Backoff::new(Duration::from_millis(10), Duration::from_secs(1)),
-            is_retry_set: false,
-        }
-    }
-
-    /// Handles a change of interest that failed. One for which the kernel has no room is tried again
-    /// later. Any other error ends the source.
-    #[cold]
-    pub(super) fn interest_failed(&mut self, token: Token, error: io::Error) {
-        if !sys::is_shortage(&error) {
-            self.remove(token, Some(error));
-            return;
-        }
-        if !self.is_retry_set {
-            let pause = self.refusals.fail();
-            log::error!("an interest was refused and is tried again in {pause:?}: {error}");
-            self.timers.set(Instant::now() + pause, TimerAction::RetryInterests);
-            self.is_retry_set = true;
-        }
-    }
-
-    /// Notes that interests were applied, and none was refused.
-    #[inline]
-    pub(super) fn interests_applied(&mut self) {
-        if self.refusals.has_failed() && !self.registry.has_refused() {
-            self.refusals.succeed();
-        }
-    }
-
-    /// Removes a source. `removed` is called, and the source closed, when no handler runs. Returns
-    /// false if it was removed before.
-    pub(super) fn remove(&mut self, token: Token, error: Option<io::Error>) -> bool {
-        let Some(entry) = self.registry.remove(token) else { return false };
-        for deadline in entry.deadlines.into_iter().flatten() {
-            self.timers.take(deadline.timer);
-        }
-        if let Some(error) = &error {
-            self.counters.errors += 1;
-            log::debug!("{token:?} was removed: {error}");
-        }
-        self.attention = true;
-        self.deferred.push_back(Deferred::Remove(token, error));
-        true
-    }
-
-    /// Sets a deadline of a source. Returns false if the source was removed.
-    fn set_deadline(&mut self, token: Token, slot: Slot, at: Option<Instant>) -> bool {
-        let Core { registry, timers, .. } = self;
-        let Some(entry) = registry.get(token) else { return false };
-        let deadline = &mut entry.deadlines[slot as usize];
-        *deadline = match (*deadline, at) {
-            // Postponed: checked again when the timer fires. So an idle timeout that every byte
-            // postpones costs no more than this assignment.
-            (Some(Deadline { timer, at: set_to }), Some(at)) if set_to <= at => {
-                Some(Deadline { timer, at })
-            }
-            (old, at) => {
-                if let Some(old) = old {
-                    timers.take(old.timer);
-                }
-                at.map(|at| Deadline {
-                    timer: timers.set(at, TimerAction::Deadline(token, slot)),
-                    at,
-                })
-            }
-        };
-        true
-    }
-
-    /// Returns whether the deadline has come whose timer has just fired. If it was postponed, a new
-    /// timer is set.
-    pub(super) fn deadline_has_passed(&mut self, token: Token, slot: Slot) -> bool {
-        let Some(entry) = self.registry.get(token) else { return false };
-        let Some(Deadline { at, .. }) = entry.deadlines[slot as usize].take() else { return false };
-        if at <= Instant::now() {
-            return true;
-        }
-        self.set_deadline(token, slot, Some(at));
-        false
-    }
-
-    pub(super) fn counters(&self) -> Counters {
-        let kernel = self.registry.selector_counters();
-        let (wakes, wakes_saved) = self.wake_state.wakes();
-        Counters {
-            waits: kernel.waits,
-            controls: kernel.controls,
-            controls_saved: self.registry.controls_saved(),
-            repairs: kernel.repairs,
-            parked: self.registry.parked(),
-            wakes,
-            wakes_saved,
-            ..self.counters
-        }
-    }
-}
 
 fn not_registered(token: Token) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, format!("{token:?} is not registered"))

@@ -1,5 +1,6 @@
 //! The trait `Handler`, what its methods return, and how the reactor stores handlers.
 
+use std::any::Any;
 use std::io;
 
 use super::context::Context;
@@ -203,6 +204,8 @@ pub(super) trait AnyHandler<S> {
     fn notified(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
     fn shutting_down(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>);
+    /// Returns the source, and drops the handler.
+    fn into_source(self: Box<Self>) -> Box<dyn Any>;
 }
 
 /// What a method of a handler returned. An error is stored in the [`IoState`], so that this is one
@@ -230,7 +233,7 @@ fn returned(result: io::Result<Next>, io: &mut IoState) -> Returned {
     }
 }
 
-impl<F, S, H: Handler<F, S>> AnyHandler<S> for Registered<F, H> {
+impl<F: 'static, S, H: Handler<F, S>> AnyHandler<S> for Registered<F, H> {
     fn ready(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
         returned(self.handler.ready(&mut Source::new(&mut self.source, io), cx), io)
     }
@@ -253,5 +256,9 @@ impl<F, S, H: Handler<F, S>> AnyHandler<S> for Registered<F, H> {
 
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
         self.handler.removed(token, error, cx);
+    }
+
+    fn into_source(self: Box<Self>) -> Box<dyn Any> {
+        Box::new(self.source)
     }
 }

@@ -64,6 +64,8 @@ bitflags::bitflags! {
         const READ_OTHERWISE = 512;
         /// The deadline has come that a handler of this crate has set for itself.
         const HANDLERS_DEADLINE = 1024;
+        /// The end that was read is not final: see [`Source::read_on`](super::Source::read_on).
+        const READ_ON = 2048;
     }
 }
 
@@ -206,6 +208,12 @@ impl IoState {
     /// Returns whether this is the call for the deadline that the handler has set for itself.
     pub(crate) fn is_handlers_deadline(&self) -> bool {
         self.flags.contains(Flags::HANDLERS_DEADLINE)
+    }
+
+    /// Makes the end of the stream one that may be followed by data.
+    pub(super) fn read_on(&mut self) {
+        self.flags.remove(Flags::ENDED);
+        self.flags |= Flags::READ_ON;
     }
 
     /// Disarms the source.

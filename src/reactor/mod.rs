@@ -123,6 +123,7 @@ mod add_error;
 mod backoff;
 mod budget;
 mod context;
+mod core;
 mod counters;
 mod failed_waits;
 mod handle;

@@ -5,7 +5,8 @@ use std::time::Instant;
 use std::{fmt, io};
 
 use super::budget::Budget;
-use super::context::{Context, Core};
+use super::context::Context;
+use super::core::Core;
 use super::handle::{ReactorHandle, WakeState};
 use super::handler::AnyHandler;
 use super::probe::Probe;

@@ -2,6 +2,7 @@
 
 mod registrations;
 
+use std::any::TypeId;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -116,12 +117,14 @@ impl Registry {
         Ok(())
     }
 
-    /// Adds a source to the selector, at once. `reads_raw`: see [`SourceKind`].
+    /// Adds a source to the selector, at once. `reads_raw`: see [`SourceKind`]. `type_id` returns that
+    /// of its type.
     pub(super) fn add(
         &mut self,
         fd: BorrowedFd<'_>,
         interest: Interest,
         reads_raw: bool,
+        type_id: fn() -> TypeId,
     ) -> io::Result<Token> {
         let was_blocking = sys::set_nonblocking(fd, true)?;
         let number = fd.as_raw_fd();
@@ -152,6 +155,7 @@ impl Registry {
             kind,
             fd: number,
             deadlines: [None; 2],
+            type_id,
         });
         Ok(token)
     }
@@ -317,7 +321,8 @@ impl Registry {
         if !io.ready.contains(Interest::READ) {
             entry.flags.remove(Flags::END_REPORTED); // it was read, or there is data before it again
         }
-        let moves_more = Flags::INTEREST_SET | Flags::ENDED | Flags::DISARM | Flags::SPURIOUS;
+        let moves_more =
+            Flags::INTEREST_SET | Flags::ENDED | Flags::DISARM | Flags::SPURIOUS | Flags::READ_ON;
         if io.flags.intersects(moves_more) || entry.is_ready() {
             self.end_call_rare(io);
         }
@@ -332,9 +337,11 @@ impl Registry {
                 entry.interest = interest;
             }
             entry.has_ended |= io.flags.contains(Flags::ENDED);
+            entry.has_ended &= !io.flags.contains(Flags::READ_ON);
             entry.is_disarmed |= io.flags.contains(Flags::DISARM);
         });
-        if io.flags.contains(Flags::SPURIOUS) && self.mode.is_persistent(io.readiness) {
+        let was_vain = io.flags.contains(Flags::SPURIOUS) && self.mode.is_persistent(io.readiness);
+        if was_vain || io.flags.contains(Flags::READ_ON) && self.mode.trigger == Trigger::Level {
             self.park(io.token);
         }
     }

@@ -54,6 +54,31 @@ impl<'a, F> Source<'a, F> {
         Source { file, io }
     }
 
+    /// Continues to read after an end that is not final: the handler is called again when there is
+    /// data. Call it after a read has returned no bytes.
+    ///
+    /// A FIFO has an end each time its last writer has gone, and a terminal each time its user types
+    /// Ctrl-D. The end of a socket or pipe is final: there a handler that reads on is called again and
+    /// again, level-triggered.
+    ///
+    /// ```
+    /// use std::fs::File;
+    /// use std::io::{self, Read};
+    /// use tripoll::{Context, Next, Source};
+    ///
+    /// fn read(fifo: &mut Source<File>, cx: &mut Context<'_, Vec<u8>>) -> io::Result<Next> {
+    ///     let mut buffer = [0; 4_096];
+    ///     match fifo.read(&mut buffer)? {
+    ///         0 => fifo.read_on(), // there may be another writer
+    ///         n => cx.state.extend_from_slice(&buffer[..n]),
+    ///     }
+    ///     Ok(Next::Keep)
+    /// }
+    /// ```
+    pub fn read_on(&mut self) {
+        self.io.read_on();
+    }
+
     /// Returns the source itself and the state of its call.
     pub(crate) fn split(&mut self) -> (&F, &mut IoState) {
         (self.file, self.io)

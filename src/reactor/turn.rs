@@ -3,22 +3,25 @@
 //! Each phase is one function. They stand here in the order in which [`Reactor::turn`] calls them,
 //! which is the order that the [module's page](super) lists.
 
+mod wait;
+
 use std::any::Any;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::context::{Context, Core, Deferred, TimerAction};
+use super::context::Context;
+use super::core::{Core, Deferred, TimerAction};
 use super::handler::{AnyHandler, Next, Returned};
 use super::io_state::{Flags, IoState};
-use super::probe::{Dispatch, DispatchOutcome, Probe};
+use super::probe::{Dispatch, DispatchOutcome};
 use super::reactor::{Hook, Reactor};
 use super::registry::Delivery;
 use super::source_entry::Slot;
 use super::turn_state::{PARKING, TIMER, WAKER};
-use crate::selector::{Deadline, Event, Events, Selector, Token};
-use crate::sync::{LogLimit, Panicked};
+use crate::selector::{Deadline, Event, Token};
+use crate::sync::Panicked;
 
 impl<S: 'static> Reactor<S> {
     /// Runs one turn: waits until a source is ready or the deadline has come, and calls the
@@ -151,115 +154,7 @@ impl<S: 'static> Reactor<S> {
         }
     }
 
-    // Phase `wait`.
-
-    /// Returns whether there is work that the kernel does not know of.
-    #[inline]
-    fn has_work(&self) -> bool {
-        !self.turn_state.ready.is_empty()
-            || self.core.wake_state.is_stopped()
-            || self.core.attention && self.has_rare_work()
-    }
-
-    fn has_rare_work(&self) -> bool {
-        !self.core.deferred.is_empty()
-            || !self.core.notified.is_empty()
-            || !self.core.shutdown_queue.is_empty()
-            || self.core.is_shutting_down && self.core.registry.len() == 0
-            || self.core.failure.is_some()
-    }
-
-    /// Handles a timer descriptor that the kernel refuses to set: the wait ends when the next timer is
-    /// due. Returns the deadline of the wait.
-    #[cold]
-    fn timer_not_set(&mut self, error: &io::Error, deadline: Deadline) -> Deadline {
-        static LIMIT: LogLimit = LogLimit::new();
-        if let Some(left_out) = LIMIT.pass() {
-            log::error!("the timer descriptor cannot be set: {error}{left_out}");
-        }
-        (self.turn_state.is_timer_unset, self.core.attention) = (true, true);
-        match (deadline, self.core.timers.next()) {
-            (Deadline::Never, Some(next)) => Deadline::At(next),
-            (Deadline::At(at), Some(next)) => Deadline::At(at.min(next)),
-            (deadline, _) => deadline,
-        }
-    }
-
-    /// Handles a wait that failed. Without an error the turn goes on, without events.
-    #[cold]
-    fn wait_failed(&mut self, error: io::Error, deadline: Deadline) -> io::Result<()> {
-        let name = self.core.registry.selector().name();
-        let now = Instant::now();
-        let pause = self.turn_state.waits.fail(name, error, now)?;
-        let latest = [deadline.remaining(), self.core.timers.next().map(|at| at - now)];
-        let pause = latest.into_iter().flatten().fold(pause, Duration::min);
-        std::thread::sleep(pause);
-        (self.turn_state.is_timer_unset, self.core.attention) = (false, true);
-        self.turn_state.shutdown_due = 0;
-        self.run_all_internal_work();
-        Ok(())
-    }
-
-    /// Lets the phases after the wait look for timers that are due and for jobs, which the wait could
-    /// not report.
-    fn run_all_internal_work(&mut self) {
-        self.turn_state.expired_at = Some(Instant::now());
-        (self.turn_state.has_new_jobs, self.turn_state.has_internal_work) = (true, true);
-    }
-
-    /// Takes the ready list, and waits. The wait does not block when there is work already.
-    #[inline]
-    fn wait(&mut self, deadline: Deadline) -> io::Result<()> {
-        self.take_ready();
-        let may_sleep = deadline != Deadline::Now
-            && !self.has_work()
-            && self.core.wake_state.prepare_to_sleep();
-        let deadline = if may_sleep { deadline } else { Deadline::Now };
-
-        let Self { core, turn_state, probe, .. } = self;
-        turn_state.next_event = 0;
-        let capacity = turn_state.events.capacity();
-        let selector = core.registry.selector_mut();
-        let waited = match probe {
-            None => selector.wait(&mut turn_state.events, deadline),
-            Some(probe) => wait_observed(selector, &mut turn_state.events, deadline, &mut **probe),
-        };
-        if core.wake_state.finish_sleep() {
-            (turn_state.has_new_jobs, turn_state.has_internal_work) = (true, true);
-        }
-        if let Err(error) = waited {
-            turn_state.events.clear();
-            return Err(error);
-        }
-        core.counters.events += turn_state.events.len() as u64;
-        if core.attention {
-            self.note_wait(capacity);
-        }
-        Ok(())
-    }
-
-    /// Notes a wait that did not fail, where more than its events counts. `capacity` is that of the
-    /// event buffer before it.
-    fn note_wait(&mut self, capacity: usize) {
-        let Self { core, turn_state, .. } = self;
-        // A buffer that has grown was full: the events of other sources are still to come.
-        let has_grown = turn_state.events.capacity() != capacity;
-        turn_state.shutdown_due = if has_grown { 0 } else { core.shutdown_queue.len() };
-        turn_state.waits.succeed();
-        if std::mem::take(&mut turn_state.is_timer_unset) {
-            self.run_all_internal_work();
-        }
-    }
-
-    /// Makes the ready list this turn's, and begins a new one.
-    #[inline]
-    fn take_ready(&mut self) {
-        self.turn_state.ready.clear();
-        self.turn_state.next_ready = 0;
-        if self.core.registry.has_ready() {
-            self.core.registry.take_ready(&mut self.turn_state.ready);
-        }
-    }
+    // Phase `wait`: in its own file.
 
     // Phase `run_deferred`: before `dispatch`, and after each call of a handler, timer or job.
 
@@ -285,6 +180,12 @@ impl<S: 'static> Reactor<S> {
                 Deferred::Remove(token, error) => {
                     if let Some(mut handler) = self.handlers[token.index() as usize].take() {
                         handler.removed(token, error.as_ref(), &mut self.context());
+                    }
+                }
+                Deferred::Take(token, then) => {
+                    if let Some(mut handler) = self.handlers[token.index() as usize].take() {
+                        handler.removed(token, None, &mut self.context());
+                        then(handler.into_source(), &mut self.context());
                     }
                 }
             }
@@ -553,21 +454,6 @@ impl<S: 'static> Reactor<S> {
             probe.dispatched(&dispatch);
         }
     }
-}
-
-/// Waits, and reports the wait to the probe.
-#[cold]
-fn wait_observed(
-    selector: &mut dyn Selector,
-    events: &mut Events,
-    deadline: Deadline,
-    probe: &mut dyn Probe,
-) -> io::Result<()> {
-    probe.waiting(deadline);
-    let start = Instant::now();
-    selector.wait(events, deadline)?;
-    probe.waited(start.elapsed(), events);
-    Ok(())
 }
 
 /// Returns whether the error means "continue", so that handlers may use `?` on each operation.

@@ -17,5 +17,6 @@ mod registry;
 mod shortage;
 mod signals;
 mod switch;
+mod take;
 mod timers;
 mod turns;

@@ -73,7 +73,7 @@ impl Registry {
         !self.refused.is_empty()
     }
 
-    /// Parks a source whose handler was called in vain, unless it is ready again. If the kernel
+    /// Parks a source whose handler found nothing to do, unless it is ready again. If the kernel
     /// refuses, the source stays where it is.
     #[cold]
     pub(super) fn park(&mut self, token: Token) {

@@ -1,0 +1,191 @@
+//! The parts of a reactor that a running handler can reach.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::backoff::Backoff;
+use super::context::Context;
+use super::counters::Counters;
+use super::handle::WakeState;
+use super::handler::AnyHandler;
+use super::registry::Registry;
+use super::source_entry::{Deadline, Slot};
+use super::timers::Timers;
+use crate::selector::Token;
+use crate::sys;
+
+/// The parts of a reactor that a running handler can reach.
+pub(super) struct Core<S> {
+    pub(super) registry: Registry,
+    pub(super) timers: Timers<TimerAction<S>>,
+    pub(super) wake_state: Arc<WakeState<S>>,
+    /// Whether a turn must look at more than events: something was put into one of the fields below,
+    /// or a wait has failed. An ordinary turn looks only at this flag.
+    pub(super) attention: bool,
+    /// What must wait until no handler runs.
+    pub(super) deferred: VecDeque<Deferred<S>>,
+    /// The notified sources.
+    pub(super) notified: VecDeque<Token>,
+    pub(super) is_shutting_down: bool,
+    /// The sources whose `shutting_down` was not called yet.
+    pub(super) shutdown_queue: VecDeque<Token>,
+    /// The read buffer that all connections share.
+    pub(super) scratch: Vec<u8>,
+    pub(super) counters: Counters,
+    /// The error that the turn returns: see [`Context::fail`].
+    pub(super) failure: Option<io::Error>,
+    /// The pauses after changes of interest that were refused.
+    refusals: Backoff,
+    /// Whether a timer is set to try them again.
+    pub(super) is_retry_set: bool,
+}
+
+/// The closure of a timer.
+pub(super) type TimerJob<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
+
+/// What happens when a timer fires.
+pub(super) enum TimerAction<S> {
+    Job(TimerJob<S>),
+    Deadline(Token, Slot),
+    /// Try the refused changes of interest again.
+    RetryInterests,
+}
+
+/// What cannot be done while a handler runs, because the table of handlers is borrowed then.
+pub(super) enum Deferred<S> {
+    /// A source was added: store its handler, and call `added`.
+    Add(Token, Box<dyn AnyHandler<S>>),
+    /// A source was removed, perhaps because of an error: call `removed`, and drop its handler.
+    Remove(Token, Option<io::Error>),
+    /// A source was taken: call `removed`, drop its handler, and pass the source on.
+    Take(Token, TakeJob<S>),
+}
+
+/// The closure that receives a source which was taken.
+pub(super) type TakeJob<S> = Box<dyn FnOnce(Box<dyn Any>, &mut Context<'_, S>)>;
+
+impl<S> Core<S> {
+    pub(super) fn new(registry: Registry, wake_state: WakeState<S>) -> Self {
+        Core {
+            registry,
+            timers: Timers::new(),
+            wake_state: Arc::new(wake_state),
+            attention: false,
+            deferred: VecDeque::new(),
+            notified: VecDeque::new(),
+            is_shutting_down: false,
+            shutdown_queue: VecDeque::new(),
+            scratch: Vec::new(),
+            counters: Counters::default(),
+            failure: None,
+            refusals: Backoff::new(Duration::from_millis(10), Duration::from_secs(1)),
+            is_retry_set: false,
+        }
+    }
+
+    /// Handles a change of interest that failed. One for which the kernel has no room is tried again
+    /// later. Any other error ends the source.
+    #[cold]
+    pub(super) fn interest_failed(&mut self, token: Token, error: io::Error) {
+        if !sys::is_shortage(&error) {
+            self.remove(token, Some(error));
+            return;
+        }
+        if !self.is_retry_set {
+            let pause = self.refusals.fail();
+            log::error!("an interest was refused and is tried again in {pause:?}: {error}");
+            self.timers.set(Instant::now() + pause, TimerAction::RetryInterests);
+            self.is_retry_set = true;
+        }
+    }
+
+    /// Notes that interests were applied, and none was refused.
+    #[inline]
+    pub(super) fn interests_applied(&mut self) {
+        if self.refusals.has_failed() && !self.registry.has_refused() {
+            self.refusals.succeed();
+        }
+    }
+
+    /// Removes a source. `removed` is called, and the source closed, when no handler runs. Returns
+    /// false if it was removed before.
+    pub(super) fn remove(&mut self, token: Token, error: Option<io::Error>) -> bool {
+        if !self.unregister(token) {
+            return false;
+        }
+        if let Some(error) = &error {
+            self.counters.errors += 1;
+            log::debug!("{token:?} was removed: {error}");
+        }
+        self.defer(Deferred::Remove(token, error));
+        true
+    }
+
+    /// Ends the watch of a source. Returns false if it was removed before.
+    pub(super) fn unregister(&mut self, token: Token) -> bool {
+        let Some(entry) = self.registry.remove(token) else { return false };
+        for deadline in entry.deadlines.into_iter().flatten() {
+            self.timers.take(deadline.timer);
+        }
+        true
+    }
+
+    pub(super) fn defer(&mut self, deferred: Deferred<S>) {
+        self.attention = true;
+        self.deferred.push_back(deferred);
+    }
+
+    /// Sets a deadline of a source. Returns false if the source was removed.
+    pub(super) fn set_deadline(&mut self, token: Token, slot: Slot, at: Option<Instant>) -> bool {
+        let Core { registry, timers, .. } = self;
+        let Some(entry) = registry.get(token) else { return false };
+        let deadline = &mut entry.deadlines[slot as usize];
+        *deadline = match (*deadline, at) {
+            // Postponed: checked again when the timer fires. So an idle timeout that every byte
+            // postpones costs no more than this assignment.
+            (Some(Deadline { timer, at: set_to }), Some(at)) if set_to <= at => {
+                Some(Deadline { timer, at })
+            }
+            (old, at) => {
+                if let Some(old) = old {
+                    timers.take(old.timer);
+                }
+                at.map(|at| Deadline {
+                    timer: timers.set(at, TimerAction::Deadline(token, slot)),
+                    at,
+                })
+            }
+        };
+        true
+    }
+
+    /// Returns whether the deadline has come whose timer has just fired. If it was postponed, a new
+    /// timer is set.
+    pub(super) fn deadline_has_passed(&mut self, token: Token, slot: Slot) -> bool {
+        let Some(entry) = self.registry.get(token) else { return false };
+        let Some(Deadline { at, .. }) = entry.deadlines[slot as usize].take() else { return false };
+        if at <= Instant::now() {
+            return true;
+        }
+        self.set_deadline(token, slot, Some(at));
+        false
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        let kernel = self.registry.selector_counters();
+        let (wakes, wakes_saved) = self.wake_state.wakes();
+        Counters {
+            waits: kernel.waits,
+            controls: kernel.controls,
+            controls_saved: self.registry.controls_saved(),
+            repairs: kernel.repairs,
+            parked: self.registry.parked(),
+            wakes,
+            wakes_saved,
+            ..self.counters
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use socket2::{SockAddr, Socket};
@@ -51,7 +52,16 @@ pub struct Stream {
     idle_timeout: Option<Box<IdleTimeout>>,
     /// Held during [`send_whole`](Self::send_whole).
     sending: Mutex<()>,
+    /// What [`close_both`](Self::close_both) does: one of the constants below.
+    closing: AtomicU8,
 }
+
+/// It shuts the stream down.
+const AT_ONCE: u8 = 0;
+/// It waits for [`close_deferred`](Stream::close_deferred).
+const DEFERRED: u8 = 1;
+/// It was called, and waits.
+const REQUESTED: u8 = 2;
 
 impl Stream {
     pub(super) fn accepted(socket: Socket, peer: &SockAddr) -> Self {
@@ -72,6 +82,7 @@ impl Stream {
             permit: Permit::default(),
             idle_timeout: None,
             sending: Mutex::default(),
+            closing: AtomicU8::new(AT_ONCE),
         }
     }
 
@@ -83,6 +94,7 @@ impl Stream {
             permit: Permit::default(),
             idle_timeout: None,
             sending: Mutex::default(),
+            closing: AtomicU8::new(AT_ONCE),
         }
     }
 
@@ -179,6 +191,28 @@ impl Stream {
             }
         }
         (sent, Ok(()))
+    }
+
+    /// Shuts down both directions, at once unless that is deferred.
+    pub(crate) fn close_both(&self) {
+        let (from, to) = (DEFERRED, REQUESTED);
+        let was = self.closing.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        if was == Err(AT_ONCE) {
+            let _ = self.shutdown(Shutdown::Both); // the peer may have reset the connection
+        }
+    }
+
+    /// Makes [`close_both`](Self::close_both) wait for [`close_deferred`](Self::close_deferred).
+    pub(crate) fn defer_close(&self) {
+        self.closing.store(DEFERRED, Ordering::Relaxed);
+    }
+
+    /// Shuts down both directions if [`close_both`](Self::close_both) was called meanwhile, and defers
+    /// no further call of it.
+    pub(crate) fn close_deferred(&self) {
+        if self.closing.swap(AT_ONCE, Ordering::Relaxed) == REQUESTED {
+            self.close_both();
+        }
     }
 
     /// Sets `TCP_NODELAY`. Default: true for an accepted stream.

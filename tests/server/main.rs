@@ -9,6 +9,7 @@ mod extremes;
 mod handlers;
 mod hooks;
 mod kinds;
+mod last_output;
 mod pending;
 mod races;
 mod shutdown;

@@ -209,6 +209,7 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
             Expired::Read => self.handler.fail(io::ErrorKind::TimedOut.into()),
             // The client does not read its output.
             Expired::Idle if wire.unsent() > 0 => {
+                self.handler.fail(io::ErrorKind::TimedOut.into());
                 wire.abort();
                 return Ok(());
             }

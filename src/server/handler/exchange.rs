@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::RequestHandler;
 use super::python::{PythonDatagramSocket, PythonSocket};
+use super::{Exit, HandlerResult, RequestHandler};
 use crate::net::{Address, DatagramSocket, Stream};
 use crate::server::base::BaseServer;
 use crate::server::handler;
@@ -15,6 +15,10 @@ use crate::server::handler::{Blocking, Exchange, ExchangeKind, HandlerFactory};
 use crate::server::transport::Datagram;
 
 /// A connection with a reader and a writer: what Python's `StreamRequestHandler` has.
+///
+/// After `finish`, what is left in the buffer of `wfile` is written. If that fails, the hook
+/// [`handle_error`](crate::server::Hooks::handle_error) is called with the error, unless the handler
+/// itself has failed.
 ///
 /// ```
 /// use std::io::{BufRead, BufReader, Write};
@@ -161,10 +165,9 @@ impl ExchangeKind for StreamExchange {
         HandlerFactory::AtOnce(Box::new(move |exchange| {
             let mut handler = factory();
             let mut exchange = StreamExchange::open(exchange, &handler.options())?;
-            let outcome = handler::run(&mut handler, &mut exchange);
-            // The client may have gone: the handler knows that by now, or it does not matter.
-            let _ = exchange.wfile.flush();
-            outcome
+            // A panic, too, must leave the last flush to us.
+            let outcome = handler::guarded(|| handler::run(&mut handler, &mut exchange));
+            exchange.close(outcome)
         }))
     }
 }
@@ -179,6 +182,7 @@ impl StreamExchange {
         if options.disable_nagle_algorithm {
             connection.set_nodelay(true)?;
         }
+        connection.defer_close();
         Ok(StreamExchange {
             rfile: Reader(BufReader::with_capacity(
                 buffer_size(options.rbufsize).max(1),
@@ -192,6 +196,24 @@ impl StreamExchange {
             client_address,
             server,
         })
+    }
+
+    /// Does what Python's `StreamRequestHandler.finish` does. The outcome of the handler is the
+    /// result, or that of the last flush if the handler has not failed.
+    fn close(mut self, outcome: HandlerResult) -> HandlerResult {
+        let flushed = self.wfile.flush();
+        let StreamExchange { connection, wfile, client_address, server, .. } = self;
+        drop(wfile.0.into_parts()); // dropped as a whole, it would try to flush again
+        connection.close_deferred();
+        let Err(lost) = flushed else { return outcome };
+        match outcome {
+            Ok(()) => Err(lost.into()),
+            Err(exit) if exit.is::<Exit>() => {
+                server.report_error(&connection, &client_address, &lost.into());
+                Err(exit)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

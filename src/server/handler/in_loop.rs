@@ -22,6 +22,10 @@ use crate::server::handler::{
 /// Back-pressure: while the client does not read its output, its input is not read either. Input is
 /// limited too: a handler that leaves more than 1 MiB of it unused fails.
 ///
+/// If the last output cannot be delivered, the hook
+/// [`handle_error`](crate::server::Hooks::handle_error) is called with the error, unless the handler
+/// itself has failed.
+///
 /// ```
 /// use std::io::{Read, Write};
 /// use std::net::{Shutdown, TcpStream};
@@ -168,6 +172,7 @@ impl<H: RequestHandler<LoopExchange>> LoopHandlerOf<H> {
 
     fn set_finished(&mut self, outcome: HandlerResult) {
         self.exchange.state.phase = Phase::Finished;
+        self.exchange.state.has_failed = outcome.is_err();
         self.exchange.state.free_input();
         let LoopExchange { server, request, .. } = &self.exchange;
         if let Err(error) = outcome {
@@ -229,7 +234,13 @@ impl<H: RequestHandler<LoopExchange>> LoopHandler for LoopHandlerOf<H> {
     }
 
     fn closed(&mut self, error: Option<io::Error>) {
-        self.end(error.map_or(Ok(()), |error| Err(error.into())));
+        let LoopExchange { server, request, state, .. } = &self.exchange;
+        match error {
+            Some(lost) if state.is_flushing() && !state.has_failed => {
+                server.report_error(request, self.exchange.client_address(), &lost.into());
+            }
+            error => self.end(error.map_or(Ok(()), |error| Err(error.into()))),
+        }
         self.exchange.state.phase = Phase::Closed;
         self.exchange.server.shut_down(&self.exchange.request);
     }
@@ -247,7 +258,9 @@ impl<H: RequestHandler<LoopExchange>> LoopHandler for LoopHandlerOf<H> {
 impl<H: RequestHandler<LoopExchange>> Drop for LoopHandlerOf<H> {
     fn drop(&mut self) {
         if self.exchange.state.phase != Phase::Closed {
-            self.closed(None);
+            let lost = "the server has ended before the client has read its output";
+            let lost = || io::Error::new(io::ErrorKind::TimedOut, lost);
+            self.closed(self.exchange.state.is_flushing().then(lost));
         }
     }
 }

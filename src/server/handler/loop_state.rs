@@ -39,6 +39,8 @@ pub struct LoopState {
     input: Vec<u8>,
     used: u32,
     is_input_deferred: bool,
+    /// Whether the handler has failed.
+    pub(super) has_failed: bool,
     pub(super) cause: Cause,
     pub(super) phase: Phase,
     /// `None` while there is nothing to do.
@@ -60,6 +62,7 @@ impl LoopState {
             input: Vec::new(),
             used: 0,
             is_input_deferred: false,
+            has_failed: false,
             cause: Cause::Input,
             phase: Phase::New,
             pending: None,

@@ -1,7 +1,6 @@
 //! Methods of Python's `socket` objects, under Python's names.
 
 use std::io;
-use std::net::Shutdown;
 use std::time::Duration;
 
 use crate::net::{Address, DatagramSocket, Stream};
@@ -48,6 +47,10 @@ pub trait PythonSocket {
     /// Closes the connection as its peer sees it: shuts down both directions. The descriptor itself is
     /// closed when the stream is dropped, so that its number is not reused while it is in use. A
     /// second call does nothing.
+    ///
+    /// In a [`StreamExchange`](crate::server::StreamExchange) the connection is closed when `finish`
+    /// has returned and `wfile` is flushed. Until then `rfile` and `wfile` continue to work. In Python
+    /// these files keep a closed socket open, too.
     fn close(&self);
 }
 
@@ -69,7 +72,7 @@ impl PythonSocket for Stream {
     }
 
     fn close(&self) {
-        let _ = self.shutdown(Shutdown::Both); // the peer may have reset the connection
+        self.close_both();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is always ready keeps nothing else from its turn; and numbers that are used again.
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
@@ -9,6 +10,7 @@ use support::faulty::Faults;
 use support::reactor::*;
 use support::sockets::*;
 use support::*;
+use tripoll::reactor::Budget;
 use tripoll::selector::{Event, Readiness};
 use tripoll::{Context, Deadline, Handler, Interest, Next, Source, Token};
 
@@ -73,6 +75,40 @@ fn a_flood_of_events_starves_no_timer_no_job_and_no_notification() {
         let all = Ran { timer: true, job: true, notification: true, deadline: true };
         // The clock's descriptor may be behind others that are ready in the first batch.
         drive(&mut reactor, 3, |ran| *ran == all);
+    });
+}
+
+/// One handler that receives until `WouldBlock`, and more datagrams than its budget allows.
+#[test]
+fn a_flood_of_datagrams_starves_no_other_source() {
+    on_every_pair(|pair| {
+        let builder = pair.builder().budget(Budget::new(8, 1 << 20));
+        let mut reactor = pair.build(builder, (0, 0));
+        let flooded = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let flooding = UdpSocket::bind("127.0.0.1:0").unwrap();
+        flooding.connect(flooded.local_addr().unwrap()).unwrap();
+        add(&mut reactor, flooded, Interest::READ, |socket, cx: &mut Context<(u32, u32)>| {
+            loop {
+                let receive = |socket: &mut UdpSocket| socket.recv(&mut [0; 8]);
+                socket.try_io(Interest::READ, receive)?;
+                cx.state.0 += 1;
+            }
+        });
+        let (mine, mut theirs) = unix_pair();
+        add(&mut reactor, mine, Interest::READ, |source, cx: &mut Context<(u32, u32)>| {
+            source.read_exact(&mut [0])?;
+            cx.state.1 += 1;
+            Ok(Next::Keep)
+        });
+        for round in 1..=10 {
+            for _ in 0..20 {
+                flooding.send(b"x").unwrap();
+            }
+            theirs.write_all(b"x").unwrap();
+            drive(&mut reactor, 2, |served| served.1 == round);
+            assert!(reactor.state().0 < 20 * round, "it was served after the flood");
+        }
+        drive(&mut reactor, 100, |served| served.0 == 200);
     });
 }
 

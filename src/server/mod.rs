@@ -217,7 +217,7 @@
 //! | `connection`, `rfile`, `wfile`; `packet`, `socket` | the fields of the [`StreamExchange`], of the [`DatagramExchange`] | `packet` is the [`Datagram`], its bytes are `packet.data` |
 //! | `rbufsize`, `wbufsize`, `timeout`, `disable_nagle_algorithm` | [`StreamOptions`] | the buffer of `wfile` is flushed when `setup` fails, too. If the last flush fails, `handle_error` is called, as in Python, but never in place of the handler's own error |
 //! | `setup`, `handle`, `finish` | [`RequestHandler`] | what `super().setup()` and `super().finish()` do is done around them |
-//! | `recv`, `sendall`, `settimeout`, `close` of `request` | [`PythonSocket`] | as in Python, a `close` of a [`StreamExchange`]'s `connection` waits for the end of its `rfile` and `wfile` |
+//! | `recv`, `sendall`, `settimeout`, `close` of `request` | [`PythonSocket`] | `recv` returns 64 KiB at most, whatever size is asked for. As in Python, a `close` of a [`StreamExchange`]'s `connection` waits for the end of its `rfile` and `wfile` |
 //! | (a list of those connected) | [`BaseServer::connections`], [`BaseServer::sendall`] | |
 
 mod base;

@@ -368,6 +368,36 @@ fn rfile_and_wfile_are_the_clients_socket_and_time_out_as_such() {
     }
 }
 
+/// A client that sends a size must not choose how much memory is allocated.
+#[test]
+fn recv_takes_any_size_and_allocates_what_has_arrived() {
+    const LONG_WORD: usize = 1 << 20;
+    let (tell, told) = mpsc::channel();
+    let handle = move |exchange: &mut Exchange| {
+        let mut size = 0;
+        while size < LONG_WORD {
+            let data = exchange.request.recv([1 << 46, usize::MAX, LONG_WORD][size % 3])?;
+            assert!(data.capacity() <= data.len() + 64, "{} {}", data.len(), data.capacity());
+            assert!(!data.is_empty() && data.len() <= 64 << 10);
+            size += data.len();
+            if size == 5 {
+                exchange.request.sendall(b"!")?;
+            }
+        }
+        tell.send(exchange.request.recv(1024)?.capacity())?;
+        Ok(())
+    };
+    let server = TcpServer::from_fn(ANY, handle).unwrap();
+    while_serving(&server, || {
+        let mut client = connect(&server.server_address());
+        client.write_all(b"hello").unwrap();
+        client.read_exact(&mut [0]).unwrap(); // so the first word came alone
+        client.write_all(&[0; LONG_WORD]).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(told.recv_timeout(LONG).unwrap() <= 64, "of the end");
+    });
+}
+
 #[test]
 fn write_is_one_write_however_many_parts_it_has() {
     let (seen, told) = std::sync::mpsc::channel();

@@ -279,6 +279,34 @@ impl Write for Shared {
 }
 
 /// The `rfile` of a [`StreamExchange`]: a buffered reader.
+///
+/// A client that chooses a length must not choose how much memory is allocated. Python's
+/// `rfile.read(length)` is
+///
+/// ```
+/// use std::io::{BufRead, Read};
+/// # use std::io::Write;
+/// use tripoll::server::{StreamExchange, TcpServer};
+///
+/// // Reads a number, and so many bytes.
+/// let server = TcpServer::from_fn("127.0.0.1:0", |exchange: &mut StreamExchange| {
+///     let mut length = String::new();
+///     exchange.rfile.by_ref().take(20).read_line(&mut length)?;
+///     let length = length.trim().parse()?;
+///     let mut data = Vec::new(); // and not `vec![0; length]`
+///     exchange.rfile.by_ref().take(length).read_to_end(&mut data)?;
+/// #   exchange.wfile.write_all(&data)?;
+///     Ok(())
+/// })?;
+/// # let mut client = std::net::TcpStream::connect(server.server_address().to_string())?;
+/// # client.write_all(b"1000000000000000000\nhello")?;
+/// # client.shutdown(std::net::Shutdown::Write)?;
+/// # server.handle_request()?;
+/// # let mut answer = String::new();
+/// # client.read_to_string(&mut answer)?;
+/// # assert_eq!(answer, "hello");
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct Reader(BufReader<Shared>);
 

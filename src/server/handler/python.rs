@@ -22,6 +22,9 @@ pub trait PythonSocket {
     /// Receives at most `size` bytes, and blocks until there are some. Returns no bytes when the peer
     /// has finished.
     ///
+    /// One call returns 64 KiB at most. So any `size` is permitted, also one that the peer has sent:
+    /// memory is allocated for what has arrived.
+    ///
     /// # Errors
     ///
     /// Those of `recv(2)`. `TimedOut` when nothing came within the
@@ -54,11 +57,15 @@ pub trait PythonSocket {
     fn close(&self);
 }
 
+/// How many bytes `recv` returns at most.
+const MOST_AT_ONCE: usize = 64 << 10;
+
 impl PythonSocket for Stream {
     fn recv(&self, size: usize) -> io::Result<Vec<u8>> {
-        let mut buffer = vec![0; size];
+        let mut buffer = vec![0; size.min(MOST_AT_ONCE)];
         let count = self.read_blocking(&mut buffer)?;
         buffer.truncate(count);
+        buffer.shrink_to_fit();
         Ok(buffer)
     }
 

@@ -18,7 +18,10 @@ use tripoll::{Context, Token};
 type Room = HashMap<Token, Vec<u8>>;
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read("Sends each client's lines to all the others", common::ANYWHERE)?;
+    let options = Options::read(
+        "Sends each client's lines, up to 1 MiB each, to all the others",
+        common::ANYWHERE,
+    )?;
     let mut reactor = options.reactor().build_with(Room::new())?;
     let listener = Listener::bind(&options.listen)?;
     let address = listener.local_address().clone();
@@ -45,6 +48,7 @@ impl Protocol<Room> for Member {
     }
 
     /// Passes on whole lines. The rest is not used up, and is offered again with more behind it.
+    /// A client with more than 1 MiB of it, which is the default of `Connection::max_unused`, is reset.
     fn received(
         &mut self,
         wire: &mut Wire,
@@ -69,7 +73,10 @@ impl Protocol<Room> for Member {
         Ok(())
     }
 
-    fn closed(&mut self, _: &CloseReason, cx: &mut Context<Room>) {
+    fn closed(&mut self, why: &CloseReason, cx: &mut Context<Room>) {
+        if let CloseReason::InputOverflow = why {
+            log::warn!("a line is too long: {why}");
+        }
         if let Some(token) = self.token {
             cx.state.remove(&token);
         }

@@ -52,7 +52,7 @@ struct Arguments {
 
 fn main() -> Result<(), common::Failure> {
     let Arguments { options, timeout } = common::read(
-        "Receives pictures: each upload becomes new.jpg in the working directory",
+        "Receives pictures of up to 256 MiB: each upload becomes new.jpg in the working directory",
         common::ANYWHERE,
     );
     options.begin()?;

@@ -2,6 +2,8 @@
 //!
 //! Run: `cargo run --example line_tcp -- --listen 127.0.0.1:7000`, then `nc 127.0.0.1 7000`.
 //!
+//! A line may have 1 MiB. A longer one is an error, and its client gets no answer.
+//!
 //! CPython tests its `socketserver` with this program. A server needs two choices beside its
 //! handler: what it listens on, and where requests are handled. Both are in the name of its type.
 //! The four `line_` programs differ in the first, and `--concurrency` chooses the second.
@@ -13,8 +15,10 @@ use tripoll::server::{
 };
 
 fn main() -> Result<(), common::Failure> {
-    let ServerOptions { options, concurrency } =
-        common::read("Sends one line back, over TCP", common::TCP);
+    let ServerOptions { options, concurrency } = common::read(
+        "Sends one line back, over TCP. A line of more than 1 MiB is an error",
+        common::TCP,
+    );
     options.begin()?;
     let at = &options.listen;
     match concurrency {

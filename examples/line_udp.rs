@@ -3,6 +3,9 @@
 //! Run: `cargo run --example line_udp -- --listen 127.0.0.1:7000`, then
 //! `cargo run --example client -- udp --connect 127.0.0.1:7000`.
 //!
+//! A first line that is longer than the longest datagram of the server, 8,192 bytes, is an error. It is
+//! answered with an empty datagram.
+//!
 //! CPython tests its `socketserver` with this program. A server needs two choices beside its
 //! handler: what it listens on, and where requests are handled. Both are in the name of its type.
 //! The four `line_` programs differ in the first, and `--concurrency` chooses the second.
@@ -14,8 +17,10 @@ use tripoll::server::{
 };
 
 fn main() -> Result<(), common::Failure> {
-    let ServerOptions { options, concurrency } =
-        common::read("Sends the first line of each datagram back, over UDP", common::TCP);
+    let ServerOptions { options, concurrency } = common::read(
+        "Sends the first line of each datagram back, over UDP. A first line of more than 8,192 bytes is an error",
+        common::TCP,
+    );
     options.begin()?;
     let at = &options.listen;
     match concurrency {

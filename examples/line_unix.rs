@@ -3,6 +3,8 @@
 //! Run: `cargo run --example line_unix -- --listen /tmp/line`, then
 //! `cargo run --example client -- chat --connect /tmp/line`.
 //!
+//! A line may have 1 MiB. A longer one is an error, and its client gets no answer.
+//!
 //! CPython tests its `socketserver` with this program. A server needs two choices beside its
 //! handler: what it listens on, and where requests are handled. Both are in the name of its type.
 //! The four `line_` programs differ in the first, and `--concurrency` chooses the second.
@@ -15,8 +17,10 @@ use tripoll::server::{
 };
 
 fn main() -> Result<(), common::Failure> {
-    let ServerOptions { options, concurrency } =
-        common::read("Sends one line back, through a Unix socket", common::UNIX);
+    let ServerOptions { options, concurrency } = common::read(
+        "Sends one line back, through a Unix socket. A line of more than 1 MiB is an error",
+        common::UNIX,
+    );
     options.begin()?;
     let at = &options.listen;
     match concurrency {

@@ -4,6 +4,9 @@
 //! Run: `cargo run --example line_unixgram -- --listen /tmp/line`, then
 //! `cargo run --example client -- udp --connect /tmp/line` (which binds a name of its own).
 //!
+//! A first line that is longer than the longest datagram of the server, 8,192 bytes, is an error. It is
+//! answered with an empty datagram.
+//!
 //! CPython tests its `socketserver` with this program. A server needs two choices beside its
 //! handler: what it listens on, and where requests are handled. Both are in the name of its type.
 //! The four `line_` programs differ in the first, and `--concurrency` chooses the second.
@@ -17,7 +20,7 @@ use tripoll::server::{
 
 fn main() -> Result<(), common::Failure> {
     let ServerOptions { options, concurrency } = common::read(
-        "Sends the first line of each datagram back, through a Unix socket",
+        "Sends the first line of each datagram back, through a Unix socket. A first line of more than 8,192 bytes is an error",
         common::UNIX,
     );
     options.begin()?;

@@ -22,13 +22,14 @@ use tripoll::server::{
 struct Arguments {
     #[command(flatten)]
     options: Options,
-    /// Send each datagram back
+    /// Send each datagram back, unless it is longer
     #[arg(long)]
     reply: bool,
 }
 
 fn main() -> Result<(), common::Failure> {
-    let Arguments { options, reply } = common::read("Shows the datagrams that arrive", common::TCP);
+    let Arguments { options, reply } =
+        common::read("Shows the datagrams that arrive, and up to 8,192 bytes of each", common::TCP);
     options.begin()?;
     let server = ThreadingUdpServer::builder(&options.listen)
         .concurrency(Threading::default().max_threads(Some(64)))
@@ -50,7 +51,8 @@ impl RequestHandler<Exchange<Datagram>> for MyServer {
             socket.local_address(),
             data.escape_ascii()
         ));
-        if self.reply {
+        // A part of a datagram is no answer.
+        if self.reply && !truncated {
             socket.sendto(data, &exchange.client_address)?;
         }
         Ok(())

@@ -13,7 +13,8 @@ use common::{Options, host, say};
 use tripoll::server::{Exchange, HandlerResult, PythonSocket, RequestHandler, ThreadingTcpServer};
 
 fn main() -> Result<(), common::Failure> {
-    let options = Options::read("Sends one message back in capitals", common::TCP)?;
+    let options =
+        Options::read("Sends one message, up to 1,024 bytes, back in capitals", common::TCP)?;
     // The tutorial sets `allow_reuse_address = True`, which is the default here.
     let server = ThreadingTcpServer::new(&options.listen, || MyTcpHandler)?;
     common::serve(&options, server)

@@ -129,13 +129,15 @@
 //! in the loop, where it does not block. Elsewhere a client that does not read blocks the sender:
 //!
 //! ```
-//! use std::io::BufRead;
+//! use std::io::{BufRead, Read};
 //! use tripoll::server::{HandlerResult, StreamExchange, ThreadingTcpServer};
 //!
-//! /// Sends each line to all clients.
+//! /// Sends each line to all clients. A very long one is sent in parts, so that a line without end
+//! /// needs no more memory than that.
 //! fn chat(exchange: &mut StreamExchange) -> HandlerResult {
+//!     const PART: u64 = 64 << 10;
 //!     let mut line = Vec::new();
-//!     while exchange.rfile.read_until(b'\n', &mut line)? > 0 {
+//!     while exchange.rfile.by_ref().take(PART).read_until(b'\n', &mut line)? > 0 {
 //!         for (client, _) in exchange.server.connections() {
 //!             let _ = exchange.server.sendall(&client, &line); // it may have left
 //!         }

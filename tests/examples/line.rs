@@ -61,23 +61,56 @@ fn over_tcp_a_line_comes_back() {
     });
 }
 
-#[test]
-fn a_line_without_end_has_an_end() {
-    requests::on_each(&each("line_tcp", assert_served), |subject, server| {
-        let mut client = server.connect();
-        let mut writer = client.try_clone().unwrap();
-        let answer = thread::scope(|scope| {
-            scope.spawn(move || {
-                let _ = writer.write_all(&[b'x'; 1 << 20]); // the server may close before
-                let _ = writer.shutdown(Shutdown::Write);
-            });
-            let mut answer = Vec::new();
-            client.read_to_end(&mut answer).unwrap();
-            answer
+/// The longest line, as the help says.
+const LONGEST: usize = 1 << 20;
+
+/// Asks for a line of which the server may read a part only.
+fn ask_for_long(mut client: TcpStream, line: &[u8]) -> Vec<u8> {
+    let mut writer = client.try_clone().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let _ = writer.write_all(line); // the server may close before
+            let _ = writer.shutdown(Shutdown::Write);
         });
-        assert!(answer == [b'x'; 64 << 10], "{} bytes came back", answer.len());
+        let mut answer = Vec::new();
+        // With a part of it unread, the end may be a reset.
+        let _ = client.read_to_end(&mut answer);
+        answer
+    })
+}
+
+#[test]
+fn a_long_line_comes_back_whole_or_is_an_error() {
+    requests::on_each(&each("line_tcp", assert_served), |subject, mut server| {
+        for length in [65_535, 65_536, 65_537, 100_000, LONGEST] {
+            let line = [vec![b'x'; length - 1], b"\n".to_vec()].concat();
+            let answer = ask_for_long(server.connect(), &line);
+            assert!(answer == line, "{} bytes of {length} came back", answer.len());
+        }
+        let too_long = [vec![b'x'; LONGEST], b"\n".to_vec()].concat();
+        assert_eq!(ask_for_long(server.connect(), &too_long), b"", "a part came back");
         subject.assert_serves(&server);
+        let stopped = server.stop(Signal::TERM);
+        let told = stopped.log.iter().filter(|line| line.contains("longer than 1048576 bytes"));
+        assert_eq!(told.count(), 1, "{stopped:?}");
     });
+}
+
+#[test]
+fn the_help_states_the_longest_line() {
+    for (name, bound) in [
+        ("line_tcp", "1 MiB"),
+        ("line_unix", "1 MiB"),
+        ("line_udp", "8,192 bytes"),
+        ("line_unixgram", "8,192 bytes"),
+        ("broadcast", "1 MiB"),
+        ("upper_once", "1,024 bytes"),
+        ("udp_sink", "8,192 bytes"),
+        ("image", "256 MiB"),
+    ] {
+        let help = crate::help::help(name).replace('\n', " ");
+        assert!(help.contains(bound), "{name}: {help}");
+    }
 }
 
 #[test]
@@ -231,7 +264,9 @@ fn assert_datagrams(concurrency: &str, exchange: impl Fn(&[u8], &mut [u8]) -> us
         let count = exchange(sent, &mut buffer);
         assert_eq!(&buffer[..count], answer, "{concurrency}");
     }
-    let long: Vec<_> = pattern(9_000).iter().map(|&byte| byte | 0x80).collect(); // no newline
+    let mut long: Vec<_> = pattern(9_000).iter().map(|&byte| byte | 0x80).collect(); // no newline
+    assert_eq!(exchange(&long, &mut buffer), 0, "{concurrency}: a part of a line came back");
+    long[8_191] = b'\n';
     let count = exchange(&long, &mut buffer);
     assert!(buffer[..count] == long[..8_192], "{concurrency}: {count} bytes came back");
 }

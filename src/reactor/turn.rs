@@ -87,15 +87,21 @@ impl<S: 'static> Reactor<S> {
     fn run_phases(&mut self) {
         self.run_deferred();
         self.dispatch();
+        if self.turn_state.has_internal_work || self.core.attention {
+            self.run_rare_phases();
+        }
+    }
+
+    /// The phases after `dispatch`. They are no part of an ordinary turn, and stay out of its code.
+    #[inline(never)]
+    fn run_rare_phases(&mut self) {
         if self.turn_state.has_internal_work {
             self.run_timers();
             self.run_jobs();
             self.turn_state.has_internal_work = false;
         }
-        if self.core.attention {
-            self.run_notifications();
-            self.run_shutdown();
-        }
+        self.run_notifications();
+        self.run_shutdown();
     }
 
     /// Prepares the reactor to be polled by another loop, and returns the descriptor to poll for
@@ -137,6 +143,7 @@ impl<S: 'static> Reactor<S> {
         self.timer_source.set(self.core.timers.next())
     }
 
+    #[inline(never)] // out of the code of an ordinary turn
     fn apply_interests(&mut self) {
         let Self { core, probe, .. } = self;
         let mut failed = Vec::new();
@@ -166,6 +173,7 @@ impl<S: 'static> Reactor<S> {
         }
     }
 
+    #[inline(never)] // out of the code of an ordinary turn
     fn run_all_deferred(&mut self) {
         while let Some(deferred) = self.core.deferred.pop_front() {
             match deferred {

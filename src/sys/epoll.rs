@@ -169,7 +169,7 @@ impl Epoll {
 
     /// The wait that a signal ends with `Interrupted`, for a buffer with room for one event at least:
     /// for none the kernel answers EINVAL.
-    #[inline]
+    #[inline(always)] // into the wait of the selector
     pub(crate) fn wait_once(
         &self,
         events: &mut Vec<EpollEvent>,
@@ -259,14 +259,14 @@ impl Epoll {
 }
 
 /// `EP_MAX_EVENTS`: the kernel refuses to be given room for more.
-const MOST_EVENTS: i32 = i32::MAX / size_of::<libc::epoll_event>() as i32;
+const MOST_EVENTS: usize = i32::MAX as usize / size_of::<libc::epoll_event>();
 
 /// Where the kernel may write, and how many events fit.
 #[inline]
 fn buffer_of(events: &mut Vec<EpollEvent>) -> (*mut libc::epoll_event, i32) {
     // EpollEvent is a transparent epoll_event.
-    let room = i32::try_from(events.capacity()).map_or(MOST_EVENTS, |room| room.min(MOST_EVENTS));
-    (events.as_mut_ptr().cast(), room)
+    let room = events.capacity().min(MOST_EVENTS);
+    (events.as_mut_ptr().cast(), room as i32)
 }
 
 /// The timeout of `epoll_wait`: rounded up, lest the last part of a millisecond be spent spinning,

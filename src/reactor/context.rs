@@ -321,6 +321,7 @@ impl<S: 'static> Context<'_, S> {
     ///
     /// As [`switch_to`](Self::switch_to).
     pub fn switch_to_selector(&mut self, selector: Box<dyn Selector>) -> io::Result<()> {
+        self.core.registry.check_process()?;
         self.core.registry.switch_to(selector)?;
         self.core.counters.switches += 1;
         Ok(())

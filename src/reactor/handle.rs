@@ -234,6 +234,13 @@ impl<S> WakeState<S> {
         self.jobs().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Ends the sharing of the waker with a parent process. What was posted is found by the next turn.
+    pub(super) fn renew(&self) -> io::Result<()> {
+        self.waker.renew()?;
+        self.state.store(NOTIFIED, Ordering::Release);
+        Ok(())
+    }
+
     /// Refuses further jobs, and drops the posted ones: the reactor is being dropped.
     pub(super) fn close(&self) {
         let left = self.jobs().take();

@@ -136,6 +136,50 @@ impl<S: 'static> Reactor<S> {
         self.core.timers.next()
     }
 
+    /// Makes the reactor usable in a forked child. It keeps its sources, timers, posted jobs and
+    /// settings, and gets a selector, a timer and a waker of its own.
+    ///
+    /// Parent and child share the open files of the reactor: the epoll instance, the timer and the
+    /// waker. A child that removed a source would make its parent deaf to it. So in the child
+    /// [`turn`](Self::turn), [`run`](Self::run), [`prepare_poll`](Self::prepare_poll),
+    /// [`Context::add`] and [`Context::switch_to`] return an error until this method is called, and
+    /// removing a source does not touch what the kernel watches. A child that does not use the
+    /// reactor may drop it, and need not call anything.
+    ///
+    /// Fork between turns, and while no other thread uses a [handle](Self::handle). The sources
+    /// themselves are shared, as `fork(2)` says: what one process reads, the other does not. A fork by
+    /// a bare `clone(2)` is not noticed. In a process that is no forked child, this method does
+    /// nothing.
+    ///
+    /// The new selector is one of the same backend, with its defaults. For a selector of your own,
+    /// or one with settings: [`reinit_with`](Self::reinit_with).
+    ///
+    /// # Errors
+    ///
+    /// Fails when the process has no free descriptors, when the selector is not one of a [`Backend`],
+    /// and as [`Context::switch_to`]. Then it can be called again.
+    pub fn reinit(&mut self) -> io::Result<()> {
+        let name = self.core.registry.selector().name();
+        let backend: Backend =
+            name.parse().map_err(|error| io::Error::new(io::ErrorKind::Unsupported, error))?;
+        self.reinit_with(backend.selector()?)
+    }
+
+    /// As [`reinit`](Self::reinit), with a selector that has settings or comes from outside this
+    /// crate. It must be new: nothing may be added to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`reinit`](Self::reinit).
+    pub fn reinit_with(&mut self, selector: Box<dyn Selector>) -> io::Result<()> {
+        if !self.core.registry.is_inherited() {
+            return Ok(());
+        }
+        self.core.wake_state.renew()?;
+        self.timer_source.renew()?;
+        self.core.registry.reinit(selector)
+    }
+
     /// Runs turns until the loop is [stopped](ReactorHandle::stop).
     ///
     /// # Errors

@@ -26,6 +26,8 @@ pub(super) struct Registry {
     mode: Mode,
     /// The requested trigger. The effective one is in `mode`.
     trigger: Trigger,
+    /// The number of [forks](sys::forks) when the selector was created.
+    forks: u32,
     /// The reactor's own descriptors. They have no entry.
     own: Vec<(RawFd, Token)>,
     /// The sources whose effective interest has changed since it was last applied.
@@ -64,7 +66,9 @@ const PLAIN: Readiness = Readiness::READ.union(Readiness::WRITE);
 
 impl Registry {
     pub(super) fn new(selector: Box<dyn Selector>, trigger: Trigger) -> io::Result<Self> {
+        sys::count_forks();
         Ok(Registry {
+            forks: sys::forks(),
             entries: Slab::new(),
             mode: Mode::of(&*selector, trigger)?,
             selector,
@@ -126,6 +130,7 @@ impl Registry {
         reads_raw: bool,
         type_id: fn() -> TypeId,
     ) -> io::Result<Token> {
+        self.check_process()?;
         let was_blocking = sys::set_nonblocking(fd, true)?;
         let number = fd.as_raw_fd();
         let kind = self.mode.kind(number, reads_raw);
@@ -164,6 +169,9 @@ impl Registry {
     pub(super) fn remove(&mut self, token: Token) -> Option<SourceEntry> {
         self.get(token)?;
         let entry = self.entries.remove(token.index() as usize);
+        if self.is_inherited() {
+            return Some(entry); // what the kernel watches is the parent's
+        }
         if entry.is_parked {
             self.parking.remove(entry.fd);
         }
@@ -171,6 +179,18 @@ impl Registry {
         // was never added.
         let _ = self.selector.remove(entry.fd);
         Some(entry)
+    }
+
+    /// Returns whether the process has forked since the selector was created, and this is the child.
+    #[inline]
+    pub(super) fn is_inherited(&self) -> bool {
+        self.forks != sys::forks()
+    }
+
+    /// Returns an error in a forked child.
+    #[inline]
+    pub(super) fn check_process(&self) -> io::Result<()> {
+        if self.is_inherited() { Err(inherited()) } else { Ok(()) }
     }
 
     #[inline]
@@ -370,6 +390,13 @@ impl Registry {
             repairs: past.repairs + now.repairs,
         }
     }
+}
+
+#[cold]
+fn inherited() -> io::Error {
+    let message = "this process is a forked child, and the reactor is its parent's: what the kernel \
+                   watches for it would be watched for both. Call `Reactor::reinit` first";
+    io::Error::new(io::ErrorKind::Unsupported, message)
 }
 
 /// Returns the generation of the next source. All reactors of the process count together, so that

@@ -38,7 +38,8 @@ impl<S: 'static> Reactor<S> {
     /// returned when it has lasted for a second, and the error of a selector of your own that is none
     /// of the kernel at once. Nothing is lost: the next turn continues.
     ///
-    /// Also fails when a handler has called [`Context::fail`].
+    /// Also fails when a handler has called [`Context::fail`], and in a forked child, where
+    /// [`reinit`](Self::reinit) must be called first.
     ///
     /// # Panics
     ///
@@ -47,6 +48,7 @@ impl<S: 'static> Reactor<S> {
         self.core.counters.turns += 1;
         let dispatches = self.core.counters.dispatches;
         self.turn_state.is_observed = self.probe.is_some() || log::log_enabled!(log::Level::Trace);
+        self.core.registry.check_process()?;
         if !self.turn_state.is_unfinished() {
             Self::call_hooks(&mut self.before_wait, &mut self.core, &mut self.state);
             let deadline = match self.apply_changes() {
@@ -113,8 +115,10 @@ impl<S: 'static> Reactor<S> {
     ///
     /// # Errors
     ///
-    /// Fails when the kernel refuses to set the timer descriptor.
+    /// Fails when the kernel refuses to set the timer descriptor, and in a forked child, where
+    /// [`reinit`](Self::reinit) must be called first.
     pub fn prepare_poll(&mut self) -> io::Result<Option<BorrowedFd<'_>>> {
+        self.core.registry.check_process()?;
         self.apply_changes()?;
         let has_work =
             self.has_work() || self.turn_state.is_unfinished() || self.core.registry.has_ready();

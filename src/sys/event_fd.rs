@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::check;
-use super::fd::read_counter;
+use super::fd::{read_counter, replace};
 
 /// A counter in the kernel that is readable while it is not zero. Any thread may add to it.
 #[derive(Debug)]
@@ -16,6 +16,13 @@ impl EventFd {
         let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
         // SAFETY: the kernel has just made this descriptor, and nothing else knows it.
         Ok(EventFd(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Begins anew with a counter of zero, under the same number: that of a parent process, which this
+    /// one has inherited, is no longer shared.
+    pub(crate) fn renew(&self) -> io::Result<()> {
+        let EventFd(new) = EventFd::new()?;
+        replace(self.as_fd(), &new)
     }
 
     /// Makes the descriptor readable. A full counter refuses the addition, but is readable already.

@@ -38,6 +38,11 @@ impl EventFd {
         Ok(EventFd { fd, model })
     }
 
+    pub(crate) fn renew(&self) -> io::Result<()> {
+        self.clear();
+        Ok(())
+    }
+
     pub(crate) fn wake(&self) {
         self.model.is_readable.store(true, Ordering::Release);
         self.model.written.notify();

@@ -166,6 +166,13 @@ pub(crate) fn of_mio(poll: &mio::Poll) -> BorrowedFd<'_> {
     unsafe { BorrowedFd::borrow_raw(poll.as_raw_fd()) }
 }
 
+/// Makes the number of `old` one of the open file of `new`, closed on exec (`dup3(2)`). What `old` was
+/// is closed.
+pub(super) fn replace(old: BorrowedFd<'_>, new: &OwnedFd) -> io::Result<()> {
+    // SAFETY: takes three numbers; both descriptors are open, and nobody relies on what `old` was.
+    check(unsafe { libc::dup3(new.as_raw_fd(), old.as_raw_fd(), libc::O_CLOEXEC) }).map(drop)
+}
+
 /// Reads the counter of an eventfd or a timerfd, which resets it. A counter of zero fails with
 /// EAGAIN and is unreadable already.
 pub(super) fn read_counter(fd: &OwnedFd) {

@@ -38,6 +38,7 @@ mod event_fd;
 mod event_fd_model;
 mod fd;
 mod fd_set;
+mod forks;
 mod limits;
 mod poll;
 mod process;
@@ -62,6 +63,7 @@ pub(crate) use fd::{
     accept, can_always_wait, check_number, check_open, is_bad_descriptor, is_stream, is_tcp,
     receive_from, set_nonblocking, try_lock, with_fd,
 };
+pub(crate) use forks::{count_forks, forks};
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub(crate) use poll::ppoll;
 pub use poll::{PollFd, PollFlags, poll};

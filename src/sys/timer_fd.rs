@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::call_error::with_context;
 use super::check;
-use super::fd::read_counter;
+use super::fd::{read_counter, replace};
 
 /// A timer on `CLOCK_MONOTONIC` that is readable once it has expired.
 #[derive(Debug)]
@@ -33,6 +33,13 @@ impl TimerFd {
         let answer =
             unsafe { libc::timerfd_settime(self.0.as_raw_fd(), 0, &setting, std::ptr::null_mut()) };
         check(answer).map(drop).map_err(|error| with_context("timerfd_settime", error))
+    }
+
+    /// Begins anew, unset, under the same number: that of a parent process, which this one has
+    /// inherited, is no longer shared.
+    pub(crate) fn renew(&self) -> io::Result<()> {
+        let TimerFd(new) = TimerFd::new()?;
+        replace(self.as_fd(), &new)
     }
 
     /// Makes the descriptor unreadable until the timer expires again.

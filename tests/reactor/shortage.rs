@@ -103,6 +103,7 @@ fn a_refused_source_can_be_changed_removed_and_moved() {
             reactor.context().switch_to(new_backend).unwrap();
             drive(&mut reactor, 3, |read| read == b"x");
             assert!(removed_peer.write(b"y").is_err(), "it is open");
+            reactor.turn(Deadline::Now).unwrap(); // by edge it is called once more, to `WouldBlock`
             // The retry that was due finds nothing to do.
             for _ in 0..10 {
                 let Some(next) = reactor.next_deadline() else { break };

@@ -121,6 +121,16 @@ impl Registry {
         }
     }
 
+    /// Moves all sources to a new selector in a forked child. What the parent has in the kernel is not
+    /// touched.
+    pub(in crate::reactor) fn reinit(&mut self, selector: Box<dyn Selector>) -> io::Result<()> {
+        self.parking = Parking::default();
+        self.own.retain(|&(_, token)| token != PARKING);
+        self.switch_to(selector)?;
+        self.forks = sys::forks();
+        Ok(())
+    }
+
     /// Moves all sources to another selector. If that fails for one of them, nothing has changed.
     pub(in crate::reactor) fn switch_to(
         &mut self,

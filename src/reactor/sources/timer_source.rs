@@ -37,6 +37,13 @@ impl TimerSource {
         }
     }
 
+    /// Ends the sharing with a parent process.
+    pub(in crate::reactor) fn renew(&mut self) -> io::Result<()> {
+        self.timer_fd.renew()?;
+        self.set_to = None;
+        Ok(())
+    }
+
     /// Reads the expiration, so that the descriptor is no longer readable.
     pub(in crate::reactor) fn clear(&mut self) {
         self.timer_fd.clear();

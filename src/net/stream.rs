@@ -17,7 +17,7 @@ use crate::sync::lock;
 use crate::sys;
 
 /// A connected socket, TCP or Unix. A [`Listener`](super::Listener) accepts it non-blocking, with
-/// `TCP_NODELAY` set.
+/// `TCP_NODELAY` set. A [`server`](crate::server) accepts it without, as Python does.
 ///
 /// It counts toward the listener's limit of connections until it is dropped.
 ///
@@ -215,7 +215,9 @@ impl Stream {
         }
     }
 
-    /// Sets `TCP_NODELAY`. Default: true for an accepted stream.
+    /// Sets whether small writes are sent at once (`TCP_NODELAY`). Default: true for a stream that a
+    /// [`Listener`](super::Listener) accepts, false for one that a [`server`](crate::server) accepts, as
+    /// in Python.
     ///
     /// # Errors
     ///

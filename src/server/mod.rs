@@ -217,6 +217,7 @@
 //! | `DatagramRequestHandler` | [`RequestHandler`] of a [`DatagramExchange`] | |
 //! | `request`, `client_address`, `server` | the fields of the [`Exchange`] | `server` is the server, not its socket; a peer without an address is [`Unnamed`](crate::net::Address::Unnamed), where Python has `''` for a stream and `None` for a datagram |
 //! | `connection`, `rfile`, `wfile`; `packet`, `socket` | the fields of the [`StreamExchange`], of the [`DatagramExchange`] | `packet` is the [`Datagram`], its bytes are `packet.data` |
+//! | (`TCP_NODELAY` is off: `disable_nagle_algorithm`) | the same, off for each accepted stream: [`StreamOptions::disable_nagle_algorithm`], [`Stream::set_nodelay`](crate::net::Stream::set_nodelay) | in `net` it is on |
 //! | `rbufsize`, `wbufsize`, `timeout`, `disable_nagle_algorithm` | [`StreamOptions`] | the buffer of `wfile` is flushed when `setup` fails, too. If the last flush fails, `handle_error` is called, as in Python, but never in place of the handler's own error |
 //! | `setup`, `handle`, `finish` | [`RequestHandler`] | what `super().setup()` and `super().finish()` do is done around them |
 //! | `recv`, `sendall`, `settimeout`, `close` of `request` | [`PythonSocket`] | `recv` returns 64 KiB at most, whatever size is asked for. As in Python, a `close` of a [`StreamExchange`]'s `connection` waits for the end of its `rfile` and `wfile` |

@@ -103,44 +103,44 @@ pub struct Datagram {
 }
 
 /// A request of a server: `Arc<Stream>` or [`Datagram`]. It is sealed.
-pub trait Request: Clone + Send + Sync + fmt::Debug + 'static {
+pub trait Request: RequestParts {}
+
+impl Request for Arc<Stream> {}
+impl Request for Datagram {}
+
+/// What the server needs of a request. These are not items of [`Request`]: where that is imported,
+/// they would shadow those of [`Stream`].
+#[doc(hidden)]
+pub trait RequestParts: Clone + Send + Sync + fmt::Debug + 'static {
     /// The socket through which they are accepted.
-    #[doc(hidden)]
     type Endpoint: Endpoint<Request = Self>;
 
     /// A weak reference to a connection.
-    #[doc(hidden)]
     type Weak: Send + fmt::Debug;
 
     /// Returns a weak reference to the connection, and a number that identifies it. Returns `None`
     /// for a datagram.
-    #[doc(hidden)]
     fn downgrade(&self) -> Option<(usize, Self::Weak)>;
 
     /// Returns the connection, if it is still open.
-    #[doc(hidden)]
     fn upgrade(weak: &Self::Weak) -> Option<Self>;
 
     /// Returns the peer of a connection.
-    #[doc(hidden)]
     fn peer(&self) -> Option<&Address> {
         None
     }
 
     /// Returns the descriptor that the handler of the request needs.
-    #[doc(hidden)]
     fn descriptor(&self) -> RawFd;
 
     /// Shuts down our side of a connection.
-    #[doc(hidden)]
     fn shutdown(&self) {}
 
     /// Shuts down both sides of a connection.
-    #[doc(hidden)]
     fn cut(&self) {}
 }
 
-impl Request for Arc<Stream> {
+impl RequestParts for Arc<Stream> {
     type Endpoint = Listener;
 
     type Weak = Weak<Stream>;
@@ -171,7 +171,7 @@ impl Request for Arc<Stream> {
     }
 }
 
-impl Request for Datagram {
+impl RequestParts for Datagram {
     type Endpoint = DatagramSocket;
     type Weak = ();
 

@@ -491,3 +491,36 @@ fn the_last_error_of_a_datagram_is_reported() {
         UdpSocket::bind(ANY).unwrap().send_to(b"hello", address).unwrap();
     });
 }
+
+/// As in Python, and as the documentation says; in `net` it is on.
+#[test]
+fn nagles_algorithm_is_on_for_every_kind_of_exchange() {
+    fn is_on(stream: &Stream) -> HandlerResult {
+        assert!(!rustix::net::sockopt::tcp_nodelay(stream)?);
+        Ok(())
+    }
+    fn assert_is_on<C: Concurrency>(server: Server<Tcp, C>) {
+        while_serving(&server, || assert_eq!(ask(&server.server_address(), b"x"), b""));
+    }
+    assert_is_on(
+        TcpServer::from_fn(ANY, |exchange: &mut Exchange| {
+            exchange.request.recv(100)?;
+            is_on(&exchange.request)
+        })
+        .unwrap(),
+    );
+    assert_is_on(
+        ThreadingTcpServer::from_fn(ANY, |exchange: &mut StreamExchange| {
+            exchange.connection.recv(100)?;
+            is_on(&exchange.connection)
+        })
+        .unwrap(),
+    );
+    assert_is_on(
+        ReactorTcpServer::from_fn(ANY, |exchange: &mut LoopExchange| {
+            exchange.recv(100);
+            is_on(&exchange.request)
+        })
+        .unwrap(),
+    );
+}

@@ -6,6 +6,7 @@ mod close;
 mod datagrams;
 mod event_loop;
 mod extremes;
+mod glob_import;
 mod handlers;
 mod hooks;
 mod kinds;

@@ -53,7 +53,7 @@ use crate::server::handler::{
 #[derive(Debug)]
 pub struct LoopExchange {
     /// The client's socket, for its options. It is non-blocking: read and write with the methods of
-    /// the exchange.
+    /// the exchange. It has no `TCP_NODELAY`, unless [`setup`](RequestHandler::setup) sets it.
     pub request: Arc<Stream>,
     /// The server that accepted the client.
     pub server: Arc<BaseServer<Arc<Stream>>>,

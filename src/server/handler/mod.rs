@@ -204,7 +204,8 @@ pub(in crate::server) fn run<X: ExchangeKind>(
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Exchange<R: Request = Arc<Stream>> {
-    /// The client's socket, which is blocking, or the datagram with the server's socket.
+    /// The client's socket, which is blocking and has no `TCP_NODELAY`, or the datagram with the
+    /// server's socket.
     pub request: R,
     /// The client's address.
     pub client_address: Address,

@@ -166,7 +166,9 @@ fn split_port(text: &str) -> io::Result<(&str, u16)> {
                  machine only"
             ));
         }
-        Some(_) => return refuse(&format!("it has no port: write {text}:PORT")),
+        Some(_) => {
+            return refuse(&format!("it has no port: write {}:PORT", text.escape_debug()));
+        }
         None => {
             return refuse(
                 "it is neither HOST:PORT (it has no port) nor the path of a socket (with a / in it) \

@@ -6,6 +6,7 @@
 pub mod alone;
 pub mod caught;
 pub mod faulty;
+pub mod fuzz;
 pub mod log_lines;
 pub mod net;
 pub mod noise;

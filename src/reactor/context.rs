@@ -49,6 +49,9 @@ impl<S: 'static> Context<'_, S> {
     /// Adds a source to the reactor, which owns it from now on and makes it non-blocking. The
     /// `handler` is called when the source is ready for a direction of its `interest`.
     ///
+    /// A terminal, a pipe or a FIFO that was blocking is made blocking again when it leaves the
+    /// reactor, because other processes may share it. A socket stays non-blocking.
+    ///
     /// # Errors
     ///
     /// Fails when the selector cannot watch the source. The error gives the source back, and
@@ -118,7 +121,7 @@ impl<S: 'static> Context<'_, S> {
 
     /// Takes a source out of the reactor. It receives no further event. When the running handler has
     /// returned, [`Handler::removed`] is called, and then `then` with the source: to add it with
-    /// another handler, to another reactor, or to hand it to a thread. It is still non-blocking.
+    /// another handler, to another reactor, or to hand it to a thread. A socket is still non-blocking.
     ///
     /// ```
     /// use std::io::{PipeReader, Read, Write};

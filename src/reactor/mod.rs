@@ -121,6 +121,7 @@
 
 mod add_error;
 mod backoff;
+mod blocking_files;
 mod budget;
 mod context;
 mod core;

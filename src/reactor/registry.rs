@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use slab::Slab;
 
+use super::blocking_files::BlockingFiles;
 use super::io_state::{Flags, IoState};
 use super::mode::Mode;
 use super::parking::Parking;
@@ -35,6 +36,7 @@ pub(super) struct Registry {
     /// The sources whose interest the kernel had no room for. It is tried again.
     refused: Vec<Token>,
     parking: Parking,
+    pub(super) blocking_files: BlockingFiles,
     /// How often sources were parked.
     parked: u64,
     /// The ready list: sources that are still ready after their handler returned.
@@ -77,6 +79,7 @@ impl Registry {
             changed: Vec::new(),
             refused: Vec::new(),
             parking: Parking::default(),
+            blocking_files: BlockingFiles::default(),
             parked: 0,
             ready: Vec::new(),
             changes: 0,
@@ -162,6 +165,7 @@ impl Registry {
             deadlines: [None; 2],
             type_id,
         });
+        self.blocking_files.added(token, number, was_blocking);
         Ok(token)
     }
 
@@ -397,6 +401,15 @@ fn inherited() -> io::Error {
     let message = "this process is a forked child, and the reactor is its parent's: what the kernel \
                    watches for it would be watched for both. Call `Reactor::reinit` first";
     io::Error::new(io::ErrorKind::Unsupported, message)
+}
+
+impl Drop for Registry {
+    /// The sources are dropped after it, and so are open still.
+    fn drop(&mut self) {
+        if !self.is_inherited() {
+            self.blocking_files.release_all();
+        }
+    }
 }
 
 /// Returns the generation of the next source. All reactors of the process count together, so that

@@ -190,17 +190,26 @@ impl<S: 'static> Reactor<S> {
                     self.call_method(token, |handler, io, cx| handler.added(io, cx));
                 }
                 Deferred::Remove(token, error) => {
+                    self.release_file(token);
                     if let Some(mut handler) = self.handlers[token.index() as usize].take() {
                         handler.removed(token, error.as_ref(), &mut self.context());
                     }
                 }
                 Deferred::Take(token, then) => {
+                    self.release_file(token);
                     if let Some(mut handler) = self.handlers[token.index() as usize].take() {
                         handler.removed(token, None, &mut self.context());
                         then(handler.into_source(), &mut self.context());
                     }
                 }
             }
+        }
+    }
+
+    /// Makes the file of a source that leaves what it was before. No handler uses it any more.
+    fn release_file(&mut self, token: Token) {
+        if !self.core.registry.is_inherited() {
+            self.core.registry.blocking_files.release(token);
         }
     }
 

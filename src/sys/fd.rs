@@ -75,13 +75,49 @@ pub(crate) fn can_always_wait(fd: RawFd) -> bool {
     matches!(file_type(fd), Some(libc::S_IFSOCK | libc::S_IFIFO))
 }
 
+/// Identifies a file: its device, and its number there.
+pub(crate) type FileId = (u64, u64);
+
+/// Identifies a file that programs share by inheriting it: a pipe or FIFO, a terminal or another
+/// character device. Returns `None` for any other, and for a descriptor that is not open.
+pub(crate) fn shared_file(fd: RawFd) -> Option<FileId> {
+    let stat = file_status(fd)?;
+    let is_shared = matches!(stat.st_mode & libc::S_IFMT, libc::S_IFIFO | libc::S_IFCHR);
+    #[allow(clippy::unnecessary_cast)] // the types differ between targets
+    is_shared.then_some((stat.st_dev as u64, stat.st_ino as u64))
+}
+
+/// Makes an open file blocking or non-blocking. Does nothing if the descriptor is not open.
+pub(crate) fn set_blocking(fd: RawFd, yes: bool) {
+    if let Some(flags) = status_flags(fd) {
+        let flags = if yes { flags & !libc::O_NONBLOCK } else { flags | libc::O_NONBLOCK };
+        // SAFETY: F_SETFL takes a number, and changes no memory of this process.
+        let _ = unsafe { libc::fcntl(fd, libc::F_SETFL, flags) };
+    }
+}
+
+/// Returns whether an open file is blocking. A descriptor that is not open is not.
+pub(crate) fn is_blocking(fd: RawFd) -> bool {
+    status_flags(fd).is_some_and(|flags| flags & libc::O_NONBLOCK == 0)
+}
+
+/// The status flags of an open file.
+fn status_flags(fd: RawFd) -> Option<libc::c_int> {
+    // SAFETY: F_GETFL takes no pointer and changes nothing, whatever the number.
+    check(unsafe { libc::fcntl(fd, libc::F_GETFL) }).ok()
+}
+
 /// The type of an open file, as `stat` tells it.
 pub(super) fn file_type(fd: RawFd) -> Option<libc::mode_t> {
+    file_status(fd).map(|stat| stat.st_mode & libc::S_IFMT)
+}
+
+fn file_status(fd: RawFd) -> Option<libc::stat> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: `stat` has room for the answer, and outlives the call.
     let answer = unsafe { libc::fstat(fd, stat.as_mut_ptr()) };
     // SAFETY: the call succeeded, so it has filled in `stat`.
-    (answer == 0).then(|| unsafe { stat.assume_init() }.st_mode & libc::S_IFMT)
+    (answer == 0).then(|| unsafe { stat.assume_init() })
 }
 
 /// Whether this is a TCP socket (`SO_PROTOCOL`, see `socket(7)`). What is no socket, or closed, is

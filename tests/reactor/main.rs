@@ -1,5 +1,6 @@
 //! The reactor on every backend and trigger.
 
+mod blocking;
 mod contract;
 mod costs;
 mod done;

@@ -128,6 +128,7 @@ impl Registry {
         self.own.retain(|&(_, token)| token != PARKING);
         self.switch_to(selector)?;
         self.forks = sys::forks();
+        self.blocking_files.forget();
         Ok(())
     }
 

@@ -6,7 +6,8 @@
 //!   │ OPEN │ ───────────────────────► │ CLOSING │ ─────────────────────► │ LINGERING │ ─► removed
 //!   └──────┘                          └─────────┘   (the peer ended too? └───────────┘
 //!   reads, writes                     writes,         removed at once)    reads and discards,
-//!                                     reads and discards                  until EOF or a second
+//!                                     reads and discards                  until EOF, or a second after
+//!                                                                         the peer has read all
 //! ```
 //!
 //! The interest follows from the state, and is set in one place. WRITE is set exactly while the
@@ -17,11 +18,10 @@
 use std::borrow::Borrow;
 use std::io::{self, Read};
 use std::net::Shutdown;
-use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use super::close_reason::{CloseReason, clone_error};
-use super::link::{Link, State};
+use super::link::{Link, Options, State};
 use super::protocol::Protocol;
 use super::stream::Stream;
 use super::watermarks::Watermarks;
@@ -92,14 +92,17 @@ impl<P> Connection<P> {
     }
 
     /// Sets how long a peer may read nothing of the output after [`Wire::close`]. Then it is reset,
-    /// and the reason is [`CloseReason::CloseTimedOut`]. Default: 30 s.
+    /// and the reason is [`CloseReason::CloseTimedOut`]. It may take up to twice as long after the peer
+    /// has read something. What the peer takes out of the kernel's [send queue](Stream::send_queue)
+    /// counts, too. `Duration::MAX` is no limit. Default: 30 s.
     pub fn close_within(mut self, time: Duration) -> Self {
         self.link.options_mut().close_within = time;
         self
     }
 
     /// Sets how long a closed connection waits for the peer to finish, after its output was
-    /// flushed: see [`Wire::close`]. Default: 1 s.
+    /// flushed: see [`Wire::close`]. While the kernel still holds some of the output, it waits longer,
+    /// for [`close_within`](Self::close_within) at most. Zero does not wait. Default: 1 s.
     pub fn linger(mut self, time: Duration) -> Self {
         self.link.options_mut().linger = time;
         self
@@ -270,15 +273,38 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Handles the deadline of a close.
-    fn close_timed_out(&mut self) {
+    /// Sets the connection's own deadline.
+    fn set_deadline<S: 'static>(
+        &self,
+        after: Duration,
+        stream: &StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) {
+        cx.set_handlers_deadline(stream.token(), Instant::now().checked_add(after));
+    }
+
+    /// Handles the connection's own deadline.
+    fn own_deadline_passed<S: 'static>(&mut self, stream: &StreamIo<'_>, cx: &mut Context<'_, S>) {
+        let Options { close_within, linger, .. } = *self.link.options();
         match self.link.state {
-            State::Lingering => self.link.state = State::Ended(CloseReason::Finished),
-            // The peer is slow, but it reads.
-            State::Closing { unsent: Some(before) } if self.link.unsent() < before.get() => {
-                self.link.state = State::Closing { unsent: None };
+            // The peer has finished reading, or has had its time. What is left, the kernel delivers
+            // alone, unless the peer sends.
+            State::Lingering { until } => {
+                let may_wait =
+                    !linger.is_zero() && until.is_none_or(|until| Instant::now() < until);
+                if may_wait && stream.send_queue() > 0 {
+                    self.set_deadline(linger.max(SHORTEST_LINGER), stream, cx);
+                } else {
+                    self.link.state = State::Ended(CloseReason::Finished);
+                }
             }
-            State::Closing { .. } => self.link.fail(CloseReason::CloseTimedOut),
+            State::Closing { .. } => {
+                if self.link.has_progressed(stream.send_queue()) {
+                    self.set_deadline(close_within, stream, cx); // the peer is slow, but it reads
+                } else {
+                    self.link.fail(CloseReason::CloseTimedOut);
+                }
+            }
             State::Open | State::Ended(_) => {}
         }
     }
@@ -291,29 +317,26 @@ impl<P> Connection<P> {
         P: Protocol<S>,
     {
         self.read(stream, cx);
-        if let State::Closing { unsent: before } = self.link.state {
-            match (before, NonZeroUsize::new(self.link.unsent())) {
-                (_, None) => {
-                    // This fails if the peer has reset the connection.
-                    let _ = stream.get_ref().shutdown(Shutdown::Write);
-                    if before.is_some() {
-                        stream.get_ref().deliver_on_close();
-                    }
-                    self.link.state = State::Lingering;
-                    let end = Instant::now().checked_add(self.link.options().linger);
-                    cx.set_handlers_deadline(stream.token(), end);
+        if let State::Closing { is_timed } = self.link.state {
+            if self.link.unsent() == 0 {
+                // This fails if the peer has reset the connection.
+                let _ = stream.get_ref().shutdown(Shutdown::Write);
+                if is_timed {
+                    stream.get_ref().deliver_on_close();
                 }
-                (None, unsent) => {
-                    self.link.state = State::Closing { unsent };
-                    // Should the reactor be dropped now, a plain close would hide that data is missing.
-                    stream.get_ref().reset_on_close();
-                    let end = Instant::now().checked_add(self.link.options().close_within);
-                    cx.set_handlers_deadline(stream.token(), end);
-                }
-                _ => {}
+                let Options { close_within, linger, .. } = *self.link.options();
+                let until = Instant::now().checked_add(close_within);
+                self.link.state = State::Lingering { until };
+                self.set_deadline(linger, stream, cx);
+            } else if !is_timed {
+                self.link.state = State::Closing { is_timed: true };
+                self.link.begin_progress(stream.send_queue());
+                // Should the reactor be dropped now, a plain close would hide that data is missing.
+                stream.get_ref().reset_on_close();
+                self.set_deadline(self.link.options().close_within, stream, cx);
             }
         }
-        if let State::Lingering = self.link.state
+        if let State::Lingering { .. } = self.link.state
             && (self.link.has_peer_ended || self.link.has_discarded_enough())
         {
             self.link.state = State::Ended(CloseReason::Finished);
@@ -337,6 +360,9 @@ impl<P> Connection<P> {
         Ok(Next::Keep)
     }
 }
+
+/// How often a connection that lingers longer looks whether the peer has read its output, at most.
+const SHORTEST_LINGER: Duration = Duration::from_millis(100);
 
 /// What became of data that was offered to the protocol.
 #[derive(Debug, Clone, Copy)]
@@ -371,7 +397,7 @@ where
     ) -> io::Result<Next> {
         let stream = &mut StreamIo::of(source);
         if stream.is_handlers_deadline() {
-            self.close_timed_out();
+            self.own_deadline_passed(stream, cx);
         } else if self.link.is_open() {
             self.call(stream, cx, |protocol, wire, cx| protocol.timed_out(wire, cx));
         }

@@ -1,12 +1,14 @@
 //! The idle timeout of a blocking stream.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
 use crate::sync::lock;
+use crate::sys;
 
 /// The idle timeout of a stream: data must pass, in one direction or the other, every so often.
 ///
@@ -32,6 +34,8 @@ struct State {
     is_stuck: bool,
     /// The limit of a single read.
     read: Option<Duration>,
+    /// The limit of a single write.
+    write: Option<Duration>,
     /// Whether the stream is blocking.
     is_blocking: bool,
 }
@@ -76,6 +80,7 @@ impl IdleTimeout {
             senders: 0,
             is_stuck: false,
             read: None,
+            write: None,
             is_blocking: true,
         };
         IdleTimeout { idle, state: Mutex::new(state) }
@@ -90,13 +95,27 @@ impl IdleTimeout {
         self.state().note_progress();
     }
 
-    /// Sends, and records it.
+    /// Sends, and records it. A send that finds no room is tried again as long as the peer reads: the
+    /// kernel reports room only when a third of its buffer is free, which may be megabytes.
     pub(super) fn while_sending(
         &self,
-        send: impl FnOnce() -> io::Result<usize>,
+        socket: &Socket,
+        mut send: impl FnMut() -> io::Result<usize>,
     ) -> io::Result<usize> {
+        let begin = Instant::now();
         self.state().senders += 1;
-        let sent = send();
+        let mut queue = None;
+        let mut sent = send();
+        while sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            && self.may_send_on(begin)
+        {
+            let now = sys::send_queue(socket.as_fd()).unwrap_or(0);
+            // The first time there is nothing to compare.
+            if queue.replace(now).is_some_and(|before| before <= now) {
+                break;
+            }
+            sent = send();
+        }
         let mut state = self.state();
         state.senders -= 1;
         match &sent {
@@ -104,6 +123,12 @@ impl IdleTimeout {
             Err(error) => state.is_stuck |= error.kind() == io::ErrorKind::WouldBlock,
         }
         sent
+    }
+
+    /// Returns whether a send that began at `begin` and found no room may be tried again.
+    fn may_send_on(&self, begin: Instant) -> bool {
+        let state = self.state();
+        state.is_blocking && state.write.is_none_or(|write| begin.elapsed() < write)
     }
 
     pub(super) fn set_blocking(&self, yes: bool) {
@@ -125,7 +150,9 @@ impl IdleTimeout {
         socket: &Socket,
         timeout: Option<Duration>,
     ) -> io::Result<()> {
-        socket.set_write_timeout(Some(self.at_most(timeout)))
+        socket.set_write_timeout(Some(self.at_most(timeout)))?;
+        self.state().write = timeout;
+        Ok(())
     }
 
     fn at_most(&self, timeout: Option<Duration>) -> Duration {
@@ -153,5 +180,51 @@ impl IdleTimeout {
         } else {
             Expired::Nothing
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    /// A full socket, and its peer.
+    fn full() -> (Socket, UnixStream) {
+        let (here, there) = UnixStream::pair().unwrap();
+        here.set_nonblocking(true).unwrap();
+        while (&here).write(&[0; 100_000]).is_ok() {}
+        there.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        (here.into(), there)
+    }
+
+    /// Counts the attempts of a send that finds no room. Before each, the peer reads so many bytes.
+    fn attempts(idle: &IdleTimeout, reads: &[usize]) -> usize {
+        let (socket, mut peer) = full();
+        let mut reads = reads.iter();
+        let mut attempts = 0;
+        let sent = idle.while_sending(&socket, || {
+            attempts += 1;
+            let count = reads.next().copied().unwrap_or(0);
+            peer.read_exact(&mut vec![0; count]).unwrap();
+            Err(io::ErrorKind::WouldBlock.into())
+        });
+        assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        attempts
+    }
+
+    #[test]
+    fn a_send_without_room_goes_on_as_long_as_the_peer_reads() {
+        let idle = IdleTimeout::new(Duration::from_secs(1));
+        assert_eq!(attempts(&idle, &[]), 2); // there is nothing to compare before
+        assert_eq!(attempts(&idle, &[0, 50_000, 50_000]), 4);
+        // Neither beyond the limit of a single write, nor when it must not block.
+        let (socket, _peer) = full();
+        idle.set_write_timeout(&socket, Some(Duration::from_nanos(1))).unwrap();
+        assert_eq!(attempts(&idle, &[0, 50_000, 50_000]), 1);
+        idle.set_write_timeout(&socket, None).unwrap();
+        idle.set_blocking(false);
+        assert_eq!(attempts(&idle, &[0, 50_000, 50_000]), 1);
     }
 }

@@ -1,8 +1,7 @@
 //! The state of a connection that both its protocol and its driver change.
 
 use std::io::Write;
-use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::close_reason::CloseReason;
 use super::watermarks::Watermarks;
@@ -29,11 +28,14 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) enum State {
     Open,
-    /// `unsent`: the size of the write buffer when the deadline was set.
+    /// `is_timed`: whether the deadline of the close is set.
     Closing {
-        unsent: Option<NonZeroUsize>,
+        is_timed: bool,
     },
-    Lingering,
+    /// `until`: how long output in the kernel may prolong it.
+    Lingering {
+        until: Option<Instant>,
+    },
     /// It must be removed.
     Ended(CloseReason),
 }
@@ -46,6 +48,9 @@ pub(super) struct Buffers {
     /// Whether the protocol must be called for `unread` when the connection reads again.
     pub(super) has_deferred_input: bool,
     write_buffer: WriteBuffer,
+    /// The size of the kernel's send queue at the last check of the peer's progress. `None` if the
+    /// kernel has taken some of the write buffer since: then the peer has read.
+    send_queue: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -106,7 +111,7 @@ impl Link {
         !self.has_peer_ended
             && match self.state {
                 State::Open => !self.is_paused && !self.is_over_high_mark,
-                State::Closing { .. } | State::Lingering => !self.has_discarded_enough(),
+                State::Closing { .. } | State::Lingering { .. } => !self.has_discarded_enough(),
                 State::Ended(_) => false,
             }
     }
@@ -158,9 +163,8 @@ impl Link {
         } else if self.unsent() > limit {
             // What was written before is over the limit. This write does not count: however large it
             // is, the peer had no chance to read it. The peer may have read since the last event.
-            if let Err(error) = self.buffers_mut().write_buffer.flush(stream) {
-                self.fail(CloseReason::Failed(error));
-            } else if self.unsent() > limit {
+            self.flush_buffer(stream);
+            if self.unsent() > limit {
                 self.fail(CloseReason::OutputOverflow);
             }
         }
@@ -180,16 +184,36 @@ impl Link {
         &data[count..]
     }
 
-    pub(super) fn flush(&mut self, stream: &mut impl Write) {
-        if let Err(error) = self.buffers_mut().write_buffer.flush(stream) {
+    fn flush_buffer(&mut self, stream: &mut impl Write) {
+        let buffers = self.buffers_mut();
+        let (count, result) = buffers.write_buffer.flush(stream);
+        if count > 0 {
+            buffers.send_queue = None;
+        }
+        if let Err(error) = result {
             self.fail(CloseReason::Failed(error));
         }
+    }
+
+    /// Begins to watch whether the peer reads: the kernel's send queue has this size.
+    pub(super) fn begin_progress(&mut self, send_queue: usize) {
+        self.buffers_mut().send_queue = Some(send_queue);
+    }
+
+    /// Returns whether the peer has read since the last check. The write buffer alone does not tell:
+    /// the kernel takes more of it only when a third of its own is free, which may be megabytes.
+    pub(super) fn has_progressed(&mut self, send_queue: usize) -> bool {
+        self.buffers_mut().send_queue.replace(send_queue).is_none_or(|before| send_queue < before)
+    }
+
+    pub(super) fn flush(&mut self, stream: &mut impl Write) {
+        self.flush_buffer(stream);
         self.is_over_high_mark &= self.unsent() > self.options().marks.low;
     }
 
     pub(super) fn close(&mut self) {
         if self.is_open() {
-            self.state = State::Closing { unsent: None };
+            self.state = State::Closing { is_timed: false };
         }
     }
 
@@ -204,7 +228,7 @@ impl Link {
         match self.state {
             State::Ended(_) => {}
             // All output was delivered: a reset by the peer is no failure any more.
-            State::Lingering => self.has_peer_ended = true,
+            State::Lingering { .. } => self.has_peer_ended = true,
             State::Open | State::Closing { .. } => self.end(reason),
         }
     }

@@ -124,6 +124,31 @@ impl Stream {
         &self.peer
     }
 
+    /// Returns the number of bytes in the kernel's send queue (`SIOCOUTQ`). While it falls, the peer
+    /// reads. On TCP these are the bytes that the peer's machine has not acknowledged. On a Unix socket
+    /// they are those that the peer has not read, with the kernel's overhead.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use tripoll::net::Stream;
+    ///
+    /// let (here, mut there) = UnixStream::pair()?;
+    /// let mut stream = Stream::from(here);
+    /// stream.write_all(b"hello")?;
+    /// assert!(stream.send_queue()? >= 5);
+    /// there.read_exact(&mut [0; 5])?;
+    /// assert_eq!(stream.send_queue()?, 0);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of `ioctl(2)`. For a connected socket the call does not fail.
+    pub fn send_queue(&self) -> io::Result<usize> {
+        sys::send_queue(self.socket.as_fd())
+    }
+
     /// Shuts down one direction or both, as [`TcpStream::shutdown`] does.
     ///
     /// # Errors
@@ -283,10 +308,10 @@ impl Stream {
         }
     }
 
-    fn send(&self, send: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+    fn send(&self, mut send: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
         match &self.idle_timeout {
             None => send(),
-            Some(idle_timeout) => idle_timeout.while_sending(send),
+            Some(idle_timeout) => idle_timeout.while_sending(&self.socket, send),
         }
     }
 }

@@ -66,13 +66,21 @@ impl Wire<'_> {
         self.link.unsent()
     }
 
+    /// Returns the number of bytes that the kernel has taken and the peer has not: see
+    /// [`Stream::send_queue`]. Together with [`unsent`](Self::unsent) this is what the peer has still
+    /// to read. 0 if the kernel cannot tell.
+    pub fn send_queue(&self) -> usize {
+        self.stream.send_queue()
+    }
+
     /// Closes gracefully: receives nothing more, flushes the write buffer, and half-closes. Then input
     /// is discarded, up to a megabyte, until the peer has finished, too, or for the
     /// [linger time](super::Connection::linger). So the peer can read the rest of the output: a close
     /// with unread input would be a reset, which may overtake it.
     ///
     /// A peer that reads nothing of the output for
-    /// [`close_within`](super::Connection::close_within) is reset.
+    /// [`close_within`](super::Connection::close_within) is reset. A peer that reads slowly is not,
+    /// however long it takes.
     #[doc(alias = "disconnect")]
     #[doc(alias = "half-close")]
     pub fn close(&mut self) {
@@ -189,6 +197,10 @@ impl<'a> StreamIo<'a> {
 
     pub(super) fn token(&self) -> Token {
         self.io.token
+    }
+
+    pub(super) fn send_queue(&self) -> usize {
+        self.stream.send_queue().unwrap_or(0)
     }
 
     pub(super) fn is_handlers_deadline(&self) -> bool {

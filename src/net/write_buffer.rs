@@ -29,14 +29,15 @@ impl WriteBuffer {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Writes until the kernel takes no more.
-    pub(super) fn flush(&mut self, stream: &mut impl Write) -> io::Result<()> {
+    /// Writes until the kernel takes no more. Returns the number of bytes written, and the error that
+    /// ended it.
+    pub(super) fn flush(&mut self, stream: &mut impl Write) -> (usize, io::Result<()>) {
         let (count, result) = write(stream, &self.bytes[self.written..]);
         self.written += count;
         if self.is_empty() {
             self.clear();
         }
-        result
+        (count, result)
     }
 
     pub(super) fn clear(&mut self) {
@@ -96,12 +97,12 @@ mod tests {
             write_buffer.push(&piece);
             expected.extend_from_slice(&piece);
             peer.room = 30;
-            write_buffer.flush(&mut peer).unwrap();
+            write_buffer.flush(&mut peer).1.unwrap();
             assert_eq!(peer.taken.len() + write_buffer.len(), expected.len());
             assert!(write_buffer.bytes.len() <= 2 * write_buffer.len() + usize::from(round) + 30);
         }
         peer.room = usize::MAX;
-        write_buffer.flush(&mut peer).unwrap();
+        write_buffer.flush(&mut peer).1.unwrap();
         assert_eq!(peer.taken, expected);
         assert_eq!(write_buffer.bytes.capacity(), 0);
     }

@@ -38,8 +38,8 @@ pub struct ServerConfig {
     /// timeout for itself. Default: no limit.
     pub read_timeout: Option<Duration>,
     /// How long a connection may be idle in both directions while its handler waits. Then it is
-    /// closed, and the handler sees the end of the stream. A write that blocks for so long returns
-    /// `TimedOut`. It may take up to twice as long after some data has passed. Default: no limit.
+    /// closed, and the handler sees the end of the stream. A write that blocks for so long, while the
+    /// client reads nothing, returns `TimedOut`. It may take up to twice as long. Default: no limit.
     #[doc(alias = "keepalive")]
     pub idle_timeout: Option<Duration>,
     /// Whether an IPv6 address accepts IPv6 clients only (`IPV6_V6ONLY`). Default: true, whatever the

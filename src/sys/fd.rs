@@ -139,6 +139,16 @@ pub(crate) fn is_tcp(fd: RawFd) -> bool {
     answer == 0 && protocol == libc::IPPROTO_TCP
 }
 
+/// The bytes in the send queue of a socket: TCP's that the peer has not acknowledged, and what a Unix
+/// socket keeps for its peers, with the kernel's own overhead (`SIOCOUTQ`, see `tcp(7)`, `unix(7)`).
+pub(crate) fn send_queue(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SIOCOUTQ has the number of TIOCOUTQ. The type of the number depends on the C library.
+    // SAFETY: the request writes one int, for which `bytes` has room, and which outlives the call.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ as _, &raw mut bytes) })?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
 /// Locks a file for this open file, without waiting (`flock(2)`). Returns false if another open file
 /// has the lock. It ends when the last descriptor of the open file is closed.
 pub(crate) fn try_lock(file: BorrowedFd<'_>) -> io::Result<bool> {

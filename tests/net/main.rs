@@ -10,5 +10,6 @@ mod model;
 mod serve_in_pool;
 mod shortage;
 mod sigpipe;
+mod slow_readers;
 mod socket_files;
 mod utf8;

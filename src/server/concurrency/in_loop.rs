@@ -202,7 +202,8 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
     }
 
     fn timed_out(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        let expired = self.timeouts.as_mut().map(|timeouts| timeouts.check(wire.unsent()));
+        let timeouts = self.timeouts.as_mut();
+        let expired = timeouts.map(|limits| limits.check(wire.unsent(), wire.send_queue()));
         match expired.unwrap_or(Expired::Nothing) {
             Expired::Nothing => {}
             Expired::Handler => self.handler.timed_out(),

@@ -19,6 +19,8 @@ pub(super) struct Timeouts {
     progress_at: Instant,
     /// The size of the write buffer when it was last noted.
     unsent: usize,
+    /// The size of the kernel's send queue when it was last noted.
+    send_queue: Option<usize>,
 }
 
 /// The time limit that has expired.
@@ -40,6 +42,7 @@ impl Timeouts {
             received_at: now,
             progress_at: now,
             unsent: 0,
+            send_queue: None,
         }
     }
 
@@ -68,6 +71,16 @@ impl Timeouts {
         self.unsent = unsent;
     }
 
+    /// Notes the size of the kernel's send queue. While it falls, the client reads, although the write
+    /// buffer may stay as it is. The first time there is nothing to compare.
+    fn note_send_queue(&mut self, send_queue: usize) {
+        let has_fallen =
+            self.send_queue.replace(send_queue).is_none_or(|before| send_queue < before);
+        if self.is_limited() && self.unsent > 0 && has_fallen {
+            self.progress_at = Instant::now();
+        }
+    }
+
     /// Returns when the next limit may expire.
     pub(super) fn next(&self) -> Option<Instant> {
         let read = self.read.and_then(|read| self.received_at.checked_add(read));
@@ -76,8 +89,9 @@ impl Timeouts {
     }
 
     /// Returns which limit has expired at the deadline, if any.
-    pub(super) fn check(&mut self, unsent: usize) -> Expired {
+    pub(super) fn check(&mut self, unsent: usize, send_queue: usize) -> Expired {
         self.note_unsent(unsent, 0);
+        self.note_send_queue(send_queue);
         let now = Instant::now();
         let is_over = |since: Instant, limit: Option<Duration>| {
             limit.is_some_and(|limit| now.duration_since(since) >= limit)

@@ -1,0 +1,137 @@
+//! Peers that read slowly, and peers that read nothing. On every backend and trigger, over Unix
+//! sockets: their send queue falls with each read, while the kernel reports room only when three
+//! quarters of it are free.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use support::net::{Call, Script, Scripted, Server, Why};
+use support::server::SocketPath;
+use support::{LONG, Pair, await_that, known_bytes, on_every_pair_at_once};
+use tripoll::Context;
+use tripoll::net::{Connection, Listener, Wire};
+
+/// More than the buffers of a Unix socket.
+const MUCH: usize = 1 << 20;
+/// Less than they hold.
+const SMALL: usize = 100_000;
+/// More than one of the packets in which the kernel keeps it.
+const STEP: usize = 40_000;
+
+/// A server on a Unix socket, and a client of it.
+struct Pairing {
+    server: Server,
+    client: UnixStream,
+    _path: SocketPath,
+}
+
+impl Pairing {
+    fn new<F: Script + Clone + Send + 'static>(
+        pair: Pair,
+        set_up: fn(Connection<Scripted<F>>) -> Connection<Scripted<F>>,
+        script: F,
+    ) -> Self {
+        let path = SocketPath::unused();
+        let server = Server::at(pair, &path.address(), Listener::builder(), set_up, script);
+        let client = UnixStream::connect(&path.0).unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        client.set_write_timeout(Some(LONG)).unwrap();
+        Pairing { server, client, _path: path }
+    }
+
+    /// Reads some of the output.
+    fn read_step(&mut self) -> Vec<u8> {
+        let mut data = vec![0; STEP];
+        self.client.read_exact(&mut data).unwrap();
+        data
+    }
+
+    /// Waits until the loop has run `count` more timers: until the connection has looked so often
+    /// whether its peer reads.
+    fn await_checks(&self, count: u64) {
+        let before = self.server.counters().timers;
+        await_that("the loop looks at its timers", || {
+            self.server.counters().timers >= before + count
+        });
+    }
+}
+
+/// Answers the first data with so much, and closes.
+fn answer_and_close(
+    much: usize,
+) -> impl FnMut(&Call, &mut Wire<'_>, &mut Context<'_>) -> io::Result<usize> + Clone + Send + 'static
+{
+    move |call, wire, _| {
+        if let Call::Received(data) = call {
+            wire.write(&known_bytes(6, much));
+            wire.close();
+            return Ok(data.len());
+        }
+        Ok(0)
+    }
+}
+
+#[test]
+fn a_close_waits_for_a_peer_whose_reading_only_the_kernel_sees() {
+    on_every_pair_at_once(|pair| {
+        let mut here = Pairing::new(
+            pair,
+            |connection| connection.close_within(Duration::from_secs(1)),
+            answer_and_close(MUCH),
+        );
+        here.client.write_all(b"?").unwrap();
+        assert_eq!(here.server.next(), Call::Opened);
+        assert_eq!(here.server.next(), Call::Received(b"?".into()));
+        here.server.counters(); // the handler has returned: the close has begun
+        let mut answer = Vec::new();
+        // So little that the kernel takes nothing more of the write buffer.
+        for _ in 0..3 {
+            answer.extend(here.read_step());
+            here.await_checks(1);
+        }
+        here.client.read_to_end(&mut answer).unwrap();
+        assert!(answer == known_bytes(6, MUCH), "not what was sent");
+        here.client.shutdown(Shutdown::Both).unwrap();
+        assert_eq!(here.server.next(), Call::Closed(Why::Finished));
+    });
+}
+
+/// What it has to read is all in the kernel. While it is, the connection is not closed altogether: the
+/// peer may be sending, which would be a reset then.
+#[test]
+fn a_connection_lingers_until_its_output_was_read() {
+    on_every_pair_at_once(|pair| {
+        let mut here = Pairing::new(
+            pair,
+            |connection| connection.linger(Duration::from_millis(1)).close_within(LONG),
+            answer_and_close(SMALL),
+        );
+        here.client.write_all(b"?").unwrap();
+        here.await_checks(2);
+        here.client.write_all(b"more").unwrap();
+        let mut answer = Vec::new();
+        here.client.read_to_end(&mut answer).unwrap();
+        assert!(answer == known_bytes(6, SMALL), "not what was sent");
+        let calls = here.server.until_closed();
+        assert_eq!(calls.last(), Some(&Call::Closed(Why::Finished)), "{calls:?}");
+    });
+}
+
+#[test]
+fn it_lingers_no_longer_than_a_peer_may_read_nothing() {
+    on_every_pair_at_once(|pair| {
+        let here = Pairing::new(
+            pair,
+            |connection| {
+                connection.linger(Duration::from_millis(1)).close_within(Duration::from_millis(50))
+            },
+            answer_and_close(SMALL),
+        );
+        (&here.client).write_all(b"?").unwrap();
+        let calls = here.server.until_closed();
+        assert_eq!(calls.last(), Some(&Call::Closed(Why::Finished)), "{calls:?}");
+        here.server.await_sources(1);
+    });
+}

@@ -18,6 +18,9 @@ pub enum CloseReason {
     /// The peer does not read: the write buffer exceeded
     /// [`Watermarks::limit`](super::Watermarks::limit).
     OutputOverflow,
+    /// The peer read nothing for [`Connection::write_timeout`](super::Connection::write_timeout), while
+    /// output waited for it.
+    WriteTimedOut,
     /// After [`Wire::close`](super::Wire::close) the peer read nothing for
     /// [`Connection::close_within`](super::Connection::close_within).
     CloseTimedOut,
@@ -34,7 +37,7 @@ impl CloseReason {
             CloseReason::Failed(error) => return Some(clone_error(error)),
             CloseReason::InputOverflow => io::ErrorKind::InvalidData,
             CloseReason::OutputOverflow => io::ErrorKind::StorageFull,
-            CloseReason::CloseTimedOut => io::ErrorKind::TimedOut,
+            CloseReason::WriteTimedOut | CloseReason::CloseTimedOut => io::ErrorKind::TimedOut,
         };
         Some(io::Error::new(kind, self.to_string()))
     }
@@ -51,6 +54,9 @@ impl fmt::Display for CloseReason {
             }
             CloseReason::OutputOverflow => {
                 f.write_str("the peer does not read: the write buffer exceeded its limit")
+            }
+            CloseReason::WriteTimedOut => {
+                f.write_str("the peer did not read any output for write_timeout")
             }
             CloseReason::CloseTimedOut => {
                 f.write_str("the peer did not read the rest of the output within close_within")

@@ -12,11 +12,11 @@
 //!
 //! The interest follows from the state, and is set in one place. WRITE is set exactly while the
 //! write buffer holds data. READ is set while the connection is open, not paused, and not above its
-//! watermark; and after it was closed, because a peer that is still sending does not read the
+//! watermark (unless it reads above it); and after it was closed, because a peer that is still sending does not read the
 //! answer.
 
 use std::borrow::Borrow;
-use std::io::{self, Read};
+use std::io;
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,7 @@ use crate::selector::{Interest, Token};
 #[derive(Debug)]
 pub struct Connection<P> {
     protocol: P,
-    link: Link,
+    pub(super) link: Link,
 }
 
 impl<P> Connection<P> {
@@ -100,6 +100,30 @@ impl<P> Connection<P> {
         self
     }
 
+    /// Sets how long a peer of an open connection may read nothing, while output waits for it in the
+    /// write buffer. Then it is reset, and the reason is [`CloseReason::WriteTimedOut`]. It may take up
+    /// to twice as long after the peer has read something. What the peer takes out of the kernel's
+    /// [send queue](Stream::send_queue) counts, too. `Duration::MAX` is no limit. Default: 60 s.
+    pub fn write_timeout(mut self, time: Duration) -> Self {
+        self.link.options_mut().write_timeout = time;
+        self
+    }
+
+    /// Sets whether the connection reads while its write buffer is above the
+    /// [high watermark](Watermarks::high). Default: false, so that a peer that does not read cannot ask
+    /// for more.
+    ///
+    /// Choose true if the peer sends before it has read all that it is sent, as an echo does. Otherwise
+    /// two sides that both send much, and both wait until the other one reads, wait for each other until
+    /// the [`write_timeout`](Self::write_timeout). With true, only the
+    /// [limit](Watermarks::limit) bounds the write buffer. A protocol can then still
+    /// [pause](Wire::pause) reading by itself.
+    #[doc(alias = "deadlock")]
+    pub fn read_above_mark(mut self, yes: bool) -> Self {
+        self.link.options_mut().read_above_mark = yes;
+        self
+    }
+
     /// Sets how long a closed connection waits for the peer to finish, after its output was
     /// flushed: see [`Wire::close`]. While the kernel still holds some of the output, it waits longer,
     /// for [`close_within`](Self::close_within) at most. Zero does not wait. Default: 1 s.
@@ -121,7 +145,7 @@ impl<P> Connection<P> {
     }
 
     /// Calls the protocol.
-    fn call<S, T>(
+    pub(super) fn call<S, T>(
         &mut self,
         stream: &mut StreamIo<'_>,
         cx: &mut Context<'_, S>,
@@ -134,123 +158,6 @@ impl<P> Connection<P> {
                 self.link.fail(CloseReason::Failed(error));
                 None
             }
-        }
-    }
-
-    /// Reads as long as there is input and the connection reads.
-    fn read<S: 'static>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
-    where
-        P: Protocol<S>,
-    {
-        while self.link.wants_to_read() {
-            if self.link.has_deferred_input() && self.link.is_open() {
-                self.offer_unread(stream, cx);
-                continue;
-            }
-            let mut scratch = cx.take_scratch();
-            let result = stream.read(&mut scratch);
-            match result {
-                Ok(0) => self.end(stream, cx),
-                Ok(count) => self.deliver(&scratch[..count], stream, cx),
-                Err(_) => {}
-            }
-            cx.return_scratch(scratch);
-            match result {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => self.link.fail(CloseReason::Failed(error)),
-                Ok(_) => {}
-            }
-        }
-    }
-
-    /// Offers data to the protocol, and keeps what it does not use.
-    fn deliver<S>(&mut self, data: &[u8], stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
-    where
-        P: Protocol<S>,
-    {
-        if !self.link.is_open() {
-            self.link.discard(data.len());
-            return;
-        }
-        if self.link.has_unread() {
-            self.link.buffers_mut().unread.extend_from_slice(data);
-            self.offer_unread(stream, cx);
-        } else {
-            let offered = self.offer(data, stream, cx);
-            if offered.used < data.len() {
-                self.keep_unread(data[offered.used..].to_vec(), offered);
-            }
-        }
-    }
-
-    /// Offers the unread input.
-    fn offer_unread<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
-    where
-        P: Protocol<S>,
-    {
-        let unread = self.link.take_unread();
-        let offered = self.offer(&unread, stream, cx);
-        // A long message comes in many pieces, and is not copied for each of them.
-        let rest = if offered.used == 0 { unread } else { unread[offered.used..].to_vec() };
-        if !rest.is_empty() {
-            self.keep_unread(rest, offered);
-        }
-    }
-
-    fn keep_unread(&mut self, unread: Vec<u8>, offered: Offered) {
-        let buffers = self.link.buffers_mut();
-        buffers.unread = unread;
-        buffers.has_deferred_input = offered.is_deferred;
-    }
-
-    /// Offers data as long as some of it is used, and the connection reads.
-    fn offer<S>(
-        &mut self,
-        data: &[u8],
-        stream: &mut StreamIo<'_>,
-        cx: &mut Context<'_, S>,
-    ) -> Offered
-    where
-        P: Protocol<S>,
-    {
-        let mut used = 0;
-        while used < data.len() {
-            // What is received after the protocol has closed the connection is discarded.
-            if !self.link.is_open() {
-                self.link.discard(data.len() - used);
-                return Offered { used: data.len(), is_deferred: false };
-            }
-            // Input that was read before the connection stopped reading waits, too.
-            if !self.link.wants_to_read() {
-                return Offered { used, is_deferred: true };
-            }
-            let rest = &data[used..];
-            match self.call(stream, cx, |protocol, wire, cx| protocol.received(wire, rest, cx)) {
-                None => return Offered { used, is_deferred: false },
-                // Perhaps it uses more when the connection reads again.
-                Some(0) if self.link.is_open() && !self.link.wants_to_read() => {
-                    return Offered { used, is_deferred: true };
-                }
-                Some(0) => break,
-                Some(count) => used += count.min(rest.len()),
-            }
-        }
-        if self.link.is_open() && data.len() - used > self.link.options().max_unused {
-            self.link.fail(CloseReason::InputOverflow);
-        }
-        Offered { used, is_deferred: false }
-    }
-
-    /// Handles the end of the stream.
-    fn end<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
-    where
-        P: Protocol<S>,
-    {
-        self.link.has_peer_ended = true;
-        if self.link.is_open() {
-            let rest = self.link.take_unread();
-            self.call(stream, cx, |protocol, wire, cx| protocol.ended(wire, &rest, cx));
         }
     }
 
@@ -285,8 +192,17 @@ impl<P> Connection<P> {
 
     /// Handles the connection's own deadline.
     fn own_deadline_passed<S: 'static>(&mut self, stream: &StreamIo<'_>, cx: &mut Context<'_, S>) {
-        let Options { close_within, linger, .. } = *self.link.options();
+        let Options { write_timeout, close_within, linger, .. } = *self.link.options();
         match self.link.state {
+            // The deadline is not removed when the buffer becomes empty, for it soon holds data again.
+            State::Open if self.link.unsent() == 0 => self.link.has_write_deadline = false,
+            State::Open => {
+                if self.link.has_progressed(stream.send_queue()) {
+                    self.set_deadline(write_timeout, stream, cx);
+                } else {
+                    self.link.fail(CloseReason::WriteTimedOut);
+                }
+            }
             // The peer has finished reading, or has had its time. What is left, the kernel delivers
             // alone, unless the peer sends.
             State::Lingering { until } => {
@@ -305,7 +221,7 @@ impl<P> Connection<P> {
                     self.link.fail(CloseReason::CloseTimedOut);
                 }
             }
-            State::Open | State::Ended(_) => {}
+            State::Ended(_) => {}
         }
     }
 
@@ -317,6 +233,11 @@ impl<P> Connection<P> {
         P: Protocol<S>,
     {
         self.read(stream, cx);
+        if self.link.is_open() && self.link.unsent() > 0 && !self.link.has_write_deadline {
+            self.link.has_write_deadline = true;
+            self.link.begin_progress(stream.send_queue());
+            self.set_deadline(self.link.options().write_timeout, stream, cx);
+        }
         if let State::Closing { is_timed } = self.link.state {
             if self.link.unsent() == 0 {
                 // This fails if the peer has reset the connection.
@@ -363,14 +284,6 @@ impl<P> Connection<P> {
 
 /// How often a connection that lingers longer looks whether the peer has read its output, at most.
 const SHORTEST_LINGER: Duration = Duration::from_millis(100);
-
-/// What became of data that was offered to the protocol.
-#[derive(Debug, Clone, Copy)]
-struct Offered {
-    used: usize,
-    /// Whether the protocol must be called again for the rest when the connection reads again.
-    is_deferred: bool,
-}
 
 impl<F, S, P> Handler<F, S> for Connection<P>
 where

@@ -21,6 +21,8 @@ pub(super) struct Link {
     pub(super) has_peer_ended: bool,
     /// Whether something was kept in the write buffer since `drained` was last called.
     pub(super) has_backlog: bool,
+    /// Whether the deadline of `write_timeout` is set.
+    pub(super) has_write_deadline: bool,
     /// Number of bytes discarded since the connection was closed.
     discarded: u32,
 }
@@ -57,6 +59,8 @@ pub(super) struct Buffers {
 pub(super) struct Options {
     pub(super) marks: Watermarks,
     pub(super) max_unused: usize,
+    pub(super) read_above_mark: bool,
+    pub(super) write_timeout: Duration,
     pub(super) close_within: Duration,
     pub(super) linger: Duration,
 }
@@ -64,6 +68,8 @@ pub(super) struct Options {
 const DEFAULT: Options = Options {
     marks: Watermarks::DEFAULT,
     max_unused: 1 << 20,
+    read_above_mark: false,
+    write_timeout: Duration::from_secs(60),
     close_within: Duration::from_secs(30),
     linger: Duration::from_secs(1),
 };
@@ -81,6 +87,7 @@ impl Link {
             is_over_high_mark: false,
             has_peer_ended: false,
             has_backlog: false,
+            has_write_deadline: false,
             discarded: 0,
         }
     }
@@ -110,7 +117,8 @@ impl Link {
     pub(super) fn wants_to_read(&self) -> bool {
         !self.has_peer_ended
             && match self.state {
-                State::Open => !self.is_paused && !self.is_over_high_mark,
+                State::Open if self.is_paused => false,
+                State::Open => !self.is_over_high_mark || self.options().read_above_mark,
                 State::Closing { .. } | State::Lingering { .. } => !self.has_discarded_enough(),
                 State::Ended(_) => false,
             }

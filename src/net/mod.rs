@@ -67,6 +67,7 @@ mod connection;
 mod datagram;
 mod deliver;
 mod idle;
+mod input;
 mod limit;
 mod link;
 mod listener;

@@ -2,6 +2,12 @@
 
 /// The sizes of the write buffer at which a connection stops reading, reads again, or is closed.
 ///
+/// Two sides that both send much must not both wait until the other one reads: each of them would
+/// wait for ever. The rule: at most one of the two may stop reading because of what it has to send.
+/// If the peer does, as programs with blocking calls do, let the connection
+/// [read above the mark](super::Connection::read_above_mark). Otherwise it is closed after its
+/// [`write_timeout`](super::Connection::write_timeout).
+///
 /// ```
 /// use tripoll::net::{Connection, Watermarks};
 ///

@@ -52,7 +52,8 @@ impl Wire<'_> {
     /// is written when there is room. Never blocks.
     ///
     /// While the write buffer is above the [high watermark](super::Watermarks::high), the connection
-    /// does not read. A write to a buffer that is already above the
+    /// does not read, unless it [reads above the mark](super::Connection::read_above_mark). A peer that
+    /// reads nothing of it for [`write_timeout`](super::Connection::write_timeout) is reset. A write to a buffer that is already above the
     /// [limit](super::Watermarks::limit) closes the connection with
     /// [`CloseReason::OutputOverflow`](super::CloseReason::OutputOverflow). A single write may be of
     /// any size. After [`close`](Self::close), or when the connection has failed, data is discarded.
@@ -94,7 +95,8 @@ impl Wire<'_> {
 
     /// Returns whether the peer is read from: the connection is open, not [paused](Self::pause), and
     /// has not stopped reading because its write buffer rose above the
-    /// [high watermark](super::Watermarks::high).
+    /// [high watermark](super::Watermarks::high). See also
+    /// [`read_above_mark`](super::Connection::read_above_mark).
     pub fn is_reading(&self) -> bool {
         self.link.is_open() && self.link.wants_to_read()
     }

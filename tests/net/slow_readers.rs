@@ -98,6 +98,102 @@ fn a_close_waits_for_a_peer_whose_reading_only_the_kernel_sees() {
     });
 }
 
+#[test]
+fn an_open_connection_waits_for_a_slow_peer_and_not_for_one_that_reads_nothing() {
+    on_every_pair_at_once(|pair| {
+        let mut here = Pairing::new(
+            pair,
+            |connection| connection.write_timeout(Duration::from_secs(1)),
+            |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+                if let Call::Received(data) = call {
+                    wire.write(&known_bytes(6, MUCH));
+                    return Ok(data.len());
+                }
+                Ok(0)
+            },
+        );
+        here.client.write_all(b"?").unwrap();
+        assert_eq!(here.server.next(), Call::Opened);
+        assert_eq!(here.server.next(), Call::Received(b"?".into()));
+        here.server.counters(); // the handler has returned: the time has begun
+        for _ in 0..3 {
+            here.read_step();
+            here.await_checks(1);
+        }
+        assert_eq!(here.server.next(), Call::Closed(Why::WriteTimedOut)); // it reads no more
+        here.server.await_sources(1);
+    });
+}
+
+#[test]
+fn without_output_there_is_no_write_timeout() {
+    on_every_pair_at_once(|pair| {
+        let mut here = Pairing::new(
+            pair,
+            |connection| connection.write_timeout(Duration::from_millis(100)),
+            |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+                if let Call::Received(data) = call {
+                    wire.write(&known_bytes(6, MUCH));
+                    return Ok(data.len());
+                }
+                Ok(0)
+            },
+        );
+        for _ in 0..2 {
+            here.client.write_all(b"?").unwrap();
+            here.client.read_exact(&mut vec![0; MUCH]).unwrap();
+            // Nothing is left of the timeout, some time after all was read.
+            await_that("no timer is left", || here.server.ask(|cx| cx.timers()) == 0);
+        }
+    });
+}
+
+/// Two honest sides that both send before they read on.
+fn both_send<F: Script + Clone + Send + 'static>(
+    pair: Pair,
+    set_up: fn(Connection<Scripted<F>>) -> Connection<Scripted<F>>,
+    script: F,
+) -> Call {
+    let mut here = Pairing::new(pair, set_up, script);
+    let mut data = vec![0; 64 << 10];
+    // An echo with blocking calls.
+    while let Ok(count @ 1..) = here.client.read(&mut data)
+        && here.client.write_all(&data[..count]).is_ok()
+    {}
+    here.server.until_closed().pop().unwrap()
+}
+
+/// Sends much at once, and closes when as much has come back.
+fn send_much() -> impl Script + Clone + Send + 'static {
+    let mut received = 0;
+    move |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+        match call {
+            Call::Opened => wire.write(&known_bytes(6, 2 * MUCH)),
+            Call::Received(data) => {
+                received += data.len();
+                if received == 2 * MUCH {
+                    wire.close();
+                }
+                return Ok(data.len());
+            }
+            _ => {}
+        }
+        Ok(0)
+    }
+}
+
+#[test]
+fn two_sides_that_wait_for_each_other_end_at_the_timeout_and_need_not_wait() {
+    on_every_pair_at_once(|pair| {
+        let short =
+            |connection: Connection<_>| connection.write_timeout(Duration::from_millis(100));
+        let end = both_send(pair, short, send_much());
+        assert_eq!(end, Call::Closed(Why::WriteTimedOut));
+        let reads = |connection: Connection<_>| connection.read_above_mark(true);
+        assert_eq!(both_send(pair, reads, send_much()), Call::Closed(Why::Finished));
+    });
+}
+
 /// What it has to read is all in the kernel. While it is, the connection is not closed altogether: the
 /// peer may be sending, which would be a reset then.
 #[test]

@@ -25,6 +25,9 @@ use crate::sync::lock;
 /// The handlers of stream servers get a [`LoopExchange`], and must not block. Datagrams are handled
 /// one after the other, as [`Inline`](crate::server::Inline) handles them. A reply for which the
 /// receiver has no room fails at once with `TimedOut`.
+///
+/// A client that reads nothing of its output for 60 seconds is closed, and the hook `handle_error` gets
+/// `TimedOut`: see [`Connection::write_timeout`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InReactor {

@@ -32,6 +32,7 @@ pub enum Why {
     Aborted,
     InputOverflow,
     OutputOverflow,
+    WriteTimedOut,
     CloseTimedOut,
     Failed(io::ErrorKind),
 }
@@ -94,6 +95,7 @@ impl<F: Script> Protocol for Scripted<F> {
             CloseReason::Aborted => Why::Aborted,
             CloseReason::InputOverflow => Why::InputOverflow,
             CloseReason::OutputOverflow => Why::OutputOverflow,
+            CloseReason::WriteTimedOut => Why::WriteTimedOut,
             CloseReason::CloseTimedOut => Why::CloseTimedOut,
             CloseReason::Failed(error) => Why::Failed(error.kind()),
             other => panic!("{other:?} is new"),

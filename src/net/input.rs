@@ -1,0 +1,136 @@
+//! How a connection reads, and offers its input to the protocol.
+
+use std::io::{self, Read};
+
+use super::close_reason::CloseReason;
+use super::connection::Connection;
+use super::protocol::Protocol;
+use super::wire::StreamIo;
+use crate::reactor::Context;
+
+impl<P> Connection<P> {
+    /// Reads as long as there is input and the connection reads.
+    pub(super) fn read<S: 'static>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
+    where
+        P: Protocol<S>,
+    {
+        while self.link.wants_to_read() {
+            if self.link.has_deferred_input() && self.link.is_open() {
+                self.offer_unread(stream, cx);
+                continue;
+            }
+            let mut scratch = cx.take_scratch();
+            let result = stream.read(&mut scratch);
+            match result {
+                Ok(0) => self.end(stream, cx),
+                Ok(count) => self.deliver(&scratch[..count], stream, cx),
+                Err(_) => {}
+            }
+            cx.return_scratch(scratch);
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.link.fail(CloseReason::Failed(error)),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Offers data to the protocol, and keeps what it does not use.
+    fn deliver<S>(&mut self, data: &[u8], stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
+    where
+        P: Protocol<S>,
+    {
+        if !self.link.is_open() {
+            self.link.discard(data.len());
+            return;
+        }
+        if self.link.has_unread() {
+            self.link.buffers_mut().unread.extend_from_slice(data);
+            self.offer_unread(stream, cx);
+        } else {
+            let offered = self.offer(data, stream, cx);
+            if offered.used < data.len() {
+                self.keep_unread(data[offered.used..].to_vec(), offered);
+            }
+        }
+    }
+
+    /// Offers the unread input.
+    fn offer_unread<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
+    where
+        P: Protocol<S>,
+    {
+        let unread = self.link.take_unread();
+        let offered = self.offer(&unread, stream, cx);
+        // A long message comes in many pieces, and is not copied for each of them.
+        let rest = if offered.used == 0 { unread } else { unread[offered.used..].to_vec() };
+        if !rest.is_empty() {
+            self.keep_unread(rest, offered);
+        }
+    }
+
+    fn keep_unread(&mut self, unread: Vec<u8>, offered: Offered) {
+        let buffers = self.link.buffers_mut();
+        buffers.unread = unread;
+        buffers.has_deferred_input = offered.is_deferred;
+    }
+
+    /// Offers data as long as some of it is used, and the connection reads.
+    fn offer<S>(
+        &mut self,
+        data: &[u8],
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) -> Offered
+    where
+        P: Protocol<S>,
+    {
+        let mut used = 0;
+        while used < data.len() {
+            // What is received after the protocol has closed the connection is discarded.
+            if !self.link.is_open() {
+                self.link.discard(data.len() - used);
+                return Offered { used: data.len(), is_deferred: false };
+            }
+            // Input that was read before the connection stopped reading waits, too.
+            if !self.link.wants_to_read() {
+                return Offered { used, is_deferred: true };
+            }
+            let rest = &data[used..];
+            match self.call(stream, cx, |protocol, wire, cx| protocol.received(wire, rest, cx)) {
+                None => return Offered { used, is_deferred: false },
+                // Perhaps it uses more when the connection reads again.
+                Some(0) if self.link.is_open() && !self.link.wants_to_read() => {
+                    return Offered { used, is_deferred: true };
+                }
+                Some(0) => break,
+                Some(count) => used += count.min(rest.len()),
+            }
+        }
+        if self.link.is_open() && data.len() - used > self.link.options().max_unused {
+            self.link.fail(CloseReason::InputOverflow);
+        }
+        Offered { used, is_deferred: false }
+    }
+
+    /// Handles the end of the stream.
+    fn end<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
+    where
+        P: Protocol<S>,
+    {
+        self.link.has_peer_ended = true;
+        if self.link.is_open() {
+            let rest = self.link.take_unread();
+            self.call(stream, cx, |protocol, wire, cx| protocol.ended(wire, &rest, cx));
+        }
+    }
+}
+
+/// What became of data that was offered to the protocol.
+#[derive(Debug, Clone, Copy)]
+struct Offered {
+    used: usize,
+    /// Whether the protocol must be called again for the rest when the connection reads again.
+    is_deferred: bool,
+}

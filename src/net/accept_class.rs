@@ -60,6 +60,24 @@ pub(crate) fn is_shortage(error: &io::Error) -> bool {
     matches!(class, Class::Descriptors | Class::Memory)
 }
 
+/// Returns whether an error may be the network's answer to a datagram that was sent earlier.
+pub(super) fn is_of_network(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNREFUSED
+                | libc::ECONNRESET
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::EMSGSIZE
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::ENOPROTOOPT
+                | libc::EPROTO
+        )
+    )
+}
+
 /// Returns whether the peer has broken the connection: no fault of the program.
 pub(crate) fn is_by_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};

@@ -7,10 +7,12 @@ use std::{io, thread};
 
 use socket2::{Socket, Type};
 
+use super::accept_class::is_of_network;
 use super::address::Address;
 use super::bind::BindOptions;
 use super::socket_file::SocketFile;
 use super::to_address::ToAddress;
+use super::unread::Unread;
 use crate::sync::lock;
 use crate::sys::{self, PollFd, PollFlags};
 
@@ -49,6 +51,8 @@ pub struct DatagramSocket {
     socket: Socket,
     address: Address,
     send_timeout: Duration,
+    /// What the peers of a Unix socket have not read, and the size of its send buffer.
+    unread: Option<Mutex<(Unread, usize)>>,
     /// The receive buffer of [`take`](Self::take).
     buffer: Mutex<Vec<u8>>,
 }
@@ -91,7 +95,12 @@ impl DatagramSocket {
     /// Wraps a bound socket. Its file, if it has one, is removed on drop.
     pub(crate) fn bound(socket: Socket, file: Option<SocketFile>) -> io::Result<Self> {
         let address = Address::of(&socket.local_addr()?);
+        let unread = match address {
+            Address::Inet(_) => None,
+            _ => Some(Mutex::new((Unread::default(), socket.send_buffer_size()?))),
+        };
         Ok(DatagramSocket {
+            unread,
             file,
             socket,
             address,
@@ -156,13 +165,53 @@ impl DatagramSocket {
     ///
     /// Those of `sendto(2)`. `WouldBlock` when there is no room for the datagram. `NotConnected` when
     /// `to` is [`Address::Unnamed`].
+    ///
+    /// On a Unix socket there is also no room for a receiver that has left more unread than what is
+    /// free in the send buffer (`SO_SNDBUF`). Linux charges unread datagrams to that buffer, and one
+    /// receiver that reads nothing would leave no room for the others. The error then says what is
+    /// unread, and by whom. A forked child does not know what its parent has sent.
     pub fn send_to(&self, data: &[u8], to: &Address) -> io::Result<usize> {
         if *to == Address::Unnamed {
             let message =
                 "the sender has no address: a Unix socket that was not bound cannot be answered";
             return Err(io::Error::new(io::ErrorKind::NotConnected, message));
         }
-        sys::retry(|| self.socket.send_to(data, &to.to_sock_addr()?))
+        let to_socket = to.to_sock_addr()?;
+        let send = || sys::retry(|| self.socket.send_to(data, &to_socket));
+        match &self.unread {
+            None => send_past_errors(send),
+            Some(unread) => self.send_counted(send, to, &mut lock(unread)),
+        }
+    }
+
+    /// Sends to a peer of a Unix socket, and counts what is unread.
+    fn send_counted(
+        &self,
+        send: impl FnOnce() -> io::Result<usize>,
+        to: &Address,
+        (unread, capacity): &mut (Unread, usize),
+    ) -> io::Result<usize> {
+        unread.observe(sys::send_queue(self.as_fd())?);
+        if !unread.has_room(to, *capacity) {
+            let message = format!("{to} has not read {} bytes that were sent to it", unread.of(to));
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
+        }
+        let sent = send();
+        let total = sys::send_queue(self.as_fd())?;
+        match &sent {
+            Ok(_) => unread.sent(to, total),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && total >= *capacity => {
+                if let Some((most, count)) = unread.most() {
+                    let message = format!(
+                        "there is no room to send to {to}: the send buffer of {capacity} bytes is \
+                         full of what others have not read, {most} the most: {count} bytes"
+                    );
+                    return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
+                }
+            }
+            Err(_) => {}
+        }
+        sent
     }
 
     /// Sends a datagram, and blocks for `timeout` at most until there is room for it. A thread can
@@ -179,21 +228,30 @@ impl DatagramSocket {
     ) -> io::Result<usize> {
         match self.send_to(data, to) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.wait_and_send(data, to, timeout)
+                self.wait_and_send(error, data, to, timeout)
             }
             sent => sent,
         }
     }
 
     #[cold]
-    fn wait_and_send(&self, data: &[u8], to: &Address, timeout: Duration) -> io::Result<usize> {
+    fn wait_and_send(
+        &self,
+        mut reason: io::Error,
+        data: &[u8],
+        to: &Address,
+        timeout: Duration,
+    ) -> io::Result<usize> {
         let deadline = Instant::now().checked_add(timeout);
         let mut pause = Duration::from_millis(1);
         loop {
             let left =
                 deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
             if left.is_zero() {
-                let message = format!("{to} has no room for a datagram");
+                let message = match reason.get_ref() {
+                    Some(reason) => reason.to_string(),
+                    None => format!("{to} has no room for a datagram"),
+                };
                 return Err(io::Error::new(io::ErrorKind::TimedOut, message));
             }
             if let Address::Inet(_) = to {
@@ -206,11 +264,25 @@ impl DatagramSocket {
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
             match self.send_to(data, to) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => reason = error,
                 sent => return sent,
             }
         }
     }
+}
+
+/// Sends, although the kernel reports errors of earlier datagrams first (`IP_RECVERR`, see `ip(7)`).
+/// An error of this one is reported each time.
+fn send_past_errors(send: impl Fn() -> io::Result<usize>) -> io::Result<usize> {
+    const MOST: usize = 4;
+    let mut sent = send();
+    for _ in 1..MOST {
+        match &sent {
+            Err(error) if is_of_network(error) => sent = send(),
+            _ => break,
+        }
+    }
+    sent
 }
 
 impl DatagramSocketBuilder {

@@ -75,6 +75,7 @@ mod protocol;
 mod socket_file;
 mod stream;
 mod to_address;
+mod unread;
 mod utf8;
 mod watermarks;
 mod wire;

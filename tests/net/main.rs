@@ -3,6 +3,7 @@
 mod accept;
 mod close;
 mod connection;
+mod datagrams;
 mod extremes;
 mod listener;
 mod listener_end;

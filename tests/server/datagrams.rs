@@ -1,5 +1,6 @@
 //! Servers of datagrams, and clients who do not take what they have asked for.
 
+use std::net::UdpSocket;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram as Socket};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,13 +8,15 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use std::{io, process, thread};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use rustix::time::{ClockId, clock_gettime};
 use support::server::*;
 use support::*;
 use tripoll::net::Address;
 use tripoll::server::{
     BaseServer, Concurrency, Datagram, DatagramExchange, HandlerError, HandlerResult, Hooks,
-    InReactor, Inline, Server, ServerConfig, Supports, Threading, UdpServer, UnixDgram,
+    InReactor, Inline, Pooled, Server, ServerConfig, Supports, Threading, Udp, UdpServer,
+    UnixDgram,
 };
 use tripoll::{Backend, Trigger};
 
@@ -82,14 +85,18 @@ where
         thread::scope(|scope| {
             for &trigger in Trigger::ALL {
                 let config = ServerConfig::default().backend(backend).trigger(trigger);
-                scope.spawn(|| ask_and_do_not_listen::<C>(config));
+                for is_connected in [false, true] {
+                    let config = config.clone();
+                    scope.spawn(move || ask_and_do_not_listen::<C>(config, is_connected));
+                }
             }
         });
     }
 }
 
-/// The system keeps some ten answers for whoever reads none.
-fn ask_and_do_not_listen<C>(config: ServerConfig)
+/// The system keeps some ten answers for whoever reads none. For whoever has connected its socket it
+/// keeps any number, at the expense of the server's send buffer.
+fn ask_and_do_not_listen<C>(config: ServerConfig, is_connected: bool)
 where
     C: Concurrency + Default + Supports<DatagramExchange>,
 {
@@ -104,11 +111,18 @@ where
     let there = &SocketAddr::from_abstract_name(name).unwrap();
     let greedy = client();
     let greedy_address = greedy.local_addr().unwrap();
+    if is_connected {
+        greedy.connect_addr(there).unwrap();
+    }
     let (done, wait) = mpsc::channel::<()>();
     thread::scope(|scope| {
         scope.spawn(move || {
-            for _ in 0..300 {
-                if greedy.send_to_addr(b"hello\n", there).is_err() {
+            for _ in 0..400 {
+                let sent = match is_connected {
+                    true => greedy.send(b"hello\n"),
+                    false => greedy.send_to_addr(b"hello\n", there),
+                };
+                if sent.is_err() {
                     break; // the server is closed
                 }
             }
@@ -124,7 +138,8 @@ where
                 assert_eq!(client.recv(&mut [0; 10]).unwrap(), 6);
             }
             let greedy = greedy_address.as_abstract_name().unwrap();
-            let greedy = format!("@{} has no room for a datagram", String::from_utf8_lossy(greedy));
+            let fault = if is_connected { "has not read" } else { "has no room for a datagram" };
+            let greedy = format!("@{} {fault}", String::from_utf8_lossy(greedy));
             for (kind, message) in account.told() {
                 assert_eq!(kind, io::ErrorKind::TimedOut, "{message}");
                 assert!(message.starts_with(&greedy), "{message}");
@@ -146,8 +161,66 @@ fn with_threads_a_client_that_reads_no_answers_delays_no_other() {
 }
 
 #[test]
+fn with_a_pool_a_client_that_reads_no_answers_delays_no_other() {
+    a_client_that_reads_no_answers_delays_no_other::<Pooled>();
+}
+
+#[test]
 fn in_the_loop_a_client_that_reads_no_answers_delays_no_other() {
     a_client_that_reads_no_answers_delays_no_other::<InReactor>();
+}
+
+/// A server whose socket reports the errors of datagrams that it has sent (`IP_RECVERR`), and clients
+/// that are gone when their answer comes.
+fn clients_that_are_gone_concern_no_other<C>()
+where
+    C: Concurrency + Default + Supports<DatagramExchange>,
+{
+    on_every_config(|config| {
+        let server = Server::<Udp, C>::builder(ANY)
+            .config(config.clone())
+            .build_fn(|exchange: &mut DatagramExchange| {
+                setsockopt(&*exchange.socket, sockopt::Ipv4RecvErr, &true).unwrap();
+                exchange.wfile.extend_from_slice(&exchange.packet.data);
+                Ok(())
+            })
+            .unwrap();
+        while_serving(&server, || {
+            let Address::Inet(address) = server.server_address() else { unreachable!() };
+            let client = UdpSocket::bind(ANY).unwrap();
+            client.set_read_timeout(Some(LONG)).unwrap();
+            for round in 0..10_u8 {
+                for _ in 0..5 {
+                    let gone = UdpSocket::bind(ANY).unwrap();
+                    gone.send_to(b"is anybody there", address).unwrap();
+                }
+                client.send_to(&[round], address).unwrap();
+                let mut answer = [0; 8];
+                assert_eq!(client.recv(&mut answer).unwrap(), 1);
+                assert_eq!(answer[0], round);
+            }
+        });
+    });
+}
+
+#[test]
+fn inline_clients_that_are_gone_concern_no_other() {
+    clients_that_are_gone_concern_no_other::<Inline>();
+}
+
+#[test]
+fn with_threads_clients_that_are_gone_concern_no_other() {
+    clients_that_are_gone_concern_no_other::<Threading>();
+}
+
+#[test]
+fn with_a_pool_clients_that_are_gone_concern_no_other() {
+    clients_that_are_gone_concern_no_other::<Pooled>();
+}
+
+#[test]
+fn in_the_loop_clients_that_are_gone_concern_no_other() {
+    clients_that_are_gone_concern_no_other::<InReactor>();
 }
 
 /// Also one datagram after the other finds the whole buffer: what was longer before leaves nothing.
@@ -160,7 +233,7 @@ fn each_datagram_has_its_own_bytes() {
     .unwrap();
     while_serving(&server, || {
         let Address::Inet(address) = server.server_address() else { unreachable!() };
-        let client = std::net::UdpSocket::bind(ANY).unwrap();
+        let client = UdpSocket::bind(ANY).unwrap();
         client.set_read_timeout(Some(LONG)).unwrap();
         for question in [&b"long, longer, longest"[..], b"short", b"", b"long again"] {
             client.send_to(question, address).unwrap();
@@ -185,7 +258,7 @@ fn no_datagram_is_longer_than_the_kernel_makes_them() {
     let server = serve(16 << 20).unwrap();
     while_serving(&server, || {
         let Address::Inet(address) = server.server_address() else { unreachable!() };
-        let client = std::net::UdpSocket::bind(ANY).unwrap();
+        let client = UdpSocket::bind(ANY).unwrap();
         client.set_read_timeout(Some(LONG)).unwrap();
         client.send_to(&[1; 60_000], address).unwrap();
         assert_eq!(client.recv(&mut [0; 10]).unwrap(), 0);

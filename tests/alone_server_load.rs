@@ -234,6 +234,7 @@ fn out_of_threads() {
         ) {
             let error = error.downcast_ref::<std::io::Error>().expect("what the system says");
             assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock); // EAGAIN: no thread now
+            assert!(error.to_string().starts_with("no thread can be started"), "{error}");
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::selector::*;
 use support::sockets::*;
+use tripoll::Reactor;
 use tripoll::selector::{Backend, Interest, Readiness, Token};
 use tripoll::sys::{self, PollFd, PollFlags};
 
@@ -44,6 +45,9 @@ fn the_limit_is_read_raised_and_run_into() {
         let answer = backend.selector().map(drop).map_err(|error| error.raw_os_error());
         let needs_one = backend != Backend::Select && backend != Backend::Poll;
         assert_eq!(answer, if needs_one { Err(Some(libc::EMFILE)) } else { Ok(()) }, "{backend}");
+        let error = Reactor::builder().backend(backend).build().unwrap_err();
+        assert_eq!(tripoll::sys::errno(&error), Some(libc::EMFILE));
+        assert!(error.to_string().starts_with("a reactor needs a "), "{error}");
     }
     drop(files);
 

@@ -87,6 +87,7 @@ use std::{fmt, io};
 use crate::reactor::{Context, ReactorHandle};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, MutexGuard, catch_panic, lock};
+use crate::sys;
 use queue::Queue;
 
 /// A fixed number of worker threads with a queue of fixed length.
@@ -144,7 +145,9 @@ impl Pool {
             let queue = Arc::clone(&pool.queue);
             let worker = thread::Builder::new().name(format!("worker {number}"));
             // If it fails, dropping `pool` ends the earlier threads.
-            let thread = worker.spawn(move || queue.work())?;
+            let thread = worker.spawn(move || queue.work()).map_err(|error| {
+                sys::with_context("a thread of the pool cannot be started", error)
+            })?;
             pool.workers().push(thread);
         }
         Ok(pool)

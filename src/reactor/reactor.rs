@@ -14,6 +14,7 @@ use super::registry::Registry;
 use super::sources::timer_source::TimerSource;
 use super::turn_state::{TIMER, TurnState, WAKER};
 use crate::selector::{Backend, Deadline, Events, Selector, Trigger};
+use crate::sys;
 
 /// An event loop: owns sources, waits for their events, and calls their handlers.
 ///
@@ -87,7 +88,10 @@ impl<S: 'static> Reactor<S> {
         state: S,
     ) -> io::Result<Self> {
         // Created before any source, so that their numbers are low: `select` pays for the highest.
-        let (timer_source, wake_state) = (TimerSource::new()?, WakeState::new()?);
+        let context =
+            |what| move |error| sys::with_context(format!("a reactor needs {what}"), error);
+        let timer_source = TimerSource::new().map_err(context("a timer descriptor"))?;
+        let wake_state = WakeState::new().map_err(context("a waker"))?;
         let mut registry = Registry::new(selector, builder.trigger)?;
         registry.add_own(wake_state.waker().as_fd(), WAKER)?;
         registry.add_own(timer_source.as_fd(), TIMER)?;
@@ -273,7 +277,9 @@ impl ReactorBuilder {
     pub fn build_with<S: 'static>(mut self, state: S) -> io::Result<Reactor<S>> {
         let selector = match self.selector.take() {
             Some(selector) => selector,
-            None => self.backend.selector()?,
+            None => self.backend.selector().map_err(|error| {
+                sys::with_context(format!("a reactor needs a selector of {}", self.backend), error)
+            })?,
         };
         Reactor::assemble(self, selector, state)
     }

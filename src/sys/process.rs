@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt as _;
 
+use super::call_error::with_context;
 use super::check;
 
 /// The result of a fork.
@@ -51,6 +52,11 @@ pub(crate) fn fork(promise: Option<DespiteThreads>) -> io::Result<ForkResult> {
     // child holds the locks of the standard streams.
     let answer = check(unsafe { libc::fork() });
     drop((out, err));
+    let answer = answer.map_err(|error| {
+        let context = "no child can be started (see RLIMIT_NPROC, /proc/sys/kernel/pid_max and the \
+                       memory)";
+        with_context(context, error)
+    });
     Ok(match answer? {
         0 => ForkResult::Child,
         child => ForkResult::Parent(child),

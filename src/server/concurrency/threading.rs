@@ -15,6 +15,7 @@ use crate::server::concurrency::{Concurrency, Runner, Slot, Supports};
 use crate::server::handler::{Blocking, HandlerResult};
 use crate::server::transport::Request;
 use crate::sync::{lock, wait_until};
+use crate::sys;
 
 /// A thread for each request: Python's `ThreadingMixIn`.
 ///
@@ -146,10 +147,16 @@ impl Threads {
         self.state().running.insert(number, None);
         let end = ExitGuard { running: Arc::clone(self), number };
         // If there can be no thread, `end` is dropped here.
-        let thread = thread::Builder::new().name("request".into()).spawn(move || {
+        let builder = thread::Builder::new().name("request".into());
+        let thread = builder.spawn(move || {
             NUMBER.set(Some(end.number));
             let _end = end;
             body();
+        });
+        let thread = thread.map_err(|error| {
+            let context = "no thread can be started for the request (see RLIMIT_NPROC, \
+                           /proc/sys/kernel/threads-max and the memory)";
+            sys::with_context(context, error)
         })?;
         let mut state = self.state();
         let finished = match state.running.get_mut(&number) {

@@ -128,9 +128,10 @@ impl Faulty {
             let (one, other) = (self.below(self.late.len()), self.below(self.late.len()));
             self.late.swap(one, other);
         }
-        let batch = match !self.late.is_empty() && self.makes(Kind::Late) {
-            true => self.below(self.late.len()),
-            false => self.late.len(),
+        let batch = match self.late.len() {
+            2.. if self.makes(Kind::Short) => 1,
+            1.. if self.makes(Kind::Late) => self.below(self.late.len()),
+            all => all,
         };
         for event in self.late.drain(..batch) {
             events.push(event);

@@ -10,8 +10,10 @@ use crate::Dice;
 pub enum Kind {
     /// A signal ends the wait.
     Interrupted,
-    /// Some events of a wait are reported by a later wait: small batches, held-back events.
+    /// Some events of a wait are held back, and reported by a later wait.
     Late,
+    /// A wait reports one event, and the next ones the others, as if the kernel had no more room.
+    Short,
     /// Events are reported in another order.
     Reordered,
     /// An event is reported twice by one wait, and again by the next.
@@ -31,8 +33,15 @@ pub enum Kind {
 const KINDS: usize = Kind::FailedWait as usize + 1;
 
 /// The faults of events. What they cost is time.
-pub const EVENTS: &[Kind] =
-    &[Kind::Interrupted, Kind::Late, Kind::Reordered, Kind::Repeated, Kind::Stale, Kind::Spurious];
+pub const EVENTS: &[Kind] = &[
+    Kind::Interrupted,
+    Kind::Late,
+    Kind::Short,
+    Kind::Reordered,
+    Kind::Repeated,
+    Kind::Stale,
+    Kind::Spurious,
+];
 
 /// Which faults are made at random, from which seed.
 #[derive(Debug, Clone)]

@@ -18,11 +18,9 @@ pub struct DescriptorLimit {
 ///
 /// # Errors
 ///
-/// Those of `getrlimit(2)`. On Linux the call does not fail.
+/// Those of `prlimit(2)`. On Linux the call does not fail.
 pub fn descriptor_limit() -> io::Result<DescriptorLimit> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a valid rlimit for the call to fill, and outlives it.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
+    let limit = prlimit(None)?;
     Ok(DescriptorLimit { soft: limit.rlim_cur, hard: limit.rlim_max })
 }
 
@@ -31,14 +29,26 @@ pub fn descriptor_limit() -> io::Result<DescriptorLimit> {
 ///
 /// # Errors
 ///
-/// Those of `setrlimit(2)`, for example `PermissionDenied` in some containers.
+/// Those of `prlimit(2)`, for example `PermissionDenied` in some containers.
 pub fn raise_descriptor_limit(wanted: u64) -> io::Result<DescriptorLimit> {
     let DescriptorLimit { soft, hard } = descriptor_limit()?;
     let raised = wanted.min(hard);
     if raised > soft {
-        let limit = libc::rlimit { rlim_cur: raised, rlim_max: hard };
-        // SAFETY: `limit` is a valid rlimit which the call only reads.
-        check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) })?;
+        prlimit(Some(libc::rlimit64 { rlim_cur: raised, rlim_max: hard }))?;
     }
     descriptor_limit()
+}
+
+/// Sets the limit, if there is a new one, and returns what was in force before.
+///
+/// `getrlimit(2)` counts in 32 bits on some machines of 32 bits, where *unlimited* is the greatest of
+/// these numbers. The kernel's own call counts in 64 bits everywhere.
+fn prlimit(new: Option<libc::rlimit64>) -> io::Result<libc::rlimit64> {
+    const THIS_PROCESS: libc::pid_t = 0;
+    let mut old = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    let new: *const libc::rlimit64 = new.as_ref().map_or(std::ptr::null(), |new| new);
+    let (call, resource) = (libc::SYS_prlimit64, libc::RLIMIT_NOFILE);
+    // SAFETY: reads `new`, if it is not null, and fills `old`. Both outlive the call.
+    check(unsafe { libc::syscall(call, THIS_PROCESS, resource, new, &raw mut old) } as libc::c_int)?;
+    Ok(old)
 }

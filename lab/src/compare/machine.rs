@@ -29,7 +29,7 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// Any error of `getrlimit(2)`.
+    /// Any error of `prlimit(2)`.
     pub fn pinned() -> io::Result<Self> {
         let allowed = sched_getaffinity(None).unwrap_or_default();
         let last = (0..CpuSet::MAX_CPU).rev().find(|&cpu| allowed.is_set(cpu));

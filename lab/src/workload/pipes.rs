@@ -55,7 +55,7 @@ impl Pipes {
     ///
     /// # Errors
     ///
-    /// `Other` if it does not; the message has both numbers. Any error of `getrlimit(2)`.
+    /// `Other` if it does not; the message has both numbers. Any error of `prlimit(2)`.
     pub fn check(n: usize) -> io::Result<()> {
         let (limit, max) = (descriptor_limit()?.hard, Pipes::max()?);
         if n <= max {
@@ -72,7 +72,7 @@ impl Pipes {
     ///
     /// # Errors
     ///
-    /// Any error of `getrlimit(2)`.
+    /// Any error of `prlimit(2)`.
     pub fn max() -> io::Result<usize> {
         let limit = descriptor_limit()?.hard.min(i32::MAX as u64);
         Ok((limit.saturating_sub(RESERVED) / 2) as usize)

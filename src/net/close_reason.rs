@@ -18,6 +18,10 @@ pub enum CloseReason {
     /// The peer does not read: the write buffer exceeded
     /// [`Watermarks::limit`](super::Watermarks::limit).
     OutputOverflow,
+    /// All connections of the listener together held more than
+    /// [`ListenerBuilder::max_buffered`](super::ListenerBuilder::max_buffered), and this one more than
+    /// its share.
+    ListenerOverflow,
     /// The peer read nothing for [`Connection::write_timeout`](super::Connection::write_timeout), while
     /// output waited for it.
     WriteTimedOut,
@@ -36,7 +40,9 @@ impl CloseReason {
             CloseReason::Finished | CloseReason::Aborted | CloseReason::Removed => return None,
             CloseReason::Failed(error) => return Some(clone_error(error)),
             CloseReason::InputOverflow => io::ErrorKind::InvalidData,
-            CloseReason::OutputOverflow => io::ErrorKind::StorageFull,
+            CloseReason::OutputOverflow | CloseReason::ListenerOverflow => {
+                io::ErrorKind::StorageFull
+            }
             CloseReason::WriteTimedOut | CloseReason::CloseTimedOut => io::ErrorKind::TimedOut,
         };
         Some(io::Error::new(kind, self.to_string()))
@@ -55,6 +61,9 @@ impl fmt::Display for CloseReason {
             CloseReason::OutputOverflow => {
                 f.write_str("the peer does not read: the write buffer exceeded its limit")
             }
+            CloseReason::ListenerOverflow => f.write_str(
+                "the connections hold more than the listener's max_buffered, this one its share",
+            ),
             CloseReason::WriteTimedOut => {
                 f.write_str("the peer did not read any output for write_timeout")
             }

@@ -24,8 +24,9 @@ use super::close_reason::{CloseReason, clone_error};
 use super::link::{Link, Options, State};
 use super::protocol::Protocol;
 use super::stream::Stream;
+use super::stream_io::StreamIo;
 use super::watermarks::Watermarks;
-use super::wire::{StreamIo, Wire};
+use super::wire::Wire;
 use crate::reactor::{Context, Handler, Next, Source};
 use crate::selector::{Interest, Token};
 
@@ -273,6 +274,7 @@ impl<P> Connection<P> {
             }
             return Ok(Next::Remove);
         }
+        self.link.count_buffered(stream);
         self.link.free_buffers();
         let mut interest = Interest::NONE;
         interest.set(Interest::READ, self.link.wants_to_read());

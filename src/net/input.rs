@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use super::close_reason::CloseReason;
 use super::connection::Connection;
 use super::protocol::Protocol;
-use super::wire::StreamIo;
+use super::stream_io::StreamIo;
 use crate::reactor::Context;
 
 impl<P> Connection<P> {
@@ -51,7 +51,7 @@ impl<P> Connection<P> {
         } else {
             let offered = self.offer(data, stream, cx);
             if offered.used < data.len() {
-                self.keep_unread(data[offered.used..].to_vec(), offered);
+                self.keep_unread(data[offered.used..].to_vec(), offered, stream);
             }
         }
     }
@@ -66,14 +66,21 @@ impl<P> Connection<P> {
         // A long message comes in many pieces, and is not copied for each of them.
         let rest = if offered.used == 0 { unread } else { unread[offered.used..].to_vec() };
         if !rest.is_empty() {
-            self.keep_unread(rest, offered);
+            self.keep_unread(rest, offered, stream);
         }
     }
 
-    fn keep_unread(&mut self, unread: Vec<u8>, offered: Offered) {
+    fn keep_unread(&mut self, unread: Vec<u8>, offered: Offered, stream: &StreamIo<'_>) {
+        if !self.link.is_open() {
+            return;
+        }
         let buffers = self.link.buffers_mut();
         buffers.unread = unread;
         buffers.has_deferred_input = offered.is_deferred;
+        self.link.count_buffered(stream);
+        if self.link.is_over_share() {
+            self.link.fail(CloseReason::ListenerOverflow);
+        }
     }
 
     /// Offers data as long as some of it is used, and the connection reads.

@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use super::buffered_total::Share;
 use super::close_reason::CloseReason;
+use super::stream_io::StreamIo;
 use super::watermarks::Watermarks;
 use super::write_buffer::{self, WriteBuffer};
 
@@ -53,6 +55,8 @@ pub(super) struct Buffers {
     /// The size of the kernel's send queue at the last check of the peer's progress. `None` if the
     /// kernel has taken some of the write buffer since: then the peer has read.
     send_queue: Option<usize>,
+    /// What is counted toward the total of the listener.
+    share: Option<Share>,
 }
 
 #[derive(Debug, Clone)]
@@ -160,27 +164,56 @@ impl Link {
         self.buffers.as_ref().map_or(0, |buffers| buffers.write_buffer.len())
     }
 
-    pub(super) fn write(&mut self, stream: &mut impl Write, data: &[u8]) {
-        if !self.is_open() {
+    pub(super) fn write(&mut self, stream: &mut StreamIo<'_>, data: &[u8]) {
+        if !self.is_open() || data.is_empty() {
             return;
         }
-        let Watermarks { high, limit, .. } = self.options().marks;
         let mut data = data;
         if self.unsent() == 0 {
             data = self.write_now(stream, data);
-        } else if self.unsent() > limit {
-            // What was written before is over the limit. This write does not count: however large it
-            // is, the peer had no chance to read it. The peer may have read since the last event.
+        } else if self.overflow().is_some() {
+            // What was written before is too much. This write does not count: however large it is, the
+            // peer had no chance to read it. The peer may have read since the last event.
             self.flush_buffer(stream);
-            if self.unsent() > limit {
-                self.fail(CloseReason::OutputOverflow);
+            if let Some(reason) = self.overflow() {
+                self.fail(reason);
             }
         }
         if !data.is_empty() && self.is_open() {
             self.has_backlog = true;
             self.buffers_mut().write_buffer.push(data);
-            self.is_over_high_mark |= self.unsent() > high;
+            self.is_over_high_mark |= self.unsent() > self.options().marks.high;
+            self.count_buffered(stream);
         }
+    }
+
+    /// Returns why the connection must not hold more output, if it must not.
+    fn overflow(&self) -> Option<CloseReason> {
+        if self.unsent() > self.options().marks.limit {
+            Some(CloseReason::OutputOverflow)
+        } else if self.unsent() > 0 && self.is_over_share() {
+            Some(CloseReason::ListenerOverflow)
+        } else {
+            None
+        }
+    }
+
+    /// Counts what the connection holds toward the total of its listener.
+    pub(super) fn count_buffered(&mut self, stream: &StreamIo<'_>) {
+        let Some(buffers) = &mut self.buffers else { return };
+        let bytes = buffers.unread.len() + buffers.write_buffer.len();
+        match (&mut buffers.share, stream.get_ref().buffered_total()) {
+            (Some(share), _) => share.set(bytes),
+            (None, Some(total)) if bytes > 0 => buffers.share = Some(Share::new(total, bytes)),
+            (None, _) => {}
+        }
+    }
+
+    /// Returns whether all connections of the listener hold too much, and this one more than its
+    /// share.
+    pub(super) fn is_over_share(&self) -> bool {
+        let share = self.buffers.as_ref().and_then(|buffers| buffers.share.as_ref());
+        share.is_some_and(Share::is_excessive)
     }
 
     /// Writes until the kernel takes no more. Returns what is left.
@@ -192,12 +225,13 @@ impl Link {
         &data[count..]
     }
 
-    fn flush_buffer(&mut self, stream: &mut impl Write) {
+    fn flush_buffer(&mut self, stream: &mut StreamIo<'_>) {
         let buffers = self.buffers_mut();
         let (count, result) = buffers.write_buffer.flush(stream);
         if count > 0 {
             buffers.send_queue = None;
         }
+        self.count_buffered(stream);
         if let Err(error) = result {
             self.fail(CloseReason::Failed(error));
         }
@@ -214,7 +248,7 @@ impl Link {
         self.buffers_mut().send_queue.replace(send_queue).is_none_or(|before| send_queue < before)
     }
 
-    pub(super) fn flush(&mut self, stream: &mut impl Write) {
+    pub(super) fn flush(&mut self, stream: &mut StreamIo<'_>) {
         self.flush_buffer(stream);
         self.is_over_high_mark &= self.unsent() > self.options().marks.low;
     }

@@ -1,6 +1,7 @@
 //! A listening socket.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::{fmt, fs, io};
 
 use socket2::{Socket, Type};
@@ -8,6 +9,7 @@ use socket2::{Socket, Type};
 use super::accept::OnEnd;
 use super::address::Address;
 use super::bind::BindOptions;
+use super::buffered_total::BufferedTotal;
 use super::socket_file::SocketFile;
 use super::stream::Stream;
 use super::to_address::ToAddress;
@@ -48,6 +50,7 @@ pub struct Listener {
     address: Address,
     backlog: u32,
     max_connections: Option<usize>,
+    buffered_total: Arc<BufferedTotal>,
     accepts_per_turn: u32,
     on_end: Option<EndCallback>,
 }
@@ -68,6 +71,7 @@ pub struct ListenerBuilder {
     backlog: u32,
     options: BindOptions,
     max_connections: Option<usize>,
+    max_buffered: usize,
     accepts_per_turn: u32,
 }
 
@@ -93,6 +97,7 @@ impl Listener {
                 mode: None,
             },
             max_connections: None,
+            max_buffered: MAX_BUFFERED,
             accepts_per_turn: ACCEPTS_PER_TURN,
         }
     }
@@ -166,14 +171,14 @@ impl Listener {
     /// non-blocking.
     pub fn accept(&self) -> io::Result<Stream> {
         let (socket, peer) = sys::accept(self.as_fd(), libc::SOCK_NONBLOCK)?;
-        Ok(Stream::accepted(socket, &peer))
+        Ok(Stream::accepted(socket, &peer).count_toward(&self.buffered_total))
     }
 
     /// Accepts the next pending connection with the defaults of the system: blocking, and without
     /// `TCP_NODELAY`.
     pub(crate) fn accept_plain(&self) -> io::Result<Stream> {
         let (socket, peer) = sys::accept(self.as_fd(), 0)?;
-        Ok(Stream::plain(socket, &peer))
+        Ok(Stream::plain(socket, &peer).count_toward(&self.buffered_total))
     }
 
     /// Listens on a bound socket. Its file, if it has one, is removed when the listener is dropped.
@@ -197,6 +202,7 @@ impl Listener {
             socket,
             backlog,
             max_connections: None,
+            buffered_total: BufferedTotal::new(MAX_BUFFERED),
             accepts_per_turn: ACCEPTS_PER_TURN,
             on_end: None,
         })
@@ -228,6 +234,9 @@ impl Listener {
         (count, None)
     }
 }
+
+/// The default of what all connections of a listener may hold together, in bytes.
+const MAX_BUFFERED: usize = 64 << 20;
 
 /// The default number of connections accepted in one turn.
 const ACCEPTS_PER_TURN: u32 = 32;
@@ -287,6 +296,22 @@ impl ListenerBuilder {
         self
     }
 
+    /// Sets how many bytes all [connections](super::Connection) of the listener together may hold, in
+    /// their write buffers and as unused input. Above it, a connection that holds more than an equal
+    /// share of it, and would hold more, is closed with
+    /// [`CloseReason::ListenerOverflow`](super::CloseReason::ListenerOverflow). An equal share is
+    /// `bytes` divided by the number of connections that hold any. What counts is what a connection
+    /// held before, so that a single write may be of any size.
+    ///
+    /// If the large holders do not grow, the others may hold as much again. Above twice `bytes`, each
+    /// connection that holds any is closed when it would hold more. So at most twice `bytes` are held,
+    /// and the last write of each connection. `usize::MAX` is no limit. Default: 64 MiB.
+    #[doc(alias = "memory")]
+    pub fn max_buffered(mut self, bytes: usize) -> Self {
+        self.max_buffered = bytes;
+        self
+    }
+
     /// Sets how many connections are accepted in one turn, at least one, so that a burst of new
     /// clients does not starve the others. Default: 32.
     pub fn accepts_per_turn(mut self, budget: u32) -> Self {
@@ -307,6 +332,7 @@ impl ListenerBuilder {
         let file = self.options.bind(&socket, &address)?;
         let mut listener = Listener::listen(socket, file, self.backlog)?;
         listener.max_connections = self.max_connections;
+        listener.buffered_total = BufferedTotal::new(self.max_buffered);
         listener.accepts_per_turn = self.accepts_per_turn;
         Ok(listener)
     }

@@ -4,13 +4,14 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use socket2::{SockAddr, Socket};
 
 use super::address::Address;
+use super::buffered_total::BufferedTotal;
 use super::idle::{Expired, IdleTimeout, Waiting};
 use super::limit::Permit;
 use crate::sync::lock;
@@ -48,6 +49,8 @@ pub struct Stream {
     socket: Socket,
     peer: Address,
     permit: Permit,
+    /// `None` if no listener has accepted it.
+    buffered_total: Option<Arc<BufferedTotal>>,
     /// Boxed, because few streams have one.
     idle_timeout: Option<Box<IdleTimeout>>,
     /// Held during [`send_whole`](Self::send_whole).
@@ -80,6 +83,7 @@ impl Stream {
             socket,
             peer,
             permit: Permit::default(),
+            buffered_total: None,
             idle_timeout: None,
             sending: Mutex::default(),
             closing: AtomicU8::new(AT_ONCE),
@@ -92,10 +96,21 @@ impl Stream {
             socket,
             peer,
             permit: Permit::default(),
+            buffered_total: None,
             idle_timeout: None,
             sending: Mutex::default(),
             closing: AtomicU8::new(AT_ONCE),
         }
+    }
+
+    /// Counts what a connection on this stream buffers toward the total of its listener.
+    pub(super) fn count_toward(mut self, total: &Arc<BufferedTotal>) -> Self {
+        self.buffered_total = Some(Arc::clone(total));
+        self
+    }
+
+    pub(super) fn buffered_total(&self) -> Option<&Arc<BufferedTotal>> {
+        self.buffered_total.as_ref()
     }
 
     pub(super) fn hold(&mut self, permit: Permit) {

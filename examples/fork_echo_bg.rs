@@ -16,7 +16,7 @@ use std::thread;
 use common::Options;
 use common::echo::MyRequestHandler;
 use rustix::process::{Signal, getpid, kill_process};
-use tripoll::server::{Forking, ForkingTcpServer, POLL_INTERVAL, ServerConfig};
+use tripoll::server::{Forking, ForkingTcpServer, POLL_INTERVAL};
 use tripoll::sys::DespiteThreads;
 
 fn main() -> Result<(), common::Failure> {
@@ -30,7 +30,7 @@ fn main() -> Result<(), common::Failure> {
     #[allow(unsafe_code)]
     let promise = unsafe { DespiteThreads::promise() };
     let server = ForkingTcpServer::builder(&options.listen)
-        .config(ServerConfig::default().backend(options.backend).trigger(options.trigger))
+        .config(common::patient().backend(options.backend).trigger(options.trigger))
         .concurrency(Forking::default().despite_threads(Some(promise)))
         .build(|| MyRequestHandler)?;
     let server = Arc::new(server);

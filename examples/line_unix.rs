@@ -3,7 +3,8 @@
 //! Run: `cargo run --example line_unix -- --listen /tmp/line`, then
 //! `cargo run --example client -- chat --connect /tmp/line`.
 //!
-//! A line may have 1 MiB. A longer one is an error, and its client gets no answer.
+//! A line may have 1 MiB. A longer one is an error, and its client gets no answer. A
+//! client that is silent for a minute is closed.
 //!
 //! CPython tests its `socketserver` with this program. A server needs two choices beside its
 //! handler: what it listens on, and where requests are handled. Both are in the name of its type.

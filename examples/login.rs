@@ -27,7 +27,9 @@ const USERS: [(&[u8], &[u8]); 3] = [(b"fan", b"123"), (b"te", b"234"), (b"fei", 
 fn main() -> Result<(), common::Failure> {
     let options =
         Options::read("Asks for a name and a password until they are valid", common::TCP)?;
-    let server = ThreadingTcpServer::new(&options.listen, MyServer::default)?;
+    let server = ThreadingTcpServer::builder(&options.listen)
+        .config(common::patient())
+        .build(MyServer::default)?;
     common::serve(&options, server)
 }
 

@@ -20,6 +20,8 @@ use tripoll::server;
 
 fn main() -> Result<(), common::Failure> {
     let options = Options::read("The telephone menu, each client served apart", common::TCP)?;
-    let server = server::ForkingTcpServer::new(&options.listen, || MyServer)?;
+    let server = server::ForkingTcpServer::builder(&options.listen)
+        .config(common::patient())
+        .build(|| MyServer)?;
     common::serve(&options, server)
 }

@@ -18,7 +18,9 @@ fn main() -> Result<(), common::Failure> {
         "Asks each client, whatever it says, whether it has understood",
         common::TCP,
     )?;
-    let server = ThreadingTcpServer::new(&options.listen, || MyServer)?;
+    let server = ThreadingTcpServer::builder(&options.listen)
+        .config(common::patient())
+        .build(|| MyServer)?;
     common::serve(&options, server)
 }
 

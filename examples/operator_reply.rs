@@ -22,6 +22,7 @@ fn main() -> Result<(), common::Failure> {
     let (ask, questions) = channel();
     thread::spawn(move || operate(questions));
     let server = ThreadingTcpServer::builder(&options.listen)
+        .config(common::patient())
         // A shutdown does not wait for the operator.
         .concurrency(Threading::default().daemon_threads(true))
         .build(move || MyServer { operator: ask.clone() })?;

@@ -18,7 +18,9 @@ fn main() -> Result<(), common::Failure> {
         "Sends each message back in capitals, until the client has finished",
         common::TCP,
     )?;
-    let server = ThreadingTcpServer::new(&options.listen, || MyServer)?;
+    let server = ThreadingTcpServer::builder(&options.listen)
+        .config(common::patient())
+        .build(|| MyServer)?;
     common::serve(&options, server)
 }
 

@@ -16,7 +16,9 @@ fn main() -> Result<(), common::Failure> {
     let options =
         Options::read("Sends one message, up to 1,024 bytes, back in capitals", common::TCP)?;
     // The tutorial sets `allow_reuse_address = True`, which is the default here.
-    let server = ThreadingTcpServer::new(&options.listen, || MyTcpHandler)?;
+    let server = ThreadingTcpServer::builder(&options.listen)
+        .config(common::patient())
+        .build(|| MyTcpHandler)?;
     common::serve(&options, server)
 }
 

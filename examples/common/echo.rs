@@ -29,7 +29,8 @@ fn in_the_loop(exchange: &mut LoopExchange) -> HandlerResult {
     Ok(())
 }
 
-/// Serves the echo with the given concurrency. The five servers differ in their type alone.
+/// Serves the echo with the given concurrency. The five servers differ in their type alone. A client
+/// that is silent for a minute is closed, which is the default.
 pub fn serve_with(concurrency: Concurrency, options: &Options) -> Result<(), Failure> {
     let at = &options.listen;
     match concurrency {

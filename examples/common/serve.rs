@@ -9,7 +9,7 @@ use tripoll::server::PythonSocket;
 
 use clap::{Parser, ValueEnum};
 use tripoll::net::Stream;
-use tripoll::server::{Datagram, Inline, Request, Server, Transport};
+use tripoll::server::{Datagram, Inline, Request, Server, ServerConfig, Transport};
 
 use super::{Failure, GRACE, Options, announce, shut_down_on_signals, signals, wait_for};
 
@@ -31,6 +31,12 @@ pub struct ServerOptions {
     /// Where requests are handled: inline, threading, forking, pooled or reactor
     #[arg(long, default_value = "inline", hide_possible_values = true)]
     pub concurrency: Concurrency,
+}
+
+/// The options of the tutorials' servers: as in Python, a client may be silent for as long as it
+/// likes, for instance because a person is typing. By default it is closed after a minute.
+pub fn patient() -> ServerConfig {
+    ServerConfig::default().idle_timeout(None)
 }
 
 /// Serves until SIGINT or SIGTERM. The server runs in a reactor of this program, which watches the

@@ -323,7 +323,8 @@ impl BaseServer<Arc<Stream>> {
     /// Sends all of `data` to one of the [connections](Self::connections), from any thread or
     /// handler.
     ///
-    /// To a client in the loop the data goes through the loop, and the call does not block. To
+    /// To a client in the loop the data goes through the loop, and the call does not block. A client for
+    /// which more than 16 MiB are kept, in the loop or before it, is reset when there is more. To
     /// others it is written here, before or after what other threads send as a whole
     /// ([`PythonSocket::sendall`], `wfile`). That blocks while the client does not read, until the
     /// client's [`idle_timeout`](super::ServerConfig#structfield.idle_timeout) expires.

@@ -13,6 +13,7 @@ use crate::selector::{Backend, Trigger};
 ///
 /// let config = ServerConfig::default().request_queue_size(5).allow_reuse_port(true);
 /// assert!(config.allow_reuse_address && !ServerConfig::python().allow_reuse_address);
+/// assert!(config.idle_timeout.is_some() && ServerConfig::python().idle_timeout.is_none());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -35,11 +36,15 @@ pub struct ServerConfig {
     pub timeout: Option<Duration>,
     /// How long a read of a handler may block. Then it returns `TimedOut`. In the loop: how long
     /// nothing may be received. Then the exchange fails with `TimedOut`. A handler can set another
-    /// timeout for itself. Default: no limit.
+    /// timeout for itself. Default: no limit beside [`idle_timeout`](#structfield.idle_timeout).
     pub read_timeout: Option<Duration>,
     /// How long a connection may be idle in both directions while its handler waits. Then it is
     /// closed, and the handler sees the end of the stream. A write that blocks for so long, while the
-    /// client reads nothing, returns `TimedOut`. It may take up to twice as long. Default: no limit.
+    /// client reads nothing, returns `TimedOut`. It may take up to twice as long. Default: 60 s (Python:
+    /// no limit).
+    ///
+    /// Without a limit, a client that connects and sends nothing keeps its thread, child, worker or
+    /// connection for ever.
     #[doc(alias = "keepalive")]
     pub idle_timeout: Option<Duration>,
     /// Whether an IPv6 address accepts IPv6 clients only (`IPV6_V6ONLY`). Default: true, whatever the
@@ -77,7 +82,7 @@ impl Default for ServerConfig {
             max_packet_size: 8_192,
             timeout: None,
             read_timeout: None,
-            idle_timeout: None,
+            idle_timeout: Some(Duration::from_secs(60)),
             v6_only: true,
             replace_stale: false,
             unlink_on_close: true,
@@ -192,11 +197,15 @@ impl ServerConfig {
 
 impl ServerConfig {
     /// Returns Python's defaults, except [`v6_only`](#structfield.v6_only): it stays true, where Python
-    /// leaves the system's default.
+    /// leaves the system's default. A public server should keep
+    /// [`idle_timeout`](#structfield.idle_timeout), which Python does not have. The defaults of Python's
+    /// mix-in classes are [`Threading::python`](super::Threading::python) and
+    /// [`Forking::default`](super::Forking).
     pub fn python() -> Self {
         ServerConfig {
             request_queue_size: 5,
             allow_reuse_address: false,
+            idle_timeout: None,
             unlink_on_close: false,
             requests_per_turn: 1,
             backend: Backend::Poll,

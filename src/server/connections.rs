@@ -56,10 +56,27 @@ struct Extra {
 #[derive(Debug, Default)]
 pub(super) struct Mail {
     pub(super) unsent: Vec<u8>,
+    /// Whether there was too much of it. Then none is kept.
+    pub(super) is_lost: bool,
     /// Whether the conversation must end after it.
     pub(super) is_last: bool,
     /// Whether the loop has taken the last mail. What comes later is dropped.
     is_closed: bool,
+}
+
+/// How much mail the loop may leave, in bytes, before more of it is too much: as much as a connection
+/// keeps in its write buffer.
+const MAX_MAIL: usize = 16 << 20;
+
+impl Mail {
+    fn add(&mut self, data: &[u8]) {
+        if self.unsent.len() > MAX_MAIL {
+            (self.unsent, self.is_lost) = (Vec::new(), true);
+        }
+        if !self.is_lost {
+            self.unsent.extend_from_slice(data);
+        }
+    }
 }
 
 /// The smallest [`prune_at`](Table::prune_at).
@@ -149,9 +166,8 @@ impl<R: Request> Connections<R> {
 
     /// Leaves mail for a client. Returns false if the client is not in the loop.
     pub(super) fn put_mail(&self, request: &R, data: &[u8]) -> bool {
-        let notification = self.with_entry(request, |entry| {
-            entry.change_mail(|mail| mail.unsent.extend_from_slice(data))
-        });
+        let notification =
+            self.with_entry(request, |entry| entry.change_mail(|mail| mail.add(data)));
         let is_in_loop = notification.is_some();
         if let Some(Some(route)) = notification {
             route.notify(); // the table is unlocked by now

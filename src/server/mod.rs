@@ -123,6 +123,30 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
+//! # Bounds
+//!
+//! What a client can cost is bounded, by default too:
+//!
+//! | what | bound | default | then |
+//! |---|---|---|---|
+//! | silence, and output that is not read | [`ServerConfig::idle_timeout`] | 60 s | the connection is closed |
+//! | threads, for connections or datagrams | [`Threading::max_threads`] | 1,024 | others wait in the kernel |
+//! | children | [`Forking::max_children`] | 40 | others wait in the kernel |
+//! | workers, and requests that wait for one | [`Pooled::workers`], [`Pooled::queue`] | 8, 64 | [`Pooled::when_full`]: others wait in the kernel |
+//! | connections in the loop | [`InReactor::max_connections`] | 10,000 | others wait in the kernel |
+//! | connections in the kernel's queue | [`ServerConfig::request_queue_size`] | 1,024 | the kernel drops others |
+//! | output that is kept in the loop, for all clients | [`InReactor::max_unsent`] | 256 MiB | a client that wants more is reset, and `handle_error` is called |
+//! | for one client | (fixed) | 16 MiB | the same |
+//! | input in the loop that a handler leaves unused | (fixed) | 1 MiB | the same |
+//! | one datagram | [`ServerConfig::max_packet_size`] | 8,192 bytes | it is cut: [`Datagram::truncated`] |
+//! | one `recv` | (fixed) | 64 KiB | the rest comes with the next |
+//! | requests accepted in a turn | [`ServerConfig::requests_per_turn`] | 32 | the others in the next turn |
+//! | errors that `handle_error` writes | (fixed; override the hook) | 10 a second | the next says how many were left out |
+//!
+//! A handler that reads a line or a message has a bound of its own to set: see [`Reader`]. The
+//! defaults of Python, which has no timeout and no bound of threads, are [`ServerConfig::python`] and
+//! [`Threading::python`].
+//!
 //! # Sending to other clients
 //!
 //! A server lists its connections. [`sendall`](BaseServer::sendall) of the server also reaches clients
@@ -210,8 +234,8 @@
 //! | `max_children` | [`Forking::max_children`] | pauses accepting instead of stopping the loop |
 //! | `active_children`, `collect_children` | [`BaseServer::active_children`], [`BaseServer::service_actions`] | reaped by their own process ids as soon as they end; Python's `waitpid(-1)`, called when there are `max_children`, reaps children of other code |
 //! | `os.fork` with other threads | refused; [`Forking::despite_threads`] | in the child, the locks of other threads stay locked |
-//! | (no timeouts of the server) | [`ServerConfig::read_timeout`], [`ServerConfig::idle_timeout`] | a client that connects and sends nothing does not hold a thread forever |
-//! | (no bound on threads) | [`Threading::max_threads`], [`Pooled`] | |
+//! | (no timeouts of the server) | [`ServerConfig::read_timeout`], [`ServerConfig::idle_timeout`] = 60 s | a client that connects and sends nothing does not hold a thread forever. Python's: [`ServerConfig::python`] |
+//! | (no bound on threads) | [`Threading::max_threads`] = 1,024, [`Pooled`] | one client must not start any number of threads. Python's: [`Threading::python`] |
 //! | `BaseRequestHandler` | [`RequestHandler`] of an [`Exchange`] | `self.request` is `exchange.request` |
 //! | `StreamRequestHandler` | [`RequestHandler`] of a [`StreamExchange`] | |
 //! | `DatagramRequestHandler` | [`RequestHandler`] of a [`DatagramExchange`] | |

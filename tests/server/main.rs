@@ -2,6 +2,7 @@
 
 mod accept_hooks;
 mod addresses;
+mod bounds;
 mod close;
 mod datagrams;
 mod event_loop;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
+use super::loop_output::{OutputLimit, OutputShare};
 use super::loop_timeouts::{Expired, Timeouts};
 use crate::net::{Address, CloseReason, Connection, Limit, Permit, Protocol, Wire};
 use crate::reactor::Context;
@@ -26,14 +27,25 @@ use crate::sync::lock;
 /// one after the other, as [`Inline`](crate::server::Inline) handles them. A reply for which the
 /// receiver has no room fails at once with `TimedOut`.
 ///
-/// A client that reads nothing of its output for 60 seconds is closed, and the hook `handle_error` gets
-/// `TimedOut`: see [`Connection::write_timeout`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A client that reads nothing of its output for the server's
+/// [`idle_timeout`](ServerConfig#structfield.idle_timeout) is closed, and the hook `handle_error` gets
+/// `TimedOut`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InReactor {
     /// How many connections can be open at once. Further ones are not accepted until one ends.
-    /// Default: no limit.
+    /// Default: 10,000.
     pub max_connections: Option<usize>,
+    /// How much output is kept for all clients together that do not read it, in bytes. Above that, a
+    /// client for which more than 64 KiB are kept is reset when there is more output for it, and
+    /// `handle_error` is called. For a single client 16 MiB are kept. Default: 256 MiB.
+    pub max_unsent: Option<usize>,
+}
+
+impl Default for InReactor {
+    fn default() -> Self {
+        InReactor { max_connections: Some(10_000), max_unsent: Some(256 << 20) }
+    }
 }
 
 /// Setters of the fields, by value.
@@ -44,6 +56,13 @@ impl InReactor {
         self.max_connections = max_connections;
         self
     }
+
+    /// Sets [`max_unsent`](#structfield.max_unsent).
+    #[must_use]
+    pub fn max_unsent(mut self, max_unsent: Option<usize>) -> Self {
+        self.max_unsent = max_unsent;
+        self
+    }
 }
 
 impl Supports<LoopExchange> for InReactor {}
@@ -52,8 +71,11 @@ impl Supports<DatagramExchange> for InReactor {}
 
 impl Concurrency for InReactor {
     fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>> {
-        let limit = Limit::new(self.max_connections);
-        Ok(Box::new(Clients { limit, newest: Mutex::default() }))
+        Ok(Box::new(Clients {
+            limit: Limit::new(self.max_connections),
+            output: OutputLimit::new(self.max_unsent),
+            newest: Mutex::default(),
+        }))
     }
 }
 
@@ -61,6 +83,7 @@ impl Concurrency for InReactor {
 #[derive(Debug)]
 struct Clients<R> {
     limit: Limit,
+    output: Arc<OutputLimit>,
     newest: Mutex<Vec<(R, Address, Slot)>>,
 }
 
@@ -87,7 +110,8 @@ impl<R: Request> Runner<R> for Clients<R> {
     }
 
     fn adopt(&self, request: &R, client_address: &Address, slot: Slot) {
-        let slot = slot.counted(&self.limit);
+        let mut slot = slot.counted(&self.limit);
+        slot.output = Some(OutputShare::of(&self.output));
         lock(&self.newest).push((request.clone(), client_address.clone(), slot));
     }
 
@@ -105,6 +129,7 @@ struct LoopProtocol {
     timeouts: Option<Box<Timeouts>>,
     /// The state of the run that accepted the client.
     run_state: Arc<RunState>,
+    output: Option<OutputShare>,
     _permit: Permit,
 }
 
@@ -149,6 +174,9 @@ impl LoopProtocol {
         let PendingActions { output, timeout } = state.take_pending();
         if !output.is_empty() {
             wire.write(&output);
+        }
+        if let Some(share) = &mut self.output {
+            share.set(wire.unsent(), !output.is_empty())?;
         }
         if let Some(timeout) = timeout {
             let timeouts = self.timeouts.get_or_insert_with(|| Box::new(Timeouts::new(None, None)));
@@ -223,7 +251,7 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
     }
 
     fn notified(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        self.handler.take_mail();
+        self.handler.take_mail()?;
         self.perform_pending(wire, cx)
     }
 
@@ -256,9 +284,15 @@ pub(in crate::server) fn adopt<S: 'static>(
         handler,
         timeouts: timeouts.is_limited().then(|| Box::new(timeouts)),
         run_state: Arc::clone(&run_state),
+        output: slot.output,
         _permit: slot.permit.unwrap_or_default(),
     };
-    let token = cx.add(Arc::clone(&stream), Interest::READ, Connection::new(protocol))?;
+    let mut connection = Connection::new(protocol);
+    // A connection has the same default, and needs memory for another.
+    if idle_timeout != ServerConfig::default().idle_timeout {
+        connection = connection.write_timeout(idle_timeout.unwrap_or(Duration::MAX));
+    }
+    let token = cx.add(Arc::clone(&stream), Interest::READ, connection)?;
     server.connections.route_to_loop(&stream, run_state, token);
     Ok(())
 }

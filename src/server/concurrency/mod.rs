@@ -3,6 +3,7 @@
 pub(super) mod forking;
 pub(in crate::server) mod in_loop;
 pub(super) mod inline;
+mod loop_output;
 mod loop_timeouts;
 pub(super) mod pooled;
 pub(super) mod threading;
@@ -16,6 +17,7 @@ use std::{fmt, io};
 pub use forking::Forking;
 pub use in_loop::InReactor;
 pub use inline::Inline;
+use loop_output::OutputShare;
 pub use pooled::Pooled;
 pub use threading::Threading;
 
@@ -118,6 +120,8 @@ pub struct Slot {
     pub(super) permit: Option<Permit>,
     /// In a pool.
     pub(super) reservation: Option<Reservation>,
+    /// In the loop.
+    pub(super) output: Option<OutputShare>,
 }
 
 impl Slot {

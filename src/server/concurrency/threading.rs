@@ -35,8 +35,8 @@ pub struct Threading {
     pub daemon_threads: bool,
     /// Whether `server_close` waits for the threads. Default: true.
     pub block_on_close: bool,
-    /// How many threads can run at once. Further connections are not accepted until one ends.
-    /// Default: no limit, as in Python.
+    /// How many threads can run at once. Further connections are not accepted until one ends, and
+    /// further datagrams are not received. Default: 1024 (Python: no limit).
     pub max_threads: Option<usize>,
 }
 
@@ -66,7 +66,14 @@ impl Threading {
 
 impl Default for Threading {
     fn default() -> Self {
-        Threading { daemon_threads: false, block_on_close: true, max_threads: None }
+        Threading { daemon_threads: false, block_on_close: true, max_threads: Some(1_024) }
+    }
+}
+
+impl Threading {
+    /// Returns Python's defaults: no limit of threads.
+    pub fn python() -> Self {
+        Threading { max_threads: None, ..Threading::default() }
     }
 }
 

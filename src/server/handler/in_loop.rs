@@ -205,13 +205,18 @@ impl<H: RequestHandler<LoopExchange>> LoopHandler for LoopHandlerOf<H> {
         (1..before).contains(&self.exchange.input().len())
     }
 
-    fn take_mail(&mut self) {
+    fn take_mail(&mut self) -> io::Result<()> {
         let LoopExchange { request, server, .. } = &self.exchange;
         let mail = server.connections.take_mail(request);
+        if mail.is_lost {
+            let text = "more than 16 MiB were sent to the client before the loop could take them";
+            return Err(io::Error::new(io::ErrorKind::StorageFull, text));
+        }
         self.exchange.sendall(&mail.unsent);
         if mail.is_last {
             self.finish();
         }
+        Ok(())
     }
 
     fn end_input(&mut self) {

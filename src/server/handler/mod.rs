@@ -276,8 +276,9 @@ pub trait LoopHandler {
     /// Calls the handler, if there is input. Returns whether it must be called again, because it has
     /// used up a part of the input.
     fn handle_input(&mut self) -> bool;
-    /// Sends the mail, and ends the conversation if it is the last mail.
-    fn take_mail(&mut self);
+    /// Sends the mail, and ends the conversation if it is the last mail. Fails if there was too much of
+    /// it.
+    fn take_mail(&mut self) -> io::Result<()>;
     fn timed_out(&mut self);
     /// Ends the conversation at the end of the input.
     fn end_input(&mut self);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use support::net::{Call, Server, Why, echo};
 use support::sockets::read_all;
-use support::{LONG, on_every_pair};
+use support::{LONG, on_every_pair_and_noise};
 use tripoll::Context;
 use tripoll::net::{Connection, Listener, Wire};
 
@@ -45,7 +45,7 @@ fn assert_answered_and_finished(server: &Server) {
 
 #[test]
 fn close_sends_what_is_owed_and_then_finishes() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for much in [0, MUCH] {
             let linger = |connection: Connection<_>| connection.linger(VERY_LONG);
             let server = Server::with(pair, Listener::builder(), linger, answer_and_close(much));
@@ -62,7 +62,7 @@ fn close_sends_what_is_owed_and_then_finishes() {
 
 #[test]
 fn a_peer_that_is_still_sending_reads_the_whole_answer() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for much in [0, MUCH] {
             let linger = |connection: Connection<_>| connection.linger(VERY_LONG);
             let server = Server::with(pair, Listener::builder(), linger, answer_and_close(much));
@@ -82,7 +82,7 @@ fn a_peer_that_is_still_sending_reads_the_whole_answer() {
 
 #[test]
 fn a_peer_that_never_finishes_is_left_after_a_while() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let linger = |connection: Connection<_>| connection.linger(Duration::from_millis(20));
         let server = Server::with(pair, Listener::builder(), linger, answer_and_close(0));
         let began = Instant::now();
@@ -96,7 +96,7 @@ fn a_peer_that_never_finishes_is_left_after_a_while() {
 
 #[test]
 fn a_peer_that_floods_a_closed_connection_is_left_too() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let linger = |connection: Connection<_>| connection.linger(VERY_LONG);
         let server = Server::with(pair, Listener::builder(), linger, answer_and_close(0));
         let mut client = server.client();
@@ -108,7 +108,7 @@ fn a_peer_that_floods_a_closed_connection_is_left_too() {
 
 #[test]
 fn a_peer_that_never_reads_is_reset_and_one_that_is_slow_is_not() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let patience =
             |connection: Connection<_>| connection.close_within(Duration::from_millis(100));
         let server = Server::with(pair, Listener::builder(), patience, answer_and_close(2 * MUCH));
@@ -145,7 +145,7 @@ fn a_peer_that_never_reads_is_reset_and_one_that_is_slow_is_not() {
 
 #[test]
 fn abort_is_a_reset_whatever_is_owed() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for much in [0, MUCH] {
             let server =
                 Server::new(pair, move |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
@@ -173,7 +173,7 @@ fn abort_is_a_reset_whatever_is_owed() {
 
 #[test]
 fn closed_in_opened_it_says_goodbye_and_nothing_is_received() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let server = Server::new(pair, |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
             assert!(!matches!(call, Call::Received(_)));
             if *call == Call::Opened {
@@ -193,7 +193,7 @@ fn closed_in_opened_it_says_goodbye_and_nothing_is_received() {
 
 #[test]
 fn the_connections_own_deadline_does_not_end_a_close_that_is_under_way() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let server = Server::new(pair, |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
             assert_ne!(*call, Call::TimedOut, "it is closed");
             if let Call::Received(data) = call {
@@ -216,7 +216,7 @@ fn the_connections_own_deadline_does_not_end_a_close_that_is_under_way() {
 /// What other code sets for the source does not concern its close, which ends in any case.
 #[test]
 fn a_close_ends_in_time_whatever_deadline_is_set_from_outside() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for much in [0, MUCH] {
             let short = |connection: Connection<_>| {
                 let short = Duration::from_millis(20);
@@ -260,7 +260,7 @@ fn a_close_ends_in_time_whatever_deadline_is_set_from_outside() {
 
 #[test]
 fn winding_down_finishes_what_is_owed_and_the_loop_ends_by_itself() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let server = Server::new(pair, |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
             if let Call::Received(data) = call {
                 wire.write(&vec![b'a'; MUCH]);
@@ -284,7 +284,7 @@ fn winding_down_finishes_what_is_owed_and_the_loop_ends_by_itself() {
 
 #[test]
 fn winding_down_ends_at_the_latest_when_its_time_is_over() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let server = Server::new(pair, |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
             if let Call::Received(data) = call {
                 wire.write(&vec![b'a'; MUCH]);
@@ -304,7 +304,7 @@ fn winding_down_ends_at_the_latest_when_its_time_is_over() {
 /// Who has closed is offered nothing more, not even of what came in the same piece.
 #[test]
 fn nothing_is_received_after_a_close() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let server = Server::new(pair, |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
             if let Call::Received(_) = call {
                 wire.write(b"bye");

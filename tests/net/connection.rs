@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use support::net::{Call, Scripted, Server, Why, echo};
 use support::sockets::{blocking_tcp_pair, exchange, read_all, read_exactly};
-use support::{LONG, known_bytes, on_every_pair};
+use support::{LONG, known_bytes, on_every_pair_and_noise};
 use tripoll::net::{Address, Connection, Listener, Protocol, Stream, Watermarks, Wire};
 use tripoll::{Context, Deadline};
 
@@ -29,7 +29,7 @@ fn no_words(_: &Call, _: &mut Wire<'_>, _: &mut Context<'_>) -> io::Result<usize
 
 #[test]
 fn opened_comes_first_even_when_data_was_there_before_the_connection() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let (accepted, mut client) = blocking_tcp_pair();
         client.write_all(b"early").unwrap();
         accepted.peek(&mut [0]).unwrap(); // it is there
@@ -51,7 +51,7 @@ fn opened_comes_first_even_when_data_was_there_before_the_connection() {
 
 #[test]
 fn what_is_not_used_up_is_offered_again_with_what_comes() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         // Two bytes at a time.
         let server =
             Server::new(
@@ -82,7 +82,7 @@ fn what_is_not_used_up_is_offered_again_with_what_comes() {
 
 #[test]
 fn who_uses_up_nothing_is_closed_at_its_limit_and_not_before() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let server = Server::with(
             pair,
             Listener::builder(),
@@ -121,7 +121,7 @@ impl Protocol for Keeps {
 
 #[test]
 fn a_long_message_in_small_pieces_is_not_copied_for_each_of_them() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(());
         let (one, other) = blocking_tcp_pair();
         let (send, calls) = mpsc::channel();
@@ -146,7 +146,7 @@ fn a_long_message_in_small_pieces_is_not_copied_for_each_of_them() {
 
 #[test]
 fn an_answer_after_the_peer_has_finished_arrives() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let server = Server::new(pair, |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
             match call {
                 Call::Received(_) => return Ok(0),
@@ -174,7 +174,7 @@ fn an_answer_after_the_peer_has_finished_arrives() {
 
 #[test]
 fn more_than_the_buffers_hold_arrives_whole_and_in_order_and_drained_is_told_once() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let data = known_bytes(1, MUCH);
         let server =
             Server::new(pair, move |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
@@ -205,7 +205,7 @@ fn more_than_the_buffers_hold_arrives_whole_and_in_order_and_drained_is_told_onc
 
 #[test]
 fn a_long_answer_is_given_piece_by_piece_each_time_it_is_drained() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut left = 4;
         let server =
             Server::new(pair, move |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
@@ -233,7 +233,7 @@ fn a_long_answer_is_given_piece_by_piece_each_time_it_is_drained() {
 
 #[test]
 fn a_peer_that_does_not_read_is_not_read_from_until_it_does() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let marks = |connection: Connection<_>| {
             connection.watermarks(Watermarks::new(16 << 10, 64 << 10, 1 << 20))
         };
@@ -271,7 +271,7 @@ const ANSWER: usize = 100_000;
 
 #[test]
 fn who_asks_much_at_once_is_answered_at_its_own_pace() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         // Two hundred questions in one packet are twenty megabytes of answers, which nobody keeps:
         // the next question is looked at when the answer to the last is below the mark.
         let server =
@@ -347,7 +347,7 @@ impl Protocol for Twice {
 
 #[test]
 fn the_low_mark_is_reported_each_time_and_before_the_buffer_is_drained() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(());
         let (one, mut other) = blocking_tcp_pair();
         let (reports, all) = mpsc::channel();
@@ -374,7 +374,7 @@ fn the_low_mark_is_reported_each_time_and_before_the_buffer_is_drained() {
 
 #[test]
 fn paused_it_is_told_nothing_and_resumed_it_is_told_all() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         // One byte, then a pause, which its deadline ends.
         let server =
             Server::new(
@@ -417,7 +417,7 @@ fn paused_it_is_told_nothing_and_resumed_it_is_told_all() {
 /// More than `max_unused` may come before the pause. It is no fault of the peer.
 #[test]
 fn input_that_a_pause_left_unused_is_offered_again_as_soon_as_it_is_over() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut is_ready = false;
         let server = Server::with(
             pair,
@@ -455,7 +455,7 @@ fn input_that_a_pause_left_unused_is_offered_again_as_soon_as_it_is_over() {
 /// `resume` offers it without a pause before, too: the protocol tells that it can now use more.
 #[test]
 fn input_that_was_left_unused_without_a_pause_is_offered_again_by_resume() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut is_ready = false;
         let server =
             Server::new(pair, move |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
@@ -479,7 +479,7 @@ fn input_that_was_left_unused_without_a_pause_is_offered_again_by_resume() {
 
 #[test]
 fn above_the_limit_it_fails_and_the_peer_knows_that_something_is_missing() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let marks =
             |connection: Connection<_>| connection.watermarks(Watermarks::new(1, 2, 1 << 20));
         let server = Server::with(
@@ -513,7 +513,7 @@ fn above_the_limit_it_fails_and_the_peer_knows_that_something_is_missing() {
 /// However large: the peer had no chance to read it.
 #[test]
 fn a_single_write_may_be_of_any_size() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let server = Server::with(
             pair,
             Listener::builder(),
@@ -548,7 +548,7 @@ fn an_error_of_any_callback_is_the_reason_that_closed_is_told_once() {
         |call| *call == Call::Drained,
         |call| *call == Call::TimedOut,
     ];
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for is_it in callbacks {
             let server =
                 Server::new(pair, move |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
@@ -584,7 +584,7 @@ fn an_error_of_any_callback_is_the_reason_that_closed_is_told_once() {
 
 #[test]
 fn a_panic_ends_one_connection_and_it_is_told_why() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(());
         let listener = Listener::bind("127.0.0.1:0").unwrap();
         let Address::Inet(address) = *listener.local_address() else { panic!() };
@@ -620,7 +620,7 @@ fn a_panic_ends_one_connection_and_it_is_told_why() {
 
 #[test]
 fn a_deadline_of_its_own_is_an_error_if_nothing_is_said() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let server =
             Server::new(
                 pair,
@@ -639,7 +639,7 @@ fn a_deadline_of_its_own_is_an_error_if_nothing_is_said() {
 
 #[test]
 fn a_reset_is_told_as_one_whatever_the_connection_was_doing() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for owing in [false, true] {
             let server =
                 Server::new(pair, move |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
@@ -675,7 +675,7 @@ fn a_reset_is_told_as_one_whatever_the_connection_was_doing() {
 fn a_unix_socket_is_served_as_a_tcp_one() {
     let directory = std::env::temp_dir().join(format!("tripoll-net-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let path = directory.join(format!("{}-{}", pair.backend, pair.trigger));
         let address = Address::Unix(path.clone());
         let server = Server::at(pair, &address, Listener::builder(), |connection| connection, echo);

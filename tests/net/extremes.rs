@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use support::net::{Call, Server, Why, echo};
 use support::sockets::{exchange, read_all};
-use support::{LONG, known_bytes, on_every_pair};
+use support::{LONG, known_bytes, on_every_pair_and_noise};
 use tripoll::Context;
 use tripoll::net::{Address, Connection, DatagramSocket, Listener, Stream, Watermarks, Wire};
 
@@ -25,7 +25,7 @@ fn answer_much(call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>) -> std::io
 
 #[test]
 fn a_connection_without_bounds_delivers_its_answer() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let unbounded = |connection: Connection<_>| {
             connection
                 .close_within(Duration::MAX)
@@ -55,7 +55,7 @@ fn strict<P>(connection: Connection<P>) -> Connection<P> {
 
 #[test]
 fn a_connection_without_patience_ends_in_good_order_or_with_its_reason() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         // What the kernel takes at once arrives.
         let server = Server::with(pair, Listener::builder(), strict, echo);
         let client = server.client();
@@ -75,7 +75,7 @@ fn a_connection_without_patience_ends_in_good_order_or_with_its_reason() {
 
 #[test]
 fn a_listener_takes_the_least_and_the_greatest_counts() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         for (small, large) in [(0, 0), (u32::MAX, usize::MAX)] {
             let listener =
                 Listener::builder().backlog(small).accepts_per_turn(small).max_connections(large);

@@ -10,7 +10,7 @@ use std::{io, thread};
 use socket2::SockRef;
 use support::net::{Scripted, echo};
 use support::sockets::exchange;
-use support::{LONG, on_every_pair};
+use support::{LONG, on_every_pair_and_noise};
 use tripoll::net::{Address, Connection, Listener};
 use tripoll::pool::{Pool, WhenFull};
 use tripoll::{Deadline, Reactor};
@@ -49,7 +49,7 @@ fn serve_echo(listener: Listener, reactor: &mut Reactor) {
 
 #[test]
 fn run_returns_the_error_of_a_listener_that_has_ended_and_can_run_again() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(());
         let Breakable { listener, address, socket } = breakable();
         serve_echo(listener, &mut reactor);
@@ -83,7 +83,7 @@ fn run_returns_the_error_of_a_listener_that_has_ended_and_can_run_again() {
 
 #[test]
 fn a_program_can_be_told_by_a_callback_and_the_loop_goes_on() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(());
         let (broken, other) = (breakable(), breakable());
         let handle = reactor.handle();
@@ -107,7 +107,7 @@ fn a_program_can_be_told_by_a_callback_and_the_loop_goes_on() {
 
 #[test]
 fn a_listener_of_a_pool_tells_its_end_too() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(());
         let Breakable { listener, socket, .. } = breakable();
         let pool = Arc::new(Pool::new(1, 1).unwrap());
@@ -120,7 +120,7 @@ fn a_listener_of_a_pool_tells_its_end_too() {
 
 #[test]
 fn a_listener_that_the_program_removes_is_no_failure() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(());
         let listener = Listener::bind("127.0.0.1:0").unwrap();
         let listener = listener.on_end(|error| panic!("{error}"));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 use support::net::{Call, Server};
-use support::{Dice, LONG, on_every_pair};
+use support::{Dice, LONG, on_every_pair_and_noise};
 use tripoll::Context;
 use tripoll::net::{Address, Connection, Listener, Watermarks, Wire};
 
@@ -107,7 +107,7 @@ impl Client {
 
 #[test]
 fn every_client_gets_what_its_own_lines_ask_for() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let drained = Arc::new(AtomicUsize::new(0));
         let lines = {
             let drained = drained.clone();

@@ -7,7 +7,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle, ThreadId};
 
-use support::{LONG, Pair, on_every_pair};
+use support::{LONG, Pair, on_every_pair_and_noise};
 use tripoll::ReactorHandle;
 use tripoll::net::{Address, Listener, ListenerBuilder, Stream};
 use tripoll::pool::{Pool, WhenFull};
@@ -120,7 +120,7 @@ fn assert_closed(mut client: &TcpStream) {
 #[test]
 fn all_clients_are_served_by_the_workers_however_few_there_are() {
     for when_full in [WhenFull::Pause, WhenFull::Block] {
-        on_every_pair(|pair| {
+        on_every_pair_and_noise(|pair| {
             let server = Server::new(pair, 1, Pool::new(2, 1).unwrap(), when_full);
             let clients: Vec<_> = (0..20).map(|_| server.client(0)).collect();
             assert_all_are_served(&clients);
@@ -132,7 +132,7 @@ fn all_clients_are_served_by_the_workers_however_few_there_are() {
 
 #[test]
 fn a_full_pool_pauses_accepting() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let server = Server::new(pair, 1, Pool::new(1, 1).unwrap(), WhenFull::Pause);
         let first = server.client(0);
         assert_served(&first);
@@ -155,7 +155,7 @@ fn a_full_pool_pauses_accepting() {
 
 #[test]
 fn a_full_pool_sheds_connections_at_once() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let server = Server::new(pair, 1, Pool::new(1, 0).unwrap(), WhenFull::Shed);
         let first = server.client(0);
         assert_served(&first);
@@ -172,7 +172,7 @@ fn a_full_pool_sheds_connections_at_once() {
 
 #[test]
 fn listeners_that_share_a_pool_all_resume() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let server = Server::new(pair, 3, Pool::new(1, 0).unwrap(), WhenFull::Pause);
         for _ in 0..5 {
             // There is capacity for one, so the listener that gets it makes the others wait.
@@ -184,7 +184,7 @@ fn listeners_that_share_a_pool_all_resume() {
 
 #[test]
 fn a_limit_of_connections_holds_as_well() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         let listener = bind(&Listener::builder().max_connections(1));
         let server = Server::with(pair, vec![listener], Pool::new(4, 4).unwrap(), WhenFull::Shed);
         let first = server.client(0);

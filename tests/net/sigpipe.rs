@@ -8,7 +8,7 @@ use std::sync::mpsc;
 
 use support::alone::in_own_process;
 use support::net::{Call, Server, Why};
-use support::{LONG, on_every_pair};
+use support::{LONG, on_every_pair_and_noise};
 use tripoll::Context;
 use tripoll::net::{Address, Listener, Wire};
 
@@ -21,7 +21,7 @@ fn a_write_to_a_closed_connection_is_an_error_and_no_signal() {
         unsafe {
             signal(Signal::SIGPIPE, SigHandler::SigDfl).unwrap();
         }
-        on_every_pair(|pair| {
+        on_every_pair_and_noise(|pair| {
             let (go_on, wait) = mpsc::channel::<()>();
             let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
             let name = format!("tripoll-sigpipe-{}-{pair}", std::process::id());

@@ -237,7 +237,7 @@ impl<S> WakeState<S> {
     /// Ends the sharing of the waker with a parent process. What was posted is found by the next turn.
     pub(super) fn renew(&self) -> io::Result<()> {
         self.waker.renew()?;
-        self.state.store(NOTIFIED, Ordering::Release);
+        self.state.swap(NOTIFIED, Ordering::AcqRel);
         Ok(())
     }
 

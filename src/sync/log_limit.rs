@@ -1,10 +1,8 @@
 //! A limit of log lines, so that a peer cannot fill a disk.
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-use super::lock;
 
 /// Lets one log line of its kind, or a few, pass each second, and counts the others. The number of lines
 /// that were left out stands in the next line that passes.
@@ -53,7 +51,8 @@ impl LogLimit {
     }
 
     fn pass_at(&self, now: Instant) -> Option<LeftOut> {
-        let mut state = lock(&self.state);
+        // The standard library's lock also in a loom model, which cannot have a `static` one.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let is_over = |began| now.saturating_duration_since(began) >= INTERVAL;
         if state.began.is_none_or(is_over) {
             (state.began, state.passed) = (Some(now), 0);

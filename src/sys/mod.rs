@@ -38,7 +38,10 @@ mod event_fd;
 mod event_fd_model;
 mod fd;
 mod fd_set;
+#[cfg(not(loom))]
 mod forks;
+#[cfg(loom)]
+mod forks_model;
 mod limits;
 mod poll;
 mod process;
@@ -64,7 +67,13 @@ pub(crate) use fd::{
     is_stream, is_tcp, receive_from, send_queue, set_blocking, set_nonblocking, shared_file,
     try_lock, with_fd,
 };
+#[cfg(not(loom))]
 pub(crate) use forks::{count_forks, forks};
+#[cfg(loom)]
+#[doc(hidden)]
+pub use forks_model::become_child;
+#[cfg(loom)]
+pub(crate) use forks_model::{count_forks, forks};
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub(crate) use poll::ppoll;
 pub use poll::{PollFd, PollFlags, poll};

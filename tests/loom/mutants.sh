@@ -97,6 +97,17 @@ mutant $turn another_loop_polls \
     'if has_work || !self.core.wake_state.prepare_to_sleep() {' \
     'if has_work {' \
     'another loop polls a loop that is not asleep'
+mutant $handle before_the_waker_is_renewed \
+    'self.state.swap(NOTIFIED, Ordering::AcqRel);
+        Ok(())' \
+    'Ok(())' \
+    'a renewed waker forgets what was posted'
+mutant $handle although_the_waker_is_renewed \
+    'self.state.swap(NOTIFIED, Ordering::AcqRel);
+        Ok(())' \
+    'self.state.store(NOTIFIED, Ordering::Release);
+        Ok(())' \
+    'a renewed waker does not read the state that it replaces'
 mutant $handle dropped_loop \
     'let left = self.jobs().take();' \
     'let left = self.jobs().as_mut().map(std::mem::take);' \

@@ -155,3 +155,41 @@ fn a_job_of_a_dropped_loop_is_run_or_dropped() {
         assert_eq!(Arc::strong_count(&job), 1, "a job is kept by a handle");
     });
 }
+
+/// A forked child whose threads post while the loop gets a waker of its own.
+#[test]
+fn the_jobs_of_two_threads_run_although_the_waker_is_renewed() {
+    in_every_interleaving(|| {
+        let mut reactor = reactor();
+        tripoll::sys::become_child();
+        assert!(reactor.turn(Deadline::Now).is_err());
+        let threads = [1, 2].map(|number| {
+            let handle = reactor.handle();
+            thread::spawn(move || handle.post(move |cx| cx.state.push(number)).unwrap())
+        });
+        reactor.reinit_with(Box::new(ModelSelector::default())).unwrap();
+        while reactor.state().len() < 2 {
+            reactor.turn(Deadline::Never).unwrap();
+        }
+        threads.map(|thread| thread.join().unwrap());
+    });
+}
+
+/// What was posted before the fork is found in the child, too, although its wake is not.
+#[test]
+fn a_job_that_was_posted_before_the_waker_is_renewed_runs() {
+    in_every_interleaving(|| {
+        let mut reactor = reactor();
+        let handle = reactor.handle();
+        let thread = thread::spawn(move || handle.post(|cx| cx.state.push(1)).unwrap());
+        reactor.turn(Deadline::At(Instant::now())).unwrap();
+        thread.join().unwrap();
+        if reactor.prepare_poll().is_ok() {
+            tripoll::sys::become_child();
+        }
+        reactor.reinit_with(Box::new(ModelSelector::default())).unwrap();
+        while reactor.state().is_empty() {
+            reactor.turn(Deadline::Never).unwrap();
+        }
+    });
+}

@@ -64,39 +64,42 @@
 //!
 //! # Features and platform
 //!
-//! The feature `mio` adds [`selector::MioSelector`]. Default: on. The crate supports Linux only.
+//! The feature `mio` adds [`selector::MioSelector`]. Default: on.
+//!
+//! The crate supports Linux only, with glibc or musl, of 64 or 32 bits and either byte order. It also
+//! compiles for Android, where its tests have not been run.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(docsrs, doc(auto_cfg(hide(target_os = "linux"))))]
+#![cfg_attr(docsrs, doc(auto_cfg(hide(target_os = "linux", target_os = "android"))))]
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 compile_error!(
-    "tripoll supports Linux only: it needs epoll, eventfd, timerfd, pidfd and accept4, which no \
-     other system has together"
+    "tripoll supports Linux and Android only: it needs epoll, eventfd, timerfd, pidfd and accept4, \
+     which no other system has together"
 );
 
-#[cfg(all(target_os = "linux", not(loom)))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(loom)))]
 pub mod net;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod pool;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod reactor;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod selector;
-#[cfg(all(target_os = "linux", not(loom)))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(loom)))]
 pub mod server;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod sync;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod sys;
 
-#[cfg(all(target_os = "linux", not(loom)))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(loom)))]
 #[doc(inline)]
 pub use net::{Connection, Listener, Protocol, Stream, Wire};
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 #[doc(inline)]
 pub use reactor::{Context, Handler, Next, Reactor, ReactorHandle, Source};
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 #[doc(inline)]
 pub use selector::{
     Backend, Caps, Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger,

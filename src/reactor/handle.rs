@@ -1,13 +1,13 @@
 //! The handle: access to a running reactor from other threads, and the wake protocol.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use std::{fmt, io};
 
 use super::context::Context;
 use crate::selector::Token;
-use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, lock};
+use crate::sync::{AtomicBool, AtomicU8, Counter, Mutex, MutexGuard, lock};
 use crate::sys::EventFd;
 
 /// A closure that the loop runs.
@@ -158,8 +158,8 @@ pub(super) struct WakeState<S> {
     waker: EventFd,
     /// `None` after the reactor was dropped.
     jobs: Mutex<Option<Vec<Job<S>>>>,
-    wakes: AtomicU64,
-    wakes_saved: AtomicU64,
+    wakes: Counter,
+    wakes_saved: Counter,
 }
 
 const AWAKE: u8 = 0;
@@ -173,8 +173,8 @@ impl<S> WakeState<S> {
             is_stopped: AtomicBool::new(false),
             waker: EventFd::new()?,
             jobs: Mutex::new(Some(Vec::new())),
-            wakes: AtomicU64::new(0),
-            wakes_saved: AtomicU64::new(0),
+            wakes: Counter::new(),
+            wakes_saved: Counter::new(),
         })
     }
 
@@ -189,10 +189,10 @@ impl<S> WakeState<S> {
     /// Wakes the loop.
     fn wake(&self) {
         if self.state.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP {
-            self.wakes.fetch_add(1, Ordering::Relaxed);
+            self.wakes.add_one();
             self.waker.wake();
         } else {
-            self.wakes_saved.fetch_add(1, Ordering::Relaxed);
+            self.wakes_saved.add_one();
         }
     }
 
@@ -249,7 +249,7 @@ impl<S> WakeState<S> {
 
     /// Returns the number of wakes that were system calls, and of those that were not.
     pub(super) fn wakes(&self) -> (u64, u64) {
-        (self.wakes.load(Ordering::Relaxed), self.wakes_saved.load(Ordering::Relaxed))
+        (self.wakes.get(), self.wakes_saved.get())
     }
 }
 

@@ -1,13 +1,13 @@
 //! The lifecycle of a server: serving, stopping, closing.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use crate::selector::{Deadline, Token};
-use crate::sync::{lock, wait_until};
+use crate::sync::{Counter, lock, wait_until};
 
 /// The state that `serve_forever` and `shutdown` share.
 ///
@@ -63,7 +63,7 @@ pub(super) struct RunState {
     is_stopping: AtomicBool,
     is_exiting: AtomicBool,
     /// Number of requests that the loop tried to accept.
-    tried: AtomicU64,
+    tried: Counter,
     /// Number of clients in the loop that are closing, with output to flush.
     pending_flushes: AtomicUsize,
     /// Notifies a source in the loop.
@@ -84,7 +84,7 @@ impl RunState {
         RunState {
             is_stopping: AtomicBool::new(false),
             is_exiting: AtomicBool::new(false),
-            tried: AtomicU64::new(0),
+            tried: Counter::new(),
             pending_flushes: AtomicUsize::new(0),
             notify: Box::new(notify),
         }
@@ -120,12 +120,12 @@ impl RunState {
 
     /// Counts a request that was accepted, or failed to be.
     pub(super) fn note_request(&self) {
-        self.tried.fetch_add(1, Ordering::AcqRel);
+        self.tried.add_one();
     }
 
     /// Returns the number of those requests.
     pub(super) fn tried(&self) -> u64 {
-        self.tried.load(Ordering::Acquire)
+        self.tried.get()
     }
 }
 

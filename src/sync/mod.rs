@@ -1,10 +1,12 @@
 //! What every layer may use: locks, caught panics, wakers, a limit of log lines.
 
+mod counter;
 mod log_limit;
 mod panic;
 mod primitives;
 mod wakers;
 
+pub(crate) use counter::Counter;
 pub(crate) use log_limit::LogLimit;
 pub use panic::Panicked;
 pub(crate) use panic::catch_panic;

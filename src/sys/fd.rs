@@ -1,7 +1,7 @@
 //! What a descriptor is, and how it reads and writes.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use socket2::{SockAddr, SockAddrStorage, Socket};
 
@@ -215,8 +215,15 @@ pub(crate) fn of_mio(poll: &mio::Poll) -> BorrowedFd<'_> {
 /// Makes the number of `old` one of the open file of `new`, closed on exec (`dup3(2)`). What `old` was
 /// is closed.
 pub(super) fn replace(old: BorrowedFd<'_>, new: &OwnedFd) -> io::Result<()> {
-    // SAFETY: takes three numbers; both descriptors are open, and nobody relies on what `old` was.
-    check(unsafe { libc::dup3(new.as_raw_fd(), old.as_raw_fd(), libc::O_CLOEXEC) }).map(drop)
+    duplicate(new.as_fd(), old.as_raw_fd())
+}
+
+/// Makes `number` a descriptor of the open file of `fd`, closed on exec (`dup3(2)`). What `number` was
+/// is closed. The `libc` crate has the C library's function for Linux only, and not for Android.
+pub(super) fn duplicate(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
+    // SAFETY: takes three numbers. The owner of `number` still owns an open descriptor.
+    let answer = unsafe { libc::syscall(libc::SYS_dup3, fd.as_raw_fd(), number, libc::O_CLOEXEC) };
+    check(answer as libc::c_int).map(drop)
 }
 
 /// Reads the counter of an eventfd or a timerfd, which resets it. A counter of zero fails with

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use super::call_error::with_context;
 use super::check;
+use super::fd::duplicate;
 
 /// The result of a fork.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,8 +121,7 @@ pub(crate) fn kill(child: libc::pid_t, watch: Option<BorrowedFd<'_>>) {
 /// the copy still hold the numbers.
 pub(crate) fn close_inherited(fds: &[RawFd], instead: BorrowedFd<'_>) -> io::Result<()> {
     for &fd in fds {
-        // SAFETY: takes numbers. The descriptor stays open, as its owner believes it to be.
-        check(unsafe { libc::dup3(instead.as_raw_fd(), fd, libc::O_CLOEXEC) })?;
+        duplicate(instead, fd)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Reaching the loop from other threads: nothing is lost, little is paid.
 
 use std::io::{ErrorKind, Read, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,8 +19,8 @@ type Got = Vec<Vec<u64>>;
 /// Sends the numbers below `jobs` from each of `threads` threads, and stops when all have come.
 fn send_all(reactor: &mut Reactor<Got>, threads: usize, jobs: u64) {
     *reactor.state() = vec![Vec::new(); threads];
-    let arrived = Arc::new(AtomicU64::new(0));
-    let total = jobs * threads as u64;
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let total = jobs as usize * threads;
     let senders: Vec<_> = (0..threads)
         .map(|thread| {
             let (handle, arrived) = (reactor.handle(), Arc::clone(&arrived));

@@ -102,3 +102,16 @@ fn a_word_for_a_person_is_found() {
         2
     );
 }
+
+#[test]
+fn only_the_counter_uses_an_atomic_number_of_64_bits() {
+    let uses = |source: &str| ["AtomicU64", "AtomicI64"].iter().any(|name| source.contains(name));
+    for (name, source) in sources(&["src", "lab/src", "tests", "examples"]) {
+        let may = name == "src/sync/counter.rs" || name == "tests/structure/sources.rs";
+        assert!(
+            may || !uses(&source),
+            "{name} uses an atomic number of 64 bits, which some machines of 32 bits have not: use \
+             crate::sync::Counter, or AtomicUsize"
+        );
+    }
+}

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::Waker;
 use std::thread::{self, JoinHandle};
@@ -14,7 +13,7 @@ use crate::server::base::BaseServer;
 use crate::server::concurrency::{Concurrency, Runner, Slot, Supports};
 use crate::server::handler::{Blocking, HandlerResult};
 use crate::server::transport::Request;
-use crate::sync::{lock, wait_until};
+use crate::sync::{Counter, lock, wait_until};
 use crate::sys;
 
 /// A thread for each request: Python's `ThreadingMixIn`.
@@ -119,7 +118,7 @@ struct ThreadsState {
 }
 
 /// The numbers of the threads of all servers.
-static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
+static LAST_NUMBER: Counter = Counter::new();
 
 thread_local! {
     static NUMBER: Cell<Option<u64>> = const { Cell::new(None) };
@@ -150,7 +149,7 @@ impl Threads {
     }
 
     fn spawn(self: &Arc<Self>, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let number = LAST_NUMBER.fetch_add(1, Ordering::Relaxed);
+        let number = LAST_NUMBER.add_one();
         self.state().running.insert(number, None);
         let end = ExitGuard { running: Arc::clone(self), number };
         // If there can be no thread, `end` is dropped here.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tripoll::net::{Address, DatagramSocket};
 
@@ -13,7 +13,7 @@ use crate::known_bytes;
 
 /// Each byte sends, or receives.
 pub fn datagrams(data: &[u8]) {
-    static NAMES: AtomicU64 = AtomicU64::new(0);
+    static NAMES: AtomicUsize = AtomicUsize::new(0);
     let number = NAMES.fetch_add(1, Ordering::Relaxed);
     let name = |end: &str| format!("tripoll-fuzz-{end}-{}-{number}", std::process::id());
     let socket = DatagramSocket::bind(Address::Abstract(name("here").into())).unwrap();

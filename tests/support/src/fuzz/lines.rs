@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tripoll::Deadline;
@@ -40,7 +40,7 @@ fn answers(text: &[u8]) -> Vec<u8> {
 
 /// The first byte is the pair. The second says how many bytes are the script of cuts. The rest is sent.
 pub fn lines(data: &[u8]) {
-    static NAMES: AtomicU64 = AtomicU64::new(0);
+    static NAMES: AtomicUsize = AtomicUsize::new(0);
     let [pair, cuts, rest @ ..] = data else { return };
     let (cuts, text) = rest.split_at(usize::from(*cuts).min(rest.len() / 2));
     let pairs: Vec<Pair> = Pair::all().collect();

@@ -275,6 +275,11 @@ impl Stream {
     pub(super) fn reset_on_close(&self) {
         let _ = self.socket.set_linger(Some(Duration::ZERO));
     }
+
+    /// Returns whether the close is a reset.
+    pub(crate) fn is_reset_on_close(&self) -> bool {
+        matches!(self.socket.linger(), Ok(Some(Duration::ZERO)))
+    }
 }
 
 /// A blocking socket returns `WouldBlock` when its timeout is over.

@@ -162,8 +162,11 @@ impl RequestParts for Arc<Stream> {
     }
 
     fn shutdown(&self) {
-        // The client may have reset the connection.
-        let _ = Stream::shutdown(self, Shutdown::Write);
+        // Output that was dropped must not be followed by an end: the close is a reset then. The client
+        // may have reset the connection.
+        if !self.is_reset_on_close() {
+            let _ = Stream::shutdown(self, Shutdown::Write);
+        }
     }
 
     fn cut(&self) {

@@ -65,7 +65,7 @@ fn assert_all_but_the_last_are_lost(clients: Vec<TcpStream>) {
 
 #[test]
 fn an_error_after_a_client_was_accepted_loses_that_client_alone() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         for requests_per_turn in [1, 100] {
             let config = config.clone().requests_per_turn(requests_per_turn);
             let hooks = LosesClients::default();
@@ -80,7 +80,7 @@ fn an_error_after_a_client_was_accepted_loses_that_client_alone() {
 
 #[test]
 fn the_same_in_a_loop_of_ones_own() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let hooks = LosesClients::default();
         let builder = TcpServer::builder(ANY).config(config.clone()).hooks(hooks);
         let server = builder.build_fn(greet).unwrap();
@@ -125,7 +125,7 @@ fn hesitating(config: &ServerConfig, errno: i32, refusals: usize) -> (TcpServer,
 
 #[test]
 fn a_client_that_a_hook_did_not_accept_yet_is_not_forgotten() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         for errno in ERRNOS {
             let (server, _) = hesitating(config, errno, 3);
             let client = connect(&server.server_address());

@@ -60,7 +60,7 @@ fn clients_that_do_not_read_share_a_bound_and_others_are_served() {
         exchange.sendall(&vec![b'x'; size]);
         Ok(())
     };
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let (hooks, told) = errors();
         let server = ReactorTcpServer::builder(ANY)
             .config(config.clone())
@@ -120,7 +120,7 @@ fn what_others_send_to_a_client_is_bounded_also_before_the_loop_takes_it() {
 
 #[test]
 fn a_thread_for_each_datagram_is_bounded_and_none_is_lost() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let (begin, begun) = mpsc::channel();
         let (go, wait) = mpsc::channel::<()>();
         let wait = Mutex::new(wait);

@@ -29,7 +29,7 @@ fn listen(exchange: &mut Exchange) -> HandlerResult {
 
 #[test]
 fn a_handler_that_waits_for_its_client_in_the_loop_is_cut_off() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let server = TcpServer::builder(ANY).config(config.clone()).build_fn(listen).unwrap();
         thread::scope(|scope| {
             let serving = scope.spawn(|| server.serve_forever(MINUTE));
@@ -153,7 +153,7 @@ fn clients_in_another_loop_are_shut_down_at_the_end() {
         client.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "farewell");
     };
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         in_another_loop(config, b"hello", hears_the_end, |server| {
             server.shutdown().unwrap();
         });
@@ -163,7 +163,7 @@ fn clients_in_another_loop_are_shut_down_at_the_end() {
 
 #[test]
 fn clients_in_another_loop_are_cut_off_after_the_grace() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let takes_nothing = |_: &TcpStream| ();
         in_another_loop(config, LONG_GREETING, takes_nothing, |server| {
             server.server_close_within(SOON).unwrap();
@@ -203,7 +203,7 @@ fn reads_of_a_long_greeting(
 fn what_clients_in_the_loop_are_owed_is_delivered_before_the_end() {
     const LATE: Duration = Duration::from_secs(20);
     let whole = LONG_GREETING.len() + b"farewell".len();
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let serve = |server: &ReactorTcpServer| server.serve_forever(MINUTE).map(drop).unwrap();
         let ends: [fn(&ReactorTcpServer); 4] = [
             |server| server.server_close(),
@@ -232,7 +232,7 @@ fn what_clients_in_the_loop_are_owed_is_delivered_before_the_end() {
 
 #[test]
 fn a_client_that_takes_nothing_of_what_it_is_owed_is_reset_in_the_end() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let server = ReactorTcpServer::builder(ANY)
             .config(config.clone())
             .build(|| Greeting(LONG_GREETING))

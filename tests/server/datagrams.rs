@@ -176,7 +176,7 @@ fn clients_that_are_gone_concern_no_other<C>()
 where
     C: Concurrency + Default + Supports<DatagramExchange>,
 {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let server = Server::<Udp, C>::builder(ANY)
             .config(config.clone())
             .build_fn(|exchange: &mut DatagramExchange| {

@@ -19,7 +19,7 @@ use tripoll::server::{
 
 #[test]
 fn unused_input_is_there_in_calls_of_every_cause() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let note = Arc::clone(&seen);
         let handle = move |exchange: &mut LoopExchange| {
@@ -65,7 +65,7 @@ fn unused_input_is_there_in_calls_of_every_cause() {
 #[test]
 fn a_long_line_in_many_pieces_is_collected_in_the_input() {
     const LENGTH: usize = 300_000;
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let handle = |exchange: &mut LoopExchange| {
             if exchange.input().last() == Some(&b'\n') {
                 let line = exchange.recv(usize::MAX);
@@ -107,7 +107,7 @@ impl Hooks<Arc<Stream>> for Errors {
 #[test]
 fn a_handler_that_uses_nothing_fails_above_a_limit_and_not_below() {
     const LIMIT: usize = 1 << 20;
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let (errors, reported) = mpsc::channel();
         let largest = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&largest);
@@ -137,7 +137,7 @@ fn a_handler_that_uses_nothing_fails_above_a_limit_and_not_below() {
 fn many_requests_at_once_are_answered_at_the_pace_of_the_client() {
     /// The kernel's buffers and the largest write buffer cannot hold all answers together.
     const ANSWER: usize = 300_000;
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let handle = |exchange: &mut LoopExchange| {
             // One request a call.
             for request in exchange.recv(1) {
@@ -164,7 +164,7 @@ fn many_requests_at_once_are_answered_at_the_pace_of_the_client() {
 
 #[test]
 fn requests_of_one_packet_are_handled_at_once_and_a_part_of_one_waits_for_the_rest() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let (calls, seen) = mpsc::channel();
         let handle = move |exchange: &mut LoopExchange| {
             calls.send(String::from_utf8(exchange.input().into())?)?;
@@ -204,7 +204,7 @@ impl Hooks<Arc<Stream>> for Renames {
 
 #[test]
 fn the_address_that_a_hook_returns_is_the_client_address() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let address = Address::Unix("/a/client".into());
         let handle = |exchange: &mut LoopExchange| {
             exchange.consume(usize::MAX);
@@ -235,7 +235,7 @@ fn the_address_that_a_hook_returns_is_the_client_address() {
 
 #[test]
 fn a_broken_listener_ends_the_loop_even_with_clients_in_it() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let handle = |exchange: &mut LoopExchange| {
             let data = exchange.recv(100);
             exchange.sendall(&data);
@@ -262,7 +262,7 @@ fn a_broken_listener_ends_the_loop_even_with_clients_in_it() {
 
 #[test]
 fn a_loop_of_ones_own_fails_when_the_listener_of_its_server_is_broken() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let mut reactor = reactor(config);
         let handle = |_: &mut Exchange| HandlerResult::Ok(());
         let server = TcpServer::builder(ANY).config(config.clone()).build_fn(handle).unwrap();
@@ -290,7 +290,7 @@ impl Hooks<Arc<Stream>> for NeverAccepts {
 
 #[test]
 fn a_hook_that_never_accepts_does_not_make_the_loop_spin() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let tries = Arc::new(AtomicUsize::new(0));
         let server = TcpServer::builder(ANY)
             .config(config.clone())

@@ -53,7 +53,7 @@ where
 
 #[test]
 fn a_server_takes_the_least_and_the_greatest_values() {
-    on_every_config(|pair| {
+    on_every_config_and_noise(|pair| {
         for (count, time, size) in
             [(0, None, 0), (1, Some(Duration::MAX), isize::MIN), (u32::MAX, None, isize::MAX)]
         {
@@ -88,7 +88,7 @@ fn a_server_takes_the_least_and_the_greatest_values() {
 
 #[test]
 fn a_request_is_awaited_without_an_end_or_not_at_all() {
-    on_every_config(|pair| {
+    on_every_config_and_noise(|pair| {
         for timeout in [Duration::ZERO, Duration::MAX] {
             let server = Server::<Tcp, Inline>::builder(ANY)
                 .config(pair.clone().timeout(Some(timeout)))

@@ -448,7 +448,7 @@ where
     X: ExchangeKind<Request = T::Request>,
 {
     expect_panic("finish fails");
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let (send, errors) = mpsc::channel();
         let server = Server::<T, C>::builder(ANY)
             .config(config.clone())

@@ -36,7 +36,7 @@ fn errors() -> (Errors, mpsc::Receiver<String>) {
 
 /// Runs `body` for every concurrency whose handlers may block.
 fn on_each_blocking(body: impl BodyOfEach) {
-    on_every_config(|config| body.run::<Inline>(config));
+    on_every_config_and_noise(|config| body.run::<Inline>(config));
     body.run::<Threading>(&ServerConfig::default());
     body.run::<Pooled>(&ServerConfig::default());
 }
@@ -174,7 +174,7 @@ fn long_answer(exchange: &mut LoopExchange) -> HandlerResult {
 
 #[test]
 fn in_the_loop_output_that_its_client_did_not_read_is_reported() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let (hooks, told) = errors();
         let server = ReactorTcpServer::builder(ANY).config(config.clone()).hooks(hooks);
         let server = server.build_fn(long_answer).unwrap();
@@ -192,7 +192,7 @@ fn in_the_loop_output_that_its_client_did_not_read_is_reported() {
 
 #[test]
 fn in_the_loop_output_that_the_end_of_the_server_cuts_is_reported() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let (hooks, told) = errors();
         let server = ReactorTcpServer::builder(ANY).config(config.clone()).hooks(hooks);
         let server = server.build_fn(long_answer).unwrap();
@@ -214,7 +214,7 @@ fn in_the_loop_output_that_the_end_of_the_server_cuts_is_reported() {
 
 #[test]
 fn in_the_loop_output_that_is_delivered_is_no_error() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let (hooks, told) = errors();
         let server = ReactorTcpServer::builder(ANY).config(config.clone()).hooks(hooks);
         let server = server.build_fn(long_answer).unwrap();

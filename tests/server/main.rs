@@ -4,6 +4,7 @@ mod accept_hooks;
 mod addresses;
 mod bounds;
 mod close;
+mod cut_answers;
 mod datagrams;
 mod event_loop;
 mod extremes;

@@ -104,7 +104,7 @@ fn falls_silent<C: Concurrency>(server: &Server<Tcp, C>) {
 fn a_read_that_waits_for_too_long_fails() {
     let config = ServerConfig::default().read_timeout(Some(SHORT));
     let told = ["finish", &ErrorKind::TimedOut.to_string()];
-    on_every_config(|pair| {
+    on_every_config_and_noise(|pair| {
         let config = pair.clone().read_timeout(Some(SHORT));
         assert_eq!(steps::<Inline, Exchange>(&config, falls_silent), told);
         assert_eq!(steps::<InReactor, LoopExchange>(&config, falls_silent), told);
@@ -116,7 +116,7 @@ fn a_read_that_waits_for_too_long_fails() {
 #[test]
 fn a_connection_that_is_idle_for_too_long_ends_without_a_report() {
     let config = ServerConfig::default().idle_timeout(Some(SHORT));
-    on_every_config(|pair| {
+    on_every_config_and_noise(|pair| {
         let config = pair.clone().idle_timeout(Some(SHORT));
         assert_eq!(steps::<Inline, Exchange>(&config, falls_silent), ["finish"]);
         assert_eq!(steps::<InReactor, LoopExchange>(&config, falls_silent), ["finish"]);
@@ -194,7 +194,7 @@ fn a_client_that_takes_nothing_is_idle_too() {
     }
     let told = ["finish", &ErrorKind::TimedOut.to_string()];
     assert_eq!(steps::<Threading, Exchange>(&config, takes_nothing), told);
-    on_every_config(|pair| {
+    on_every_config_and_noise(|pair| {
         let config = pair.clone().idle_timeout(Some(SHORT));
         assert_eq!(steps::<InReactor, LoopExchange>(&config, takes_nothing), told);
     });
@@ -345,7 +345,7 @@ fn in_the_loop_the_last_words_are_heard_whatever_is_over() {
             said
         })
     };
-    on_every_config(|pair| {
+    on_every_config_and_noise(|pair| {
         assert_eq!(over(pair.clone().read_timeout(Some(SHORT))), "bye");
         assert_eq!(over(pair.clone().idle_timeout(Some(SHORT))), "restbye");
     });

@@ -1,5 +1,6 @@
 //! Servers of `tripoll::server` for the tests, and a log of the hooks that are called.
 
+use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
@@ -14,10 +15,11 @@ use tripoll::server::{
     BaseServer, Concurrency, Exchange, ExchangeKind, HandlerError, HandlerResult, Hooks,
     LoopExchange, PythonSocket, RequestHandler, Server, ServerConfig, Transport,
 };
-use tripoll::{Reactor, ReactorHandle};
+use tripoll::{Deadline, Reactor, ReactorHandle};
 
 use crate::caught::assert_no_caught_panic;
-use crate::{LONG, MINUTE, on_every_pair};
+use crate::noise::made_on_this_thread;
+use crate::{LONG, MINUTE, Pair, on_every_pair, on_every_pair_and_noise};
 
 /// Any free port.
 pub const ANY: &str = "127.0.0.1:0";
@@ -108,8 +110,12 @@ where
     C: Concurrency,
 {
     assert_no_caught_panic();
+    let noise = NOISE.get();
     let result = thread::scope(|scope| {
-        let serving = scope.spawn(|| server.serve_forever(MINUTE));
+        let serving = scope.spawn(move || match noise {
+            None => server.serve_forever(MINUTE).map(drop),
+            Some(pair) => serve_in_noise(server, pair),
+        });
         let _guard = ShutDown(server);
         let result = body();
         server.shutdown().unwrap();
@@ -126,8 +132,52 @@ pub fn on_every_config(body: impl Fn(&ServerConfig)) {
     on_every_pair(|pair| body(&pair.config()));
 }
 
+thread_local! {
+    /// The pair whose selector makes faults, for the bodies of [`on_every_config_and_noise`].
+    static NOISE: Cell<Option<Pair>> = const { Cell::new(None) };
+}
+
+/// As [`on_every_config`], and again over selectors that make faults of events: in the loops of
+/// [`while_serving`] and of [`reactor`]. For what holds whatever a kernel reports.
+pub fn on_every_config_and_noise(body: impl Fn(&ServerConfig)) {
+    on_every_pair_and_noise(|pair| {
+        let _quiet = Quiet;
+        NOISE.set(pair.noise.map(|_| pair));
+        body(&pair.config());
+    });
+}
+
+/// Ends the noise, also when the test has failed.
+struct Quiet;
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        NOISE.set(None);
+    }
+}
+
+/// Serves in a loop over a selector that makes faults, until the server has left it.
+fn serve_in_noise<T: Transport, C: Concurrency>(
+    server: &Server<T, C>,
+    pair: Pair,
+) -> io::Result<()> {
+    let mut reactor = pair.reactor(());
+    server.serve_in(MINUTE, &mut reactor.context())?;
+    while !reactor.context().is_empty() {
+        let began = Instant::now();
+        reactor.turn(Deadline::after(LONG))?;
+        assert!(began.elapsed() < LONG, "stalled: {:?}", reactor.context().counters());
+    }
+    let counters = reactor.context().counters();
+    assert!(counters.turns < 30 || made_on_this_thread() > 0, "it was quiet: {counters:?}");
+    Ok(())
+}
+
 /// Builds a reactor with the configuration's backend and trigger.
 pub fn reactor(config: &ServerConfig) -> Reactor {
+    if let Some(pair) = NOISE.get() {
+        return pair.reactor(());
+    }
     Reactor::builder().backend(config.backend).trigger(config.trigger).build().unwrap()
 }
 

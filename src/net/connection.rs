@@ -279,8 +279,25 @@ impl<P> Connection<P> {
         let mut interest = Interest::NONE;
         interest.set(Interest::READ, self.link.wants_to_read());
         interest.set(Interest::WRITE, self.link.unsent() > 0);
+        interest.set(Interest::HANGUP, self.waits_for_nothing() && !self.link.has_hung_up);
         stream.set_interest(interest);
         Ok(Next::Keep)
+    }
+
+    /// Returns whether the connection neither reads nor writes: it is paused, or the peer has ended.
+    fn waits_for_nothing(&self) -> bool {
+        self.link.is_open() && !self.link.wants_to_read() && self.link.unsent() == 0
+    }
+
+    /// Notices a reset while the connection neither reads nor writes. What is no error is the end of
+    /// the stream, which comes after the data before it.
+    fn notice_hangup(&mut self, stream: &StreamIo<'_>) {
+        if self.waits_for_nothing() && stream.has_hung_up() {
+            self.link.has_hung_up = true;
+            if let Some(error) = stream.get_ref().take_error() {
+                self.link.fail(CloseReason::Failed(error));
+            }
+        }
     }
 }
 
@@ -301,6 +318,7 @@ where
 
     fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
         let stream = &mut StreamIo::of(source);
+        self.notice_hangup(stream);
         self.flush(stream, cx);
         self.advance(stream, cx)
     }

@@ -21,6 +21,9 @@ pub(super) struct Link {
     /// Between the high mark and the low one.
     pub(super) is_over_high_mark: bool,
     pub(super) has_peer_ended: bool,
+    /// Whether a hang-up was reported while the connection did not read. There may still be data to
+    /// read before it.
+    pub(super) has_hung_up: bool,
     /// Whether something was kept in the write buffer since `drained` was last called.
     pub(super) has_backlog: bool,
     /// Whether the deadline of `write_timeout` is set.
@@ -90,6 +93,7 @@ impl Link {
             is_paused: false,
             is_over_high_mark: false,
             has_peer_ended: false,
+            has_hung_up: false,
             has_backlog: false,
             has_write_deadline: false,
             discarded: 0,

@@ -266,6 +266,11 @@ impl Stream {
         self.socket.set_tcp_nodelay(yes)
     }
 
+    /// Takes the error that is pending (`SO_ERROR`), as of a reset.
+    pub(super) fn take_error(&self) -> Option<io::Error> {
+        self.socket.take_error().ok().flatten()
+    }
+
     /// Undoes [`reset_on_close`](Self::reset_on_close).
     pub(super) fn deliver_on_close(&self) {
         let _ = self.socket.set_linger(None);

@@ -50,6 +50,11 @@ impl<'a> StreamIo<'a> {
         self.io.ready.contains(Interest::WRITE)
     }
 
+    /// Returns whether the kernel has reported a hang-up or an error.
+    pub(super) fn has_hung_up(&self) -> bool {
+        self.io.ready.contains(Interest::HANGUP)
+    }
+
     pub(super) fn set_interest(&mut self, interest: Interest) {
         self.source().set_interest(interest);
     }

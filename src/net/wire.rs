@@ -100,6 +100,11 @@ impl Wire<'_> {
 
     /// Stops reading until [`resume`](Self::resume). Unused input is kept, and does not count toward
     /// [`max_unused`](super::Connection::max_unused) meanwhile.
+    ///
+    /// A peer that resets a paused connection ends it, with what was not read yet. A peer that closes
+    /// it in good order does not, for its input is still to be read. `select` reports neither while
+    /// nothing is read or written, nor does mio for Unix sockets. There the reset is noticed after
+    /// `resume`, or by a write.
     pub fn pause(&mut self) {
         self.link.is_paused = true;
     }

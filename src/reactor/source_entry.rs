@@ -88,7 +88,9 @@ impl SourceEntry {
     pub(super) fn effective_interest(&self) -> Interest {
         match self {
             SourceEntry { is_disarmed: true, .. } => Interest::NONE,
-            SourceEntry { has_ended: true, .. } => self.interest & Interest::WRITE,
+            SourceEntry { has_ended: true, .. } => {
+                self.interest & (Interest::WRITE | Interest::HANGUP)
+            }
             _ => self.interest,
         }
     }

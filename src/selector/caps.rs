@@ -38,6 +38,8 @@ pub struct Caps {
     /// Whether urgent data is reported apart from other data. Otherwise it is reported as readable,
     /// too.
     pub urgent_apart: bool,
+    /// Whether [`Interest::HANGUP`](super::Interest::HANGUP) alone reports a hang-up or an error.
+    pub reports_hangup_alone: bool,
 }
 
 /// What the cost of a wait grows with.
@@ -53,7 +55,8 @@ pub enum Cost {
 impl Caps {
     /// Returns the caps of a selector that supports `triggers` (its natural one first) and can report
     /// `reports`. Defaults: no largest descriptor, [`Cost::PerWatched`], changes without system
-    /// calls, a resolution of one nanosecond, urgent data apart. Set the fields that differ.
+    /// calls, a resolution of one nanosecond, urgent data apart, no hang-up alone. Set the fields that
+    /// differ.
     pub const fn new(triggers: &'static [Trigger], reports: Readiness) -> Self {
         Caps {
             triggers,
@@ -63,6 +66,7 @@ impl Caps {
             change_is_a_system_call: false,
             precision: Duration::from_nanos(1),
             urgent_apart: true,
+            reports_hangup_alone: false,
         }
     }
 

@@ -158,6 +158,7 @@ impl Selector for EpollSelector {
         Caps {
             wait_cost: Cost::PerReady,
             change_is_a_system_call: true,
+            reports_hangup_alone: true,
             ..Caps::new(Trigger::ALL, Readiness::all().difference(Readiness::INVALID))
         }
     }

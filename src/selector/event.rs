@@ -74,6 +74,12 @@ bitflags::bitflags! {
         const WRITE = 4;
         /// Urgent ("out-of-band") data has arrived.
         const PRIORITY = 2;
+        /// A hang-up or an error, which every other interest includes. Alone it reports nothing else:
+        /// for a stream that is not read for a while. [`Caps::reports_hangup_alone`] tells which
+        /// selectors can; with the others it is as [`Interest::NONE`].
+        ///
+        /// [`Caps::reports_hangup_alone`]: super::Caps::reports_hangup_alone
+        const HANGUP = 16;
     }
 }
 

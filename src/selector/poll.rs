@@ -106,7 +106,10 @@ impl Selector for PollSelector {
     }
 
     fn caps(&self) -> Caps {
-        Caps::new(&[Trigger::Level, Trigger::OneShot], Readiness::all())
+        Caps {
+            reports_hangup_alone: true,
+            ..Caps::new(&[Trigger::Level, Trigger::OneShot], Readiness::all())
+        }
     }
 
     fn add(
@@ -199,6 +202,7 @@ mod tests {
     #[test]
     fn each_interest_has_its_own_flags() {
         assert_eq!(to_poll_flags(Interest::NONE), PollFlags::empty());
+        assert_eq!(to_poll_flags(Interest::HANGUP), PollFlags::empty()); // reported in any case
         assert_eq!(to_poll_flags(Interest::READ), PollFlags::IN | PollFlags::RDHUP);
         assert_eq!(to_poll_flags(Interest::WRITE), PollFlags::OUT);
         assert_eq!(to_poll_flags(Interest::PRIORITY), PollFlags::PRI);

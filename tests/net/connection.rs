@@ -11,7 +11,7 @@ use support::net::{Call, Scripted, Server, Why, echo};
 use support::sockets::{blocking_tcp_pair, exchange, read_all, read_exactly};
 use support::{LONG, known_bytes, on_every_pair_and_noise};
 use tripoll::net::{Address, Connection, Listener, Protocol, Stream, Watermarks, Wire};
-use tripoll::{Context, Deadline};
+use tripoll::{Backend, Context, Deadline};
 
 /// More than the socket buffers of both ends hold.
 const MUCH: usize = 6 << 20;
@@ -474,6 +474,111 @@ fn input_that_was_left_unused_without_a_pause_is_offered_again_by_resume() {
                 }
             });
         assert_eq!(exchange(&server.client(), b"question"), b"question");
+    });
+}
+
+#[test]
+fn a_paused_connection_is_ended_by_a_reset_where_the_backend_reports_it() {
+    on_every_pair_and_noise(|pair| {
+        // Also one whose peer has finished, and that has nothing to read any more. There `select` never
+        // notices it.
+        let is_reported = pair.backend != Backend::Select;
+        for half_closed in [false, true] {
+            if half_closed && !is_reported {
+                continue;
+            }
+            let server =
+                Server::new(pair, move |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+                    match call {
+                        Call::Received(data) => {
+                            wire.pause();
+                            return Ok(data.len());
+                        }
+                        Call::TimedOut => wire.resume(),
+                        Call::Opened if !is_reported => {
+                            let soon = Instant::now() + Duration::from_millis(200);
+                            cx.set_deadline(wire.token(), Some(soon))?;
+                        }
+                        _ => {}
+                    }
+                    Ok(0)
+                });
+            let mut client = server.client();
+            if half_closed {
+                client.shutdown(Shutdown::Write).unwrap();
+            } else {
+                client.write_all(b"?").unwrap();
+            }
+            assert_eq!(server.next(), Call::Opened);
+            assert!(matches!(server.next(), Call::Received(_) | Call::Ended(_)));
+            socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+            drop(client);
+            let mut calls = server.until_closed();
+            let kind = match half_closed {
+                true => io::ErrorKind::BrokenPipe, // so does the kernel call it then
+                false => io::ErrorKind::ConnectionReset,
+            };
+            assert_eq!(calls.pop(), Some(Call::Closed(Why::Failed(kind))));
+            assert_eq!(calls.contains(&Call::TimedOut), !is_reported);
+            server.await_sources(1);
+        }
+    });
+}
+
+/// The end of the stream comes after the data before it. On a Unix socket it is a hang-up at once.
+#[test]
+fn a_peer_that_closes_in_good_order_does_not_end_a_paused_connection() {
+    on_every_pair_and_noise(|pair| {
+        let mut reactor = pair.reactor(());
+        let (one, mut other) = UnixStream::pair().unwrap();
+        let (send, calls) = mpsc::channel();
+        let mut received = 0;
+        let script = move |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+            match call {
+                Call::Received(data) => {
+                    received += data.len();
+                    if received == 1 {
+                        wire.pause();
+                    }
+                    return Ok(data.len());
+                }
+                Call::TimedOut => wire.resume(),
+                Call::Ended(_) => {
+                    wire.close();
+                    cx.stop();
+                }
+                _ => {}
+            }
+            Ok(0)
+        };
+        let connection = Connection::new(Scripted::new(script, send));
+        let token = connection.serve(Stream::from(one), &mut reactor.context()).unwrap();
+        other.write_all(b"1").unwrap();
+        let mut all = Vec::new();
+        while !all.contains(&Call::Received(b"1".into())) {
+            reactor.turn(Deadline::after(LONG)).unwrap();
+            all.extend(calls.try_iter());
+        }
+        other.write_all(b"2").unwrap();
+        drop(other);
+        let before = reactor.context().counters();
+        for _ in 0..10 {
+            reactor.turn(Deadline::Now).unwrap();
+        }
+        let after = reactor.context().counters();
+        assert!(after.dispatches - before.dispatches <= 1, "it is called in circles");
+        reactor.context().set_deadline(token, Some(Instant::now())).unwrap();
+        reactor.run().unwrap();
+        all.extend(calls.try_iter());
+        assert_eq!(
+            all[2..],
+            [
+                Call::TimedOut,
+                Call::Received(b"2".into()),
+                Call::Ended(vec![]),
+                Call::Closed(Why::Finished)
+            ]
+        );
     });
 }
 

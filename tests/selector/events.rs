@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
+use std::net::Shutdown;
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 
 use rustix::net::{RecvFlags, SendFlags};
 use support::selector::*;
@@ -125,6 +127,30 @@ fn one_event_a_descriptor_with_everything_in_it() {
 }
 
 #[test]
+fn a_hang_up_is_reported_alone_where_the_selector_can() {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
+        let (mine, theirs) = UnixStream::pair().unwrap();
+        selector.add(mine.as_raw_fd(), ONE, Interest::HANGUP, trigger).unwrap();
+        (&theirs).write_all(b"data").unwrap();
+        settle(&mine, PollFlags::IN);
+        theirs.shutdown(Shutdown::Write).unwrap();
+        settle(&mine, PollFlags::RDHUP);
+        assert_silent(selector); // neither data nor a half-close is one
+        drop(theirs);
+        settle(&mine, PollFlags::HUP);
+        if selector.caps().reports_hangup_alone {
+            assert_eq!(reported_now(selector), [(ONE, Readiness::HANGUP)]);
+        } else {
+            assert_silent(selector);
+        }
+        selector.set(mine.as_raw_fd(), Interest::NONE).unwrap();
+        assert_silent(selector);
+        selector.set(mine.as_raw_fd(), Interest::READ).unwrap();
+        assert_eq!(reported_now(selector).len(), 1);
+    });
+}
+
+#[test]
 fn urgent_data_is_reported_only_where_it_was_asked_for() {
     on_every_selector(Trigger::ALL, |selector, trigger| {
         let (mine, theirs) = tcp_pair();
@@ -173,7 +199,7 @@ fn files_and_directories_are_always_ready() {
                     _ => assert_silent(selector),
                 }
             }
-            for interest in [Interest::NONE, Interest::PRIORITY] {
+            for interest in [Interest::NONE, Interest::PRIORITY, Interest::HANGUP] {
                 selector.set(fd, interest).unwrap();
                 assert_silent(selector);
             }

@@ -23,7 +23,10 @@ impl Selector for OutsideSelector {
     }
 
     fn caps(&self) -> Caps {
-        Caps::new(&[Trigger::Level], Readiness::all().difference(Readiness::INVALID))
+        let reports = Readiness::all().difference(Readiness::INVALID);
+        let mut caps = Caps::new(&[Trigger::Level], reports);
+        caps.reports_hangup_alone = true;
+        caps
     }
 
     fn add(

@@ -6,7 +6,7 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use support::LONG;
+use support::{LONG, expect_panic, on_every_pair_and_noise};
 use tripoll::pool::{Pool, SubmitError};
 use tripoll::{Context, Reactor};
 
@@ -142,6 +142,7 @@ fn a_panic_of_a_waker_harms_no_other() {
         }
     }
 
+    expect_panic("in a waker");
     let pool = Pool::new(1, 0).unwrap();
     let held = hold(&pool);
     assert!(pool.reserve(&Arc::new(Panics).into()).is_none());
@@ -216,6 +217,7 @@ fn two_workers_that_drain_their_pool_do_not_wait_for_each_other() {
 
 #[test]
 fn a_panic_ends_one_job() {
+    expect_panic("in a job");
     let pool = Pool::new(1, 10).unwrap();
     pool.submit(|| panic!("in a job")).unwrap();
     assert_eq!(note(&pool, 7).recv_timeout(LONG), Ok(7));
@@ -225,24 +227,67 @@ fn a_panic_ends_one_job() {
 
 #[test]
 fn answers_and_panics_come_back_to_the_loop() {
-    let pool = Pool::new(2, 10).unwrap();
-    let mut reactor = Reactor::builder().build_with(Vec::new()).unwrap();
-    let handle = reactor.handle();
-    let home = thread::current().id();
-    let answer = move |answer: Result<u32, tripoll::pool::Panicked>,
-                       cx: &mut Context<Vec<Result<u32, String>>>| {
-        assert_eq!(thread::current().id(), home);
-        cx.state.push(answer.map_err(|panic| panic.to_string()));
-        if cx.state.len() == 2 {
-            cx.stop();
+    expect_panic("in a job");
+    on_every_pair_and_noise(|pair| {
+        let pool = Pool::new(2, 10).unwrap();
+        let mut reactor = pair.reactor(Vec::new());
+        let handle = reactor.handle();
+        let home = thread::current().id();
+        let answer = move |answer: Result<u32, tripoll::pool::Panicked>,
+                           cx: &mut Context<Vec<Result<u32, String>>>| {
+            assert_eq!(thread::current().id(), home);
+            cx.state.push(answer.map_err(|panic| panic.to_string()));
+            if cx.state.len() == 2 {
+                cx.stop();
+            }
+        };
+        pool.submit_for(&handle, || 6 * 7, answer).unwrap();
+        pool.submit_for(&handle, || panic!("in a job"), answer).unwrap();
+        reactor.run().unwrap();
+        reactor.state().sort();
+        assert_eq!(*reactor.state(), [Ok(42), Err("panicked: in a job".into())]);
+        assert_eq!(pool.panics(), 1);
+    });
+}
+
+/// The loop submits more jobs than the pool has room for, and waits for room by its handle.
+#[test]
+fn the_answers_of_many_jobs_come_back_once_each() {
+    const JOBS: u32 = 300;
+    /// What is left to submit, and what has come back.
+    type State = (u32, Vec<u32>);
+    fn submit(pool: &Arc<Pool>, cx: &mut Context<State>) {
+        struct Again(Arc<Pool>, tripoll::ReactorHandle<State>);
+        impl Wake for Again {
+            fn wake(self: Arc<Self>) {
+                let pool = Arc::clone(&self.0);
+                self.1.post(move |cx| submit(&pool, cx)).unwrap();
+            }
         }
-    };
-    pool.submit_for(&handle, || 6 * 7, answer).unwrap();
-    pool.submit_for(&handle, || panic!("in a job"), answer).unwrap();
-    reactor.run().unwrap();
-    reactor.state().sort();
-    assert_eq!(*reactor.state(), [Ok(42), Err("panicked: in a job".into())]);
-    assert_eq!(pool.panics(), 1);
+        while cx.state.0 > 0 {
+            let again = Again(Arc::clone(pool), cx.handle());
+            let Some(reservation) = pool.reserve(&Arc::new(again).into()) else { return };
+            cx.state.0 -= 1;
+            let (job, handle) = (cx.state.0, cx.handle());
+            let back = move |cx: &mut Context<State>| {
+                cx.state.1.push(job);
+                if cx.state.1.len() == JOBS as usize {
+                    cx.stop();
+                }
+            };
+            reservation.submit(move || handle.post(back).unwrap()).unwrap();
+        }
+    }
+    on_every_pair_and_noise(|pair| {
+        let pool = Arc::new(Pool::new(2, 3).unwrap());
+        let mut reactor = pair.reactor::<State>((JOBS, Vec::new()));
+        submit(&pool, &mut reactor.context());
+        reactor.run().unwrap();
+        reactor.state().1.sort_unstable();
+        assert!(reactor.state().1.iter().copied().eq(0..JOBS));
+        pool.drain(LONG).unwrap();
+        assert_eq!(pool.panics(), 0);
+    });
 }
 
 #[test]

@@ -107,7 +107,7 @@ where
         })
         .unwrap();
     let loop_thread = thread::scope(|scope| {
-        let serving = scope.spawn(|| server.serve_forever(MINUTE));
+        let serving = scope.spawn(serving(&server));
         let id = serving.thread().id();
         for _ in 0..3 {
             assert_eq!(T::ask(&server.server_address(), b"hello\n"), b"hello\n");
@@ -152,7 +152,7 @@ where
 
 #[test]
 fn every_transport_and_concurrency_whatever_the_kernel_is_asked() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         every_concurrency::<Tcp, StreamExchange, LoopExchange>(config);
         every_concurrency::<Unix, StreamExchange, LoopExchange>(config);
         every_concurrency::<Udp, DatagramExchange, DatagramExchange>(config);

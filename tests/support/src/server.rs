@@ -110,12 +110,8 @@ where
     C: Concurrency,
 {
     assert_no_caught_panic();
-    let noise = NOISE.get();
     let result = thread::scope(|scope| {
-        let serving = scope.spawn(move || match noise {
-            None => server.serve_forever(MINUTE).map(drop),
-            Some(pair) => serve_in_noise(server, pair),
-        });
+        let serving = scope.spawn(serving(server));
         let _guard = ShutDown(server);
         let result = body();
         server.shutdown().unwrap();
@@ -153,6 +149,20 @@ struct Quiet;
 impl Drop for Quiet {
     fn drop(&mut self) {
         NOISE.set(None);
+    }
+}
+
+/// Returns a function that serves until the server is shut down, in another thread: in a loop of the
+/// server's own, or over a selector that makes faults.
+pub fn serving<T, C>(server: &Server<T, C>) -> impl FnOnce() -> io::Result<()> + Send
+where
+    T: Transport,
+    C: Concurrency,
+{
+    let noise = NOISE.get();
+    move || match noise {
+        None => server.serve_forever(MINUTE).map(drop),
+        Some(pair) => serve_in_noise(server, pair),
     }
 }
 

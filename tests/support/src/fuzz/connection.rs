@@ -13,7 +13,7 @@ use tripoll::{Context, Deadline};
 
 use super::{Script, size};
 use crate::sockets::unix_pair;
-use crate::{LONG, Pair, known_bytes};
+use crate::{LONG, known_bytes};
 
 /// Sends back what it receives, in as many calls and with as many pauses as its script says.
 struct Echo {
@@ -73,8 +73,7 @@ impl Protocol for Echo {
 /// protocol's.
 pub fn connection(data: &[u8]) {
     let [pair, budget, marks, rest @ ..] = data else { return };
-    let pairs: Vec<Pair> = Pair::all().collect();
-    let pair = pairs[usize::from(*pair) % pairs.len()];
+    let pair = super::pair(*pair);
     let budget = Budget::new(1 + u32::from(budget % 8), 1 + u32::from(*budget) * 100);
     let mut reactor = pair.build(pair.builder().budget(budget), ());
     let (mine, mut theirs) = unix_pair();

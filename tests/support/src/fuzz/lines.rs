@@ -13,7 +13,7 @@ use tripoll::net::Address;
 use tripoll::server::{Cause, HandlerResult, LoopExchange, ReactorUnixStreamServer};
 
 use super::Script;
-use crate::{LONG, MINUTE, Pair};
+use crate::{LONG, MINUTE};
 
 /// Answers each line with itself backwards, and what comes after the last one, too.
 fn answer(exchange: &mut LoopExchange) -> HandlerResult {
@@ -43,8 +43,7 @@ pub fn lines(data: &[u8]) {
     static NAMES: AtomicUsize = AtomicUsize::new(0);
     let [pair, cuts, rest @ ..] = data else { return };
     let (cuts, text) = rest.split_at(usize::from(*cuts).min(rest.len() / 2));
-    let pairs: Vec<Pair> = Pair::all().collect();
-    let pair = pairs[usize::from(*pair) % pairs.len()];
+    let pair = super::pair(*pair);
     let name = NAMES.fetch_add(1, Ordering::Relaxed);
     let name = format!("tripoll-fuzz-lines-{}-{name}", std::process::id());
     let server =

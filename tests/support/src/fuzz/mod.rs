@@ -8,6 +8,8 @@ mod texts;
 
 use std::collections::VecDeque;
 
+use crate::Pair;
+
 /// A target: its name, its body, and how many mutations a test tries.
 pub struct Target {
     pub name: &'static str,
@@ -48,6 +50,13 @@ impl Script {
     fn next(&mut self) -> Option<u8> {
         self.bytes.pop_front()
     }
+}
+
+/// Returns the pair that a byte stands for: in its upper half, with a selector that makes faults.
+fn pair(byte: u8) -> Pair {
+    let pairs: Vec<Pair> = Pair::all().collect();
+    let pair = pairs[usize::from(byte % 128) % pairs.len()];
+    Pair { noise: (byte >= 128).then_some(u64::from(byte)), ..pair }
 }
 
 /// Returns one of four sizes: a few bytes, and more than some buffer holds.

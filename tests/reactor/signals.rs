@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use nix::sys::pthread::{pthread_kill, pthread_self};
-use nix::sys::signal::Signal;
 use support::reactor::*;
+use support::signals::SignalTarget;
 use support::sockets::*;
 use support::*;
 use tripoll::Interest;
@@ -18,12 +17,12 @@ const LENGTH: usize = 1 << 20;
 
 /// Sends the bytes through one end, while signals come to the thread that reads the other.
 fn carry(pair: Pair, mine: impl std::io::Read + AsFd + 'static, send: impl FnOnce() + Send) {
-    let (reader, is_over) = (pthread_self(), AtomicBool::new(false));
+    let (reader, is_over) = (SignalTarget::this_thread(), AtomicBool::new(false));
     thread::scope(|scope| {
         scope.spawn(send);
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
-                pthread_kill(reader, Signal::SIGUSR1).unwrap();
+                reader.interrupt();
                 thread::yield_now();
             }
         });

@@ -146,14 +146,14 @@ fn a_timer_far_ahead_costs_no_turn_and_leaves_waits_infinite() {
 }
 
 /// The timeout with which a thread sleeps in `call`: 0 for none, `None` if it sleeps no more.
-fn timeout_of(thread: rustix::thread::Pid, call: libc::c_long) -> Option<u64> {
+fn timeout_of(thread: rustix::thread::Pid, call: WaitCall) -> Option<u64> {
     // select(n, read, write, except, timeout), poll(fds, n, timeout), epoll_wait(epoll, events, n,
     // timeout): a pointer, null for none, or milliseconds, negative for none.
     let (position, in_milliseconds) = match call {
-        libc::SYS_pselect6 => (5, false),
-        libc::SYS_ppoll => (3, false),
-        libc::SYS_epoll_pwait2 => (4, false),
-        _ => (4, true),
+        WaitCall::Select => (5, false),
+        WaitCall::Poll => (3, false),
+        WaitCall::EpollPwait2 => (4, false),
+        WaitCall::Epoll => (4, true),
     };
     let path = format!("/proc/self/task/{}/syscall", thread.as_raw_nonzero());
     let line = std::fs::read_to_string(path).unwrap();

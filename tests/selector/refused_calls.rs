@@ -45,7 +45,7 @@ fn without_epoll_pwait2_waits_are_as_long_as_asked_and_do_not_spin() {
         });
         assert_eq!(reported(&mut selector, far), [(ONE, Readiness::READ)]);
         let (sleeps, _theirs) = waker.join().unwrap();
-        assert_ne!(sleeps.call, libc::SYS_epoll_pwait2);
+        assert_ne!(sleeps.call, WaitCall::EpollPwait2);
     });
 }
 

@@ -7,10 +7,9 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
-use nix::sys::signal::Signal;
 use rustix::thread::{Pid, gettid};
 use support::selector::*;
+use support::signals::SignalTarget;
 use support::sleep::*;
 use support::sockets::*;
 use support::*;
@@ -24,7 +23,7 @@ const ONE: Token = Token::new(1, 0);
 /// A waiting thread, as other threads see it.
 struct Waiter {
     thread: Pid,
-    handle: Pthread,
+    handle: SignalTarget,
     done: Arc<AtomicBool>,
 }
 
@@ -36,7 +35,11 @@ fn while_waiting<T: Send>(wait: impl FnOnce() -> T + Send, meanwhile: impl FnOnc
         let (dismiss, dismissed) = mpsc::channel::<()>();
         let waiting = scope.spawn(move || {
             let done = Arc::new(AtomicBool::new(false));
-            let me = Waiter { thread: gettid(), handle: pthread_self(), done: Arc::clone(&done) };
+            let me = Waiter {
+                thread: gettid(),
+                handle: SignalTarget::this_thread(),
+                done: Arc::clone(&done),
+            };
             introduce.send(me).unwrap();
             let answer = wait();
             done.store(true, Ordering::Release);
@@ -52,7 +55,7 @@ fn while_waiting<T: Send>(wait: impl FnOnce() -> T + Send, meanwhile: impl FnOnc
 /// Interrupts the waiting thread once, while it sleeps.
 fn interrupt(waiter: &Waiter) {
     await_sleep(waiter.thread);
-    pthread_kill(waiter.handle, Signal::SIGUSR1).unwrap();
+    waiter.handle.interrupt();
 }
 
 /// Interrupts the waiting thread each time it sleeps, until its wait returns. Returns how often.
@@ -61,7 +64,7 @@ fn interrupt_until_done(waiter: &Waiter) -> usize {
     while !waiter.done.load(Ordering::Acquire) {
         assert!(Instant::now() < give_up, "interrupted, it begins to count from the beginning");
         if sleeps_in(waiter.thread).is_some() {
-            pthread_kill(waiter.handle, Signal::SIGUSR1).unwrap();
+            waiter.handle.interrupt();
             interruptions += 1;
         }
         thread::yield_now();
@@ -137,16 +140,11 @@ fn long_waits_last_until_something_happens_and_sleep_in_the_backends_own_call() 
 
 /// Asserts that a thread sleeps in the system call of its backend.
 fn assert_own_call(name: &str, deadline: Deadline, sleeps: SleepsIn) {
-    let in_milliseconds = [
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_epoll_wait,
-        libc::SYS_epoll_pwait,
-    ];
     match (name, deadline) {
-        ("select", _) => assert_eq!(sleeps.call, libc::SYS_pselect6),
-        ("poll", _) => assert_eq!(sleeps.call, libc::SYS_ppoll),
-        ("epoll", Deadline::At(_)) if sleeps.call == libc::SYS_epoll_pwait2 => {}
-        ("epoll" | "mio", _) => assert!(in_milliseconds.contains(&sleeps.call), "{sleeps:?}"),
+        ("select", _) => assert_eq!(sleeps.call, WaitCall::Select),
+        ("poll", _) => assert_eq!(sleeps.call, WaitCall::Poll),
+        ("epoll", Deadline::At(_)) if sleeps.call == WaitCall::EpollPwait2 => {}
+        ("epoll" | "mio", _) => assert_eq!(sleeps.call, WaitCall::Epoll),
         _ => panic!("which call is {name}'s?"),
     }
     if name == "epoll" || name == "mio" {

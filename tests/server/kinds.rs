@@ -236,18 +236,17 @@ fn a_stream_handler_has_options() {
 /// As CPython tests it: signals in the middle of a large write.
 #[test]
 fn wfile_writes_all_in_spite_of_signals() {
-    use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
-    use nix::sys::signal::Signal;
+    use support::signals::SignalTarget;
 
     const SIZE: usize = 16 << 20;
     // Without a handler the signal would end us.
     signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::default()).unwrap();
-    let writer: Arc<Mutex<Option<Pthread>>> = Arc::default();
+    let writer: Arc<Mutex<Option<SignalTarget>>> = Arc::default();
     let place = Arc::clone(&writer);
     let server = ThreadingTcpServer::from_fn(ANY, move |exchange: &mut StreamExchange| {
         // A socket with a timeout is interrupted by every signal (`signal(7)`).
         exchange.connection.settimeout(Some(LONG))?;
-        *place.lock().unwrap() = Some(pthread_self());
+        *place.lock().unwrap() = Some(SignalTarget::this_thread());
         let written = exchange.wfile.write(&vec![7; SIZE])?;
         *place.lock().unwrap() = None;
         assert_eq!(written, SIZE);
@@ -260,7 +259,7 @@ fn wfile_writes_all_in_spite_of_signals() {
         let mut buffer = vec![0; 1 << 20];
         loop {
             if let Some(thread) = *writer.lock().unwrap() {
-                pthread_kill(thread, Signal::SIGUSR1).unwrap();
+                thread.interrupt();
             }
             let count = client.read(&mut buffer).unwrap();
             assert!(buffer[..count].iter().all(|&byte| byte == 7));

@@ -16,6 +16,7 @@ pub mod reactor;
 pub mod refuse;
 pub mod selector;
 pub mod server;
+pub mod signals;
 pub mod sleep;
 pub mod sockets;
 

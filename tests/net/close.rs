@@ -3,13 +3,15 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use support::net::{Call, Server, Why, echo};
+use support::net::{Call, Scripted, Server, Why, echo};
 use support::sockets::read_all;
-use support::{LONG, on_every_pair_and_noise};
-use tripoll::Context;
-use tripoll::net::{Connection, Listener, Wire};
+use support::{LONG, Pair, on_every_pair, on_every_pair_and_noise};
+use tripoll::net::{Connection, Listener, Stream, Wire};
+use tripoll::{Context, Deadline, Reactor};
 
 /// More than the socket buffers of both ends hold while nobody reads.
 const MUCH: usize = 6 << 20;
@@ -321,5 +323,76 @@ fn nothing_is_received_after_a_close() {
         let received = calls.iter().filter(|call| matches!(call, Call::Received(_))).count();
         assert_eq!(received, 1, "{calls:?}");
         assert_eq!(calls.last(), Some(&Call::Closed(Why::Finished)));
+    });
+}
+
+/// What a closed connection discards at most.
+const DISCARDED: usize = 1 << 20;
+
+/// Serves a connection that closes at the first byte, after so much output. Returns its peer.
+fn closing(pair: Pair, output: usize) -> (Reactor, UnixStream, Receiver<Call>) {
+    let mut reactor = pair.reactor(());
+    let (one, other) = UnixStream::pair().unwrap();
+    let (send, calls) = std::sync::mpsc::channel();
+    let close = |connection: Connection<_>| connection.linger(VERY_LONG).close_within(VERY_LONG);
+    close(Connection::new(Scripted::new(answer_and_close(output), send)))
+        .serve(Stream::from(one), &mut reactor.context())
+        .unwrap();
+    (&other).write_all(b"?").unwrap();
+    reactor.turn(Deadline::after(VERY_LONG)).unwrap();
+    other.set_nonblocking(true).unwrap();
+    (reactor, other, calls)
+}
+
+/// Writes as much of `count` bytes as the connection takes, and returns how much that is.
+fn write_to(reactor: &mut Reactor, peer: &UnixStream, count: usize) -> usize {
+    let (data, mut written, mut refused) = (vec![b'!'; count], 0, 0);
+    // What was refused several times in a row stays so.
+    while written < count && refused < 4 {
+        match (&*peer).write(&data[written..]) {
+            Ok(count) => (written, refused) = (written + count, 0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => refused += 1,
+            Err(error) => panic!("after {written} bytes: {error}"),
+        }
+        for _ in 0..4 {
+            reactor.turn(Deadline::Now).unwrap();
+        }
+    }
+    written
+}
+
+#[test]
+fn a_closed_connection_discards_a_megabyte_and_not_a_byte_more() {
+    on_every_pair(|pair| {
+        let (mut reactor, peer, calls) = closing(pair, 0);
+        assert_eq!(write_to(&mut reactor, &peer, DISCARDED), DISCARDED);
+        assert_eq!(reactor.context().len(), 1, "it is closed too early");
+        assert_eq!(write_to(&mut reactor, &peer, 1), 1);
+        assert_eq!(reactor.context().len(), 0, "it discards more");
+        assert_eq!(calls.try_iter().last(), Some(Call::Closed(Why::Finished)));
+    });
+}
+
+/// A peer that sends without end, and does not read the answer, is not read from without end.
+#[test]
+fn a_connection_with_output_left_discards_no_more_than_a_megabyte() {
+    on_every_pair(|pair| {
+        let (mut reactor, mut peer, calls) = closing(pair, DISCARDED);
+        let written = write_to(&mut reactor, &peer, 4 * DISCARDED);
+        assert!((DISCARDED..2 * DISCARDED).contains(&written), "{written} bytes");
+        // And its answer is whole, if it reads it after all.
+        let (mut answer, mut buffer) = (0, vec![0; 1 << 16]);
+        loop {
+            match peer.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => answer += count,
+                // The rest of what it has sent was not read: on a Unix socket this is the end.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+            reactor.turn(Deadline::Now).unwrap();
+        }
+        assert_eq!(answer, DISCARDED + 3);
+        assert_eq!(calls.try_iter().last(), Some(Call::Closed(Why::Finished)));
     });
 }

@@ -5,13 +5,14 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use support::net::{Call, Script, Scripted, Server, Why};
 use support::server::SocketPath;
 use support::{LONG, Pair, await_that, known_bytes, on_every_pair_at_once};
-use tripoll::Context;
-use tripoll::net::{Connection, Listener, Wire};
+use tripoll::net::{Connection, Listener, Protocol, Stream, Watermarks, Wire};
+use tripoll::{Context, Deadline, Interest};
 
 /// More than the buffers of a Unix socket.
 const MUCH: usize = 1 << 20;
@@ -229,5 +230,81 @@ fn it_lingers_no_longer_than_a_peer_may_read_nothing() {
         let calls = here.server.until_closed();
         assert_eq!(calls.last(), Some(&Call::Closed(Why::Finished)), "{calls:?}");
         here.server.await_sources(1);
+    });
+}
+
+/// Tells how large the write buffer is when it is below the low mark.
+struct Marks(mpsc::Sender<usize>, usize);
+
+impl Protocol for Marks {
+    fn opened(&mut self, wire: &mut Wire<'_>, _: &mut Context<'_>) -> io::Result<()> {
+        wire.write(&vec![7; self.1]);
+        Ok(())
+    }
+
+    fn received(
+        &mut self,
+        _: &mut Wire<'_>,
+        data: &[u8],
+        _: &mut Context<'_>,
+    ) -> io::Result<usize> {
+        Ok(data.len())
+    }
+
+    fn below_low_mark(&mut self, wire: &mut Wire<'_>, _: &mut Context<'_>) -> io::Result<()> {
+        assert!(wire.is_reading());
+        self.0.send(wire.unsent()).unwrap();
+        Ok(())
+    }
+}
+
+/// Reads all that the kernel has.
+fn read_all_now(mut peer: &UnixStream) -> usize {
+    let (mut all, mut buffer) = (0, vec![0; 1 << 16]);
+    while let Ok(count @ 1..) = peer.read(&mut buffer) {
+        all += count;
+    }
+    all
+}
+
+fn small_pair() -> (UnixStream, UnixStream) {
+    let (one, other) = UnixStream::pair().unwrap();
+    socket2::SockRef::from(&one).set_send_buffer_size(50_000).unwrap();
+    one.set_nonblocking(true).unwrap();
+    other.set_nonblocking(true).unwrap();
+    (one, other)
+}
+
+/// Between the marks nothing happens. At the low mark itself the connection reads again, and not
+/// only when the buffer is empty.
+#[test]
+fn the_low_mark_is_reached_when_the_write_buffer_is_no_larger() {
+    // What the kernel takes at once.
+    let (one, other) = small_pair();
+    while (&one).write(&[0; 1 << 20]).is_ok() {}
+    let taken = read_all_now(&other);
+
+    on_every_pair_at_once(|pair| {
+        let mut reactor = pair.reactor(());
+        let (one, other) = small_pair();
+        let (report, reports) = mpsc::channel();
+        // So 3, 2, 1 and 0 times that are left.
+        let connection = Connection::new(Marks(report, 4 * taken));
+        let token = connection
+            .watermarks(Watermarks::new(taken, 3 * taken - 1, usize::MAX))
+            .serve(Stream::from(one), &mut reactor.context())
+            .unwrap();
+        reactor.turn(Deadline::Now).unwrap(); // it is added
+        let mut interests = Vec::new();
+        for _ in 0..4 {
+            interests.push(reactor.context().interest(token).unwrap());
+            assert_eq!(read_all_now(&other), taken);
+            for _ in 0..3 {
+                reactor.turn(Deadline::Now).unwrap(); // what the kernel has room for is known at once
+            }
+        }
+        let both = Interest::READ | Interest::WRITE;
+        assert_eq!(interests, [Interest::WRITE, Interest::WRITE, both, Interest::READ]);
+        assert_eq!(reports.try_iter().collect::<Vec<_>>(), [taken]);
     });
 }

@@ -520,6 +520,7 @@ mod tests {
         reactor: Reactor<Vec<TcpStream>>,
         address: std::net::SocketAddr,
         calls: Rc<Cell<u64>>,
+        listener: Token,
         _client: TcpStream,
     }
 
@@ -540,9 +541,9 @@ mod tests {
             let calls = Rc::<Cell<u64>>::default();
             let injected = Injected { error, calls: Rc::clone(&calls) };
             let acceptor = Acceptor::new(address.to_string(), accepts_per_turn, injected);
-            reactor.context().add(listener, Interest::READ, acceptor).unwrap();
+            let listener = reactor.context().add(listener, Interest::READ, acceptor).unwrap();
             let _client = TcpStream::connect(address).unwrap();
-            Server { reactor, address, calls, _client }
+            Server { reactor, address, calls, listener, _client }
         }
 
         /// Turns until `until` holds, and returns the number of turns.
@@ -585,6 +586,20 @@ mod tests {
                 // Eight pauses, and shedding after the last two.
                 assert!(server.calls.get() <= 12 && turns <= 40, "{errno} {turns}");
             }
+        });
+    }
+
+    #[test]
+    fn a_pause_ends_whatever_deadline_the_program_sets() {
+        on_every_pair(|pair| {
+            let mut error = Some(libc::ENOMEM);
+            let mut server = Server::new(pair, move || error.take());
+            server.turn_until(|reactor| reactor.context().timers() == 1);
+            let later = Some(Instant::now() + LONG);
+            for at in [later, None, later] {
+                server.reactor.context().set_deadline(server.listener, at).unwrap();
+            }
+            server.turn_until(|reactor| reactor.state().len() == 1);
         });
     }
 

@@ -62,13 +62,15 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
-    /// Called with received data: what was not used before, and what is new. Returns how many bytes of
-    /// it are used.
+    /// Called when data was received. `data` is the input that earlier calls left unused, followed by
+    /// the new input. Returns how many bytes of `data` the protocol has used.
     ///
-    /// As long as some bytes are used, the rest is offered again at once. What is left is kept, and
-    /// offered with what comes next. While the connection is [paused](Wire::pause) or above its high
-    /// watermark, nothing is offered. What it then leaves unused is offered when it reads again, even
-    /// if nothing has come. There are no message boundaries: data comes in pieces of any size.
+    /// There are no message boundaries: data comes in pieces of any size. If the protocol uses some
+    /// bytes, it is called again at once with the rest. If it uses none, it is called when more input
+    /// has come.
+    ///
+    /// While the connection is [paused](Wire::pause) or above its high watermark, the protocol is not
+    /// called. It is called when the connection reads again, even if no more input has come.
     ///
     /// # Errors
     ///
@@ -80,8 +82,8 @@ pub trait Protocol<S = ()> {
         cx: &mut Context<'_, S>,
     ) -> io::Result<usize>;
 
-    /// Called when the peer has finished sending. It may still read. `rest` is what was never used.
-    /// Closes the connection gracefully by default.
+    /// Called when the peer has finished sending. The peer may still read. `rest` is the input that was
+    /// left unused. Closes the connection gracefully by default.
     ///
     /// # Errors
     ///
@@ -131,9 +133,9 @@ pub trait Protocol<S = ()> {
         Err(io::ErrorKind::TimedOut.into())
     }
 
-    /// Called after the connection was [notified](Context::notify): there is something for it in the
-    /// state. It is the way to write to a connection from outside its own callbacks. Does nothing by
-    /// default.
+    /// Called after the connection was [notified](Context::notify), for example because another handler
+    /// left something for it in the state. This is how output from outside is written to a connection.
+    /// Does nothing by default.
     ///
     /// # Errors
     ///

@@ -1,12 +1,12 @@
-//! Text from bytes that are cut anywhere.
+//! Decodes UTF-8 from bytes that are split anywhere.
 
 use std::str;
 
 /// Decodes UTF-8 piece by piece.
 ///
-/// A `recv` of 1,024 bytes ends where it likes, in the middle of a character too. What is unfinished
-/// at the end of a piece is kept for the next one. What can never become a character is replaced by
-/// U+FFFD, as [`String::from_utf8_lossy`] does.
+/// A read may end in the middle of a character. The decoder keeps the bytes of an unfinished
+/// character for the next piece. It replaces invalid bytes by U+FFFD, as [`String::from_utf8_lossy`]
+/// does.
 ///
 /// ```
 /// use tripoll::net::Utf8Decoder;
@@ -17,21 +17,21 @@ use std::str;
 /// assert_eq!(decoder.decode(&bytes[4..]), "好");
 /// assert_eq!(decoder.decode(b"a\xFFb"), "a\u{FFFD}b");
 /// assert_eq!(decoder.decode(&bytes[..2]), "");
-/// assert_eq!(decoder.finish(), "\u{FFFD}"); // it will not be finished any more
+/// assert_eq!(decoder.finish(), "\u{FFFD}"); // the text has ended within a character
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Utf8Decoder {
-    /// The first bytes of a character, at most three.
+    /// The first bytes of an unfinished character, at most three.
     unfinished: Vec<u8>,
 }
 
 impl Utf8Decoder {
-    /// A decoder at the beginning of a text.
+    /// Returns a decoder at the beginning of a text.
     pub fn new() -> Self {
         Utf8Decoder::default()
     }
 
-    /// The characters that `bytes` finishes.
+    /// Decodes the next bytes of the text. Returns all characters that are complete.
     pub fn decode(&mut self, bytes: &[u8]) -> String {
         let mut rest = std::mem::take(&mut self.unfinished);
         rest.extend_from_slice(bytes);
@@ -61,15 +61,15 @@ impl Utf8Decoder {
         }
     }
 
-    /// The text has ended: a replacement character for what is still unfinished, or nothing. The
-    /// decoder is at the beginning again.
+    /// Ends the text. Returns U+FFFD if a character is unfinished, and nothing otherwise. The decoder is
+    /// then at the beginning of the next text.
     pub fn finish(&mut self) -> &'static str {
         let unfinished = !self.unfinished.is_empty();
         self.unfinished.clear();
         if unfinished { "\u{FFFD}" } else { "" }
     }
 
-    /// Whether a character has begun and not ended.
+    /// Returns whether the last character is unfinished.
     pub fn is_unfinished(&self) -> bool {
         !self.unfinished.is_empty()
     }

@@ -5,6 +5,7 @@ mod contract;
 mod costs;
 mod done;
 mod ends;
+mod explore;
 mod extremes;
 mod fairness;
 mod faulty;

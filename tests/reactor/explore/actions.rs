@@ -1,0 +1,300 @@
+//! What the explorer may do to the world and to the reactor.
+
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex};
+
+use tripoll::reactor::Budget;
+use tripoll::{Context, Deadline, Handler, Interest, Next, Reactor, Source, Token};
+
+use super::world::{Like, Shared, Slot, World, WorldSelector, WorldStream};
+
+const READ: Interest = Interest::READ;
+
+/// What a handler does when it is called.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Script {
+    /// Reads and, if it has the interest, writes, both to `WouldBlock` or the end.
+    #[default]
+    Drain,
+    ReadOne(Next),
+    ReadAll(Next),
+    WriteOne(Next),
+    Nothing(Next),
+    SetInterest(Interest),
+    /// Removes the source of the other slot, and adds one in its place.
+    ReplaceOther,
+    Fail,
+}
+
+/// One step. One that is impossible in the present state is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The kernel: a byte arrives.
+    Data(usize),
+    /// The kernel: there is room to write.
+    Room(usize),
+    /// The kernel: the peer sends no more.
+    End(usize),
+    /// The kernel: the peer is gone.
+    HangUp(usize),
+    /// The kernel: an error is put in the error queue.
+    Error(usize),
+    Add(usize, Interest),
+    Remove(usize),
+    SetInterest(usize, Interest),
+    Arm(usize),
+    Notify(usize),
+    /// One turn of the loop, in which handlers follow the script.
+    Turn(Script),
+    /// The other selector.
+    Switch,
+}
+
+/// A reactor in its world.
+pub struct Run {
+    pub world: Shared,
+    pub reactor: Reactor<Shared>,
+    likes: [Like; 2],
+}
+
+struct Actor {
+    slot: usize,
+}
+
+impl Actor {
+    /// Follows the script.
+    fn act(
+        &mut self,
+        source: &mut Source<WorldStream>,
+        cx: &mut Context<Shared>,
+    ) -> io::Result<Next> {
+        let world = &Arc::clone(cx.state);
+        let script = {
+            let mut world = world.lock().unwrap();
+            let slot = &world.slots[self.slot];
+            let is_own = slot.life.as_ref().is_some_and(|life| life.token == source.token());
+            if !is_own || slot.is_disarmed || slot.interest.is_empty() {
+                world.misdelivered += 1;
+            }
+            world.script
+        };
+        let (mut byte, mut has_read, mut was_cut_off) = ([0], false, false);
+        let next = match script {
+            Script::Drain => {
+                while source.read(&mut byte).is_ok_and(|count| count > 0) {}
+                if source.interest().contains(Interest::WRITE) {
+                    loop {
+                        match source.write(&byte) {
+                            Ok(_) => {}
+                            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                            Err(error) => return Err(error),
+                        }
+                    }
+                }
+                Next::Keep
+            }
+            Script::ReadOne(next) => {
+                has_read = source.read(&mut byte).is_ok_and(|count| count > 0);
+                next
+            }
+            Script::ReadAll(next) => {
+                while source.read(&mut byte).is_ok_and(|count| count > 0) {
+                    has_read = true;
+                }
+                // The budget's `WouldBlock`, which no handler can tell from the kernel's.
+                was_cut_off = world.lock().unwrap().slots[self.slot].unread > 0;
+                next
+            }
+            Script::WriteOne(next) => {
+                let _one = source.write(&byte)?;
+                next
+            }
+            Script::Nothing(next) => next,
+            Script::SetInterest(interest) => {
+                source.set_interest(interest);
+                world.lock().unwrap().slots[self.slot].interest = interest;
+                Next::Keep
+            }
+            Script::ReplaceOther => {
+                let slot = 1 - self.slot;
+                let other = world.lock().unwrap().slots[slot].life.take();
+                if let Some(other) = other {
+                    cx.remove(other.token)?;
+                    add(cx, slot, READ);
+                }
+                Next::Keep
+            }
+            Script::Fail => return Err(io::Error::other("as the script says")),
+        };
+        let slot = &mut world.lock().unwrap().slots[self.slot];
+        // An end that has come with data is not told apart from it, and cannot be consumed with it.
+        let end_is_kept = has_read && slot.has_ended;
+        slot.is_forgiven |= next == Next::Done && !was_cut_off && !end_is_kept;
+        slot.is_disarmed |= next == Next::Disarm;
+        Ok(next)
+    }
+}
+
+impl Handler<WorldStream, Shared> for Actor {
+    fn ready(
+        &mut self,
+        source: &mut Source<WorldStream>,
+        cx: &mut Context<Shared>,
+    ) -> io::Result<Next> {
+        cx.state.lock().unwrap().calls += 1;
+        self.act(source, cx)
+    }
+
+    /// Consumes nothing, whatever it returns.
+    fn notified(
+        &mut self,
+        _: &mut Source<WorldStream>,
+        cx: &mut Context<Shared>,
+    ) -> io::Result<Next> {
+        cx.state.lock().unwrap().slots[self.slot].is_notified = false;
+        Ok(Next::Done)
+    }
+
+    fn removed(&mut self, token: Token, _: Option<&io::Error>, cx: &mut Context<Shared>) {
+        let slot = &mut cx.state.lock().unwrap().slots[self.slot];
+        if slot.life.as_ref().is_some_and(|life| life.token == token) {
+            *slot = Slot::default();
+        }
+    }
+}
+
+/// Adds a source in a slot that has none.
+fn add(cx: &mut Context<Shared>, slot: usize, interest: Interest) {
+    let stream = WorldStream::begin(cx.state, slot);
+    let token = cx.add(stream, interest, Actor { slot }).unwrap();
+    let slot = &mut cx.state.lock().unwrap().slots[slot];
+    assert_eq!(slot.life.as_ref().map(|life| life.token), Some(token));
+    slot.interest = interest;
+}
+
+impl Run {
+    pub fn new(likes: [Like; 2]) -> Self {
+        let world = Arc::new(Mutex::new(World::default()));
+        let trigger = match likes[0] {
+            Like::EpollEdge => tripoll::Trigger::Edge,
+            _ => tripoll::Trigger::Level,
+        };
+        let reactor = Reactor::builder()
+            .selector(WorldSelector::new(likes[0], &world))
+            .trigger(trigger)
+            .budget(Budget::new(2, u32::MAX))
+            .build_with(Arc::clone(&world))
+            .unwrap();
+        Run { world, reactor, likes }
+    }
+
+    /// Whether the selector is edge-triggered.
+    pub fn is_edge(&self) -> bool {
+        self.likes[0] == Like::EpollEdge
+    }
+
+    /// Takes a step. Returns false, and changes nothing, if it is impossible.
+    pub fn step(&mut self, action: Action) -> bool {
+        let token = |run: &Run, slot: usize| {
+            run.world.lock().unwrap().slots[slot].life.as_ref().map(|life| life.token)
+        };
+        match action {
+            Action::Add(slot, interest) => {
+                if token(self, slot).is_some() {
+                    return false;
+                }
+                add(&mut self.reactor.context(), slot, interest);
+            }
+            Action::Turn(script) => self.turn(script),
+            Action::Switch => {
+                self.likes.swap(0, 1);
+                let selector = Box::new(WorldSelector::new(self.likes[0], &self.world));
+                self.reactor.context().switch_to_selector(selector).unwrap();
+            }
+            Action::Data(slot)
+            | Action::Room(slot)
+            | Action::End(slot)
+            | Action::HangUp(slot)
+            | Action::Error(slot) => return self.change(slot, action),
+            Action::Remove(slot)
+            | Action::SetInterest(slot, _)
+            | Action::Arm(slot)
+            | Action::Notify(slot) => {
+                let Some(token) = token(self, slot) else { return false };
+                return self.ask(slot, token, action);
+            }
+        }
+        true
+    }
+
+    pub fn turn(&mut self, script: Script) {
+        self.world.lock().unwrap().script = script;
+        self.reactor.turn(Deadline::Now).unwrap();
+    }
+
+    /// A change of the kernel's.
+    fn change(&mut self, slot: usize, action: Action) -> bool {
+        let slot = &mut self.world.lock().unwrap().slots[slot];
+        if slot.life.is_none() {
+            return false;
+        }
+        let is_possible = match action {
+            Action::Data(_) => slot.unread < 3 && !slot.has_ended,
+            Action::Room(_) => !slot.is_writable && !slot.has_hung_up,
+            Action::End(_) => !slot.has_ended,
+            Action::HangUp(_) => !slot.has_hung_up,
+            // The stand-in of a parked source is always writable.
+            _ => !slot.has_error && !slot.interest.contains(Interest::WRITE),
+        };
+        if !is_possible {
+            return false;
+        }
+        match action {
+            Action::Data(_) => slot.unread += 1,
+            Action::Room(_) => slot.is_writable = true,
+            Action::End(_) => slot.has_ended = true,
+            Action::HangUp(_) => (slot.has_hung_up, slot.has_ended) = (true, true),
+            _ => slot.has_error = true,
+        }
+        slot.changed();
+        true
+    }
+
+    /// A call of the user's.
+    fn ask(&mut self, slot: usize, token: Token, action: Action) -> bool {
+        let mut world = self.world.lock().unwrap();
+        let known = &mut world.slots[slot];
+        match action {
+            Action::SetInterest(_, interest) => {
+                if interest == known.interest
+                    || known.has_error && interest.contains(Interest::WRITE)
+                {
+                    return false;
+                }
+                known.interest = interest;
+                drop(world);
+                self.reactor.context().set_interest(token, interest).unwrap();
+            }
+            Action::Arm(_) => {
+                if !std::mem::take(&mut known.is_disarmed) {
+                    return false;
+                }
+                drop(world);
+                self.reactor.context().arm(token).unwrap();
+            }
+            Action::Notify(_) => {
+                if std::mem::replace(&mut known.is_notified, true) {
+                    return false;
+                }
+                drop(world);
+                self.reactor.context().notify(token).unwrap();
+            }
+            _ => {
+                *known = Slot::default();
+                drop(world);
+                self.reactor.context().remove(token).unwrap();
+            }
+        }
+        true
+    }
+}

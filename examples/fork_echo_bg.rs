@@ -11,7 +11,6 @@
 //! promise is the `unsafe` block, with its reason above it.
 
 use std::sync::Arc;
-use std::thread;
 
 use common::Options;
 use common::echo::MyRequestHandler;
@@ -37,13 +36,13 @@ fn main() -> Result<(), common::Failure> {
     common::announce(&server.server_address());
 
     let background = Arc::clone(&server);
-    let server_thread = thread::spawn(move || {
+    let server_thread = common::start_thread(move || {
         // A server that cannot serve ends the program.
         background.serve_forever(POLL_INTERVAL).inspect_err(|_| {
             let _ = kill_process(getpid(), Signal::TERM); // `raise` would signal this thread alone
         })
-    });
-    common::wait_for(&signals)?;
+    })?;
+    common::wait_for(&signals);
     server.shutdown()?;
     if let Err(error) = server.server_close_within(common::GRACE) {
         log::warn!("{error}");

@@ -10,7 +10,6 @@
 
 use std::io::{self, Write as _};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 use tripoll::server::PythonSocket;
 
 use common::{Options, say};
@@ -20,7 +19,7 @@ fn main() -> Result<(), common::Failure> {
     let options =
         Options::read("Shows what clients ask; the operator types the answers", common::TCP)?;
     let (ask, questions) = channel();
-    thread::spawn(move || operate(questions));
+    common::start_thread(move || operate(questions))?;
     let server = ThreadingTcpServer::builder(&options.listen)
         .config(common::patient())
         // A shutdown does not wait for the operator.

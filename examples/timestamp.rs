@@ -162,12 +162,12 @@ impl Blocking {
     fn stop_on_signal(&self) -> io::Result<()> {
         let (now, signals) = (Arc::clone(&self.now), common::signals()?);
         let listening = self.tcp_ser_sock.as_fd().try_clone_to_owned()?;
-        thread::spawn(move || {
-            let _ = common::wait_for(&signals);
+        common::start_thread(move || {
+            common::wait_for(&signals);
             lock(&now).shut_down(&listening, Shutdown::Read);
             thread::sleep(GRACE);
             lock(&now).shut_down(&listening, Shutdown::Both);
-        });
+        })?;
         Ok(())
     }
 }

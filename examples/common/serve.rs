@@ -11,7 +11,9 @@ use clap::{Parser, ValueEnum};
 use tripoll::net::Stream;
 use tripoll::server::{Datagram, Inline, Request, Server, ServerConfig, Transport};
 
-use super::{Failure, GRACE, Options, announce, shut_down_on_signals, signals, wait_for};
+use super::{
+    Failure, GRACE, Options, announce, shut_down_on_signals, signals, start_thread, wait_for,
+};
 
 /// Where requests are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,8 +72,8 @@ where
     T: Transport<Request: Client>,
 {
     let (base, signals) = (Arc::clone(server.base()), signals()?);
-    thread::spawn(move || {
-        let _ = wait_for(&signals);
+    start_thread(move || {
+        wait_for(&signals);
         base.request_shutdown();
         let end = Instant::now() + GRACE;
         loop {
@@ -82,7 +84,7 @@ where
             // Another connection may have been accepted meanwhile.
             thread::sleep(Duration::from_millis(10));
         }
-    });
+    })?;
     serve(options, server)
 }
 

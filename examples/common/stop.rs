@@ -8,6 +8,7 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -32,13 +33,24 @@ pub fn block_signals() -> io::Result<()> {
 /// Returns a descriptor that is readable when SIGINT or SIGTERM is pending. It is never read, so
 /// that the signal stays pending for all that wait for it.
 pub fn signals() -> io::Result<SignalFd> {
-    Ok(SignalFd::new(&both())?)
+    let signals = SignalFd::new(&both()).map_err(io::Error::from);
+    signals.map_err(|error| io::Error::new(error.kind(), format!("signalfd: {error}")))
 }
 
 /// Waits until SIGINT or SIGTERM is pending.
-pub fn wait_for(signals: &SignalFd) -> io::Result<()> {
-    poll(&mut [PollFd::new(signals.as_raw_fd(), PollFlags::IN)], None)?;
-    Ok(())
+pub fn wait_for(signals: &SignalFd) {
+    // The system may have no memory for a moment. That is no signal.
+    while poll(&mut [PollFd::new(signals.as_raw_fd(), PollFlags::IN)], None).is_err() {
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Starts a thread.
+pub fn start_thread<T: Send + 'static>(
+    body: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    let started = thread::Builder::new().spawn(body);
+    started.map_err(|error| io::Error::new(error.kind(), format!("cannot start a thread: {error}")))
 }
 
 /// Shuts the reactor down on the first SIGINT or SIGTERM. To the reactor a signal is a source like

@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use socket2::SockAddr;
+use socket2::{SockAddr, Socket};
+
+use crate::sys;
 
 /// The address of a socket: an IP address with a port, or that of a Unix socket.
 ///
@@ -49,6 +51,12 @@ impl Address {
         } else {
             Address::Unnamed
         }
+    }
+
+    /// Returns the address to which a socket is bound.
+    pub(crate) fn of_socket(socket: &Socket) -> io::Result<Self> {
+        let address = socket.local_addr();
+        Ok(Address::of(&address.map_err(|error| sys::with_context("getsockname", error))?))
     }
 
     pub(crate) fn to_sock_addr(&self) -> io::Result<SockAddr> {

@@ -94,7 +94,7 @@ impl DatagramSocket {
 
     /// Wraps a bound socket. Its file, if it has one, is removed on drop.
     pub(crate) fn bound(socket: Socket, file: Option<SocketFile>) -> io::Result<Self> {
-        let address = Address::of(&socket.local_addr()?);
+        let address = Address::of_socket(&socket)?;
         let unread = match address {
             Address::Inet(_) => None,
             _ => Some(Mutex::new((Unread::default(), socket.send_buffer_size()?))),

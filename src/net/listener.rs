@@ -187,7 +187,7 @@ impl Listener {
         file: Option<SocketFile>,
         backlog: u32,
     ) -> io::Result<Self> {
-        let address = Address::of(&socket.local_addr()?);
+        let address = Address::of_socket(&socket)?;
         let limit = system_backlog();
         if limit < backlog {
             log::info!(
@@ -195,7 +195,10 @@ impl Listener {
             );
         }
         let backlog = backlog.min(limit);
-        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        let length = i32::try_from(backlog).unwrap_or(i32::MAX);
+        socket
+            .listen(length)
+            .map_err(|error| sys::with_context(format!("cannot listen on {address}"), error))?;
         Ok(Listener {
             file,
             address,

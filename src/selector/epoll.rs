@@ -101,7 +101,7 @@ impl EpollSelector {
                 entry.registration = Registration::None;
                 return Err(match error.kind() {
                     io::ErrorKind::StorageFull => out_of_watches(fd, error),
-                    _ => sys::with_fd(fd, error),
+                    _ => sys::with_fd_and_call(fd, "epoll_ctl", error),
                 });
             }
         };

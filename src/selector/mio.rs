@@ -61,7 +61,7 @@ impl MioSelector {
     pub fn new() -> io::Result<Self> {
         Ok(MioSelector {
             table: Table::new(),
-            poll: mio::Poll::new()?,
+            poll: mio::Poll::new().map_err(|error| sys::with_context("epoll_create1", error))?,
             ready: mio::Events::with_capacity(1),
             room: 1,
             always_ready: AlwaysReady::default(),
@@ -98,7 +98,7 @@ impl MioSelector {
                     self.deregister(fd); // it would report what is no longer wanted
                 }
                 entry.registration = Registration::None;
-                return Err(sys::with_fd(fd, error));
+                return Err(sys::with_fd_and_call(fd, "epoll_ctl", error));
             }
         };
         if before != Registration::None && before != entry.registration {

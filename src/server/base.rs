@@ -197,7 +197,7 @@ impl<R: Request> BaseServer<R> {
         if let (Some(file), false) = (&mut file, self.config.unlink_on_close) {
             file.set_unlink(false);
         }
-        let address = Address::of(&socket.local_addr()?);
+        let address = Address::of_socket(socket)?;
         if let SocketState::Made(socket) =
             std::mem::replace(&mut *socket_state, SocketState::Closed)
         {

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::call_error::with_context;
 use super::deadline::Deadline;
 use super::{check, retry};
 
@@ -108,7 +109,8 @@ impl Epoll {
     /// When the process or the system is out of descriptors (EMFILE, ENFILE) or memory.
     pub fn new() -> io::Result<Self> {
         // SAFETY: takes a flag, returns a new descriptor or -1.
-        let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+        let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })
+            .map_err(|error| with_context("epoll_create1", error))?;
         // SAFETY: the kernel has just created this descriptor, and nothing else owns it.
         Ok(Epoll { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use super::call_error::with_context;
 use super::check;
 use super::fd::{read_counter, replace};
 
@@ -13,7 +14,8 @@ pub(crate) struct EventFd(OwnedFd);
 impl EventFd {
     pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: takes two numbers, returns a new descriptor or -1.
-        let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+        let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })
+            .map_err(|error| with_context("eventfd", error))?;
         // SAFETY: the kernel has just made this descriptor, and nothing else knows it.
         Ok(EventFd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }

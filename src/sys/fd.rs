@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use socket2::{SockAddr, SockAddrStorage, Socket};
 
-use super::call_error::{errno, with_context_as};
+use super::call_error::{errno, with_context, with_context_as};
 use super::check;
 
 /// Refuses a number that cannot be a descriptor's, before it becomes an index.
@@ -26,7 +26,7 @@ pub(crate) fn check_open(fd: RawFd) -> io::Result<()> {
     check_number(fd)?;
     // SAFETY: F_GETFL takes no pointer and changes nothing, whatever the number.
     let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) });
-    match flags.map_err(|error| with_fd(fd, error))? & libc::O_PATH {
+    match flags.map_err(|error| with_fd_and_call(fd, "fcntl", error))? & libc::O_PATH {
         0 => Ok(()),
         _ => Err(with_fd(fd, io::Error::from_raw_os_error(libc::EBADF))),
     }
@@ -47,6 +47,14 @@ pub(crate) fn with_fd(fd: RawFd, error: io::Error) -> io::Error {
     with_context_as(kind, format!("descriptor {fd}"), error)
 }
 
+/// As [`with_fd`], with the call that failed. A closed descriptor says enough.
+pub(crate) fn with_fd_and_call(fd: RawFd, call: &str, error: io::Error) -> io::Error {
+    match is_bad_descriptor(&error) {
+        true => with_fd(fd, error),
+        false => with_fd(fd, with_context(call, error)),
+    }
+}
+
 /// Makes reads and writes return `WouldBlock` instead of sleeping (`O_NONBLOCK`), or sleep. True if
 /// that was a change. The flag belongs to the open file, and so is seen through every duplicate of
 /// the descriptor.
@@ -54,12 +62,12 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, yes: bool) -> io::Result<bool>
     let number = fd.as_raw_fd();
     // SAFETY: F_GETFL takes no pointer; the descriptor is borrowed, hence open.
     let flags = check(unsafe { libc::fcntl(number, libc::F_GETFL) });
-    let flags = flags.map_err(|error| with_fd(number, error))?;
+    let flags = flags.map_err(|error| with_fd_and_call(number, "fcntl", error))?;
     let wanted = if yes { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
     if wanted != flags {
         // SAFETY: F_SETFL takes a number; the descriptor is borrowed, hence open.
         let answer = check(unsafe { libc::fcntl(number, libc::F_SETFL, wanted) });
-        answer.map_err(|error| with_fd(number, error))?;
+        answer.map_err(|error| with_fd_and_call(number, "fcntl", error))?;
     }
     Ok(wanted != flags)
 }

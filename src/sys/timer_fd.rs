@@ -16,7 +16,8 @@ impl TimerFd {
     pub(crate) fn new() -> io::Result<Self> {
         let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
         // SAFETY: takes two numbers, returns a new descriptor or -1.
-        let fd = check(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) })?;
+        let fd = check(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) })
+            .map_err(|error| with_context("timerfd_create", error))?;
         // SAFETY: the kernel has just made this descriptor, and nothing else knows it.
         Ok(TimerFd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }

@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
-use crate::harness::{Server, on_every_backend};
 use rustix::process::Signal;
+use support::example::{Server, on_every_backend};
 use support::sockets::reset;
 
 #[test]

@@ -6,10 +6,10 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{example, limited, on_every_backend, run, run_command};
 use crate::hostile::{self, Subject};
 use crate::requests::{self, Belongings, each};
 use rustix::process::{Signal, kill_process};
+use support::example::{example, limited, on_every_backend, run, run_command};
 use support::{LONG, await_that, pattern};
 use tripoll::sys::raise_descriptor_limit;
 use tripoll::{Backend, Trigger};

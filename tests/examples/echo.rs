@@ -8,8 +8,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Server, on_every_backend};
 use rustix::process::Signal;
+use support::example::{Server, on_every_backend};
 use support::sockets::reset;
 use support::{LONG, await_that, pattern};
 use tripoll::sys::{PollFd, PollFlags, poll, raise_descriptor_limit};
@@ -323,7 +323,7 @@ fn wrong_arguments_end_it_with_2_and_one_line() {
         &[listen[0], listen[1], "two\n\nlines"],
     ];
     for arguments in cases {
-        let output = crate::harness::run("echo", arguments);
+        let output = support::example::run("echo", arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}: {output:?}");
         assert_one_line(&output.stderr);
@@ -341,7 +341,7 @@ fn assert_one_line(said: &[u8]) -> &str {
 fn an_address_that_is_taken_ends_it_with_1_and_its_name() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = crate::harness::run("echo", &["--listen", &address]);
+    let output = support::example::run("echo", &["--listen", &address]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.is_empty());
     assert!(assert_one_line(&output.stderr).contains(&address), "{output:?}");
@@ -363,7 +363,7 @@ fn it_listens_at_a_path_and_takes_it_away() {
         });
         assert!(received == sent, "{} bytes came back", received.len());
 
-        let taken = crate::harness::run("echo", &["--listen", &server.address]);
+        let taken = support::example::run("echo", &["--listen", &server.address]);
         assert_eq!(taken.status.code(), Some(1), "{taken:?}");
         assert!(assert_one_line(&taken.stderr).contains(&server.address), "{taken:?}");
         server.stop(Signal::TERM).assert_graceful();
@@ -375,8 +375,8 @@ fn it_listens_at_a_path_and_takes_it_away() {
 fn start_at_path(name: &str, backend: Backend, trigger: Trigger) -> (Server, UnixStream) {
     let file = format!("tripoll-echo-{name}-{}-{backend}-{trigger}", std::process::id());
     let path = std::env::temp_dir().join(file);
-    let arguments = crate::harness::arguments(path.to_str().unwrap(), backend, trigger);
-    let server = Server::start_with(crate::harness::example("echo").args(arguments));
+    let arguments = support::example::arguments(path.to_str().unwrap(), backend, trigger);
+    let server = Server::start_with(support::example::example("echo").args(arguments));
     assert_eq!(Path::new(&server.address), path);
     let client = UnixStream::connect(&path).unwrap();
     client.set_read_timeout(Some(LONG)).unwrap();
@@ -387,7 +387,7 @@ fn start_at_path(name: &str, backend: Backend, trigger: Trigger) -> (Server, Uni
 #[test]
 fn it_listens_on_ipv6() {
     let mut server =
-        Server::start_with(crate::harness::example("echo").args(["--listen", "[::1]:0"]));
+        Server::start_with(support::example::example("echo").args(["--listen", "[::1]:0"]));
     assert!(server.address.starts_with("[::1]:") && !server.address.ends_with(":0"));
     assert_served(&mut server.connect());
     server.stop(Signal::INT).assert_graceful();
@@ -396,9 +396,9 @@ fn it_listens_on_ipv6() {
 #[test]
 fn a_trace_has_a_line_for_each_event() {
     on_every_backend(|backend, trigger| {
-        let arguments = crate::harness::arguments("127.0.0.1:0", backend, trigger);
+        let arguments = support::example::arguments("127.0.0.1:0", backend, trigger);
         let mut server =
-            Server::start_with(crate::harness::example("echo").args(arguments).arg("--trace"));
+            Server::start_with(support::example::example("echo").args(arguments).arg("--trace"));
         assert_served(&mut server.connect());
         let stopped = server.stop(Signal::TERM);
         assert_eq!(stopped.status.code(), Some(0));

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::harness::{Server, example, run};
 use rustix::process::Signal;
+use support::example::{Server, example, run};
 
 /// Returns the names of all programs that have `--listen`.
 pub fn servers() -> Vec<String> {
@@ -55,7 +55,7 @@ fn each_listens_where_its_help_says_and_nowhere_else() {
                 server.stop(Signal::TERM);
                 assert!(!path.exists(), "{name} leaves {path:?} behind");
             } else {
-                let output = crate::harness::run_command(&mut command);
+                let output = support::example::run_command(&mut command);
                 assert!(
                     matches!(output.status.code(), Some(1 | 2)),
                     "{name} {address}: {output:?}"
@@ -94,7 +94,7 @@ fn a_socket_file_that_a_killed_server_has_left_is_replaced_and_one_in_use_is_not
         assert!(path.exists(), "{name}");
 
         let mut server = Server::start_with(&mut command);
-        let output = crate::harness::run_command(&mut command);
+        let output = support::example::run_command(&mut command);
         assert_eq!(output.status.code(), Some(1), "{name}: {output:?}");
         assert!(path.exists(), "{name}: a second one has taken the file");
         server.stop(Signal::TERM);

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use tripoll::sys::{PollFd, PollFlags, poll, raise_descriptor_limit};
 use tripoll::{Backend, Trigger};
 
-use crate::harness::{Server, arguments, example, limited, on_every_backend};
+use support::example::{Server, arguments, example, limited, on_every_backend};
 use support::sockets::reset;
 use support::{await_that, pattern};
 

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::harness::{Server, arguments, example, in_shell, on_every_backend};
 use crate::hostile::{self, Subject, assert_ends, assert_idle};
 use rustix::process::Signal;
+use support::example::{Server, arguments, example, in_shell, on_every_backend};
 use support::sockets::reset;
 use support::{await_that, pattern};
 use tripoll::{Backend, Trigger};
@@ -220,7 +220,7 @@ fn the_client_of_the_tutorial_uploads() {
     fs::write(&file, pattern(1 << 20)).unwrap();
     let run = |file: &Path| {
         let file = file.to_str().unwrap();
-        crate::harness::run("client", &["image", file, "--connect", &gallery.address])
+        support::example::run("client", &["image", file, "--connect", &gallery.address])
     };
     let output = run(&file);
     fs::remove_file(&file).unwrap();

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::{fs, thread};
 
-use crate::harness::{Server, example, on_every_backend, run};
 use crate::requests::{self, CONCURRENCIES, each};
 use rustix::process::Signal;
+use support::example::{Server, example, on_every_backend, run};
 use support::{LONG, pattern};
 
 fn assert_served(client: &mut TcpStream) {
@@ -227,7 +227,7 @@ fn a_client_that_does_not_read_its_datagrams_blocks_no_other() {
     for concurrency in CONCURRENCIES {
         on_every_backend(|backend, trigger| {
             let path = path(&format!("full-{concurrency}-{backend}-{trigger}"));
-            let arguments = crate::harness::arguments(path.to_str().unwrap(), backend, trigger);
+            let arguments = support::example::arguments(path.to_str().unwrap(), backend, trigger);
             let mut command = example("line_unixgram");
             command.args(arguments).args(["--concurrency", concurrency]);
             let mut server = Server::start_with(&mut command);

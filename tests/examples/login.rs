@@ -5,12 +5,12 @@ use std::net::TcpStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Server, example};
 use crate::hostile::Subject;
 use crate::requests;
 use chrono::{Local, NaiveDate};
 use rustix::process::Signal;
 use support::LONG;
+use support::example::{Server, example};
 
 const LOGIN: Subject = Subject { name: "login", arguments: &[], assert_served };
 

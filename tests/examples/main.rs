@@ -3,7 +3,6 @@
 mod broadcast;
 mod concurrency;
 mod echo;
-mod harness;
 mod help;
 mod hostile;
 mod image;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::on_every_backend;
 use crate::hostile::{self, Subject};
+use support::example::on_every_backend;
 
 pub const MARK: &str = "好";
 

@@ -6,11 +6,11 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Server, example, run};
 use crate::hostile::Subject;
 use crate::requests::{self, Belongings};
 use rustix::process::{Resource, Signal};
 use support::await_that;
+use support::example::{Server, example, run};
 
 const MENUS: [Subject; 4] = [
     Subject { name: "menu_threading", arguments: &[], assert_served },

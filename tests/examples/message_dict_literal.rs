@@ -5,9 +5,9 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Server, example};
 use crate::marked::assert_served;
 use rustix::process::Signal;
+use support::example::{Server, example};
 use support::sockets::reset;
 use support::{LONG, await_that};
 

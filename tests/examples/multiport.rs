@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
-use crate::harness::{Server, arguments, example, on_every_backend};
 use crate::hostile::{self, Subject};
 use rustix::process::Signal;
+use support::example::{Server, arguments, example, on_every_backend};
 use support::{await_that, pattern};
 use tripoll::sys::raise_descriptor_limit;
 use tripoll::{Backend, Trigger};
@@ -63,7 +63,7 @@ fn the_ports_follow_each_other() {
 #[test]
 fn ports_that_do_not_exist_are_refused_in_one_line() {
     for listen in ["127.0.0.1:65534", "127.0.0.1:65535", "/tmp/a-path"] {
-        let output = crate::harness::run("multiport", &["--listen", listen]);
+        let output = support::example::run("multiport", &["--listen", listen]);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         assert_eq!(output.stderr.iter().filter(|byte| **byte == b'\n').count(), 1, "{output:?}");
     }

@@ -3,10 +3,10 @@
 use std::io::{PipeWriter, Read, Write, pipe};
 use std::net::{Shutdown, TcpStream};
 
-use crate::harness::{Server, example};
 use crate::hostile::Subject;
 use crate::requests;
 use rustix::process::Signal;
+use support::example::{Server, example};
 use support::pattern;
 
 const ONCE_REPLY: Subject =
@@ -50,7 +50,7 @@ fn hostile_clients_harm_no_other() {
 #[test]
 fn the_tutorials_client_gets_the_question() {
     let server = Server::start_with(example("once_reply").args(["--listen", "127.0.0.1:0"]));
-    let output = crate::harness::run("client", &["once", "--connect", &server.address]);
+    let output = support::example::run("client", &["once", "--connect", &server.address]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(str::from_utf8(&output.stdout), Ok("亲,学会了吗\n"));
 }

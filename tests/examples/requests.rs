@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tripoll::{Backend, Trigger};
 
-use crate::harness::{Server, Stopped};
 use crate::hostile::{Subject, assert_ends, assert_idle, fill};
+use support::example::{Server, Stopped};
 use support::sockets::reset;
 use support::{LONG, await_that, pattern};
 

@@ -7,8 +7,8 @@ use rustix::net::{Shutdown, shutdown, sockopt};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use support::{Context, on_every_pair_at_once};
 
-use crate::harness::{Server, arguments, example};
 use crate::help::{help, servers};
+use support::example::{Server, arguments, example};
 
 /// Returns the listening sockets of a process.
 fn listeners(process: Pid) -> Vec<OwnedFd> {

@@ -5,10 +5,10 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use crate::harness::{Server, example, on_every_backend};
 use crate::hostile::{self, Subject, assert_ends, assert_idle, fill};
 use chrono::{Local, NaiveDateTime};
 use rustix::process::Signal;
+use support::example::{Server, example, on_every_backend};
 use support::sockets::reset;
 use support::{await_that, pattern};
 

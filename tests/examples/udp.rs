@@ -2,9 +2,9 @@
 
 use std::net::UdpSocket;
 
-use crate::harness::{Server, example, on_every_backend, run};
 use crate::hostile::assert_idle;
 use rustix::process::Signal;
+use support::example::{Server, example, on_every_backend, run};
 use support::{LONG, await_that, pattern};
 
 fn start(arguments: &[&str]) -> Server {

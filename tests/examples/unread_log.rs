@@ -9,7 +9,7 @@ use support::await_that;
 use support::sockets::reset;
 use tripoll::{Backend, Trigger};
 
-use crate::harness::{Server, arguments, example, in_shell, on_every_backend};
+use support::example::{Server, arguments, example, in_shell, on_every_backend};
 
 /// With a line each, these are more than the pipe has room for.
 const RESETS: usize = 150;

@@ -3,10 +3,10 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use crate::harness::{Server, example};
 use crate::hostile::Subject;
 use crate::requests;
 use rustix::process::Signal;
+use support::example::{Server, example};
 use support::pattern;
 use support::sockets::reset;
 
@@ -129,7 +129,7 @@ fn hostile_clients_harm_no_other() {
 #[test]
 fn the_clients_are_answered() {
     let server = start("upper_once");
-    let output = crate::harness::run("client", &["upper", "--connect", &server.address]);
+    let output = support::example::run("client", &["upper", "--connect", &server.address]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(str::from_utf8(&output.stdout), Ok("Sent: hello\nReceived: HELLO\n"));
 

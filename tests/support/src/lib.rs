@@ -5,6 +5,7 @@
 
 pub mod alone;
 pub mod caught;
+pub mod example;
 pub mod faulty;
 pub mod fuzz;
 pub mod log_lines;

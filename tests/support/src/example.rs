@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::{LONG, on_every_pair_at_once};
 use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process, kill_process_group, pidfd_open,
     prlimit,
 };
-use support::{LONG, on_every_pair_at_once};
 use tripoll::sys::{PollFd, PollFlags, poll};
 use tripoll::{Backend, Trigger};
 

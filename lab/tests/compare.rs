@@ -10,7 +10,13 @@ use tripoll_lab::compare::{Cell, LeftOut, Machine, MeasureError, Plan, Point, Re
 use tripoll_lab::workload::{Contender, Layer, Pipes};
 
 fn machine() -> Machine {
-    Machine { kernel: "Linux".into(), cpus: 2, pinned_to: None, descriptor_limit: 20_000 }
+    Machine {
+        kernel: "Linux".into(),
+        cpus: 1,
+        pinned_to: None,
+        load: Some(0.25),
+        descriptor_limit: 20_000,
+    }
 }
 
 /// Returns a cell with three rounds of synthetic figures, whose median is `ns`.
@@ -66,7 +72,7 @@ fn the_sentences_agree_with_synthetic_figures() {
             "On pipes, through the selector, with one descriptor ready: poll is cheapest up to \
              4 descriptors, epoll (edge) from 6 on.",
             "On pipes, through the selector, with 1,000 watched: epoll (edge) is cheapest up to 10% \
-             ready, too close to call at 20%, poll wins again from 25% on.",
+             ready, too close to call at 20%, poll from 25% on.",
         ]
     );
     assert!(
@@ -75,9 +81,38 @@ fn the_sentences_agree_with_synthetic_figures() {
         report.sentences[2]
     );
     assert!(report.sentences[3].contains("1,001 times"), "{}", report.sentences[3]);
-    let text = report.text();
+    let text = report.text(96);
     assert!(text.starts_with("On pipes"), "sentences come first");
     assert!(text.contains("could not be pinned"));
+    assert!(text.contains("1 CPU, "), "{text}");
+}
+
+#[test]
+fn the_report_fits_the_terminal_and_breaks_no_word() {
+    for layer in Layer::TRIPOLL {
+        let report = synthetic_report(layer);
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        for width in [40, 60, 80, 96, 200] {
+            let text = report.text(width);
+            for line in text.lines() {
+                assert!(line.chars().count() <= width, "{width} columns: {line:?}");
+            }
+            let sentence = words(&report.sentences[0]);
+            assert_eq!(words(&text)[..sentence.len()], sentence);
+            // Each figure once, in whatever blocks.
+            assert_eq!(text.matches('±').count(), report.cells.len() / 10 * 4, "{width}");
+        }
+    }
+}
+
+#[test]
+fn the_json_says_when_where_and_by_which_version_it_was_measured() {
+    let report = json(&synthetic_report(Layer::Selector));
+    assert_eq!(report["tripoll"], env!("CARGO_PKG_VERSION"));
+    let date = report["date"].as_str().unwrap();
+    assert!(date.len() == "2026-01-31T12:00:00Z".len() && date.ends_with('Z'), "{date}");
+    assert_eq!(report["machine"]["load"], 0.25);
+    assert_eq!(report["machine"]["kernel"], "Linux");
 }
 
 #[test]
@@ -85,7 +120,7 @@ fn points_that_were_left_out_are_reported_with_both_numbers() {
     let mut plan = Plan::new(Layer::Selector, true, 10);
     plan.left_out = vec![LeftOut { n: 10_000, descriptors: 20_000 }];
     let cells = measure_quickly(&plan);
-    let text = Report::new(&plan, machine(), &cells).text();
+    let text = Report::new(&plan, machine(), &cells).text(96);
     assert!(text.contains("Left out: N = 10,000, which needs 20,000 descriptors"), "{text}");
 }
 
@@ -122,7 +157,7 @@ fn the_layer_is_named_everywhere_and_no_other_was_measured() {
     for (layer, other) in [(Layer::Selector, Layer::Reactor), (Layer::Reactor, Layer::Selector)] {
         let report = synthetic_report(layer);
         let (layer, other) = (layer.name(), other.name());
-        let text = report.text();
+        let text = report.text(96);
         // The two lines, the watch table, and the cost; then the heads of both tables.
         assert_eq!(
             text.split_whitespace().filter(|word| word.starts_with(layer)).count(),

@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,7 +43,7 @@ pub(super) fn run(layer: Layer, quick: bool, json: Option<&Path>) -> Result<(), 
         Err(MeasureError::Failed(error)) => return Err(error.into()),
     };
 
-    print(&report.text())?;
+    print(&report.text(columns(io::stdout())))?;
     if let Some(path) = json {
         let text = serde_json::to_string_pretty(&report).map_err(io::Error::from)?;
         fs::write(path, text + "\n").map_err(|error| cannot_write(path, &error))?;
@@ -75,9 +76,25 @@ fn progress(plan: &Plan) -> ProgressBar {
         eprintln!("measuring {} points in {} rounds", plan.points.len(), plan.rounds);
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:30} {percent:>3} %, {eta} left · {msg}")
+    let style = ProgressStyle::with_template(bar_template(columns(io::stderr())))
         .expect("the template is valid");
     ProgressBar::new(plan.runs() as u64).with_style(style.progress_chars("█▉▊▋▌▍▎▏ "))
+}
+
+/// Returns the template of the progress bar. The bar and the `^C` of a terminal must fit into one
+/// line: what is left of a bar that was broken into two lines cannot be cleared.
+fn bar_template(columns: usize) -> &'static str {
+    match columns {
+        ..40 => "{percent:>3} %",
+        40..96 => "{bar:10} {percent:>3} %, {eta} left",
+        96.. => "{bar:30} {percent:>3} %, {eta} left · {msg}",
+    }
+}
+
+/// Returns the columns of a terminal. If `to` is none, returns as many as a text has in a file.
+fn columns(to: impl AsFd) -> usize {
+    let size = rustix::termios::tcgetwinsize(to).map(|size| usize::from(size.ws_col));
+    size.ok().filter(|&columns| columns > 0).unwrap_or(96)
 }
 
 fn describe(plan: &Plan, Progress { round, point, .. }: Progress) -> String {

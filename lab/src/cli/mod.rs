@@ -166,7 +166,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Compare { quick, layer, json } => compare::run(*layer, *quick, json.as_deref()),
         Command::Ring { n, active, writes, contender } => {
             if active > n {
-                let reason = format!("--active {active}: there are only {n} pipes (--n {n})");
+                let reason = format!("--active {active} is more than --n {n}");
                 return Err(Failure::Usage(reason));
             }
             let (n, active) = (pipes_allowed(*n)?, *active as usize);

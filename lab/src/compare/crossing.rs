@@ -44,7 +44,7 @@ impl Segment {
 
 /// Divides a line into segments of one result each.
 pub fn segments(line: &[LinePoint<'_>]) -> Vec<Segment> {
-    let verdicts: Vec<Verdict> = line.iter().map(verdict).collect();
+    let verdicts = without_lone_winners(line.iter().map(verdict).collect());
     let mut segments = Vec::new();
     let mut rest = line;
     for same in verdicts.chunk_by(|a, b| a == b) {
@@ -58,6 +58,22 @@ pub fn segments(line: &[LinePoint<'_>]) -> Vec<Segment> {
         rest = after;
     }
     segments
+}
+
+/// A single point that is decided between two that are too close to call is in doubt as well: near a
+/// crossing the noise would split it into several.
+fn without_lone_winners(verdicts: Vec<Verdict>) -> Vec<Verdict> {
+    let is_in_doubt = |index: Option<usize>| {
+        index.and_then(|index| verdicts.get(index)) == Some(&Verdict::TooClose)
+    };
+    let settled = |(index, verdict): (usize, &Verdict)| {
+        if is_in_doubt(index.checked_sub(1)) && is_in_doubt(Some(index + 1)) {
+            Verdict::TooClose
+        } else {
+            *verdict
+        }
+    };
+    verdicts.iter().enumerate().map(settled).collect()
 }
 
 /// Compares the cheaper calls of both families at a point.
@@ -139,6 +155,17 @@ mod tests {
     fn a_negligible_difference_is_too_close_to_call_however_steady() {
         let points = [point(3, [192.0, 192.0, 190.0, 190.0])];
         assert_eq!(segments(&line(&points)), [segment(3, 3, &[])]);
+    }
+
+    #[test]
+    fn a_lone_winner_between_doubts_does_not_split_a_crossing() {
+        let (poll, equal, epoll) =
+            ([220.0, 150.0, 200.0, 190.0], [190.0; 4], [500.0, 450.0, 200.0, 190.0]);
+        let points = [(1, poll), (2, equal), (3, poll), (4, equal), (6, epoll)];
+        assert_eq!(
+            segments(&line(&points.map(|(x, ns)| point(x, ns)))),
+            [segment(1, 1, &[Call::POLL]), segment(2, 4, &[]), segment(6, 6, &[Call::EPOLL_EDGE])]
+        );
     }
 
     #[test]

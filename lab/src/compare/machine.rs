@@ -6,7 +6,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 use tripoll::sys::descriptor_limit;
 
-use super::sentences::grouped;
+use super::sentences::{counted, grouped};
 
 /// The facts about the machine without which a figure has no meaning.
 #[derive(Debug, Clone, Serialize)]
@@ -17,6 +17,9 @@ pub struct Machine {
     pub cpus: usize,
     /// The processor to which the thread was pinned, if that was possible.
     pub pinned_to: Option<usize>,
+    /// The mean number of runnable threads in the minute before (`/proc/loadavg`), if it is known.
+    /// A machine that has other work measures worse.
+    pub load: Option<f64>,
     /// The hard limit of descriptors.
     pub descriptor_limit: u64,
 }
@@ -44,17 +47,25 @@ impl Machine {
             kernel: [uname.sysname(), uname.release(), uname.machine()].map(part).join(" "),
             cpus: allowed.count() as usize,
             pinned_to,
+            load: load(),
             descriptor_limit: descriptor_limit()?.hard,
         })
     }
 }
 
+fn load() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
+}
+
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} · {} CPUs, ", self.kernel, self.cpus)?;
+        write!(f, "{} · {}, ", self.kernel, counted(self.cpus, "CPU"))?;
         match self.pinned_to {
             Some(cpu) => write!(f, "pinned to CPU {cpu}")?,
             None => f.write_str("could not be pinned to one")?,
+        }
+        if let Some(load) = self.load {
+            write!(f, " · load {load:.2} before")?;
         }
         write!(f, " · {} descriptors allowed", grouped(self.descriptor_limit as usize))
     }

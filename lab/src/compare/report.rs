@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use chrono::{SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::crossing::{LinePoint, segments};
@@ -9,13 +10,18 @@ use super::findings::{Axis, Cost, Line, Ratios};
 use super::machine::Machine;
 use super::plan::{Call, LeftOut, Plan, Point};
 use super::runner::{Cell, samples};
+use super::sentences::{self, counted};
 use super::statistics::Estimate;
-use super::{sentences, table};
+use super::table::Tables;
 use crate::workload::{Layer, Pipes};
 
 /// All results of a comparison.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
+    /// The version of tripoll that was measured.
+    pub tripoll: &'static str,
+    /// When the report was made, in UTC: `2026-01-31T12:00:00Z`.
+    pub date: String,
     /// The machine on which it was measured.
     pub machine: Machine,
     /// How it was measured.
@@ -31,7 +37,7 @@ pub struct Report {
     /// The figures of every contender at every point.
     pub cells: Vec<Figure>,
     #[serde(skip)]
-    tables: String,
+    tables: Tables,
 }
 
 /// How it was measured.
@@ -93,10 +99,12 @@ impl Report {
         let sentences =
             sentences::sentences(layer_lines.each_ref(), raw_lines.each_ref(), watch, &costs);
         Report {
-            tables: table::tables(plan, cells),
+            tripoll: env!("CARGO_PKG_VERSION"),
+            date: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
+            tables: Tables::new(plan, cells),
             machine,
             config: Config {
-                version: 2,
+                version: 3,
                 layer: plan.layer.name(),
                 rounds: plan.rounds,
                 sample_time_ms: plan.sample_time.as_secs_f64() * 1e3,
@@ -112,7 +120,11 @@ impl Report {
     }
 
     /// Returns the report as text: the sentences, the tables, the machine.
-    pub fn text(&self) -> String {
+    ///
+    /// No line is longer than `width` columns, and at least 40.
+    pub fn text(&self, width: usize) -> String {
+        let width = width.max(40);
+        let wrapped = |paragraph: &str| wrapped(paragraph, width);
         let mut text = String::new();
         for sentence in &self.sentences {
             let _ = writeln!(text, "{}", wrapped(sentence));
@@ -123,15 +135,16 @@ impl Report {
             let _ = writeln!(text, "{}", wrapped(&row));
         }
         if cfg!(debug_assertions) {
-            text.push_str("These figures are of a debug build. Measure again with --release.\n");
+            let debug = "These figures are of a debug build. Measure again with --release.";
+            let _ = writeln!(text, "{}", wrapped(debug));
         }
-        let _ = write!(text, "\n{}", self.tables);
+        for table in self.tables.all() {
+            let _ = write!(text, "\n{}\n{}", wrapped(&table.caption), table.text(width));
+        }
         let Config { rounds, sample_time_ms, .. } = self.config;
-        let _ = writeln!(
-            text,
-            "{} · {rounds} interleaved rounds of {sample_time_ms:.0} ms a cell",
-            self.machine
-        );
+        let rounds = counted(rounds, "interleaved round");
+        let facts = format!("{} · {rounds} of {sample_time_ms:.0} ms a cell", self.machine);
+        let _ = writeln!(text, "\n{}", wrapped(&facts));
         text
     }
 }
@@ -193,13 +206,12 @@ fn figure(cell: &Cell) -> Figure {
 }
 
 /// Breaks a paragraph into lines that fit a terminal.
-fn wrapped(sentence: &str) -> String {
-    const WIDTH: usize = 96;
+fn wrapped(sentence: &str, most: usize) -> String {
     let mut text = String::new();
     let mut column = 0;
     for word in sentence.split(' ') {
         let width = word.chars().count();
-        if column > 0 && column + 1 + width > WIDTH {
+        if column > 0 && column + 1 + width > most {
             text.push_str("\n  ");
             column = 2;
         } else if column > 0 {

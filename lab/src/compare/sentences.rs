@@ -17,6 +17,12 @@ pub fn grouped(number: usize) -> String {
     text
 }
 
+/// Formats a number with its noun: `1 pipe`, `1,000 pipes`.
+pub fn counted(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", grouped(number))
+}
+
 /// Formats a share: `0.1%`, `25%`.
 pub fn percent(part: usize, of: usize) -> String {
     let percent = part as f64 * 100.0 / of as f64;
@@ -48,7 +54,8 @@ fn clauses(
 ) -> String {
     let Some(last) = segments.len().checked_sub(1) else { return "not measured".to_string() };
     let mut verb_said = false;
-    let mut listed_before = false;
+    // A family wins again if it has won, and the other one after it.
+    let mut winners = [false; 2];
     let clauses: Vec<String> = segments
         .iter()
         .enumerate()
@@ -56,18 +63,19 @@ fn clauses(
             let from = label(segment.from);
             let to = if index == 0 { full(segment.to) } else { label(segment.to) };
             let place = match (index == 0, index == last) {
-                (true, true) if segment.from == segment.to => format!("at {to}"),
+                _ if segment.from == segment.to => format!("at {to}"),
                 (true, true) => format!("everywhere from {from} to {to}"),
                 (true, false) => format!("up to {to}"),
                 (false, true) => format!("from {from} on"),
-                (false, false) if segment.from == segment.to => format!("at {from}"),
                 (false, false) => format!("from {from} to {to}"),
             };
             if segment.cheapest.is_empty() {
                 return format!("too close to call {place}");
             }
             let several = segment.cheapest.len() > 1 && segment.is_scanning();
-            let verb = match (segment.is_scanning() && listed_before, verb_said, several) {
+            let family = usize::from(segment.is_scanning());
+            let wins_again = winners[family] && winners[1 - family];
+            let verb = match (wins_again, verb_said, several) {
                 (true, _, true) => " win again",
                 (true, _, false) => " wins again",
                 (_, true, _) => "",
@@ -75,7 +83,7 @@ fn clauses(
                 (_, false, false) => " is cheapest",
             };
             verb_said = true;
-            listed_before |= !segment.is_scanning();
+            winners[family] = true;
             format!("{}{verb} {place}", names(&segment.cheapest))
         })
         .collect();
@@ -84,10 +92,7 @@ fn clauses(
 
 /// Formats a line along which the number of watched descriptors grows.
 fn one_ready(segments: &[Segment]) -> String {
-    clauses(segments, grouped, |n| match n {
-        1 => "1 descriptor".to_string(),
-        n => format!("{} descriptors", grouped(n)),
-    })
+    clauses(segments, grouped, |n| counted(n, "descriptor"))
 }
 
 /// Formats a line along which the number of ready descriptors of `n` grows.
@@ -178,7 +183,7 @@ mod tests {
         let segments = [segment(1, 1, &[Call::POLL]), segment(2, 256, &[Call::EPOLL_EDGE])];
         assert_eq!(
             one_ready(&segments),
-            "poll is cheapest up to 1 descriptor, epoll (edge) from 2 on"
+            "poll is cheapest at 1 descriptor, epoll (edge) from 2 on"
         );
         let segments = [segment(1, 3, &[Call::POLL]), segment(4, 256, &[Call::EPOLL_EDGE])];
         assert_eq!(
@@ -197,8 +202,38 @@ mod tests {
         assert_eq!(
             shares(&segments, 1_000),
             "epoll (edge) is cheapest up to 20% ready, too close to call at 25%, \
-             select and poll win again from 30% on"
+             select and poll from 30% on"
         );
+    }
+
+    #[test]
+    fn only_a_family_that_has_won_before_wins_again() {
+        let segments = [
+            segment(1, 3, &[Call::POLL]),
+            segment(4, 100, &[Call::EPOLL_EDGE]),
+            segment(200, 900, &[Call::SELECT, Call::POLL]),
+        ];
+        assert_eq!(
+            shares(&segments, 1_000),
+            "poll is cheapest up to 0.3% ready, epoll (edge) from 0.4% to 10%, \
+             select and poll win again from 20% on"
+        );
+    }
+
+    #[test]
+    fn the_last_of_all_shares_is_a_point() {
+        let segments = [segment(1, 900, &[Call::EPOLL_EDGE]), segment(1_000, 1_000, &[Call::POLL])];
+        assert_eq!(
+            shares(&segments, 1_000),
+            "epoll (edge) is cheapest up to 90% ready, poll at 100%"
+        );
+    }
+
+    #[test]
+    fn nouns_agree_with_their_numbers() {
+        assert_eq!(counted(1, "CPU"), "1 CPU");
+        assert_eq!(counted(2, "CPU"), "2 CPUs");
+        assert_eq!(counted(1_000, "pipe"), "1,000 pipes");
     }
 
     #[test]

@@ -62,8 +62,8 @@ impl Pipes {
             return Ok(());
         }
         Err(io::Error::other(format!(
-            "{n} pipes need {} descriptors; the limit of this process is {limit}, enough for {max} \
-             pipes (raise it with `ulimit -Hn`)",
+            "{} descriptors are needed for {n} of the pipes; the limit of this process is {limit}, \
+             enough for {max} (raise it with `ulimit -Hn`)",
             descriptors_for(n)
         )))
     }

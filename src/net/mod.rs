@@ -14,6 +14,29 @@
 //! * [`DatagramSocket`] reports empty and truncated datagrams as what they are.
 //! * [`Utf8Decoder`] decodes text from bytes that are split anywhere.
 //!
+//! # Bounds
+//!
+//! What a peer can cost is bounded:
+//!
+//! | what | bound | default | then |
+//! |---|---|---|---|
+//! | output that it does not read | [`Watermarks::high`] | 64 KiB | the connection stops reading |
+//! | | [`Watermarks::limit`], and one write | 16 MiB | it is closed: [`CloseReason::OutputOverflow`] |
+//! | time in which it reads nothing of it | [`Connection::write_timeout`] | 60 s | it is reset: [`CloseReason::WriteTimedOut`] |
+//! | the same, after a close | [`Connection::close_within`] | 30 s | it is reset: [`CloseReason::CloseTimedOut`] |
+//! | after a close, when all is read | [`Connection::linger`] | 1 s | it is closed |
+//! | input that the protocol leaves unused | [`Connection::max_unused`] | 1 MiB | it is closed: [`CloseReason::InputOverflow`] |
+//! | both, for all connections of a listener | [`ListenerBuilder::max_buffered`] | 64 MiB | the largest that grow are closed: [`CloseReason::ListenerOverflow`] |
+//! | connections | [`ListenerBuilder::max_connections`] | no limit | others wait in the backlog |
+//! | connections in the backlog | [`ListenerBuilder::backlog`] | 1,024 | the kernel drops others |
+//! | connections accepted in a turn | [`ListenerBuilder::accepts_per_turn`] | 32 | the others in the next turn |
+//! | one call of a handler | [`Budget`](crate::reactor::Budget) | 64 operations, 256 KiB | it goes on in the next turn |
+//! | silence | a [deadline](crate::Context::set_deadline) that your protocol sets | none | what your protocol says |
+//! | datagrams that a Unix peer leaves unread | (fixed) what is free in the send buffer | | [`DatagramSocket::send_to`]: `WouldBlock` |
+//! | lines in the log | (fixed) | one a second for each kind | the next says how many were left out |
+//!
+//! So a public server sets two of them: how many connections, and how long a silent one may stay.
+//!
 //! A server that answers each line with the line in capitals:
 //!
 //! ```

@@ -65,7 +65,7 @@ impl Wire<'_> {
     }
 
     /// Returns the number of bytes that the kernel has taken and the peer has not: see
-    /// [`Stream::send_queue`]. Together with [`unsent`](Self::unsent) this is what the peer has still
+    /// [`Stream::send_queue`](super::Stream::send_queue). Together with [`unsent`](Self::unsent) this is what the peer has still
     /// to read. 0 if the kernel cannot tell.
     pub fn send_queue(&self) -> usize {
         self.stream.send_queue()

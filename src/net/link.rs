@@ -173,6 +173,8 @@ impl Link {
             return;
         }
         let mut data = data;
+        // From its first byte on, the peer must not take an end for the end of the output.
+        stream.get_ref().note_owed(true);
         if self.unsent() == 0 {
             data = self.write_now(stream, data);
         } else if self.overflow().is_some() {
@@ -185,9 +187,12 @@ impl Link {
         }
         if !data.is_empty() && self.is_open() {
             self.has_backlog = true;
+            stream.get_ref().note_owed(true); // the flush may have emptied the buffer
             self.buffers_mut().write_buffer.push(data);
             self.is_over_high_mark |= self.unsent() > self.options().marks.high;
             self.count_buffered(stream);
+        } else if data.is_empty() {
+            stream.get_ref().note_owed(false);
         }
     }
 
@@ -234,6 +239,9 @@ impl Link {
         let (count, result) = buffers.write_buffer.flush(stream);
         if count > 0 {
             buffers.send_queue = None;
+        }
+        if buffers.write_buffer.is_empty() {
+            stream.get_ref().note_owed(false);
         }
         self.count_buffered(stream);
         if let Err(error) = result {

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -57,6 +57,8 @@ pub struct Stream {
     sending: Mutex<()>,
     /// What [`close_both`](Self::close_both) does: one of the constants below.
     closing: AtomicU8,
+    /// A connection holds output that the kernel has not taken.
+    is_owed: AtomicBool,
 }
 
 /// It shuts the stream down.
@@ -87,6 +89,7 @@ impl Stream {
             idle_timeout: None,
             sending: Mutex::default(),
             closing: AtomicU8::new(AT_ONCE),
+            is_owed: AtomicBool::new(false),
         }
     }
 
@@ -100,6 +103,7 @@ impl Stream {
             idle_timeout: None,
             sending: Mutex::default(),
             closing: AtomicU8::new(AT_ONCE),
+            is_owed: AtomicBool::new(false),
         }
     }
 
@@ -223,6 +227,7 @@ impl Stream {
     pub(crate) fn send_whole(&self, data: &[u8]) -> (usize, io::Result<()>) {
         let _whole = lock(&self.sending);
         let mut sent = 0;
+        self.note_owed(true);
         while sent < data.len() {
             match sys::retry(|| (&*self).write(&data[sent..])) {
                 Ok(0) => return (sent, Err(io::ErrorKind::WriteZero.into())),
@@ -230,6 +235,7 @@ impl Stream {
                 Err(error) => return (sent, Err(timed_out(error))),
             }
         }
+        self.note_owed(false);
         (sent, Ok(()))
     }
 
@@ -279,6 +285,19 @@ impl Stream {
     /// Makes the close a reset: unsent data is discarded.
     pub(super) fn reset_on_close(&self) {
         let _ = self.socket.set_linger(Some(Duration::ZERO));
+    }
+
+    /// Notes whether a connection holds output that the kernel has not taken.
+    pub(super) fn note_owed(&self, yes: bool) {
+        self.is_owed.store(yes, Ordering::Relaxed);
+    }
+
+    /// Ends the connection now. If it holds output, it is reset, so that the peer sees that something is
+    /// missing. (A Unix socket has no reset.)
+    pub(crate) fn cut(&self) {
+        if !self.is_owed.load(Ordering::Relaxed) || sys::disconnect(self.as_fd()).is_err() {
+            let _ = self.shutdown(Shutdown::Both);
+        }
     }
 
     /// Returns whether the close is a reset.

@@ -170,7 +170,7 @@ impl RequestParts for Arc<Stream> {
     }
 
     fn cut(&self) {
-        let _ = Stream::shutdown(self, Shutdown::Both);
+        Stream::cut(self);
     }
 }
 

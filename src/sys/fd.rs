@@ -157,6 +157,16 @@ pub(crate) fn send_queue(socket: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
+/// Ends a TCP connection at once with a reset, and drops what was not sent. Afterwards the socket is not
+/// connected, and reads and writes fail. For other sockets it fails.
+pub(crate) fn disconnect(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let nowhere = libc::sockaddr { sa_family: libc::AF_UNSPEC as _, sa_data: [0; 14] };
+    let size = size_of_val(&nowhere) as libc::socklen_t;
+    // SAFETY: `nowhere` is an address of this size, which the call only reads; the descriptor is borrowed,
+    // hence open.
+    check(unsafe { libc::connect(socket.as_raw_fd(), &nowhere, size) }).map(drop)
+}
+
 /// Locks a file for this open file, without waiting (`flock(2)`). Returns false if another open file
 /// has the lock. It ends when the last descriptor of the open file is closed.
 pub(crate) fn try_lock(file: BorrowedFd<'_>) -> io::Result<bool> {

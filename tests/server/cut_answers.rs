@@ -2,14 +2,17 @@
 //! look as if that were all. On every backend and trigger.
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use support::MINUTE;
 use support::server::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    BaseServer, HandlerError, HandlerResult, Hooks, InReactor, LoopExchange, ReactorTcpServer,
+    BaseServer, Concurrency, Exchange, HandlerError, HandlerResult, Hooks, InReactor, LoopExchange,
+    PooledTcpServer, PythonSocket, ReactorTcpServer, Server, Tcp, TcpServer, ThreadingTcpServer,
 };
 
 /// Shuts a request down, and then gives its client time to see that.
@@ -64,4 +67,55 @@ fn a_client_that_reads_is_reset_when_the_rest_of_its_answer_is_dropped() {
         });
         assert!(told_early.try_recv().is_err());
     });
+}
+
+/// Reads on in small steps, after the server was told to close. Returns the end that it saw.
+fn reads_slowly(mut client: TcpStream) -> ErrorKind {
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match client.read(&mut buffer) {
+            Ok(0) => return ErrorKind::UnexpectedEof,
+            Ok(_) => thread::sleep(Duration::from_millis(2)), // this is what slow means
+            Err(error) => return error.kind(),
+        }
+    }
+}
+
+/// More than a client reads within the grace of the close.
+const LONG_ANSWER: &[u8] = &[b'x'; 64 << 20];
+
+fn is_reset_by_a_close<C: Concurrency>(server: &Server<Tcp, C>) {
+    thread::scope(|scope| {
+        let serving = scope.spawn(|| server.serve_forever(MINUTE));
+        let mut client = connect(&server.server_address());
+        client.write_all(b"much").unwrap();
+        client.read_exact(&mut [0]).unwrap();
+        let reader = scope.spawn(|| reads_slowly(client));
+        server.server_close_within(Duration::from_millis(10)).unwrap();
+        serving.join().unwrap().unwrap();
+        assert_eq!(reader.join().unwrap(), ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn a_client_that_reads_is_reset_when_the_grace_of_a_close_is_over() {
+    on_every_config(|config| {
+        let handle = |exchange: &mut LoopExchange| -> HandlerResult {
+            exchange.consume(usize::MAX);
+            exchange.sendall(LONG_ANSWER);
+            Ok(())
+        };
+        let builder = ReactorTcpServer::builder(ANY).config(config.clone());
+        is_reset_by_a_close(&builder.build_fn(handle).unwrap());
+    });
+    let handle = |exchange: &mut Exchange| -> HandlerResult {
+        exchange.request.recv(10)?;
+        let cut = exchange.request.sendall(LONG_ANSWER).unwrap_err();
+        let kinds = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
+        assert!(kinds.contains(&cut.kind()), "{cut}");
+        Ok(())
+    };
+    is_reset_by_a_close(&ThreadingTcpServer::builder(ANY).build_fn(handle).unwrap());
+    is_reset_by_a_close(&PooledTcpServer::builder(ANY).build_fn(handle).unwrap());
+    is_reset_by_a_close(&TcpServer::builder(ANY).build_fn(handle).unwrap());
 }

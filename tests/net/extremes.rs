@@ -29,6 +29,7 @@ fn a_connection_without_bounds_delivers_its_answer() {
         let unbounded = |connection: Connection<_>| {
             connection
                 .close_within(Duration::MAX)
+                .write_timeout(Duration::MAX)
                 .linger(Duration::MAX)
                 .max_unused(usize::MAX)
                 .watermarks(Watermarks::new(usize::MAX, usize::MAX, usize::MAX))
@@ -48,6 +49,7 @@ fn a_connection_without_bounds_delivers_its_answer() {
 fn strict<P>(connection: Connection<P>) -> Connection<P> {
     connection
         .close_within(Duration::ZERO)
+        .write_timeout(Duration::ZERO)
         .linger(Duration::ZERO)
         .max_unused(0)
         .watermarks(Watermarks::new(0, 0, 0))

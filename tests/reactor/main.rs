@@ -9,6 +9,7 @@ mod explore;
 mod extremes;
 mod fairness;
 mod faulty;
+mod faulty_sources;
 mod handle;
 mod interrupts;
 mod isolation;

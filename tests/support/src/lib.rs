@@ -7,6 +7,7 @@ pub mod alone;
 pub mod caught;
 pub mod example;
 pub mod faulty;
+pub mod faulty_stream;
 pub mod fuzz;
 pub mod log_lines;
 pub mod net;

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Tries mutants of the sources with cargo-mutants, layer by layer, each with the tests of its layer.
+# Tries mutants of the sources with cargo-mutants, file by file, each with the tests of its layer.
 #
-#   tests/mutants.sh                     all layers
-#   tests/mutants.sh pool selector       these layers
-#   SHARD=3/20 tests/mutants.sh net      one of twenty parts of a layer, counted from 0
-#   FILE=src/net/accept.rs tests/mutants.sh net     one file
+#   tests/mutants.sh                        all layers
+#   tests/mutants.sh pool selector          these layers
+#   tests/mutants.sh src/net/accept.rs      this file
+#   SHARD=3/20 tests/mutants.sh net         each twentieth file of a layer, from the third on (0 to 19)
 #
-# It can be interrupted and started again: mutants that were caught before are left out. Those that were
-# missed are in target/mutants/LAYER/mutants.out/missed.txt. Each is an assertion to add to a test, or a
-# line to remove. A mutant takes about a minute, and all of them take days: run shards.
+# It can be interrupted and started again: mutants that were found before are left out. Those that were
+# missed are in target/mutants/FILE/mutants.out/missed.txt. Each is an assertion to add to a test, or a
+# line to remove. A file is built anew first; then a mutant takes about a minute. All of them take days.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,20 +29,35 @@ tests_of() {
     server) echo --lib --test server --test alone_server_children --test alone_server_forking ;;
     *)
         echo "no layer is called $1: sync, sys, selector, reactor, pool, net, server" >&2
-        exit 2
+        return 2
         ;;
     esac
 }
 
-layers=("$@")
-[ $# -gt 0 ] || layers=(sync sys selector pool reactor net server)
+wanted=("$@")
+[ $# -gt 0 ] || wanted=(sync sys selector pool reactor net server)
+shard=${SHARD:-0/1}
+files=()
+for name in "${wanted[@]}"; do
+    case $name in
+    src/*.rs) files+=("$name") ;;
+    *)
+        tests_of "$name" >/dev/null
+        while read -r file; do files+=("$file"); done < <(git ls-files "src/$name/*.rs")
+        ;;
+    esac
+done
+
 status=0
-for layer in "${layers[@]}"; do
-    read -ra tests < <(tests_of "$layer")
-    output=target/mutants/$layer${SHARD:+-${SHARD/\//-of-}}
+for index in "${!files[@]}"; do
+    [ $((index % ${shard#*/})) = "${shard%/*}" ] || continue
+    file=${files[index]}
+    layer=${file#src/}
+    read -ra tests < <(tests_of "${layer%%/*}")
+    output=target/mutants/${file//\//_}
     mkdir -p "$output"
-    printf '\n== %s: cargo test %s\n' "$layer" "${tests[*]}"
-    cargo mutants --package tripoll --file "${FILE:-src/$layer/**/*.rs}" --output "$output" \
-        --iterate ${SHARD:+--shard "$SHARD"} -- "${tests[@]}" || status=$?
+    printf '\n== %s: cargo test %s\n' "$file" "${tests[*]}"
+    cargo mutants --package tripoll --file "$file" --output "$output" --iterate -- "${tests[@]}" ||
+        status=$?
 done
 exit "$status"

@@ -58,16 +58,22 @@ fn what_is_due_at_the_end_of_time_delays_nothing() {
         let last = cx.set_timer(end, |_| panic!("the end of time has come"));
         cx.set_deadline(token, Some(end)).unwrap();
         // With nothing nearer, the wait lasts until the loop is woken.
-        let handle = reactor.handle();
-        let waker = std::thread::spawn(move || handle.post(|cx| cx.state.push(1)).unwrap());
-        while reactor.state().is_empty() {
-            reactor.turn(Deadline::after(Duration::MAX)).unwrap();
+        for (number, deadline) in
+            [Deadline::At(end), Deadline::after(Duration::MAX)].into_iter().enumerate()
+        {
+            let handle = reactor.handle();
+            let waker = std::thread::spawn(move || {
+                handle.post(|cx| cx.state.push(1)).unwrap();
+            });
+            while reactor.state().len() == number {
+                reactor.turn(deadline).unwrap();
+            }
+            waker.join().unwrap();
         }
-        waker.join().unwrap();
         // A timer that is nearer fires.
         let soon = Instant::now() + Duration::from_millis(1);
         reactor.context().set_timer(soon, |cx| cx.state.push(2));
-        while reactor.state().len() < 2 {
+        while reactor.state().len() < 3 {
             reactor.turn(Deadline::Never).unwrap();
         }
         assert!(reactor.context().cancel_timer(last));

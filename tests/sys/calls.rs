@@ -234,3 +234,32 @@ fn an_epoll_is_not_left_to_programs_that_are_started() {
     let flags = rustix::io::fcntl_getfd(Epoll::new().unwrap().as_fd()).unwrap();
     assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
 }
+
+/// A timeout may be longer than the kernel's clock can tell.
+#[test]
+fn a_wait_may_be_as_long_as_a_duration_can_be() {
+    for timeout in [Duration::from_secs(1 << 62), Duration::from_secs(u64::MAX), Duration::MAX] {
+        let wait_for = |wait: &dyn Fn(RawFd)| {
+            let (mine, mut theirs) = unix_pair();
+            std::thread::scope(|scope| {
+                scope.spawn(move || theirs.write_all(b"x").unwrap());
+                wait(mine.as_raw_fd());
+            });
+        };
+        wait_for(&|fd| {
+            let (read, _, _) = sys::select(&[fd], &[], &[], Some(timeout)).unwrap();
+            assert_eq!(read, [fd]);
+        });
+        wait_for(&|fd| {
+            let mut fds = [PollFd::new(fd, PollFlags::IN)];
+            assert_eq!(sys::poll(&mut fds, Some(timeout)).unwrap(), 1);
+        });
+        wait_for(&|fd| {
+            let epoll = Epoll::new().unwrap();
+            epoll.add(fd, EpollFlags::IN, 7).unwrap();
+            let mut events = Vec::new();
+            epoll.wait(&mut events, Some(timeout)).unwrap();
+            assert_eq!(events.len(), 1);
+        });
+    }
+}

@@ -42,7 +42,7 @@ fn the_limit_is_read_raised_and_run_into() {
     // Where no descriptor is left, select and poll need none, and the others say so.
     let files: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     for &backend in Backend::ALL {
-        let answer = backend.selector().map(drop).map_err(|error| error.raw_os_error());
+        let answer = backend.selector().map(drop).map_err(|error| sys::errno(&error));
         let needs_one = backend != Backend::Select && backend != Backend::Poll;
         assert_eq!(answer, if needs_one { Err(Some(libc::EMFILE)) } else { Ok(()) }, "{backend}");
         let error = Reactor::builder().backend(backend).build().unwrap_err();

@@ -18,18 +18,14 @@ pub fn main(roles: &[(&str, fn())], tests: &[(&str, fn())]) {
         let (_, body) = roles.iter().find(|(name, _)| *name == role).expect("a known role");
         return body();
     }
-    // The part of the usual runner's command line that is of use here.
-    let arguments: Vec<_> = env::args().skip(1).collect();
-    if arguments.iter().any(|argument| argument == "--list") {
-        tests.iter().for_each(|(name, _)| println!("{name}: test"));
+    let arguments = Arguments::parse(env::args().skip(1));
+    if arguments.list {
+        let asked_for = tests.iter().filter(|(name, _)| arguments.ask_for(name));
+        asked_for.for_each(|(name, _)| println!("{name}: test"));
         return;
     }
-    let filters: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let is_asked_for = |name: &str| {
-        filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
-    };
     let (mut passed, mut failed) = (0, 0);
-    for (name, test) in tests.iter().filter(|(name, _)| is_asked_for(name)) {
+    for (name, test) in tests.iter().filter(|(name, _)| arguments.ask_for(name)) {
         let has_passed = panic::catch_unwind(test).is_ok();
         println!("test {name} ... {}", if has_passed { "ok" } else { "FAILED" });
         *if has_passed { &mut passed } else { &mut failed } += 1;
@@ -42,6 +38,44 @@ pub fn main(roles: &[(&str, fn())], tests: &[(&str, fn())]) {
     );
     if failed > 0 {
         process::exit(101);
+    }
+}
+
+/// The part of the usual runner's command line that is of use here. `cargo nextest` needs it all: it
+/// lists the tests and the ignored tests, and runs each in a process of its own.
+#[derive(Debug, Default)]
+struct Arguments {
+    list: bool,
+    exact: bool,
+    /// Whether only ignored tests are asked for, of which there are none.
+    ignored: bool,
+    filters: Vec<String>,
+    skip: Vec<String>,
+}
+
+impl Arguments {
+    fn parse(mut words: impl Iterator<Item = String>) -> Self {
+        let mut arguments = Arguments::default();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--list" => arguments.list = true,
+                "--exact" => arguments.exact = true,
+                "--ignored" => arguments.ignored = true,
+                "--skip" => arguments.skip.extend(words.next()),
+                "--color" | "--format" | "--logfile" | "--test-threads" => drop(words.next()),
+                option if option.starts_with('-') => {}
+                _ => arguments.filters.push(word),
+            }
+        }
+        arguments
+    }
+
+    fn ask_for(&self, name: &str) -> bool {
+        let matches = |filter: &String| {
+            if self.exact { name == filter } else { name.contains(filter.as_str()) }
+        };
+        let is_named = self.filters.is_empty() || self.filters.iter().any(matches);
+        is_named && !self.ignored && !self.skip.iter().any(matches)
     }
 }
 

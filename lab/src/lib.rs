@@ -7,8 +7,10 @@
 //! |---|---|
 //! | [`cli`] | the command line |
 //! | [`compare`] | `tripoll compare`: the plan, the measurement, the report |
+//! | [`soak`] | `tripoll soak`: every kind of client at every kind of server |
 //! | [`workload`] | the two workloads, and the contenders that run them |
 
 pub mod cli;
 pub mod compare;
+pub mod soak;
 pub mod workload;

@@ -301,7 +301,7 @@ impl<R: Request> BaseServer<R> {
     /// line of the `log`.
     pub fn handle_error(&self, request: &R, client_address: &Address, error: &HandlerError) {
         let _ = request;
-        if report::is_by_client(&**error) {
+        if report::is_by_client(&**error, R::Endpoint::KIND) {
             log::debug!("{client_address}: {error}");
         } else if let Some(left_out) = self.errors.pass() {
             report::to_stderr(client_address, &**error, left_out);

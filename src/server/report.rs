@@ -3,14 +3,22 @@
 use std::error::Error;
 use std::{fmt, io};
 
+use socket2::Type;
+
 use crate::net::{Address, is_by_peer};
 use crate::sys;
 
-/// Returns whether the client has broken the connection: no fault of the program.
-pub(super) fn is_by_client(error: &(dyn Error + Send + Sync + 'static)) -> bool {
-    let error: Option<&io::Error> = error.downcast_ref();
-    // After a reset, calls that need a connection fail as if there had never been one.
-    error.is_some_and(|error| is_by_peer(error) || error.kind() == io::ErrorKind::NotConnected)
+/// Returns whether the client has broken the connection, or has gone: no fault of the program.
+pub(super) fn is_by_client(error: &(dyn Error + Send + Sync + 'static), kind: Type) -> bool {
+    let Some(error) = error.downcast_ref::<io::Error>() else { return false };
+    is_by_peer(error)
+        || match error.kind() {
+            // After a reset, calls that need a connection fail as if there had never been one.
+            io::ErrorKind::NotConnected => true,
+            // The answer to a datagram whose sender has closed its socket.
+            io::ErrorKind::ConnectionRefused => kind == Type::DGRAM,
+            _ => false,
+        }
 }
 
 /// Writes an error to standard error, between two lines of forty dashes. Never blocks.

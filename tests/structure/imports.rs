@@ -35,7 +35,7 @@ const LAYERS: &[&[&str]] =
     &[&["sync", "sys"], &["selector"], &["reactor"], &["pool"], &["net"], &["server"]];
 
 /// The lab's.
-const LAB_LAYERS: &[&[&str]] = &[&["workload"], &["compare"], &["cli"]];
+const LAB_LAYERS: &[&[&str]] = &[&["workload"], &["compare", "soak"], &["cli"]];
 
 #[test]
 fn the_library_imports_downwards_and_in_no_unknown_circle() {

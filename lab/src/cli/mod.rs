@@ -13,6 +13,7 @@ mod compare;
 mod failure;
 mod output;
 mod single;
+mod soak;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -82,6 +83,26 @@ enum Command {
         #[command(flatten)]
         contender: ContenderArgs,
     },
+    /// Send clients of every kind to every kind of server, and account for what is left
+    ///
+    /// Slow, flooding, silent and resetting clients come and go beside friendly ones, while the
+    /// backend changes. Afterwards there must be as many descriptors, sources, timers, threads and
+    /// children as before, and every byte of the friendly ones must have come back: else the exit
+    /// code is 1.
+    Soak {
+        /// For how many minutes clients come
+        #[arg(long, default_value_t = 1)]
+        minutes: u64,
+        /// For how many seconds instead
+        #[arg(long, conflicts_with = "minutes")]
+        seconds: Option<u64>,
+        /// What the clients do follows from this number
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Run the servers of a soak
+    #[command(hide = true)]
+    SoakServers { part: String },
 }
 
 /// The contender that runs a workload.
@@ -163,6 +184,8 @@ fn one_line(error: &clap::Error) -> String {
 
 fn run(command: &Command) -> Result<(), Failure> {
     match command {
+        Command::Soak { minutes, seconds, seed } => soak::run(*minutes, *seconds, *seed),
+        Command::SoakServers { part } => soak::run_servers(part),
         Command::Compare { quick, layer, json } => compare::run(*layer, *quick, json.as_deref()),
         Command::Ring { n, active, writes, contender } => {
             if active > n {

@@ -10,6 +10,18 @@ impl Default for Xorshift {
 }
 
 impl Xorshift {
+    /// Returns a generator whose sequence follows from `seed`.
+    pub(crate) fn from_seed(seed: u64) -> Self {
+        let Xorshift(start) = Xorshift::default();
+        // It must not begin with zero.
+        let mut random = Xorshift(start ^ seed.rotate_left(32) | 1);
+        // Neighbouring seeds begin alike.
+        for _ in 0..16 {
+            random.below(1);
+        }
+        random
+    }
+
     /// Returns a number below `bound`.
     #[inline]
     pub(crate) fn below(&mut self, bound: usize) -> usize {

@@ -30,8 +30,8 @@ const PART: usize = 1_000;
 
 /// In bytes, with the client's share of all tables. A third of it is for the idle timeout, which a client
 /// has by default.
-const MAX_IDLE: usize = 730;
-const MAX_HALF_READ: usize = 1_730;
+const MAX_IDLE: usize = 760;
+const MAX_HALF_READ: usize = 1_760;
 
 /// How many clients have got how far.
 #[derive(Default)]

@@ -56,9 +56,7 @@ where
     reactor.run()?;
 
     // What clients have sent is still answered. The end of the input ends the wait for silent ones.
-    for (client, _) in server.connections() {
-        client.finish(Shutdown::Read);
-    }
+    server.end_input();
     if let Err(error) = server.server_close_within(GRACE) {
         log::warn!("{error}"); // for instance a handler that blocks in writing to standard output
     }
@@ -77,9 +75,10 @@ where
         base.request_shutdown();
         let end = Instant::now() + GRACE;
         loop {
-            let how = if Instant::now() < end { Shutdown::Read } else { Shutdown::Both };
-            for (client, _) in base.connections() {
-                client.finish(how);
+            if Instant::now() < end {
+                base.end_input();
+            } else {
+                base.connections().iter().for_each(|(client, _)| client.cut());
             }
             // Another connection may have been accepted meanwhile.
             thread::sleep(Duration::from_millis(10));
@@ -90,19 +89,19 @@ where
 
 /// A request on which a handler may block.
 pub trait Client: Request {
-    /// Ends the wait: the handler reads what has arrived, and then the end.
-    fn finish(&self, how: Shutdown);
+    /// Ends the wait in any case.
+    fn cut(&self);
 }
 
 impl Client for Arc<Stream> {
-    fn finish(&self, how: Shutdown) {
-        let _ = Stream::shutdown(self, how); // the client may have left
+    fn cut(&self) {
+        let _ = Stream::shutdown(self, Shutdown::Both); // the client may have left
     }
 }
 
 impl Client for Datagram {
     /// Does nothing: a datagram has arrived as a whole.
-    fn finish(&self, _: Shutdown) {}
+    fn cut(&self) {}
 }
 
 /// Half-closes, and reads until the client closes too, for a second at most. A close with unread

@@ -13,6 +13,7 @@ use socket2::{SockAddr, Socket};
 use super::address::Address;
 use super::buffered_total::BufferedTotal;
 use super::idle::{Expired, IdleTimeout, Waiting};
+use super::input_end::InputEnd;
 use super::limit::Permit;
 use crate::sync::lock;
 use crate::sys;
@@ -46,7 +47,7 @@ use crate::sys;
 #[doc(alias = "half-close")]
 #[derive(Debug)]
 pub struct Stream {
-    socket: Socket,
+    pub(super) socket: Socket,
     peer: Address,
     permit: Permit,
     /// `None` if no listener has accepted it.
@@ -59,6 +60,10 @@ pub struct Stream {
     closing: AtomicU8,
     /// A connection holds output that the kernel has not taken.
     is_owed: AtomicBool,
+    /// What ends its input early, where a handler reads that blocks.
+    pub(super) input_end: Option<Arc<InputEnd>>,
+    /// Whether [`set_nonblocking`](Self::set_nonblocking) was called since.
+    pub(super) is_nonblocking: AtomicBool,
 }
 
 /// It shuts the stream down.
@@ -90,6 +95,8 @@ impl Stream {
             sending: Mutex::default(),
             closing: AtomicU8::new(AT_ONCE),
             is_owed: AtomicBool::new(false),
+            input_end: None,
+            is_nonblocking: AtomicBool::new(false),
         }
     }
 
@@ -104,6 +111,8 @@ impl Stream {
             sending: Mutex::default(),
             closing: AtomicU8::new(AT_ONCE),
             is_owed: AtomicBool::new(false),
+            input_end: None,
+            is_nonblocking: AtomicBool::new(false),
         }
     }
 
@@ -186,6 +195,7 @@ impl Stream {
         if let Some(idle_timeout) = &self.idle_timeout {
             idle_timeout.set_blocking(!yes);
         }
+        self.is_nonblocking.store(yes, Ordering::Relaxed);
         self.socket.set_nonblocking(yes)
     }
 
@@ -278,12 +288,12 @@ impl Stream {
     }
 
     /// Undoes [`reset_on_close`](Self::reset_on_close).
-    pub(super) fn deliver_on_close(&self) {
+    pub(crate) fn deliver_on_close(&self) {
         let _ = self.socket.set_linger(None);
     }
 
     /// Makes the close a reset: unsent data is discarded.
-    pub(super) fn reset_on_close(&self) {
+    pub(crate) fn reset_on_close(&self) {
         let _ = self.socket.set_linger(Some(Duration::ZERO));
     }
 
@@ -332,7 +342,7 @@ impl Stream {
     ) -> io::Result<usize> {
         let mut wait = Waiting::begin();
         loop {
-            match (&self.socket).read(buffer) {
+            match self.read_or_end(buffer) {
                 Ok(count) => {
                     idle_timeout.note_progress();
                     return Ok(count);
@@ -363,7 +373,7 @@ impl Stream {
 impl Read for &Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.idle_timeout {
-            None => (&self.socket).read(buffer),
+            None => self.read_or_end(buffer),
             Some(idle_timeout) => self.read_within_idle_timeout(idle_timeout, buffer),
         }
     }

@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
-use socket2::Socket;
+use socket2::{Socket, Type};
 
 use super::config::ServerConfig;
 use super::handler::{Exchange, Exit, HandlerError, HandlerResult};
 use super::hooks::Hooks;
 use crate::net::{
-    Address, Attempt, BindOptions, SocketFile, Stream, clone_error, is_by_peer, is_shortage,
+    Address, Attempt, BindOptions, InputEnd, SocketFile, Stream, clone_error, is_by_peer,
+    is_shortage,
 };
 use crate::server::concurrency::{Runner, Slot};
 use crate::server::connections::Connections;
@@ -39,6 +40,8 @@ pub struct BaseServer<R: Request> {
     pub(super) connections: Connections<R>,
     /// What was reserved for the request in processing.
     slot: Mutex<Slot>,
+    /// What ends the input of the handlers of this run. `None`: they run in the loop, or have none.
+    input_end: Mutex<Option<Arc<InputEnd>>>,
     /// What the kernel has answered to the hook `get_request`. `None`: it was not asked.
     answered: Mutex<Option<io::Result<()>>>,
     /// Lines about clients that `get_request` has lost.
@@ -66,6 +69,8 @@ impl<R: Request> BaseServer<R> {
         runner: Box<dyn Runner<R>>,
     ) -> io::Result<Arc<Self>> {
         let socket = BindOptions::socket(&address, R::Endpoint::KIND)?;
+        let has_input = R::Endpoint::KIND == Type::STREAM && !factory.is_in_loop();
+        let input_end = has_input.then(InputEnd::new).transpose()?;
         Ok(Arc::new_cyclic(|me| BaseServer {
             me: Weak::clone(me),
             config,
@@ -78,6 +83,7 @@ impl<R: Request> BaseServer<R> {
             lifecycle: Lifecycle::new(),
             connections: Connections::new(),
             slot: Mutex::default(),
+            input_end: Mutex::new(input_end),
             answered: Mutex::default(),
             lost: LogLimit::new(),
             errors: LogLimit::of(10),
@@ -165,6 +171,52 @@ impl<R: Request> BaseServer<R> {
         self.runner.active_children()
     }
 
+    /// Ends the input of all handlers of this run, in threads and in children. A handler that reads gets
+    /// what arrives, and the end of the stream when its client has sent nothing for 50 ms. (Handlers in
+    /// the loop are ended by the shutdown itself.)
+    ///
+    /// It makes a shutdown gentle, before [`server_close_within`](super::Server::server_close_within):
+    /// handlers of silent clients end at once, and the others answer what their clients have sent.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tripoll::server::{Exchange, POLL_INTERVAL, PythonSocket, ThreadingTcpServer};
+    ///
+    /// let server = ThreadingTcpServer::from_fn("127.0.0.1:0", |exchange: &mut Exchange| {
+    ///     loop {
+    ///         let data = exchange.request.recv(1024)?;
+    ///         if data.is_empty() {
+    ///             return Ok(());
+    ///         }
+    ///         exchange.request.sendall(&data)?;
+    ///     }
+    /// })?;
+    /// std::thread::scope(|scope| {
+    ///     let serving = scope.spawn(|| server.serve_forever(POLL_INTERVAL));
+    ///     // … wait for a signal, for example …
+    ///     server.shutdown()?;
+    ///     server.end_input();
+    ///     server.server_close_within(Duration::from_secs(1))?;
+    ///     serving.join().expect("no panic")
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn end_input(&self) {
+        match &*lock(&self.input_end) {
+            Some(input_end) if !self.lifecycle.is_child() => input_end.request(),
+            _ => {} // a child must not end the input of the others
+        }
+    }
+
+    /// Lets the handlers of a new run read, although those of an earlier one were ended.
+    pub(super) fn begin_input(&self) -> io::Result<()> {
+        let mut input_end = lock(&self.input_end);
+        if input_end.as_ref().is_some_and(|input_end| input_end.is_requested()) {
+            *input_end = Some(InputEnd::new()?);
+        }
+        Ok(())
+    }
+
     /// Returns the connections that are being handled now, except those in children.
     /// [`sendall`](Self::sendall) sends to one of them.
     pub fn connections(&self) -> Vec<(R, Address)> {
@@ -186,8 +238,7 @@ impl<R: Request> BaseServer<R> {
         };
         let options = BindOptions {
             // See `ServerConfig::allow_reuse_address`.
-            reuse_address: self.config.allow_reuse_address
-                && R::Endpoint::KIND == socket2::Type::STREAM,
+            reuse_address: self.config.allow_reuse_address && R::Endpoint::KIND == Type::STREAM,
             reuse_port: self.config.allow_reuse_port,
             v6_only: self.config.v6_only,
             replace_stale: self.config.replace_stale,
@@ -236,7 +287,8 @@ impl<R: Request> BaseServer<R> {
     ///
     /// Those of `accept(2)` or `recvfrom(2)`.
     pub fn get_request(&self) -> io::Result<(R, Address)> {
-        let request = self.endpoint()?.next(&self.config, !self.factory.is_in_loop());
+        let input_end = lock(&self.input_end).clone();
+        let request = self.endpoint()?.next(&self.config, input_end.as_ref());
         *lock(&self.answered) = Some(request.as_ref().map(drop).map_err(clone_error));
         request
     }
@@ -283,8 +335,16 @@ impl<R: Request> BaseServer<R> {
     }
 
     /// Shuts down our side of a connection, and calls `close_request`.
+    ///
+    /// In a shutdown ([`end_input`](Self::end_input), or after the server was closed) it first waits
+    /// until the client has received the output: a client that still sends would otherwise be reset,
+    /// and lose it. It waits no longer than the client reads, nor than the grace of the close.
     pub fn shutdown_request(&self, request: &R) {
         request.shutdown();
+        // (The loop lingers without blocking.)
+        if !self.factory.is_in_loop() && (request.is_input_ending() || self.lifecycle.is_closed()) {
+            request.linger(&|| self.lifecycle.is_grace_over());
+        }
         self.hooks.close_request(self, request);
     }
 

@@ -143,6 +143,15 @@ impl<R: Request> Connections<R> {
 
 /// Mail.
 impl<R: Request> Connections<R> {
+    /// Returns the clients that are in the loop of that run.
+    pub(super) fn in_loop(&self, run_state: &Arc<RunState>) -> Vec<R> {
+        let table = self.lock();
+        let is_there = |route: &Route| Arc::ptr_eq(&route.run_state, run_state);
+        let there =
+            table.entries.values().filter(|entry| entry.route.as_ref().is_some_and(is_there));
+        there.filter_map(|entry| R::upgrade(&entry.request)).collect()
+    }
+
     /// Calls `body` with the entry of a client in the loop.
     fn with_entry<T>(
         &self,

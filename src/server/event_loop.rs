@@ -44,6 +44,9 @@ pub enum Handled {
     NoRequest,
 }
 
+/// How long a loop waits for clients that have not received output that the kernel has taken.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long a handler may take to notice that its connection was shut down.
 const REACTION: Duration = Duration::from_millis(500);
 
@@ -89,18 +92,35 @@ impl ServerLoop {
         self.reactor.turn(deadline.map_or(Deadline::Never, Deadline::At)).map(drop)
     }
 
-    /// Shuts down the clients in the loop, and waits until their output is flushed.
+    /// Shuts down the clients in the loop, and waits until their output is flushed, and until they have
+    /// received it: when the loop is dropped, those that still send are reset.
     fn shutdown<R: Request>(&mut self, server: &BaseServer<R>) -> io::Result<()> {
         self.reactor.context().shutdown(Duration::MAX);
         self.reactor.turn(Deadline::Now)?;
-        while self.run.run_state.has_pending_flushes() {
+        let mut give_up = None;
+        loop {
             let until = server.lifecycle.until(); // a close may have changed it
             if until.remaining() == Some(Duration::ZERO) {
-                break;
+                return Ok(());
             }
-            self.reactor.turn(until)?;
+            let next = if self.run.run_state.has_pending_flushes() {
+                until
+            } else if Instant::now() < *give_up.get_or_insert_with(|| Instant::now() + PATIENCE)
+                && self.has_undelivered_output(server)
+            {
+                // No event reports that it was received.
+                Deadline::after(until.remaining().map_or(POLL_PAUSE, |left| left.min(POLL_PAUSE)))
+            } else {
+                return Ok(());
+            };
+            self.reactor.turn(next)?;
         }
-        Ok(())
+    }
+
+    /// Returns whether a client in the loop has not received its output.
+    fn has_undelivered_output<R: Request>(&self, server: &BaseServer<R>) -> bool {
+        let clients = server.connections.in_loop(&self.run.run_state);
+        clients.iter().any(|client| client.has_undelivered_output())
     }
 
     /// Serves the clients in the loop to their end, and accepts no others.
@@ -241,6 +261,7 @@ impl<R: Request> BaseServer<R> {
         let incoming = IncomingRequests { server: self.arc(), run_state, _run: run };
         let name = self.server_address().to_string();
         let acceptor = Acceptor::new(name, per_turn.max(1), incoming);
+        self.begin_input()?;
         let token = cx.add(self.endpoint()?, Interest::READ, acceptor)?;
         self.runner.resume();
         self.run_loop_requests(cx);
@@ -267,8 +288,8 @@ impl<R: Request> BaseServer<R> {
     /// is woken, whatever its `poll_interval`. A handler that runs in the loop is waited for. A
     /// second call does nothing.
     ///
-    /// Nothing is closed, except the clients in the loop: each has a second to read its output, and
-    /// is reset if it does not. [`server_close_within`](super::Server::server_close_within) and
+    /// Nothing is closed, except the clients in the loop: each ends when it has been silent for 50 ms,
+    /// has a second to read its output, and is reset if it does not. [`server_close_within`](super::Server::server_close_within) and
     /// `server_close` give them more time. Clients that are pending in the accept queue stay there:
     /// the next run serves them, or `server_close` resets them.
     ///

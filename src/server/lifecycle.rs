@@ -42,6 +42,8 @@ struct State {
     count: u64,
     /// How long handlers may take to end after the server was closed. `None` is no limit.
     grace: Option<Duration>,
+    /// When that time is over, once the server was closed.
+    grace_until: Option<Deadline>,
 }
 
 /// The current run.
@@ -199,6 +201,7 @@ impl Lifecycle {
     pub(super) fn close_by(&self, until: Deadline) {
         self.stop(|state| {
             state.is_closed = true;
+            state.grace_until = Some(until);
             if let Some(running) = &mut state.running {
                 running.until = Some(until);
             }
@@ -263,6 +266,16 @@ impl Lifecycle {
     /// Returns whether the current run must end.
     pub(super) fn is_stopping(&self) -> bool {
         self.run_state().is_some_and(|run_state| run_state.is_stopping())
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        !self.is_child() && self.state().is_closed
+    }
+
+    /// Returns whether the server was closed and its handlers must have ended.
+    pub(super) fn is_grace_over(&self) -> bool {
+        let until = if self.is_child() { None } else { self.state().grace_until };
+        until.is_some_and(|until| until.remaining() == Some(Duration::ZERO))
     }
 
     pub(super) fn set_grace(&self, grace: Option<Duration>) {

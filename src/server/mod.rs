@@ -68,7 +68,10 @@
 //!
 //! [`request_shutdown`](BaseServer::request_shutdown) requests the end of the loop,
 //! [`shutdown`](BaseServer::shutdown) waits for it, and [`server_close`](Server::server_close) waits
-//! for the handlers, too. [`server_close_within`](Server::server_close_within) waits only so long:
+//! for the handlers, too. [`server_close_within`](Server::server_close_within) waits only so long.
+//! [`end_input`](BaseServer::end_input) tells the handlers that their clients have finished, as soon as
+//! these are silent. So what clients have sent is answered, the answers are delivered, and then comes
+//! the end of the stream:
 //!
 //! ```
 //! use std::time::Duration;
@@ -86,6 +89,8 @@
 //! std::thread::scope(|scope| {
 //!     let serving = scope.spawn(|| server.serve_forever(POLL_INTERVAL));
 //!     // … wait for a signal, for example …
+//!     server.shutdown()?;
+//!     server.end_input();
 //!     server.server_close_within(Duration::from_secs(1))?; // then cut off the others
 //!     serving.join().expect("no panic")
 //! })?;
@@ -119,6 +124,7 @@
 //! };
 //! reactor.context().add(ours, Interest::READ, signalled)?;
 //! reactor.run()?;
+//! server.end_input();
 //! server.server_close_within(grace)?;
 //! # std::io::Result::Ok(())
 //! ```
@@ -223,6 +229,7 @@
 //! | several servers in one `select` | [`Server::serve_in`] | any reactor |
 //! | `shutdown` | [`BaseServer::shutdown`], [`BaseServer::request_shutdown`] | on the thread that serves it is an error instead of a deadlock; before the first run it cancels that run, instead of waiting forever; after a run it does nothing, instead of ending the next one |
 //! | `server_close` | [`Server::server_close`], [`Server::server_close_within`] | ends the run first: in Python the loop spins on the closed descriptor forever; with a grace, handlers that run longer are cut off, and those that cannot be are reported |
+//! | (a thread that waits for its client cannot be ended) | [`BaseServer::end_input`] | handlers read the end of the stream when their clients are silent. In a shutdown `shutdown_request` waits until the client has received its output: in Python a client that still sends is reset, and loses it |
 //! | `__enter__`, `__exit__` | the server's scope | on drop it closes its socket and does not wait; no hook is called |
 //! | `get_request` | [`Hooks::get_request`] | an error of the hook, whatever its number, loses the client that it has accepted; a shortage of descriptors pauses accepting; neither spins. It is also called when there is no request, and then returns `WouldBlock` |
 //! | `verify_request` | [`Hooks::verify_request`] | a panic refuses the request, where an exception ends Python's server |

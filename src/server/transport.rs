@@ -9,7 +9,7 @@ use std::{fmt, io};
 use socket2::{Socket, Type};
 
 use super::config::ServerConfig;
-use crate::net::{Address, DatagramSocket, Listener, SocketFile, Stream};
+use crate::net::{Address, DatagramSocket, InputEnd, Listener, SocketFile, Stream};
 
 /// What a server listens on: Python's class hierarchy from `TCPServer` to `UnixDatagramServer`. It
 /// is sealed.
@@ -138,6 +138,21 @@ pub trait RequestParts: Clone + Send + Sync + fmt::Debug + 'static {
 
     /// Shuts down both sides of a connection.
     fn cut(&self) {}
+
+    /// Returns whether the input ends early.
+    fn is_input_ending(&self) -> bool {
+        false
+    }
+
+    /// Returns whether the kernel holds output that the peer has not received.
+    fn has_undelivered_output(&self) -> bool {
+        false
+    }
+
+    /// Blocks until the peer has the output and its end, at most until `is_over`.
+    fn linger(&self, is_over: &dyn Fn() -> bool) {
+        let _ = is_over;
+    }
 }
 
 impl RequestParts for Arc<Stream> {
@@ -171,6 +186,18 @@ impl RequestParts for Arc<Stream> {
 
     fn cut(&self) {
         Stream::cut(self);
+    }
+
+    fn is_input_ending(&self) -> bool {
+        Stream::is_input_ending(self)
+    }
+
+    fn has_undelivered_output(&self) -> bool {
+        self.send_queue().is_ok_and(|size| size > 0)
+    }
+
+    fn linger(&self, is_over: &dyn Fn() -> bool) {
+        Stream::linger(self, is_over);
     }
 }
 
@@ -208,11 +235,11 @@ pub trait Endpoint: Sized + AsFd + Send + Sync + fmt::Debug + 'static {
         send_timeout: Duration,
     ) -> io::Result<Self>;
 
-    /// Accepts the next request. `waits`: whether its handler blocks.
+    /// Accepts the next request. `input_end` ends its input early, if its handler blocks.
     fn next(
         self: &Arc<Self>,
         config: &ServerConfig,
-        waits: bool,
+        input_end: Option<&Arc<InputEnd>>,
     ) -> io::Result<(Self::Request, Address)>;
 
     /// Returns the length of the accept queue. 0 for datagrams.
@@ -241,10 +268,11 @@ impl Endpoint for Listener {
     fn next(
         self: &Arc<Self>,
         config: &ServerConfig,
-        waits: bool,
+        input_end: Option<&Arc<InputEnd>>,
     ) -> io::Result<(Arc<Stream>, Address)> {
         let mut stream = self.accept_plain()?;
-        if waits {
+        if let Some(input_end) = input_end {
+            stream.set_input_end(input_end);
             // The connection's error, not the listener's: without a number it concerns one client.
             stream.limit(config.read_timeout, config.idle_timeout).map_err(io::Error::other)?;
         }
@@ -276,7 +304,11 @@ impl Endpoint for DatagramSocket {
         Ok(socket)
     }
 
-    fn next(self: &Arc<Self>, config: &ServerConfig, _: bool) -> io::Result<(Datagram, Address)> {
+    fn next(
+        self: &Arc<Self>,
+        config: &ServerConfig,
+        _: Option<&Arc<InputEnd>>,
+    ) -> io::Result<(Datagram, Address)> {
         let (data, received) = self.take(config.max_packet_size)?;
         let request = Datagram { data, socket: Arc::clone(self), truncated: received.truncated };
         Ok((request, received.from))

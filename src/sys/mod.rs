@@ -45,6 +45,7 @@ mod forks_model;
 mod limits;
 mod poll;
 mod process;
+mod read_now;
 mod select;
 mod timer_fd;
 mod write_now;
@@ -81,6 +82,7 @@ pub use process::DespiteThreads;
 pub(crate) use process::{
     ForkResult, check_alone, close_inherited, exit_now, fork, has_ended, kill, watch_child,
 };
+pub(crate) use read_now::read_now;
 pub use select::select;
 pub(crate) use select::{FdSets, pselect};
 pub(crate) use timer_fd::TimerFd;

@@ -1,5 +1,6 @@
 //! The example servers, seen from outside.
 
+mod answers;
 mod broadcast;
 mod concurrency;
 mod echo;

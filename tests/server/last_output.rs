@@ -88,7 +88,8 @@ impl RequestHandler<StreamExchange> for Filling {
     }
 
     fn handle(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
-        // (For some time after they were full the kernel makes them larger.)
+        // The kernel makes a buffer larger after it was full, unless its size is set.
+        rustix::net::sockopt::set_socket_send_buffer_size(&*exchange.connection, 4_096)?;
         let is_full = || exchange.connection.sendall(&[b'x'; 64 << 10]).is_err();
         while !(0..5).all(|_| is_full()) {}
         exchange.wfile.write_all(&[b'y'; 8_000])?;

@@ -2,6 +2,7 @@
 
 mod accept_hooks;
 mod addresses;
+mod answers;
 mod bounds;
 mod close;
 mod cut_answers;

@@ -3,18 +3,18 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::loop_output::{OutputLimit, OutputShare};
 use super::loop_timeouts::{Expired, Timeouts};
-use crate::net::{Address, CloseReason, Connection, Limit, Permit, Protocol, Wire};
+use crate::net::{Address, CloseReason, Connection, Limit, Permit, Protocol, QUIET, Wire};
 use crate::reactor::Context;
 use crate::selector::Interest;
 use crate::server::base::BaseServer;
 use crate::server::concurrency::{Concurrency, LoopRequest, Runner, Slot, Supports};
 use crate::server::config::ServerConfig;
 use crate::server::handler::exchange::DatagramExchange;
-use crate::server::handler::in_loop::LoopExchange;
+use crate::server::handler::in_loop::{LoopExchange, cut_by_the_end};
 use crate::server::handler::loop_state::PendingActions;
 use crate::server::handler::{Exchange, HandlerResult, LoopHandler};
 use crate::server::lifecycle::RunState;
@@ -129,6 +129,10 @@ struct LoopProtocol {
     timeouts: Option<Box<Timeouts>>,
     /// The state of the run that accepted the client.
     run_state: Arc<RunState>,
+    /// Whether it ends when the client is silent, because the server shuts down.
+    is_ending: bool,
+    /// Whether it is ending, and has output that the kernel has not taken.
+    is_owed: bool,
     output: Option<OutputShare>,
     _permit: Permit,
 }
@@ -190,11 +194,39 @@ impl LoopProtocol {
             if wire.unsent() > 0 && state.begin_flush() {
                 self.run_state.begin_flush();
             }
+            self.set_ending(false); // from now on the connection does that
             return Ok(());
+        }
+        if self.is_ending {
+            self.set_owed(wire.unsent() > 0);
+            return cx.set_deadline(wire.token(), Instant::now().checked_add(QUIET));
         }
         match self.timeouts.as_ref().and_then(|timeouts| timeouts.next()) {
             None if timeout.is_none() => Ok(()), // unchanged: most clients have no time limit
             next => cx.set_deadline(wire.token(), next),
+        }
+    }
+}
+
+impl LoopProtocol {
+    /// Counts the client as one that a shutdown waits for, or not.
+    fn set_ending(&mut self, is_ending: bool) {
+        if std::mem::replace(&mut self.is_ending, is_ending) == is_ending {
+            return;
+        }
+        if is_ending {
+            self.run_state.begin_flush();
+        } else {
+            self.set_owed(false);
+            self.run_state.end_flush();
+        }
+    }
+
+    /// Should the loop be dropped, a plain close would hide that data is missing.
+    fn set_owed(&mut self, is_owed: bool) {
+        if std::mem::replace(&mut self.is_owed, is_owed) != is_owed {
+            let (stream, _) = self.handler.client();
+            if is_owed { stream.reset_on_close() } else { stream.deliver_on_close() }
         }
     }
 }
@@ -233,6 +265,13 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
     }
 
     fn timed_out(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        if self.is_ending {
+            // While the client reads what it has sent before, it may send more.
+            if wire.unsent() == 0 {
+                self.handler.finish();
+            }
+            return self.perform_pending(wire, cx);
+        }
         let timeouts = self.timeouts.as_mut();
         let expired = timeouts.map(|limits| limits.check(wire.unsent(), wire.send_queue()));
         match expired.unwrap_or(Expired::Nothing) {
@@ -255,8 +294,11 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
         self.perform_pending(wire, cx)
     }
 
+    /// Ends the conversation when the client is silent: what it has sent may not have arrived as a whole.
     fn shutting_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        self.handler.finish();
+        if !self.handler.state().is_finished() {
+            self.set_ending(true);
+        }
         self.perform_pending(wire, cx)
     }
 
@@ -264,7 +306,23 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
         if self.handler.state().is_flushing() {
             self.run_state.end_flush();
         }
+        if std::mem::take(&mut self.is_ending) {
+            self.run_state.end_flush();
+        }
+        self.is_owed = false;
         self.handler.closed(why.to_error());
+    }
+}
+
+/// The loop may be dropped before the client has read what it was waited for.
+impl Drop for LoopProtocol {
+    fn drop(&mut self) {
+        if self.is_ending {
+            self.run_state.end_flush();
+        }
+        if self.is_owed {
+            self.handler.fail(cut_by_the_end());
+        }
     }
 }
 
@@ -284,6 +342,8 @@ pub(in crate::server) fn adopt<S: 'static>(
         handler,
         timeouts: timeouts.is_limited().then(|| Box::new(timeouts)),
         run_state: Arc::clone(&run_state),
+        is_ending: false,
+        is_owed: false,
         output: slot.output,
         _permit: slot.permit.unwrap_or_default(),
     };

@@ -259,13 +259,17 @@ impl<H: RequestHandler<LoopExchange>> LoopHandler for LoopHandlerOf<H> {
     }
 }
 
+/// The error of output that is lost because the loop is dropped.
+pub(in crate::server) fn cut_by_the_end() -> io::Error {
+    let text = "the server has ended before the client has read its output";
+    io::Error::new(io::ErrorKind::TimedOut, text)
+}
+
 /// The loop may be dropped with its clients.
 impl<H: RequestHandler<LoopExchange>> Drop for LoopHandlerOf<H> {
     fn drop(&mut self) {
         if self.exchange.state.phase != Phase::Closed {
-            let lost = "the server has ended before the client has read its output";
-            let lost = || io::Error::new(io::ErrorKind::TimedOut, lost);
-            self.closed(self.exchange.state.is_flushing().then(lost));
+            self.closed(self.exchange.state.is_flushing().then(cut_by_the_end));
         }
     }
 }

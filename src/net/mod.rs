@@ -56,7 +56,8 @@
 //!
 //! let mut reactor = Reactor::new()?;
 //! let listener = Listener::bind("127.0.0.1:0")?;
-//! let address = listener.local_address().clone();
+//! println!("listening on {}", listener.local_address());
+//! # let address = listener.local_address().clone();
 //! listener.serve(&mut reactor.context(), |stream, cx| {
 //!     Connection::new(Upper).serve(stream, cx)?;
 //!     Ok(())

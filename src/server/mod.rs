@@ -33,13 +33,16 @@
 //! [`Concurrency`]. To change one is one word: with `ForkingTcpServer` above, each client has a
 //! process of its own.
 //!
-//! | | [`Inline`] | [`Threading`] | [`Forking`] | [`Pooled`] | [`InReactor`] |
-//! |---|---|---|---|---|---|
-//! | [`Tcp`] | [`TcpServer`] | [`ThreadingTcpServer`] | [`ForkingTcpServer`] | [`PooledTcpServer`] | [`ReactorTcpServer`] |
-//! | [`Udp`] | [`UdpServer`] | [`ThreadingUdpServer`] | [`ForkingUdpServer`] | [`PooledUdpServer`] | [`ReactorUdpServer`] |
-//! | [`Unix`] | [`UnixStreamServer`] | [`ThreadingUnixStreamServer`] | [`ForkingUnixStreamServer`] | [`PooledUnixStreamServer`] | [`ReactorUnixStreamServer`] |
-//! | [`UnixDgram`] | [`UnixDatagramServer`] | [`ThreadingUnixDatagramServer`] | [`ForkingUnixDatagramServer`] | [`PooledUnixDatagramServer`] | [`ReactorUnixDatagramServer`] |
-//! | a slow client blocks | all others | its thread | its child | one worker | nothing |
+//! | | [`Tcp`] | [`Udp`] | [`Unix`] | [`UnixDgram`] |
+//! |---|---|---|---|---|
+//! | [`Inline`] | [`TcpServer`] | [`UdpServer`] | [`UnixStreamServer`] | [`UnixDatagramServer`] |
+//! | [`Threading`] | [`ThreadingTcpServer`] | [`ThreadingUdpServer`] | [`ThreadingUnixStreamServer`] | [`ThreadingUnixDatagramServer`] |
+//! | [`Forking`] | [`ForkingTcpServer`] | [`ForkingUdpServer`] | [`ForkingUnixStreamServer`] | [`ForkingUnixDatagramServer`] |
+//! | [`Pooled`] | [`PooledTcpServer`] | [`PooledUdpServer`] | [`PooledUnixStreamServer`] | [`PooledUnixDatagramServer`] |
+//! | [`InReactor`] | [`ReactorTcpServer`] | [`ReactorUdpServer`] | [`ReactorUnixStreamServer`] | [`ReactorUnixDatagramServer`] |
+//!
+//! A slow client blocks all others (`Inline`), its thread, its child, one worker of the pool, or
+//! nothing (`InReactor`).
 //!
 //! Each of them waits for clients through the crate's own reactor, on any backend and trigger
 //! ([`ServerConfig::backend`], [`ServerConfig::trigger`]): *select/epoll + socket + threads*.

@@ -11,6 +11,7 @@ use tripoll::net::{Address, CloseReason, Connection, Listener, ListenerBuilder, 
 use tripoll::reactor::Counters;
 use tripoll::{Context, ReactorHandle};
 
+use crate::noise::made_on_this_thread;
 use crate::{LONG, Pair};
 
 /// A call of a protocol's method.
@@ -168,6 +169,8 @@ impl Server {
             reactor.run().unwrap();
             let counters = reactor.context().counters();
             assert_eq!((counters.panics, counters.idle), (0, 0), "{counters:?}");
+            let was_quiet = counters.turns >= 30 && made_on_this_thread() == 0;
+            assert!(pair.noise.is_none() || !was_quiet, "it was quiet: {counters:?}");
         });
         let handle = handle.recv().unwrap();
         Server { address, handle, calls, thread: Some(thread) }

@@ -16,6 +16,7 @@ mod isolation;
 mod notify;
 mod parking;
 mod prepare_poll;
+mod random;
 mod registry;
 mod shortage;
 mod signals;

@@ -43,6 +43,19 @@ pub const EVENTS: &[Kind] = &[
     Kind::Spurious,
 ];
 
+/// The faults of events, and of a kernel that has no memory now and then for what is there already.
+pub const SHORTAGES: &[Kind] = &[
+    Kind::Interrupted,
+    Kind::Late,
+    Kind::Short,
+    Kind::Reordered,
+    Kind::Repeated,
+    Kind::Stale,
+    Kind::Spurious,
+    Kind::RefusedSet,
+    Kind::FailedWait,
+];
+
 /// Which faults are made at random, from which seed.
 #[derive(Debug, Clone)]
 pub struct Noise {

@@ -9,7 +9,7 @@ use tripoll::{Backend, Reactor, Trigger};
 
 use crate::caught::assert_no_caught_panic;
 use crate::faulty::Faults;
-use crate::noise::{self, Noise};
+use crate::noise::{self, Kind, Noise};
 
 /// A backend and a trigger, and whether the selector makes faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Pair {
     pub trigger: Trigger,
     /// The seed of the noise that the selector of [`builder`](Pair::builder) makes.
     pub noise: Option<u64>,
+    /// The faults of which this noise is made.
+    pub kinds: &'static [Kind],
 }
 
 /// Runs `body` once for every backend and trigger. A panic shows for which.
@@ -66,7 +68,7 @@ pub fn on_every_pair_at_once(body: impl Fn(Pair) + Sync) {
 
 impl Pair {
     pub fn new(backend: Backend, trigger: Trigger) -> Self {
-        Pair { backend, trigger, noise: None }
+        Pair { backend, trigger, noise: None, kinds: noise::EVENTS }
     }
 
     /// Every pair of this build.
@@ -85,7 +87,7 @@ impl Pair {
         match self.noise {
             None => builder.backend(self.backend),
             Some(seed) => {
-                let faults = Faults::noisy(Noise::new(seed, noise::EVENTS));
+                let faults = Faults::noisy(Noise::new(seed, self.kinds));
                 builder.selector(faults.of(self.backend))
             }
         }

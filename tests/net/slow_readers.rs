@@ -146,6 +146,10 @@ fn without_output_there_is_no_write_timeout() {
             // Nothing is left of the timeout, some time after all was read.
             await_that("no timer is left", || here.server.ask(|cx| cx.timers()) == 0);
         }
+        // It begins again with the next output.
+        here.client.write_all(b"?").unwrap();
+        let calls = here.server.until_closed();
+        assert_eq!(calls.last(), Some(&Call::Closed(Why::WriteTimedOut)), "{calls:?}");
     });
 }
 
@@ -195,6 +199,22 @@ fn two_sides_that_wait_for_each_other_end_at_the_timeout_and_need_not_wait() {
     });
 }
 
+/// Whether it reads is measured from the beginning of the close, and not from the first look.
+#[test]
+fn a_peer_that_reads_nothing_is_reset_when_the_loop_first_looks() {
+    on_every_pair_at_once(|pair| {
+        let here = Pairing::new(
+            pair,
+            |connection| connection.close_within(Duration::from_millis(50)),
+            answer_and_close(MUCH),
+        );
+        (&here.client).write_all(b"?").unwrap();
+        let calls = here.server.until_closed();
+        assert_eq!(calls.last(), Some(&Call::Closed(Why::CloseTimedOut)), "{calls:?}");
+        assert_eq!(here.server.counters().timers, 1);
+    });
+}
+
 /// What it has to read is all in the kernel. While it is, the connection is not closed altogether: the
 /// peer may be sending, which would be a reset then.
 #[test]
@@ -212,6 +232,20 @@ fn a_connection_lingers_until_its_output_was_read() {
         here.client.read_to_end(&mut answer).unwrap();
         assert!(answer == known_bytes(6, SMALL), "not what was sent");
         let calls = here.server.until_closed();
+        assert_eq!(calls.last(), Some(&Call::Closed(Why::Finished)), "{calls:?}");
+    });
+}
+
+#[test]
+fn it_does_not_linger_if_it_must_not() {
+    on_every_pair_at_once(|pair| {
+        let here = Pairing::new(
+            pair,
+            |connection| connection.linger(Duration::ZERO).close_within(Duration::MAX),
+            answer_and_close(SMALL),
+        );
+        (&here.client).write_all(b"?").unwrap();
+        let calls = here.server.until_closed(); // although nothing is read
         assert_eq!(calls.last(), Some(&Call::Closed(Why::Finished)), "{calls:?}");
     });
 }
@@ -273,6 +307,40 @@ fn small_pair() -> (UnixStream, UnixStream) {
     one.set_nonblocking(true).unwrap();
     other.set_nonblocking(true).unwrap();
     (one, other)
+}
+
+/// The size of a mark, and of the limit, is still allowed.
+#[test]
+fn the_high_mark_and_the_limit_are_exceeded_by_one_byte_more() {
+    let (one, other) = small_pair();
+    while (&one).write(&[0; 1 << 20]).is_ok() {}
+    let taken = read_all_now(&other);
+
+    on_every_pair_at_once(|pair| {
+        for (left, is_reading, is_kept) in
+            [(1_000, true, true), (1_001, false, true), (2_000, false, true), (2_001, false, false)]
+        {
+            let mut reactor = pair.reactor(());
+            let (one, _other) = small_pair();
+            let (send, calls) = mpsc::channel();
+            let script = move |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+                if *call == Call::Opened {
+                    wire.write(&vec![7; taken + left]);
+                    assert_eq!(wire.is_reading(), is_reading, "{left}");
+                    wire.write(b"one byte more");
+                }
+                Ok(0)
+            };
+            Connection::new(Scripted::new(script, send))
+                .watermarks(Watermarks::new(0, 1_000, 2_000))
+                .serve(Stream::from(one), &mut reactor.context())
+                .unwrap();
+            reactor.turn(Deadline::Now).unwrap(); // it is added
+            let expected = [Call::Opened, Call::Closed(Why::OutputOverflow)];
+            let calls: Vec<_> = calls.try_iter().collect();
+            assert_eq!(calls, expected[..if is_kept { 1 } else { 2 }], "{left}");
+        }
+    });
 }
 
 /// Between the marks nothing happens. At the low mark itself the connection reads again, and not

@@ -19,7 +19,7 @@ pub(super) struct BufferedTotal {
 
 /// What one connection holds. It is subtracted when it is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(crate) struct Share {
     total: Arc<BufferedTotal>,
     bytes: usize,
 }
@@ -37,7 +37,7 @@ impl Share {
         Share { total: Arc::clone(total), bytes }
     }
 
-    pub(super) fn set(&mut self, bytes: usize) {
+    pub(crate) fn set(&mut self, bytes: usize) {
         if bytes != self.bytes {
             self.total.bytes.fetch_add(bytes, Relaxed);
             self.total.bytes.fetch_sub(self.bytes, Relaxed);
@@ -46,7 +46,7 @@ impl Share {
     }
 
     /// Returns whether the connections hold too much, and this one more than its share.
-    pub(super) fn is_excessive(&self) -> bool {
+    pub(crate) fn is_excessive(&self) -> bool {
         let BufferedTotal { max, bytes, holders } = &*self.total;
         let bytes = bytes.load(Relaxed);
         let share = if bytes / 2 < *max { max / holders.load(Relaxed).max(1) } else { 0 };

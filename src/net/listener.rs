@@ -181,6 +181,11 @@ impl Listener {
         Ok(Stream::plain(socket, &peer).count_toward(&self.buffered_total))
     }
 
+    /// Sets how many bytes the connections may hold together.
+    pub(crate) fn set_max_buffered(&mut self, bytes: usize) {
+        self.buffered_total = BufferedTotal::new(bytes);
+    }
+
     /// Listens on a bound socket. Its file, if it has one, is removed when the listener is dropped.
     pub(crate) fn listen(
         socket: Socket,

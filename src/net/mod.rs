@@ -113,6 +113,7 @@ pub(crate) use accept::{Acceptor, Attempt, Incoming};
 pub(crate) use accept_class::{is_by_peer, is_shortage};
 pub use address::Address;
 pub(crate) use bind::BindOptions;
+pub(crate) use buffered_total::Share;
 pub use close_reason::CloseReason;
 pub(crate) use close_reason::clone_error;
 pub use connection::Connection;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use socket2::{SockAddr, Socket};
 
 use super::address::Address;
-use super::buffered_total::BufferedTotal;
+use super::buffered_total::{BufferedTotal, Share};
 use super::idle::{Expired, IdleTimeout, Waiting};
 use super::input_end::InputEnd;
 use super::limit::Permit;
@@ -124,6 +124,12 @@ impl Stream {
 
     pub(super) fn buffered_total(&self) -> Option<&Arc<BufferedTotal>> {
         self.buffered_total.as_ref()
+    }
+
+    /// Counts `bytes` toward the total of the listener, until the share is dropped. `None` if a listener
+    /// has not accepted the stream.
+    pub(crate) fn share_of_total(&self, bytes: usize) -> Option<Share> {
+        self.buffered_total.as_ref().map(|total| Share::new(total, bytes))
     }
 
     pub(super) fn hold(&mut self, permit: Permit) {

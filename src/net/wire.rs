@@ -71,6 +71,11 @@ impl Wire<'_> {
         self.stream.send_queue()
     }
 
+    /// Returns whether all connections of the listener hold too much, and this one more than its share.
+    pub(crate) fn is_over_share(&self) -> bool {
+        self.link.is_over_share()
+    }
+
     /// Closes gracefully: receives nothing more, flushes the write buffer, and half-closes. Then input
     /// is discarded, up to a megabyte, until the peer has finished, too, or for the
     /// [linger time](super::Connection::linger). So the peer can read the rest of the output: a close

@@ -270,7 +270,9 @@ impl<R: Request> BaseServer<R> {
                 // `with_socket` may be using it just now.
                 let socket = Arc::try_unwrap(socket).or_else(|shared| shared.try_clone())?;
                 let send_timeout = self.runner.send_timeout();
-                let endpoint = R::Endpoint::activate(socket, file, &self.config, send_timeout)?;
+                let max_buffered = self.runner.max_buffered();
+                let endpoint =
+                    R::Endpoint::activate(socket, file, &self.config, send_timeout, max_buffered)?;
                 *socket_state = SocketState::Active(Arc::new(endpoint));
                 Ok(())
             }

@@ -144,9 +144,9 @@
 //! | workers, and requests that wait for one | [`Pooled::workers`], [`Pooled::queue`] | 8, 64 | [`Pooled::when_full`]: others wait in the kernel |
 //! | connections in the loop | [`InReactor::max_connections`] | 10,000 | others wait in the kernel |
 //! | connections in the kernel's queue | [`ServerConfig::request_queue_size`] | 1,024 | the kernel drops others |
-//! | output that is kept in the loop, for all clients | [`InReactor::max_unsent`] | 256 MiB | a client that wants more is reset, and `handle_error` is called |
-//! | for one client | (fixed) | 16 MiB | the same |
-//! | input in the loop that a handler leaves unused | (fixed) | 1 MiB | the same |
+//! | unread output and unused input in the loop, for all clients | [`InReactor::max_buffered`] | 256 MiB | the largest that grow are reset, and `handle_error` is called |
+//! | unread output in the loop, for one client | (fixed) | 16 MiB | the same |
+//! | unused input in the loop, for one client | (fixed) | 1 MiB | the same |
 //! | one datagram | [`ServerConfig::max_packet_size`] | 8,192 bytes | it is cut: [`Datagram::truncated`] |
 //! | one `recv` | (fixed) | 64 KiB | the rest comes with the next |
 //! | requests accepted in a turn | [`ServerConfig::requests_per_turn`] | 32 | the others in the next turn |

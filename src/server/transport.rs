@@ -227,12 +227,13 @@ pub trait Endpoint: Sized + AsFd + Send + Sync + fmt::Debug + 'static {
     const KIND: Type;
 
     /// Listens on a bound socket, and keeps its file. A reply to a datagram blocks for `send_timeout`
-    /// at most.
+    /// at most. Clients in the loop hold `max_buffered` bytes together at most.
     fn activate(
         socket: Socket,
         file: Option<SocketFile>,
         config: &ServerConfig,
         send_timeout: Duration,
+        max_buffered: Option<usize>,
     ) -> io::Result<Self>;
 
     /// Accepts the next request. `input_end` ends its input early, if its handler blocks.
@@ -261,8 +262,11 @@ impl Endpoint for Listener {
         file: Option<SocketFile>,
         config: &ServerConfig,
         _: Duration,
+        max_buffered: Option<usize>,
     ) -> io::Result<Self> {
-        Listener::listen(socket, file, config.request_queue_size)
+        let mut listener = Listener::listen(socket, file, config.request_queue_size)?;
+        listener.set_max_buffered(max_buffered.unwrap_or(usize::MAX));
+        Ok(listener)
     }
 
     fn next(
@@ -298,6 +302,7 @@ impl Endpoint for DatagramSocket {
         file: Option<SocketFile>,
         _: &ServerConfig,
         send_timeout: Duration,
+        _: Option<usize>,
     ) -> io::Result<Self> {
         let mut socket = DatagramSocket::bound(socket, file)?;
         socket.set_send_timeout(send_timeout);

@@ -23,7 +23,7 @@ fn every_bound_has_a_default_and_pythons_defaults_have_a_name() {
     assert_eq!(Forking::default().max_children, 40);
     assert_eq!((Pooled::default().workers, Pooled::default().queue), (8, 64));
     assert_eq!(InReactor::default().max_connections, Some(10_000));
-    assert_eq!(InReactor::default().max_unsent, Some(256 << 20));
+    assert_eq!(InReactor::default().max_buffered, Some(256 << 20));
 
     let python = ServerConfig::python();
     assert_eq!((python.read_timeout, python.idle_timeout), (None, None));
@@ -64,7 +64,7 @@ fn clients_that_do_not_read_share_a_bound_and_others_are_served() {
         let (hooks, told) = errors();
         let server = ReactorTcpServer::builder(ANY)
             .config(config.clone())
-            .concurrency(InReactor::default().max_unsent(Some(2 * ANSWER)))
+            .concurrency(InReactor::default().max_buffered(Some(2 * ANSWER)))
             .hooks(hooks)
             .build_fn(handle)
             .unwrap();

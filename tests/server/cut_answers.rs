@@ -51,7 +51,7 @@ fn a_client_that_reads_is_reset_when_the_rest_of_its_answer_is_dropped() {
         let (tell_early, told_early) = mpsc::channel();
         let server = ReactorTcpServer::builder(ANY)
             .config(config.clone())
-            .concurrency(InReactor::default().max_unsent(Some(1 << 20)))
+            .concurrency(InReactor::default().max_buffered(Some(1 << 20)))
             .hooks(Slow(Mutex::new(told), tell_early))
             .build_fn(handle)
             .unwrap();

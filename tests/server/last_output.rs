@@ -1,10 +1,12 @@
 //! The last output of a handler: it is delivered, or an error is reported.
 
 use std::io::{self, BufRead, ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
 use support::server::*;
 use support::*;
 use tripoll::net::{Address, Stream};
@@ -88,13 +90,21 @@ impl RequestHandler<StreamExchange> for Filling {
     }
 
     fn handle(&mut self, exchange: &mut StreamExchange) -> HandlerResult {
-        // The kernel makes a buffer larger after it was full, unless its size is set.
-        rustix::net::sockopt::set_socket_send_buffer_size(&*exchange.connection, 4_096)?;
+        // The kernel may make its buffer larger after it was full.
         let is_full = || exchange.connection.sendall(&[b'x'; 64 << 10]).is_err();
         while !(0..5).all(|_| is_full()) {}
         exchange.wfile.write_all(&[b'y'; 8_000])?;
         (self.0)()
     }
+}
+
+/// Connects a client for which the kernel keeps little that it has not read.
+fn connect_small(address: &Address) -> TcpStream {
+    let Address::Inet(address) = *address else { panic!("{address} is no TCP address") };
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    socket.connect(&address.into()).unwrap();
+    socket.into()
 }
 
 /// Returns the errors that are reported of a client that reads nothing, and whether the server exits.
@@ -108,7 +118,7 @@ where
     let served = thread::scope(|scope| {
         let serving = scope.spawn(|| server.serve_forever(MINUTE));
         let _guard = ShutDown(&server);
-        let client = connect(&server.server_address());
+        let client = connect_small(&server.server_address());
         let first = told.recv_timeout(LONG).unwrap();
         server.shutdown().unwrap();
         let served = serving.join().unwrap().unwrap();

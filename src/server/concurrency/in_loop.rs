@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::loop_output::{OutputLimit, OutputShare};
 use super::loop_timeouts::{Expired, Timeouts};
-use crate::net::{Address, CloseReason, Connection, Limit, Permit, Protocol, QUIET, Wire};
+use crate::net::{Address, CloseReason, Connection, Limit, Permit, Protocol, QUIET, Share, Wire};
 use crate::reactor::Context;
 use crate::selector::Interest;
 use crate::server::base::BaseServer;
@@ -36,15 +35,17 @@ pub struct InReactor {
     /// How many connections can be open at once. Further ones are not accepted until one ends.
     /// Default: 10,000.
     pub max_connections: Option<usize>,
-    /// How much output is kept for all clients together that do not read it, in bytes. Above that, a
-    /// client for which more than 64 KiB are kept is reset when there is more output for it, and
-    /// `handle_error` is called. For a single client 16 MiB are kept. Default: 256 MiB.
-    pub max_unsent: Option<usize>,
+    /// How much all clients together may hold, in bytes: output that they have not read, and input that
+    /// their handlers have not used. Above that, those that hold more than an equal part are reset when
+    /// there is more for them, and `handle_error` is called. So no answer may be longer. There is no more
+    /// output for a client that holds 16 MiB, and no more input for one that holds 1 MiB. Default:
+    /// 256 MiB.
+    pub max_buffered: Option<usize>,
 }
 
 impl Default for InReactor {
     fn default() -> Self {
-        InReactor { max_connections: Some(10_000), max_unsent: Some(256 << 20) }
+        InReactor { max_connections: Some(10_000), max_buffered: Some(256 << 20) }
     }
 }
 
@@ -57,10 +58,10 @@ impl InReactor {
         self
     }
 
-    /// Sets [`max_unsent`](#structfield.max_unsent).
+    /// Sets [`max_buffered`](#structfield.max_buffered).
     #[must_use]
-    pub fn max_unsent(mut self, max_unsent: Option<usize>) -> Self {
-        self.max_unsent = max_unsent;
+    pub fn max_buffered(mut self, max_buffered: Option<usize>) -> Self {
+        self.max_buffered = max_buffered;
         self
     }
 }
@@ -73,7 +74,7 @@ impl Concurrency for InReactor {
     fn runner<R: Request>(self) -> io::Result<Box<dyn Runner<R>>> {
         Ok(Box::new(Clients {
             limit: Limit::new(self.max_connections),
-            output: OutputLimit::new(self.max_unsent),
+            max_buffered: self.max_buffered,
             newest: Mutex::default(),
         }))
     }
@@ -83,7 +84,7 @@ impl Concurrency for InReactor {
 #[derive(Debug)]
 struct Clients<R> {
     limit: Limit,
-    output: Arc<OutputLimit>,
+    max_buffered: Option<usize>,
     newest: Mutex<Vec<(R, Address, Slot)>>,
 }
 
@@ -109,9 +110,12 @@ impl<R: Request> Runner<R> for Clients<R> {
         Duration::ZERO
     }
 
+    fn max_buffered(&self) -> Option<usize> {
+        self.max_buffered
+    }
+
     fn adopt(&self, request: &R, client_address: &Address, slot: Slot) {
-        let mut slot = slot.counted(&self.limit);
-        slot.output = Some(OutputShare::of(&self.output));
+        let slot = slot.counted(&self.limit);
         lock(&self.newest).push((request.clone(), client_address.clone(), slot));
     }
 
@@ -133,12 +137,18 @@ struct LoopProtocol {
     is_ending: bool,
     /// Whether it is ending, and has output that the kernel has not taken.
     is_owed: bool,
-    output: Option<OutputShare>,
+    /// The input that is kept for it, if there is any.
+    kept: Option<Share>,
     _permit: Permit,
 }
 
 /// How many received bytes a handler may leave unused.
 const MAX_UNUSED: usize = 1 << 20;
+
+fn holds_too_much() -> io::Error {
+    let text = "all clients hold more than max_buffered, and this one more than its part";
+    io::Error::new(io::ErrorKind::StorageFull, text)
+}
 
 impl LoopProtocol {
     /// Calls the handler for its input, as long as it uses up a part of it and the peer is read from.
@@ -161,9 +171,23 @@ impl LoopProtocol {
                 break;
             }
         }
-        if self.handler.state().input().len() > MAX_UNUSED {
+        self.check_input()
+    }
+
+    /// Fails if the handler has left too much of the input unused.
+    fn check_input(&mut self) -> io::Result<()> {
+        let size = self.handler.state().input().len();
+        if size > MAX_UNUSED {
             let message = format!("the handler left more than {MAX_UNUSED} bytes of input unused");
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        match &mut self.kept {
+            _ if size == 0 => self.kept = None,
+            Some(kept) => kept.set(size),
+            None => self.kept = self.handler.client().0.share_of_total(size),
+        }
+        if self.kept.as_ref().is_some_and(Share::is_excessive) {
+            return Err(holds_too_much());
         }
         Ok(())
     }
@@ -178,9 +202,9 @@ impl LoopProtocol {
         let PendingActions { output, timeout } = state.take_pending();
         if !output.is_empty() {
             wire.write(&output);
-        }
-        if let Some(share) = &mut self.output {
-            share.set(wire.unsent(), !output.is_empty())?;
+            if wire.is_over_share() {
+                return Err(holds_too_much());
+            }
         }
         if let Some(timeout) = timeout {
             let timeouts = self.timeouts.get_or_insert_with(|| Box::new(Timeouts::new(None, None)));
@@ -344,7 +368,7 @@ pub(in crate::server) fn adopt<S: 'static>(
         run_state: Arc::clone(&run_state),
         is_ending: false,
         is_owed: false,
-        output: slot.output,
+        kept: None,
         _permit: slot.permit.unwrap_or_default(),
     };
     let mut connection = Connection::new(protocol);

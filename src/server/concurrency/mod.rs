@@ -3,7 +3,6 @@
 pub(super) mod forking;
 pub(in crate::server) mod in_loop;
 pub(super) mod inline;
-mod loop_output;
 mod loop_timeouts;
 pub(super) mod pooled;
 pub(super) mod threading;
@@ -17,7 +16,6 @@ use std::{fmt, io};
 pub use forking::Forking;
 pub use in_loop::InReactor;
 pub use inline::Inline;
-use loop_output::OutputShare;
 pub use pooled::Pooled;
 pub use threading::Threading;
 
@@ -86,6 +84,11 @@ pub trait Runner<R: Request>: fmt::Debug + Send + Sync {
         SEND_TIMEOUT
     }
 
+    /// Returns how many bytes all clients in the loop may hold together. `None` is no limit.
+    fn max_buffered(&self) -> Option<usize> {
+        None
+    }
+
     /// Does what must be done from time to time.
     fn service_actions(&self) {}
 
@@ -120,8 +123,6 @@ pub struct Slot {
     pub(super) permit: Option<Permit>,
     /// In a pool.
     pub(super) reservation: Option<Reservation>,
-    /// In the loop.
-    pub(super) output: Option<OutputShare>,
 }
 
 impl Slot {

@@ -4,21 +4,29 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
 
 use tripoll::reactor::Budget;
+use tripoll::selector::Readiness;
 use tripoll::{Context, Deadline, Handler, Interest, Next, Reactor, Source, Token};
 
-use super::world::{Like, Shared, Slot, World, WorldSelector, WorldStream};
+use super::world::{Kind, Like, Shared, Slot, World, WorldSelector, WorldStream};
 
 const READ: Interest = Interest::READ;
+
+/// The budget of a call: two operations.
+const OPERATIONS: u32 = 2;
 
 /// What a handler does when it is called.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum Script {
-    /// Reads and, if it has the interest, writes, both to `WouldBlock` or the end.
+    /// Reads and, if it has the interest, writes and reads what is urgent, all to `WouldBlock` or the
+    /// end.
     #[default]
     Drain,
     ReadOne(Next),
     ReadAll(Next),
     WriteOne(Next),
+    ReadUrgent(Next),
+    /// Reads everything past the source, which does not notice.
+    ReadAside(Next),
     Nothing(Next),
     SetInterest(Interest),
     /// Removes the source of the other slot, and adds one in its place.
@@ -39,7 +47,10 @@ pub enum Action {
     HangUp(usize),
     /// The kernel: an error is put in the error queue.
     Error(usize),
+    /// The kernel: urgent data arrives, or the attribute changes.
+    Urgent(usize),
     Add(usize, Interest),
+    AddAttribute(usize, Interest),
     Remove(usize),
     SetInterest(usize, Interest),
     Arm(usize),
@@ -78,7 +89,7 @@ impl Actor {
             }
             world.script
         };
-        let (mut byte, mut has_read, mut was_cut_off) = ([0], false, false);
+        let (mut byte, mut has_read, mut reads, mut is_lacking) = ([0], false, 0, false);
         let next = match script {
             Script::Drain => {
                 while source.read(&mut byte).is_ok_and(|count| count > 0) {}
@@ -91,6 +102,9 @@ impl Actor {
                         }
                     }
                 }
+                if source.interest().contains(Interest::PRIORITY) {
+                    while source.try_io(Interest::PRIORITY, WorldStream::read_urgent).is_ok() {}
+                }
                 Next::Keep
             }
             Script::ReadOne(next) => {
@@ -99,14 +113,23 @@ impl Actor {
             }
             Script::ReadAll(next) => {
                 while source.read(&mut byte).is_ok_and(|count| count > 0) {
-                    has_read = true;
+                    (has_read, reads) = (true, reads + 1);
                 }
-                // The budget's `WouldBlock`, which no handler can tell from the kernel's.
-                was_cut_off = world.lock().unwrap().slots[self.slot].unread > 0;
+                // `WouldBlock` although there is more: nobody may say that it is done.
+                is_lacking = world.lock().unwrap().slots[self.slot].unread > 0;
                 next
             }
             Script::WriteOne(next) => {
                 let _one = source.write(&byte)?;
+                next
+            }
+            Script::ReadUrgent(next) => {
+                source.try_io(Interest::PRIORITY, WorldStream::read_urgent)?;
+                next
+            }
+            Script::ReadAside(next) => {
+                while source.get_mut().read(&mut byte).is_ok_and(|count| count > 0) {}
+                let _none = source.get_mut().read_urgent();
                 next
             }
             Script::Nothing(next) => next,
@@ -120,17 +143,26 @@ impl Actor {
                 let other = world.lock().unwrap().slots[slot].life.take();
                 if let Some(other) = other {
                     cx.remove(other.token)?;
-                    add(cx, slot, READ);
+                    add(cx, slot, Kind::Stream, READ);
                 }
                 Next::Keep
             }
             Script::Fail => return Err(io::Error::other("as the script says")),
         };
         let slot = &mut world.lock().unwrap().slots[self.slot];
-        // An end that has come with data is not told apart from it, and cannot be consumed with it.
-        let end_is_kept = has_read && slot.has_ended;
-        slot.is_forgiven |= next == Next::Done && !was_cut_off && !end_is_kept;
+        // The budget's `WouldBlock`, which no handler can tell from the kernel's.
+        let was_cut_off = is_lacking && reads == OPERATIONS;
+        if next == Next::Done && !was_cut_off {
+            // An end of a stream that has come with data is not told apart from it, and cannot be
+            // consumed with it.
+            let end_is_kept = has_read && slot.has_ended && slot.kind == Kind::Stream;
+            let kept = if end_is_kept || is_lacking { READ } else { Interest::NONE };
+            slot.forgiven |= slot.interest.difference(kept);
+        }
         slot.is_disarmed |= next == Next::Disarm;
+        if slot.life.as_ref().is_some_and(|life| life.is_shown) {
+            slot.show(); // it may be parked now
+        }
         Ok(next)
     }
 }
@@ -164,8 +196,8 @@ impl Handler<WorldStream, Shared> for Actor {
 }
 
 /// Adds a source in a slot that has none.
-fn add(cx: &mut Context<Shared>, slot: usize, interest: Interest) {
-    let stream = WorldStream::begin(cx.state, slot);
+fn add(cx: &mut Context<Shared>, slot: usize, kind: Kind, interest: Interest) {
+    let stream = WorldStream::begin(cx.state, slot, kind);
     let token = cx.add(stream, interest, Actor { slot }).unwrap();
     let slot = &mut cx.state.lock().unwrap().slots[slot];
     assert_eq!(slot.life.as_ref().map(|life| life.token), Some(token));
@@ -175,14 +207,12 @@ fn add(cx: &mut Context<Shared>, slot: usize, interest: Interest) {
 impl Run {
     pub fn new(likes: [Like; 2]) -> Self {
         let world = Arc::new(Mutex::new(World::default()));
-        let trigger = match likes[0] {
-            Like::EpollEdge => tripoll::Trigger::Edge,
-            _ => tripoll::Trigger::Level,
-        };
+        let trigger =
+            if likes[0].is_edge() { tripoll::Trigger::Edge } else { tripoll::Trigger::Level };
         let reactor = Reactor::builder()
             .selector(WorldSelector::new(likes[0], &world))
             .trigger(trigger)
-            .budget(Budget::new(2, u32::MAX))
+            .budget(Budget::new(OPERATIONS, u32::MAX))
             .build_with(Arc::clone(&world))
             .unwrap();
         Run { world, reactor, likes }
@@ -190,7 +220,7 @@ impl Run {
 
     /// Whether the selector is edge-triggered.
     pub fn is_edge(&self) -> bool {
-        self.likes[0] == Like::EpollEdge
+        self.likes[0].is_edge()
     }
 
     /// Takes a step. Returns false, and changes nothing, if it is impossible.
@@ -199,11 +229,13 @@ impl Run {
             run.world.lock().unwrap().slots[slot].life.as_ref().map(|life| life.token)
         };
         match action {
-            Action::Add(slot, interest) => {
+            Action::Add(slot, interest) | Action::AddAttribute(slot, interest) => {
                 if token(self, slot).is_some() {
                     return false;
                 }
-                add(&mut self.reactor.context(), slot, interest);
+                let is_stream = matches!(action, Action::Add(..));
+                let kind = if is_stream { Kind::Stream } else { Kind::Attribute };
+                add(&mut self.reactor.context(), slot, kind, interest);
             }
             Action::Turn(script) => self.turn(script),
             Action::Switch => {
@@ -215,7 +247,8 @@ impl Run {
             | Action::Room(slot)
             | Action::End(slot)
             | Action::HangUp(slot)
-            | Action::Error(slot) => return self.change(slot, action),
+            | Action::Error(slot)
+            | Action::Urgent(slot) => return self.change(slot, action),
             Action::Remove(slot)
             | Action::SetInterest(slot, _)
             | Action::Arm(slot)
@@ -234,6 +267,7 @@ impl Run {
 
     /// A change of the kernel's.
     fn change(&mut self, slot: usize, action: Action) -> bool {
+        let like = self.likes[0];
         let slot = &mut self.world.lock().unwrap().slots[slot];
         if slot.life.is_none() {
             return false;
@@ -243,20 +277,47 @@ impl Run {
             Action::Room(_) => !slot.is_writable && !slot.has_hung_up,
             Action::End(_) => !slot.has_ended,
             Action::HangUp(_) => !slot.has_hung_up,
-            // The stand-in of a parked source is always writable.
-            _ => !slot.has_error && !slot.interest.contains(Interest::WRITE),
+            Action::Urgent(_) => !slot.is_urgent && !slot.has_ended,
+            // The stand-in of a parked source cannot be made urgent.
+            _ => !slot.has_error && slot.interest != Interest::PRIORITY,
         };
         if !is_possible {
             return false;
         }
-        match action {
-            Action::Data(_) => slot.unread += 1,
-            Action::Room(_) => slot.is_writable = true,
-            Action::End(_) => slot.has_ended = true,
-            Action::HangUp(_) => (slot.has_hung_up, slot.has_ended) = (true, true),
-            _ => slot.has_error = true,
+        if matches!(action, Action::HangUp(_) | Action::Error(_)) {
+            slot.begin_to_show();
         }
-        slot.changed();
+        let end = Readiness::READ | Readiness::READ_CLOSED;
+        let (fresh, directions) = match action {
+            Action::Data(_) => {
+                slot.unread += 1;
+                (Readiness::READ, READ)
+            }
+            Action::Room(_) => {
+                slot.is_writable = true;
+                (Readiness::WRITE, Interest::WRITE)
+            }
+            Action::End(_) => {
+                slot.has_ended = true;
+                (end, READ)
+            }
+            Action::HangUp(_) => {
+                (slot.has_hung_up, slot.has_ended) = (true, true);
+                (end | Readiness::HANGUP, Interest::all())
+            }
+            Action::Urgent(_) => {
+                slot.is_urgent = true;
+                match slot.kind {
+                    Kind::Stream => (Readiness::PRIORITY, Interest::PRIORITY),
+                    Kind::Attribute => (Readiness::all(), Interest::all()),
+                }
+            }
+            _ => {
+                slot.has_error = true;
+                (Readiness::ERROR, Interest::all())
+            }
+        };
+        slot.changed(fresh, directions, like);
         true
     }
 
@@ -266,9 +327,7 @@ impl Run {
         let known = &mut world.slots[slot];
         match action {
             Action::SetInterest(_, interest) => {
-                if interest == known.interest
-                    || known.has_error && interest.contains(Interest::WRITE)
-                {
+                if interest == known.interest || known.has_error && interest == Interest::PRIORITY {
                     return false;
                 }
                 known.interest = interest;

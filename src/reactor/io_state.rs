@@ -43,7 +43,7 @@ bitflags::bitflags! {
     pub(super) struct Flags: u16 {
         /// A short read means the same as `WouldBlock`.
         const SHORT_READS_DRAIN = 1;
-        /// The first operation returned `WouldBlock`.
+        /// The first operation returned `WouldBlock`. To read a known end again does not count.
         const SPURIOUS = 2;
         /// An operation was refused because the budget was used up.
         const CUT_OFF = 4;
@@ -66,6 +66,8 @@ bitflags::bitflags! {
         const HANDLERS_DEADLINE = 1024;
         /// The end that was read is not final: see [`Source::read_on`](super::Source::read_on).
         const READ_ON = 2048;
+        /// The end of the stream was read in an earlier call.
+        const HAD_ENDED = 4096;
     }
 }
 
@@ -139,7 +141,8 @@ impl IoState {
     #[cold]
     pub(super) fn note_error(&mut self, direction: Interest, error: &io::Error) {
         if error.kind() == io::ErrorKind::WouldBlock {
-            if self.used.operations == 1 {
+            let read_end_again = self.flags.contains(Flags::ENDED | Flags::HAD_ENDED);
+            if self.used.operations == 1 + u32::from(read_end_again) {
                 self.flags |= Flags::SPURIOUS;
             }
             self.clear_ready(direction);

@@ -80,7 +80,8 @@ impl SourceEntry {
         // handler does not put it on the ready list.
         let (reported, ready) =
             (std::mem::take(&mut self.reported), std::mem::take(&mut self.ready));
-        io.begin(token, reported, ready, self.interest, self.flags);
+        let ended = if self.has_ended { Flags::HAD_ENDED } else { Flags::empty() };
+        io.begin(token, reported, ready, self.interest, self.flags | ended);
     }
 
     /// Returns the interest that counts: the one that is set, less READ after the end of the stream,

@@ -3,7 +3,9 @@
 //! A world of two descriptors is the kernel: see [`world`]. Each test has a list of [actions](Action),
 //! and explores all their sequences, breadth first: until every further action leads to a state that
 //! was seen before, or to a depth, which `TRIPOLL_DEPTH` replaces. States are the same if the world and the
-//! registry's own `Debug` say the same. In each new state copies of it are tried for what must hold:
+//! registry's own `Debug` say the same. One test walks at random through everything at once, and prints
+//! the shortest walk that fails; `TRIPOLL_WALKS` is their number. In each new state, and at the end of
+//! each walk, copies of it are tried for what must hold:
 //!
 //! * **Nothing is lost.** Handlers that read and write to `WouldBlock` come to the end of all there is,
 //!   within a few turns. With it: a handler that stops before `WouldBlock` is called again.
@@ -11,8 +13,11 @@
 //!   and not while it is disarmed or has no interest.
 //! * **Nothing spins.** Afterwards nothing is called any more, whatever stays as it is: an end, an
 //!   error, a hang-up.
-//! * **`Done` is done.** Edge-triggered, handlers that do nothing and return [`Next::Done`] are not
-//!   called again.
+//! * **`Done` is done.** Edge-triggered, handlers that do nothing, or read a file from its beginning, and
+//!   return [`Next::Done`] are not called again.
+//!
+//! A descriptor is a stream, or a file that changes, as in `/sys`. A selector is like select, poll, epoll
+//! by edge, or one whose reports name only what is new.
 //!
 //! These faults were made by hand, and found: `Done` keeps every reported end, or drops the end that
 //! came with data; nothing is parked, or never unparked, or a parked source stays so when its interest
@@ -22,7 +27,8 @@
 //! (each names all that is ready), a write beyond the budget that is forgotten.
 //!
 //! The streams here are no plain ones, so that short reads never count as `WouldBlock`; the tests beside
-//! this one have those.
+//! this one have those. A parked source waits for a real event of its stand-in, which cannot show
+//! urgent data: see [`Slot::can_want`](world::Slot::can_want).
 
 mod actions;
 mod world;
@@ -106,12 +112,14 @@ fn check(likes: [Like; 2], mut run: Run, path: &[Action]) {
     };
     // Done is done.
     if run.is_edge() {
-        let mut run = replay(likes, path);
-        for _ in 0..4 {
-            run.turn(Script::Nothing(Next::Done));
+        for script in [Script::Nothing(Next::Done), Script::ReadAnew(Next::Done)] {
+            let mut run = replay(likes, path);
+            for _ in 0..4 {
+                run.turn(script);
+            }
+            assert_quiet(&mut run, script, path);
+            assert_delivered(&run);
         }
-        assert_quiet(&mut run, Script::Nothing(Next::Done), path);
-        assert_delivered(&run);
     }
     // Nothing is lost.
     for slot in 0..2 {
@@ -362,6 +370,104 @@ fn all_of_it() {
         ],
         4,
     );
+}
+
+/// Long random sequences of everything, which are too many to be explored.
+#[test]
+fn random_walks() {
+    let slots = [0, 1];
+    let interests = [READ, Interest::WRITE, BOTH, Interest::PRIORITY, URGENT];
+    let nexts = [Next::Keep, Next::Done, Next::Disarm, Next::Remove];
+    let mut actions = vec![Action::Switch];
+    actions.extend([Script::Drain, Script::Fail, Script::ReplaceOther].map(Action::Turn));
+    actions.extend(interests.map(|interest| Action::Turn(Script::SetInterest(interest))));
+    for slot in slots {
+        for of_slot in [
+            Action::Data,
+            Action::Room,
+            Action::End,
+            Action::HangUp,
+            Action::Error,
+            Action::Urgent,
+            Action::Remove,
+            Action::Arm,
+            Action::Notify,
+        ] {
+            actions.push(of_slot(slot));
+        }
+        for interest in interests {
+            actions.push(Action::Add(slot, interest));
+            actions.push(Action::SetInterest(slot, interest));
+        }
+        actions.push(Action::AddAttribute(slot, URGENT));
+        actions.push(Action::SetInterest(slot, Interest::NONE));
+    }
+    for next in nexts {
+        for script in [
+            Script::ReadOne,
+            Script::ReadAll,
+            Script::WriteOne,
+            Script::ReadUrgent,
+            Script::ReadAside,
+            Script::ReadAnew,
+            Script::Nothing,
+        ] {
+            actions.push(Action::Turn(script(next)));
+        }
+    }
+    let kinds = [Like::Select, Like::Poll, Like::EpollEdge, Like::EdgeApart];
+    let seeds = match env::var("TRIPOLL_SEED") {
+        Ok(seed) => {
+            let seed = seed.parse().expect("TRIPOLL_SEED is a number");
+            seed..seed + 1
+        }
+        Err(_) => {
+            0..env::var("TRIPOLL_WALKS").map_or(5_000, |walks| walks.parse().expect("a number"))
+        }
+    };
+    for seed in seeds {
+        let mut dice = support::Dice(seed);
+        let likes = [kinds[dice.below(4)], kinds[dice.below(4)]];
+        let (mut run, mut path) = (Run::new(likes), Vec::new());
+        for _ in 0..10 + dice.below(60) {
+            let action = actions[dice.below(actions.len())];
+            if run.step(action) {
+                path.push(action);
+            }
+        }
+        if !holds_after(likes, &path) {
+            let shortest = shorten(likes, path);
+            let _context = support::Context(format!("on {likes:?}: TRIPOLL_SEED={seed}"));
+            check(likes, replay(likes, &shortest), &shortest);
+        }
+    }
+}
+
+/// Returns whether all holds after these steps, those that are impossible left out.
+fn holds_after(likes: [Like; 2], path: &[Action]) -> bool {
+    let checked = std::panic::catch_unwind(|| {
+        let mut run = Run::new(likes);
+        let possible: Vec<_> = path.iter().copied().filter(|&step| run.step(step)).collect();
+        check(likes, run, &possible);
+    });
+    checked.is_ok()
+}
+
+/// Leaves out what does not matter to a failure.
+fn shorten(likes: [Like; 2], mut path: Vec<Action>) -> Vec<Action> {
+    let mut index = 0;
+    while index < path.len() {
+        let mut shorter = path.clone();
+        shorter.remove(index);
+        let mut run = Run::new(likes);
+        shorter.retain(|&step| run.step(step));
+        if holds_after(likes, &shorter) {
+            index += 1;
+        } else {
+            (path, index) = (shorter, 0);
+        }
+    }
+    path
 }
 
 #[test]

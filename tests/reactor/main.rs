@@ -13,6 +13,7 @@ mod faulty_sources;
 mod handle;
 mod interrupts;
 mod isolation;
+mod model;
 mod notify;
 mod parking;
 mod prepare_poll;

@@ -27,6 +27,8 @@ pub enum Script {
     ReadUrgent(Next),
     /// Reads everything past the source, which does not notice.
     ReadAside(Next),
+    /// Reads an attribute from its beginning, which always succeeds.
+    ReadAnew(Next),
     Nothing(Next),
     SetInterest(Interest),
     /// Removes the source of the other slot, and adds one in its place.
@@ -132,10 +134,20 @@ impl Actor {
                 let _none = source.get_mut().read_urgent();
                 next
             }
+            Script::ReadAnew(next) => {
+                if world.lock().unwrap().slots[self.slot].kind == Kind::Attribute {
+                    let _none = source.get_mut().read_urgent();
+                    let _blocked = source.try_io(READ, |_| Ok(()));
+                }
+                next
+            }
             Script::Nothing(next) => next,
             Script::SetInterest(interest) => {
-                source.set_interest(interest);
-                world.lock().unwrap().slots[self.slot].interest = interest;
+                let slot = &mut world.lock().unwrap().slots[self.slot];
+                if slot.can_want(interest) {
+                    source.set_interest(interest);
+                    slot.interest = interest;
+                }
                 Next::Keep
             }
             Script::ReplaceOther => {
@@ -278,8 +290,7 @@ impl Run {
             Action::End(_) => !slot.has_ended,
             Action::HangUp(_) => !slot.has_hung_up,
             Action::Urgent(_) => !slot.is_urgent && !slot.has_ended,
-            // The stand-in of a parked source cannot be made urgent.
-            _ => !slot.has_error && slot.interest != Interest::PRIORITY,
+            _ => !slot.has_error && slot.interest != Interest::PRIORITY, // see `can_want`
         };
         if !is_possible {
             return false;
@@ -327,7 +338,7 @@ impl Run {
         let known = &mut world.slots[slot];
         match action {
             Action::SetInterest(_, interest) => {
-                if interest == known.interest || known.has_error && interest == Interest::PRIORITY {
+                if interest == known.interest || !known.can_want(interest) {
                     return false;
                 }
                 known.interest = interest;

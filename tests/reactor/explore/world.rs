@@ -130,12 +130,19 @@ impl Slot {
         }
     }
 
+    /// Returns whether a source may have this interest. The stand-in of a parked one cannot be made
+    /// urgent, and that of an attribute cannot be made writable.
+    pub fn can_want(&self, interest: Interest) -> bool {
+        let is_shown = interest != Interest::PRIORITY || !self.has_error;
+        is_shown && (self.kind == Kind::Stream || !interest.contains(Interest::WRITE))
+    }
+
     /// Begins to show by the stand-in what is the case.
     pub fn begin_to_show(&mut self) {
-        if let Some(life) = &mut self.life {
-            if !std::mem::replace(&mut life.is_shown, true) {
-                SockRef::from(&life.mine).set_send_buffer_size(1).unwrap(); // the least there is
-            }
+        if let Some(life) = &mut self.life
+            && !std::mem::replace(&mut life.is_shown, true)
+        {
+            SockRef::from(&life.mine).set_send_buffer_size(1).unwrap(); // the least there is
         }
         self.show();
     }

@@ -358,7 +358,7 @@ impl<R: Request> BaseServer<R> {
     /// Writes the error to standard error, between two lines of forty dashes, as Python does.
     ///
     /// It never blocks the caller, which may be the loop: what standard error does not take at once
-    /// is lost. At most 10 errors a second are written; the next one says how many were left out.
+    /// is lost. A process writes at most 10 errors a second; the next one says how many were left out.
     /// What a client does is no fault of the program: a reset or a connection that is gone is a debug
     /// line of the `log`.
     pub fn handle_error(&self, request: &R, client_address: &Address, error: &HandlerError) {

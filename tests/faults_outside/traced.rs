@@ -67,6 +67,8 @@ pub struct Traced {
     stderr: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
     log: LogFile,
+    /// Since when it is known to have ended, though `strace` has not let go of it.
+    ended_since: Option<Instant>,
 }
 
 /// How a server has ended, with its standard error.
@@ -99,7 +101,7 @@ impl Traced {
                 said.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..count]));
             }
         });
-        Traced { child, stdout, stderr, reader: Some(reader), log }
+        Traced { child, stdout, stderr, reader: Some(reader), log, ended_since: None }
     }
 
     /// Returns the address at which it says that it listens. `None`: it has ended instead.
@@ -136,7 +138,32 @@ impl Traced {
 
     /// Returns whether it has ended.
     pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+        self.status().is_some()
+    }
+
+    /// Returns its exit status, once it has ended.
+    fn status(&mut self) -> Option<ExitStatus> {
+        /// `strace` may wait for ever for a thread of a process that has ended.
+        const STUCK: Duration = Duration::from_millis(500);
+        let status = self.child.try_wait().unwrap();
+        if status.is_none() && self.is_zombie() {
+            let since = *self.ended_since.get_or_insert_with(Instant::now);
+            if since.elapsed() > STUCK {
+                self.kill_tracer();
+            }
+        }
+        status
+    }
+
+    fn is_zombie(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
+    }
+
+    fn kill_tracer(&self) {
+        if let Some(tracer) = self.tracer() {
+            let _ = kill_process(tracer, Signal::KILL); // it may have ended
+        }
     }
 
     /// Ends the faults: the server runs on without `strace`.
@@ -163,7 +190,7 @@ impl Traced {
     pub fn end(&mut self, time: Duration) -> Option<Ended> {
         let give_up = Instant::now() + time;
         let status = loop {
-            match self.child.try_wait().unwrap() {
+            match self.status() {
                 Some(status) => break status,
                 None if Instant::now() > give_up => return None,
                 None => thread::sleep(Duration::from_millis(2)),
@@ -183,6 +210,7 @@ impl Traced {
 impl Drop for Traced {
     fn drop(&mut self) {
         let _ = self.child.kill();
+        self.kill_tracer();
         let _ = self.child.wait();
     }
 }

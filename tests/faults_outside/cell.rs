@@ -143,7 +143,7 @@ impl Cell {
         };
 
         if self.when == When::Lasting
-            && let Some(busy) = self.outlast(&server, &address)
+            && let Some(busy) = self.outlast(&mut server, &address)
         {
             return Verdict::Spins(busy);
         }
@@ -182,7 +182,7 @@ const IN_TIME: Duration = Duration::from_secs(2);
 impl Cell {
     /// Lets the fault last, and then ends it. Returns what a server does that should try again after a
     /// pause.
-    fn outlast(&self, server: &Traced, address: &str) -> Option<String> {
+    fn outlast(&self, server: &mut Traced, address: &str) -> Option<String> {
         let (start, failures) = (Instant::now(), server.failures());
         let _ = self.subject.ask(address);
         let _ = self.subject.ask(address);

@@ -167,9 +167,12 @@ impl Traced {
     }
 
     /// Ends the faults: the server runs on without `strace`.
-    pub fn let_go(&self) {
+    pub fn let_go(&mut self) {
         let give_up = Instant::now() + LONG;
         while let Some(tracer) = self.tracer() {
+            if self.has_ended() {
+                return;
+            }
             let _ = kill_process(tracer, Signal::TERM); // it may have ended
             assert!(Instant::now() < give_up, "strace does not let go");
             thread::sleep(Duration::from_millis(2));

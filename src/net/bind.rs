@@ -10,6 +10,7 @@ use socket2::{SockAddr, Socket, Type};
 
 use super::address::Address;
 use super::socket_file::{self, SocketFile};
+use crate::sys;
 
 /// The options of binding a socket.
 #[derive(Debug, Clone)]
@@ -134,5 +135,5 @@ fn what_is_at(path: &Path) -> &'static str {
 
 /// Adds the address and the cause to the message of an error.
 fn with_address(address: &Address, error: io::Error, cause: String) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{cause}"))
+    sys::with_context_and_hint(format!("cannot listen on {address}"), error, cause)
 }

@@ -11,11 +11,13 @@ use std::{fmt, io};
 struct CallError {
     context: String,
     source: io::Error,
+    /// What else there is to say, with its punctuation.
+    hint: String,
 }
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.context, self.source)
+        write!(f, "{}: {}{}", self.context, self.source, self.hint)
     }
 }
 
@@ -37,7 +39,12 @@ pub(crate) fn with_context_as(
     context: impl Into<String>,
     source: io::Error,
 ) -> io::Error {
-    io::Error::new(kind, CallError { context: context.into(), source })
+    io::Error::new(kind, CallError { context: context.into(), source, hint: String::new() })
+}
+
+/// As [`with_context`], with a hint behind the error.
+pub(crate) fn with_context_and_hint(context: String, source: io::Error, hint: String) -> io::Error {
+    io::Error::new(source.kind(), CallError { context, source, hint })
 }
 
 /// Returns the number of an error of the system (`errno(3)`), of one that names a descriptor or a
@@ -47,15 +54,13 @@ pub(crate) fn with_context_as(
 /// system does, as many of this crate do.
 ///
 /// ```
-/// use std::os::fd::AsRawFd;
 /// use tripoll::{Backend, Interest, Selector, Token, Trigger, sys};
 ///
-/// let (closed, _) = std::io::pipe()?;
-/// let fd = closed.as_raw_fd();
-/// drop(closed);
+/// let closed = 999_999;
 /// let mut epoll = Backend::Epoll.selector()?;
-/// let error = epoll.add(fd, Token::from(0), Interest::READ, Trigger::Level).unwrap_err();
-/// assert_eq!(error.raw_os_error(), None); // "descriptor 3: Bad file descriptor (os error 9)"
+/// let error = epoll.add(closed, Token::from(0), Interest::READ, Trigger::Level).unwrap_err();
+/// assert_eq!(error.to_string(), "descriptor 999999: Bad file descriptor (os error 9)");
+/// assert_eq!(error.raw_os_error(), None);
 /// assert_eq!(sys::errno(&error), Some(9)); // EBADF
 /// # std::io::Result::Ok(())
 /// ```

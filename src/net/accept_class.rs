@@ -131,6 +131,18 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_other_calls_report_has_the_same_meaning() {
+        let numbers = |is: fn(&io::Error) -> bool| -> Vec<i32> {
+            (1..=133).filter(|&errno| is(&io::Error::from_raw_os_error(errno))).collect()
+        };
+        assert_eq!(numbers(is_shortage), [ENOMEM, ENFILE, EMFILE, ENOSR, ENOBUFS]);
+        assert_eq!(numbers(is_by_peer), [EPIPE, ECONNABORTED, ECONNRESET]);
+        let network = numbers(is_of_network);
+        assert!(network.contains(&ECONNREFUSED) && network.contains(&EHOSTUNREACH));
+        assert!(network.iter().all(|&errno| meaning(errno) == Class::Client), "{network:?}");
+    }
+
+    #[test]
     fn each_errno_belongs_to_its_party() {
         for errno in all_errnos() {
             assert_eq!(Class::of(Some(errno)), meaning(errno), "{errno}");

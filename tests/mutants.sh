@@ -20,13 +20,13 @@ fi
 # The tests of a layer: those that are to find its mutants.
 tests_of() {
     case $1 in
-    sync) echo --lib --test pool --test reactor ;;
-    sys) echo --lib --test sys --test alone_sys_limits --test selector --test alone_server_forking ;;
-    selector) echo --lib --test selector --test readiness --test alone_sys_limits ;;
-    reactor) echo --lib --test reactor --test alone_reactor_probe --test alone_reactor_fork ;;
-    pool) echo --lib --test pool ;;
-    net) echo --lib --test net --test fuzz_corpus ;;
-    server) echo --lib --test server --test alone_server_children --test alone_server_forking ;;
+    sync) echo --lib --test=pool --test=reactor ;;
+    sys) echo --lib --test=sys --test=alone_sys_limits --test=selector --test=alone_server_forking ;;
+    selector) echo --lib --test=selector --test=readiness --test=alone_sys_limits ;;
+    reactor) echo --lib --test=reactor --test=alone_reactor_probe --test=alone_reactor_fork ;;
+    pool) echo --lib --test=pool ;;
+    net) echo --lib --test=net --test=fuzz_corpus ;;
+    server) echo --lib --test=server --test=alone_server_children --test=alone_server_forking ;;
     *)
         echo "no layer is called $1: sync, sys, selector, reactor, pool, net, server" >&2
         return 2
@@ -57,7 +57,8 @@ for index in "${!files[@]}"; do
     output=target/mutants/${file//\//_}
     mkdir -p "$output"
     printf '\n== %s: cargo test %s\n' "$file" "${tests[*]}"
-    cargo mutants --package tripoll --file "$file" --output "$output" --iterate -- "${tests[@]}" ||
-        status=$?
+    # Each for the build, too: otherwise every program of the workspace is built for each mutant.
+    cargo mutants --package tripoll --file "$file" --output "$output" --iterate \
+        "${tests[@]/#/--cargo-arg=}" || status=$?
 done
 exit "$status"

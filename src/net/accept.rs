@@ -458,8 +458,10 @@ mod tests {
         assert!(reactor.state().accepted.is_empty(), "accepted without a slot");
 
         drop(held);
+        let give_up = Instant::now() + LONG;
         while reactor.state().accepted.is_empty() {
-            reactor.turn(Deadline::Never).unwrap();
+            reactor.turn(Deadline::At(give_up)).unwrap();
+            assert!(Instant::now() < give_up, "the listener is not armed again");
         }
         assert_eq!(reactor.state().accepted.pop().unwrap().0, 2);
     }

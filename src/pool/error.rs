@@ -47,3 +47,17 @@ impl fmt::Display for Unfinished {
 }
 
 impl std::error::Error for Unfinished {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_says_what_happened_to_the_jobs() {
+        assert_eq!(SubmitError::Full.to_string(), "the pool's queue is full");
+        assert!(SubmitError::Closed.to_string().contains("accepts no more jobs"));
+        assert_eq!(io::Error::from(SubmitError::Full).kind(), io::ErrorKind::ResourceBusy);
+        let text = Unfinished { dropped: 3, working: 2 }.to_string();
+        assert_eq!(text, "3 queued jobs were dropped, and 2 jobs are still running");
+    }
+}

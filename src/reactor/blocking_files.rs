@@ -60,14 +60,14 @@ impl BlockingFiles {
         let Some(others) = self.by_id.get_mut(&id) else { return };
         others.retain(|other| *other != token);
         if was_blocking {
-            sys::set_blocking(fd, true);
+            make_blocking(fd);
             // Another source has the same open file if it has become blocking, too.
             let files = &mut self.files;
             let sharer = others
                 .iter()
                 .find(|other| files.get(other).is_some_and(|other| sys::is_blocking(other.fd)));
             if let Some(sharer) = sharer.and_then(|sharer| files.get_mut(sharer)) {
-                sys::set_blocking(sharer.fd, false);
+                let _ = sys::set_nonblocking(sharer.fd, true); // it was, a moment ago
                 sharer.was_blocking = true;
             }
         }
@@ -80,7 +80,7 @@ impl BlockingFiles {
     pub(super) fn release_all(&mut self) {
         for (_, file) in self.files.drain() {
             if file.was_blocking {
-                sys::set_blocking(file.fd, true);
+                make_blocking(file.fd);
             }
         }
         self.by_id.clear();
@@ -90,4 +90,9 @@ impl BlockingFiles {
     pub(super) fn forget(&mut self) {
         *self = BlockingFiles::default();
     }
+}
+
+/// A file that cannot be made blocking is as good as gone: its owner has closed it.
+fn make_blocking(fd: RawFd) {
+    let _ = sys::set_nonblocking(fd, false);
 }

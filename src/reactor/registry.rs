@@ -134,15 +134,15 @@ impl Registry {
         type_id: fn() -> TypeId,
     ) -> io::Result<Token> {
         self.check_process()?;
-        let was_blocking = sys::set_nonblocking(fd, true)?;
         let number = fd.as_raw_fd();
+        let was_blocking = sys::set_nonblocking(number, true)?;
         let kind = self.mode.kind(number, reads_raw);
         let registered = self.mode.registered(interest, kind);
         let vacant = self.entries.vacant_entry();
         let token = Token::new(vacant.key() as u32, next_generation());
         if let Err(error) = self.selector.add(number, token, registered, self.mode.trigger) {
             if was_blocking {
-                let _ = sys::set_nonblocking(fd, false); // its flags as they were before
+                let _ = sys::set_nonblocking(number, false); // its flags as they were before
             }
             return Err(error);
         }

@@ -58,18 +58,27 @@ pub(crate) fn with_fd_and_call(fd: RawFd, call: &str, error: io::Error) -> io::E
 /// Makes reads and writes return `WouldBlock` instead of sleeping (`O_NONBLOCK`), or sleep. True if
 /// that was a change. The flag belongs to the open file, and so is seen through every duplicate of
 /// the descriptor.
-pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, yes: bool) -> io::Result<bool> {
-    let number = fd.as_raw_fd();
-    // SAFETY: F_GETFL takes no pointer; the descriptor is borrowed, hence open.
-    let flags = check(unsafe { libc::fcntl(number, libc::F_GETFL) });
-    let flags = flags.map_err(|error| with_fd_and_call(number, "fcntl", error))?;
+pub(crate) fn set_nonblocking(fd: RawFd, yes: bool) -> io::Result<bool> {
+    let flags = status_flags(fd)?;
     let wanted = if yes { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
     if wanted != flags {
-        // SAFETY: F_SETFL takes a number; the descriptor is borrowed, hence open.
-        let answer = check(unsafe { libc::fcntl(number, libc::F_SETFL, wanted) });
-        answer.map_err(|error| with_fd_and_call(number, "fcntl", error))?;
+        // SAFETY: F_SETFL takes a number, and changes no memory of this process.
+        let answer = check(unsafe { libc::fcntl(fd, libc::F_SETFL, wanted) });
+        answer.map_err(|error| with_fd_and_call(fd, "fcntl", error))?;
     }
     Ok(wanted != flags)
+}
+
+/// Returns whether an open file is blocking. A descriptor that is not open is not.
+pub(crate) fn is_blocking(fd: RawFd) -> bool {
+    status_flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK == 0)
+}
+
+/// The status flags of an open file.
+fn status_flags(fd: RawFd) -> io::Result<libc::c_int> {
+    // SAFETY: F_GETFL takes no pointer and changes nothing, whatever the number.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) });
+    flags.map_err(|error| with_fd_and_call(fd, "fcntl", error))
 }
 
 /// Whether this is a stream of bytes: a socket, a pipe or FIFO, or a character device, such as a
@@ -93,26 +102,6 @@ pub(crate) fn shared_file(fd: RawFd) -> Option<FileId> {
     let is_shared = matches!(stat.st_mode & libc::S_IFMT, libc::S_IFIFO | libc::S_IFCHR);
     #[allow(clippy::unnecessary_cast)] // the types differ between targets
     is_shared.then_some((stat.st_dev as u64, stat.st_ino as u64))
-}
-
-/// Makes an open file blocking or non-blocking. Does nothing if the descriptor is not open.
-pub(crate) fn set_blocking(fd: RawFd, yes: bool) {
-    if let Some(flags) = status_flags(fd) {
-        let flags = if yes { flags & !libc::O_NONBLOCK } else { flags | libc::O_NONBLOCK };
-        // SAFETY: F_SETFL takes a number, and changes no memory of this process.
-        let _ = unsafe { libc::fcntl(fd, libc::F_SETFL, flags) };
-    }
-}
-
-/// Returns whether an open file is blocking. A descriptor that is not open is not.
-pub(crate) fn is_blocking(fd: RawFd) -> bool {
-    status_flags(fd).is_some_and(|flags| flags & libc::O_NONBLOCK == 0)
-}
-
-/// The status flags of an open file.
-fn status_flags(fd: RawFd) -> Option<libc::c_int> {
-    // SAFETY: F_GETFL takes no pointer and changes nothing, whatever the number.
-    check(unsafe { libc::fcntl(fd, libc::F_GETFL) }).ok()
 }
 
 /// The type of an open file, as `stat` tells it.

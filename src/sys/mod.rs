@@ -65,8 +65,8 @@ pub use event_fd_model::{is_event_fd_readable, wait_for_event_fd};
 pub(crate) use fd::of_mio;
 pub(crate) use fd::{
     FileId, accept, can_always_wait, check_number, check_open, disconnect, is_bad_descriptor,
-    is_blocking, is_stream, is_tcp, receive_from, send_queue, set_blocking, set_nonblocking,
-    shared_file, try_lock, with_fd_and_call,
+    is_blocking, is_stream, is_tcp, receive_from, send_queue, set_nonblocking, shared_file,
+    try_lock, with_fd_and_call,
 };
 #[cfg(not(loom))]
 pub(crate) use forks::{count_forks, forks};

@@ -9,6 +9,7 @@ mod extremes;
 mod listener;
 mod listener_end;
 mod model;
+mod pauses;
 mod refusals;
 mod serve_in_pool;
 mod shortage;

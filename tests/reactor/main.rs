@@ -17,7 +17,6 @@ mod model;
 mod notify;
 mod parking;
 mod prepare_poll;
-mod random;
 mod registry;
 mod shortage;
 mod signals;

@@ -1,5 +1,5 @@
 //! Random histories of real sockets: bytes, ends, resets, errors in the error queue, changes of
-//! interest, disarming, and switches of the backend. The handlers behave at random, too. Whatever has
+//! interest, disarming, sources that are taken out and added again, and switches of the backend. The handlers behave at random, too. Whatever has
 //! happened, all that the peers have sent is received in the end, and then nothing is called any more.
 //!
 //! A failure shows its seeds. `TRIPOLL_HISTORY=7 cargo test --test reactor model` repeats one history
@@ -37,6 +37,8 @@ struct State {
     dice: Dice,
     /// Handlers receive all, and do nothing else.
     is_plain: bool,
+    /// The token of a source that was taken out and added again.
+    moved: Option<Token>,
 }
 
 /// The handler of one source.
@@ -95,7 +97,7 @@ impl Handler<Socket, State> for Actor {
         source: &mut Source<Socket>,
         cx: &mut tripoll::Context<State>,
     ) -> io::Result<Next> {
-        let State { received, dice, is_plain } = &mut *cx.state;
+        let State { received, dice, is_plain, .. } = &mut *cx.state;
         let received = &mut received[self.index];
         assert!(!received.is_disarmed, "it is called although it is disarmed");
         let size = if self.is_datagram { 64 } else { [1, 3, 64, 4_096][dice.below(4)] };
@@ -227,8 +229,8 @@ impl Peer {
 /// A history.
 fn live(pair: Pair, seed: u64) {
     let mut dice = Dice(seed);
-    let state =
-        State { received: Default::default(), dice: Dice(seed.wrapping_add(1)), is_plain: false };
+    let (received, dice_of_handlers) = (Default::default(), Dice(seed.wrapping_add(1)));
+    let state = State { received, dice: dice_of_handlers, is_plain: false, moved: None };
     let mut reactor = pair.reactor(state);
     let mut peers: Vec<_> =
         (0..SOURCES).map(|index| Peer::begin(&mut reactor, index, &mut dice)).collect();
@@ -248,6 +250,7 @@ fn live(pair: Pair, seed: u64) {
                 reactor.context().switch_to(backend).unwrap();
             }
             9 => reactor.context().notify(peer.token).unwrap(),
+            10 => peer.token = take_and_add(&mut reactor, index, peer),
             _ => _ = reactor.turn(Deadline::Now).unwrap(),
         }
     }
@@ -270,6 +273,20 @@ fn live(pair: Pair, seed: u64) {
         let received = &reactor.state().received;
         assert!(peers.iter().zip(received).all(|(peer, seen)| peer.is_satisfied(seen)), "doubled");
     }
+}
+
+/// Takes a source out, and adds it again.
+fn take_and_add(reactor: &mut Reactor<State>, index: usize, peer: &Peer) -> Token {
+    let is_datagram = peer.datagrams.is_some();
+    let again = move |socket: Socket, cx: &mut tripoll::Context<State>| {
+        let token = cx.add(socket, Interest::READ, Actor { index, is_datagram }).unwrap();
+        cx.state.moved = Some(token);
+        let received = &mut cx.state.received[index];
+        (received.is_gone, received.is_disarmed) = (false, false);
+    };
+    reactor.context().take(peer.token, again).unwrap();
+    reactor.turn(Deadline::Now).unwrap();
+    reactor.state().moved.take().expect("it was taken")
 }
 
 fn arm(reactor: &mut Reactor<State>, index: usize, token: Token) {

@@ -41,6 +41,7 @@
 //! | port a Python `socketserver` | [`server`]: [`ThreadingTcpServer`](server::ThreadingTcpServer) and its sisters |
 //! | receive datagrams | [`net::DatagramSocket`], [`server::ThreadingUdpServer`] |
 //! | set timers and timeouts | [`Context::set_timer`], [`Context::set_deadline`] |
+//! | test timers and timeouts without sleeping | [`reactor::ManualClock`] |
 //! | reach the loop from another thread | [`ReactorHandle`]: [`post`](ReactorHandle::post), [`stop`](ReactorHandle::stop), [`shutdown`](ReactorHandle::shutdown) |
 //! | choose the backend and the trigger | [`Reactor::builder`], [`Backend`], [`Trigger`] |
 //! | switch the backend of a running loop | [`Context::switch_to`] |

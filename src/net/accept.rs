@@ -147,9 +147,9 @@ impl<I> Acceptor<I> {
     }
 
     /// Decides what follows from an error, and logs the beginning and the end of a shortage.
-    fn failed(&mut self, error: &io::Error) -> Decision {
+    fn failed(&mut self, error: &io::Error, now: Instant) -> Decision {
         let was_short = self.policy.is_short();
-        let decision = self.policy.failed(errno(error), Instant::now());
+        let decision = self.policy.failed(errno(error), now);
         let name = &self.name;
         match (was_short, self.policy.is_short(), decision) {
             (true, false, _) => {
@@ -178,7 +178,11 @@ impl<I> Acceptor<I> {
     /// # Errors
     ///
     /// `NotConnected` when the socket was shut down.
-    fn denied<F: AsFd>(&mut self, listener: &mut Source<'_, F>) -> io::Result<Decision> {
+    fn denied<F: AsFd>(
+        &mut self,
+        listener: &mut Source<'_, F>,
+        now: Instant,
+    ) -> io::Result<Decision> {
         let mut fds = [PollFd::new(listener.as_fd().as_raw_fd(), PollFlags::IN | PollFlags::RDHUP)];
         // Without an answer, a pause is the safe decision.
         let is_asked = sys::poll(&mut fds, Some(Duration::ZERO)).is_ok();
@@ -187,7 +191,7 @@ impl<I> Acceptor<I> {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the socket was shut down"));
         }
         if !state.contains(PollFlags::IN) {
-            return Ok(self.failed(&io::ErrorKind::WouldBlock.into()));
+            return Ok(self.failed(&io::ErrorKind::WouldBlock.into(), now));
         }
         listener.split().1.ready |= Interest::READ; // the reactor has seen the `WouldBlock`
         Ok(self.policy.denied())
@@ -268,7 +272,7 @@ impl<I> Acceptor<I> {
 /// Takes away the listener's interest for a while.
 fn suspend<F, S: 'static>(pause: Duration, listener: &mut Source<'_, F>, cx: &mut Context<'_, S>) {
     listener.set_interest(Interest::NONE);
-    cx.set_handlers_deadline(listener.token(), Some(Instant::now() + pause));
+    cx.set_handlers_deadline(listener.token(), Some(cx.now() + pause));
 }
 
 /// Returns the number of an error.
@@ -311,13 +315,13 @@ where
                     continue;
                 }
                 Ok(Attempt::Postponed) => {
-                    (self.denied(listener)?, io::ErrorKind::WouldBlock.into())
+                    (self.denied(listener, cx.now())?, io::ErrorKind::WouldBlock.into())
                 }
                 Err(_) if !was_called => return Ok(Next::Keep), // the reactor's budget is used up
                 Err(error) if !has_accepted && error.kind() == io::ErrorKind::WouldBlock => {
-                    (self.denied(listener)?, error)
+                    (self.denied(listener, cx.now())?, error)
                 }
-                Err(error) => (self.failed(&error), error),
+                Err(error) => (self.failed(&error, cx.now()), error),
             };
             if let Some(next) = self.follow(decision, error, listener, cx)? {
                 return Ok(next);
@@ -355,7 +359,7 @@ where
                 }
                 Ok(Attempt::Lost) => {}
                 Ok(Attempt::Postponed) => break,
-                Err(error) if self.failed(&error) == Decision::Next => {}
+                Err(error) if self.failed(&error, cx.now()) == Decision::Next => {}
                 Err(_) => break,
             }
         }

@@ -225,6 +225,30 @@ impl<S: 'static> Context<'_, S> {
         self.core.set_deadline(token, Slot::Handler, at);
     }
 
+    /// Returns the time of this turn, by the reactor's [clock](super::ReactorBuilder::clock). The clock
+    /// is read once a turn, after the wait, when a handler first asks. So this is cheaper than
+    /// [`Instant::now`], and all handlers of a turn see the same time. Between turns it is read once
+    /// for each call of [`Reactor::context`](super::Reactor::context).
+    ///
+    /// A handler that takes long sees none of it here: what it sets from this time is due so much
+    /// earlier.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use tripoll::Reactor;
+    ///
+    /// let mut reactor = Reactor::new()?;
+    /// let mut cx = reactor.context();
+    /// let later = cx.now() + Duration::from_millis(1);
+    /// cx.set_timer(later, |cx| cx.stop());
+    /// reactor.run()?;
+    /// assert!(Instant::now() >= later);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn now(&self) -> Instant {
+        self.core.now()
+    }
+
     /// Sets a timer: the loop runs `job` at `at`, or in the first turn after it. Timers due at the
     /// same instant run in the order in which they were set. A timer that is set while timers run
     /// fires in the next turn at the earliest.
@@ -256,7 +280,7 @@ impl<S: 'static> Context<'_, S> {
         (self.core.is_shutting_down, self.core.attention) = (true, true);
         let Core { registry, shutdown_queue, .. } = &mut *self.core;
         shutdown_queue.extend(registry.tokens());
-        if let Some(end) = Instant::now().checked_add(grace) {
+        if let Some(end) = self.now().checked_add(grace) {
             self.set_timer(end, |cx| cx.stop());
         }
     }

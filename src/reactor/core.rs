@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
+use super::clock::Clock;
 use super::context::Context;
 use super::counters::Counters;
 use super::handle::WakeState;
@@ -19,6 +20,7 @@ use crate::sys;
 
 /// The parts of a reactor that a running handler can reach.
 pub(super) struct Core<S> {
+    pub(super) clock: Clock,
     pub(super) registry: Registry,
     pub(super) timers: Timers<TimerAction<S>>,
     pub(super) wake_state: Arc<WakeState<S>>,
@@ -68,8 +70,9 @@ pub(super) enum Deferred<S> {
 pub(super) type TakeJob<S> = Box<dyn FnOnce(Box<dyn Any>, &mut Context<'_, S>)>;
 
 impl<S> Core<S> {
-    pub(super) fn new(registry: Registry, wake_state: WakeState<S>) -> Self {
+    pub(super) fn new(registry: Registry, wake_state: WakeState<S>, clock: Clock) -> Self {
         Core {
+            clock,
             registry,
             timers: Timers::new(),
             wake_state: Arc::new(wake_state),
@@ -86,6 +89,11 @@ impl<S> Core<S> {
         }
     }
 
+    /// Returns the time of this turn.
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now(self.counters.turns)
+    }
+
     /// Handles a change of interest that failed. One for which the kernel has no room is tried again
     /// later. Any other error ends the source.
     #[cold]
@@ -97,7 +105,7 @@ impl<S> Core<S> {
         if !self.is_retry_set {
             let pause = self.refusals.fail();
             log::error!("an interest was refused and is tried again in {pause:?}: {error}");
-            self.timers.set(Instant::now() + pause, TimerAction::RetryInterests);
+            self.timers.set(self.clock.read() + pause, TimerAction::RetryInterests);
             self.is_retry_set = true;
         }
     }
@@ -167,7 +175,7 @@ impl<S> Core<S> {
     pub(super) fn deadline_has_passed(&mut self, token: Token, slot: Slot) -> bool {
         let Some(entry) = self.registry.get(token) else { return false };
         let Some(Deadline { at, .. }) = entry.deadlines[slot as usize].take() else { return false };
-        if at <= Instant::now() {
+        if at <= self.now() {
             return true;
         }
         self.set_deadline(token, slot, Some(at));

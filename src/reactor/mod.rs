@@ -123,6 +123,7 @@ mod add_error;
 mod backoff;
 mod blocking_files;
 mod budget;
+mod clock;
 mod context;
 mod core;
 mod counters;
@@ -145,6 +146,7 @@ mod turn_state;
 
 pub use add_error::AddError;
 pub use budget::Budget;
+pub use clock::ManualClock;
 pub use context::Context;
 pub use counters::Counters;
 pub use handle::ReactorHandle;

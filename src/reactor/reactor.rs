@@ -5,6 +5,7 @@ use std::time::Instant;
 use std::{fmt, io};
 
 use super::budget::Budget;
+use super::clock::{Clock, ManualClock};
 use super::context::Context;
 use super::core::Core;
 use super::handle::{ReactorHandle, WakeState};
@@ -96,7 +97,7 @@ impl<S: 'static> Reactor<S> {
         registry.add_own(wake_state.waker().as_fd(), WAKER)?;
         registry.add_own(timer_source.as_fd(), TIMER)?;
         Ok(Reactor {
-            core: Core::new(registry, wake_state),
+            core: Core::new(registry, wake_state, Clock::new(builder.clock)),
             handlers: Vec::new(),
             state,
             timer_source,
@@ -110,6 +111,13 @@ impl<S: 'static> Reactor<S> {
     /// Returns the context, between turns: it adds sources, sets timers, switches the backend and
     /// reads the counters.
     pub fn context(&mut self) -> Context<'_, S> {
+        self.core.clock.forget();
+        self.cx()
+    }
+
+    /// As [`context`](Self::context), within a turn.
+    #[inline]
+    pub(super) fn cx(&mut self) -> Context<'_, S> {
         Context { core: &mut self.core, state: &mut self.state }
     }
 
@@ -135,7 +143,8 @@ impl<S: 'static> Reactor<S> {
         self.after_wait.push(Box::new(hook));
     }
 
-    /// Returns when the next timer or deadline is due, at the earliest.
+    /// Returns when the next timer or deadline is due, at the earliest, by the reactor's
+    /// [clock](ReactorBuilder::clock).
     pub fn next_deadline(&self) -> Option<Instant> {
         self.core.timers.next()
     }
@@ -217,6 +226,7 @@ pub struct ReactorBuilder {
     pub(super) budget: Budget,
     pub(super) events: Events,
     pub(super) probe: Option<Box<dyn Probe>>,
+    pub(super) clock: Option<ManualClock>,
 }
 
 impl ReactorBuilder {
@@ -256,6 +266,14 @@ impl ReactorBuilder {
     /// Sets the probe, which observes each turn. Default: none.
     pub fn probe(mut self, probe: impl Probe + 'static) -> Self {
         self.probe = Some(Box::new(probe));
+        self
+    }
+
+    /// Sets a clock for tests, instead of the system's monotonic clock. All times of the reactor are
+    /// its times, except the deadline of [`Reactor::turn`], the pause after a wait that failed, and
+    /// those of the log. Default: the system's, which is [`Instant::now`].
+    pub fn clock(mut self, clock: ManualClock) -> Self {
+        self.clock = Some(clock);
         self
     }
 

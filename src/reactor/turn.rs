@@ -9,7 +9,6 @@ use std::any::Any;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
 
 use super::context::Context;
 use super::core::{Core, Deferred, TimerAction};
@@ -130,9 +129,13 @@ impl<S: 'static> Reactor<S> {
 
     #[inline]
     fn call_hooks(hooks: &mut [Hook<S>], core: &mut Core<S>, state: &mut S) {
+        if hooks.is_empty() {
+            return;
+        }
         for hook in hooks {
             hook(&mut Context { core, state });
         }
+        core.clock.forget(); // the wait may be long
     }
 
     // Phase `apply_changes`.
@@ -144,7 +147,7 @@ impl<S: 'static> Reactor<S> {
         if self.core.registry.has_changes() {
             self.apply_interests();
         }
-        self.timer_source.set(self.core.timers.next())
+        self.timer_source.set(self.core.timers.next(), &self.core.clock)
     }
 
     #[inline(never)] // out of the code of an ordinary turn
@@ -192,14 +195,14 @@ impl<S: 'static> Reactor<S> {
                 Deferred::Remove(token, error) => {
                     self.release_file(token);
                     if let Some(mut handler) = self.handlers[token.index() as usize].take() {
-                        handler.removed(token, error.as_ref(), &mut self.context());
+                        handler.removed(token, error.as_ref(), &mut self.cx());
                     }
                 }
                 Deferred::Take(token, then) => {
                     self.release_file(token);
                     if let Some(mut handler) = self.handlers[token.index() as usize].take() {
-                        handler.removed(token, None, &mut self.context());
-                        then(handler.into_source(), &mut self.context());
+                        handler.removed(token, None, &mut self.cx());
+                        then(handler.into_source(), &mut self.cx());
                     }
                 }
             }
@@ -257,7 +260,7 @@ impl<S: 'static> Reactor<S> {
             }
             TIMER => {
                 self.timer_source.clear();
-                self.turn_state.expired_at = Some(Instant::now());
+                self.turn_state.expired_at = Some(self.core.now());
                 self.turn_state.has_internal_work = true;
             }
             PARKING => self.core.registry.unpark_changed(),
@@ -346,7 +349,7 @@ impl<S: 'static> Reactor<S> {
             match self.core.timers.take(timer) {
                 Some(TimerAction::Job(job)) => {
                     self.core.counters.timers += 1;
-                    job(&mut self.context());
+                    job(&mut self.cx());
                     self.run_deferred();
                 }
                 Some(TimerAction::Deadline(token, slot))
@@ -382,7 +385,7 @@ impl<S: 'static> Reactor<S> {
             self.turn_state.jobs = self.core.wake_state.take_jobs().into_iter();
         }
         while let Some(job) = self.turn_state.jobs.next() {
-            job(&mut self.context());
+            job(&mut self.cx());
             self.run_deferred();
         }
     }

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::Instant;
 
+use crate::reactor::clock::Clock;
 use crate::sys::TimerFd;
 
 /// One `timerfd` for all timers.
@@ -14,23 +16,27 @@ use crate::sys::TimerFd;
 /// cancelled or postponed makes it expire once in vain.
 #[derive(Debug)]
 pub(in crate::reactor) struct TimerSource {
-    timer_fd: TimerFd,
+    timer_fd: Arc<TimerFd>,
     set_to: Option<Instant>,
 }
 
 impl TimerSource {
     pub(in crate::reactor) fn new() -> io::Result<Self> {
-        Ok(TimerSource { timer_fd: TimerFd::new()?, set_to: None })
+        Ok(TimerSource { timer_fd: Arc::new(TimerFd::new()?), set_to: None })
     }
 
-    /// Makes the descriptor readable at `next` or before.
+    /// Makes the descriptor readable when the clock shows `next`, or before.
     #[inline]
-    pub(in crate::reactor) fn set(&mut self, next: Option<Instant>) -> io::Result<()> {
+    pub(in crate::reactor) fn set(
+        &mut self,
+        next: Option<Instant>,
+        clock: &Clock,
+    ) -> io::Result<()> {
         match (next, self.set_to) {
             (None, _) => Ok(()),
             (Some(next), Some(set_to)) if set_to <= next => Ok(()),
             (Some(next), _) => {
-                self.timer_fd.set(next.saturating_duration_since(Instant::now()))?;
+                clock.set_alarm(next, &self.timer_fd)?;
                 self.set_to = Some(next);
                 Ok(())
             }

@@ -1,8 +1,9 @@
 //! The phase `wait` of a turn, and what follows when it fails.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::reactor::clock::Clock;
 use crate::reactor::probe::Probe;
 use crate::reactor::reactor::Reactor;
 use crate::selector::{Deadline, Events, Selector};
@@ -34,10 +35,13 @@ impl<S: 'static> Reactor<S> {
             log::error!("the timer descriptor cannot be set: {error}{left_out}");
         }
         (self.turn_state.is_timer_unset, self.core.attention) = (true, true);
-        match (deadline, self.core.timers.next()) {
-            (Deadline::Never, Some(next)) => Deadline::At(next),
-            (Deadline::At(at), Some(next)) => Deadline::At(at.min(next)),
-            (deadline, _) => deadline,
+        let Some(next) = self.core.timers.next() else { return deadline };
+        let left = next.saturating_duration_since(self.core.clock.read());
+        match (deadline, Deadline::after(left)) {
+            (Deadline::At(at), Deadline::At(next)) => Deadline::At(at.min(next)),
+            (Deadline::Never, next) => next,
+            (deadline, Deadline::Never) => deadline,
+            _ => Deadline::Now,
         }
     }
 
@@ -45,7 +49,7 @@ impl<S: 'static> Reactor<S> {
     #[cold]
     pub(super) fn wait_failed(&mut self, error: io::Error, deadline: Deadline) -> io::Result<()> {
         let name = self.core.registry.selector().name();
-        let now = Instant::now();
+        let now = self.core.clock.read();
         let pause = self.turn_state.waits.fail(name, error, now)?;
         let latest = [deadline.remaining(), self.core.timers.next().map(|at| at - now)];
         let pause = latest.into_iter().flatten().fold(pause, Duration::min);
@@ -59,7 +63,7 @@ impl<S: 'static> Reactor<S> {
     /// Lets the phases after the wait look for timers that are due and for jobs, which the wait could
     /// not report.
     fn run_all_internal_work(&mut self) {
-        self.turn_state.expired_at = Some(Instant::now());
+        self.turn_state.expired_at = Some(self.core.now());
         (self.turn_state.has_new_jobs, self.turn_state.has_internal_work) = (true, true);
     }
 
@@ -78,7 +82,10 @@ impl<S: 'static> Reactor<S> {
         let selector = core.registry.selector_mut();
         let waited = match probe {
             None => selector.wait(&mut turn_state.events, deadline),
-            Some(probe) => wait_observed(selector, &mut turn_state.events, deadline, &mut **probe),
+            Some(probe) => {
+                let events = &mut turn_state.events;
+                wait_observed(selector, events, deadline, &mut **probe, &core.clock)
+            }
         };
         if core.wake_state.finish_sleep() {
             (turn_state.has_new_jobs, turn_state.has_internal_work) = (true, true);
@@ -125,10 +132,11 @@ fn wait_observed(
     events: &mut Events,
     deadline: Deadline,
     probe: &mut dyn Probe,
+    clock: &Clock,
 ) -> io::Result<()> {
     probe.waiting(deadline);
-    let start = Instant::now();
+    let start = clock.read();
     selector.wait(events, deadline)?;
-    probe.waited(start.elapsed(), events);
+    probe.waited(clock.read() - start, events);
     Ok(())
 }

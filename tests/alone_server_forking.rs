@@ -5,7 +5,7 @@
 //! threads.
 
 use std::io::{self, BufRead, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::os::unix::process::parent_id;
 use std::path::PathBuf;
@@ -18,13 +18,13 @@ use tripoll::server::PythonSocket;
 use support::program::{self, *};
 use support::server::*;
 use support::*;
+use tripoll::Reactor;
 use tripoll::net::{Address, DatagramSocket, Listener};
 use tripoll::server::{
     DatagramExchange, Exchange, Exit, Forking, ForkingTcpServer, ForkingUdpServer,
     ForkingUnixDatagramServer, ForkingUnixStreamServer, Handled, HandlerResult, StreamExchange,
 };
 use tripoll::sys::DespiteThreads;
-use tripoll::{Backend, Reactor, Trigger};
 
 /// What this program is, when it is started by a test.
 const ROLES: &[(&str, fn())] = &[
@@ -352,30 +352,16 @@ fn a_close_within_a_grace_ends_idle_children() {
 }
 
 fn a_burst_is_answered_and_leaves_nothing() {
-    let mut server = Program::start("lines", Backend::default(), Trigger::default());
-    let address = server.address();
-    assert!(ask(&address, b"hello\n").starts_with(b"hello\n")); // now the loop turns
-    let descriptors = || fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap().count();
-    let before = descriptors();
-    thread::scope(|scope| {
-        for _ in 0..20 {
-            scope.spawn(|| {
-                let clients = connect_all(&address, 50);
-                for mut client in &clients {
-                    client.write_all(b"hello\n").unwrap();
-                }
-                for mut client in clients {
-                    client.shutdown(Shutdown::Write).unwrap();
-                    let mut answer = String::new();
-                    client.read_to_string(&mut answer).unwrap();
-                    assert!(answer.starts_with("hello\n"), "{answer:?}");
-                }
-            });
-        }
+    on_every_backend("lines", |mut server| {
+        let address = server.address();
+        assert!(ask(&address, b"hello\n").starts_with(b"hello\n")); // now the loop turns
+        let descriptors = || fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap().count();
+        let before = descriptors();
+        send_bursts(&address);
+        await_that("the end of the children", || server.children().is_empty());
+        await_that("the end of their descriptors", || descriptors() <= before);
+        assert_eq!(server.end(), "");
     });
-    await_that("the end of the children", || server.children().is_empty());
-    await_that("the end of their descriptors", || descriptors() <= before);
-    assert_eq!(server.end(), "");
 }
 
 fn serve_beside_a_foreign_child() {

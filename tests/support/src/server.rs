@@ -55,6 +55,31 @@ pub fn connect(address: &Address) -> TcpStream {
     client
 }
 
+/// Sends a thousand clients, each with a line that comes back, a thousand at a time.
+/// `TRIPOLL_CLIENTS=100000` sends so many.
+pub fn send_bursts(address: &Address) {
+    let asked = env::var("TRIPOLL_CLIENTS");
+    let clients = asked.map_or(1_000, |asked| asked.parse().expect("TRIPOLL_CLIENTS is a number"));
+    for _ in 0..usize::div_ceil(clients, 1_000) {
+        thread::scope(|scope| {
+            for _ in 0..20 {
+                scope.spawn(|| {
+                    let clients = connect_all(address, 50);
+                    for mut client in &clients {
+                        client.write_all(b"hello\n").unwrap();
+                    }
+                    for mut client in clients {
+                        client.shutdown(Shutdown::Write).unwrap();
+                        let mut answer = String::new();
+                        client.read_to_string(&mut answer).unwrap();
+                        assert!(answer.starts_with("hello\n"), "{answer:?}");
+                    }
+                });
+            }
+        });
+    }
+}
+
 /// Connects `count` clients one after the other. Fails if the accept queue was full for one of
 /// them: the kernel then sends the SYN again after a second.
 pub fn connect_all(address: &Address, count: usize) -> Vec<TcpStream> {

@@ -54,8 +54,10 @@ impl Class {
     }
 }
 
-/// Returns whether an error of any call means that there are no descriptors or no memory.
-pub(crate) fn is_shortage(error: &io::Error) -> bool {
+/// Returns whether an error of any call means that there are no descriptors or no memory for a new
+/// client. [`sys::is_shortage`](crate::sys) has more errors: those after which any call may succeed
+/// later.
+pub(crate) fn lacks_resources(error: &io::Error) -> bool {
     let class = Class::of(error.raw_os_error());
     matches!(class, Class::Descriptors | Class::Memory)
 }
@@ -135,7 +137,7 @@ pub(super) mod tests {
         let numbers = |is: fn(&io::Error) -> bool| -> Vec<i32> {
             (1..=133).filter(|&errno| is(&io::Error::from_raw_os_error(errno))).collect()
         };
-        assert_eq!(numbers(is_shortage), [ENOMEM, ENFILE, EMFILE, ENOSR, ENOBUFS]);
+        assert_eq!(numbers(lacks_resources), [ENOMEM, ENFILE, EMFILE, ENOSR, ENOBUFS]);
         assert_eq!(numbers(is_by_peer), [EPIPE, ECONNABORTED, ECONNRESET]);
         let network = numbers(is_of_network);
         assert!(network.contains(&ECONNREFUSED) && network.contains(&EHOSTUNREACH));

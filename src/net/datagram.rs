@@ -1,4 +1,4 @@
-//! A bound datagram socket.
+//! A datagram socket.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Arc, Mutex};
@@ -22,9 +22,13 @@ pub(crate) const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 /// The longest time after which a send that finds no room is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
-/// A bound datagram socket, UDP or Unix, non-blocking. When it is dropped it is closed, and the file
+/// A datagram socket, UDP or Unix, non-blocking. When it is dropped it is closed, and the file
 /// of a Unix socket is removed: [by the process that has bound it](Self::set_unlink_on_drop), and if
 /// it is still the socket's own.
+///
+/// It is made from an [`OwnedFd`](std::os::fd::OwnedFd) and the datagram sockets of the standard
+/// library, and converts into them. A conversion changes nothing: `O_NONBLOCK` and other options stay
+/// as they are. The calls of this type never block, whatever `O_NONBLOCK` is.
 ///
 /// An empty datagram is data, not the end of a stream. A datagram that is longer than its buffer is
 /// reported as [truncated](RecvInfo::truncated).
@@ -109,6 +113,18 @@ impl DatagramSocket {
         })
     }
 
+    /// Wraps a socket that was made elsewhere. Its file is left to its earlier owner.
+    pub(super) fn of_elsewhere(socket: Socket) -> io::Result<Self> {
+        let file = SocketFile::of_elsewhere(&Address::of_socket(&socket)?);
+        DatagramSocket::bound(socket, file)
+    }
+
+    /// Returns the socket, and keeps its file.
+    pub(super) fn into_socket(mut self) -> Socket {
+        self.set_unlink_on_drop(false);
+        self.socket
+    }
+
     /// Sets how long a server blocks until the receiver of a reply has room.
     pub(crate) fn set_send_timeout(&mut self, send_timeout: Duration) {
         self.send_timeout = send_timeout;
@@ -119,11 +135,11 @@ impl DatagramSocket {
     }
 
     /// Sets whether this process removes the file of a Unix socket when the socket is dropped. Default:
-    /// true in the process that has bound it, false in a child that was forked later.
+    /// true in the process that has bound it. False in a child that was forked later, and for a socket
+    /// that was made of a descriptor. The file is removed only if it is still the socket's own.
     ///
-    /// Before another process takes the socket over, set it to false here, and to true there:
-    /// otherwise the file is removed while the other process serves. The file is removed only if it
-    /// is still the socket's own.
+    /// [`Listener::set_unlink_on_drop`](super::Listener::set_unlink_on_drop) says how a socket is handed
+    /// to another process.
     pub fn set_unlink_on_drop(&mut self, yes: bool) {
         if let Some(file) = &mut self.file {
             file.set_unlink(yes);
@@ -177,7 +193,15 @@ impl DatagramSocket {
             return Err(io::Error::new(io::ErrorKind::NotConnected, message));
         }
         let to_socket = to.to_sock_addr()?;
-        let send = || sys::retry(|| self.socket.send_to(data, &to_socket));
+        let send = || {
+            sys::retry(|| {
+                self.socket.send_to_with_flags(
+                    data,
+                    &to_socket,
+                    libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+                )
+            })
+        };
         match &self.unread {
             None => send_past_errors(send),
             Some(unread) => self.send_counted(send, to, &mut lock(unread)),

@@ -1,6 +1,6 @@
 //! A listening socket.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::{fmt, fs, io};
 
@@ -11,6 +11,7 @@ use super::address::Address;
 use super::bind::BindOptions;
 use super::buffered_total::BufferedTotal;
 use super::socket_file::SocketFile;
+use super::socket_kind::{SocketKind, socket_of};
 use super::stream::Stream;
 use super::to_address::ToAddress;
 use crate::sys;
@@ -18,6 +19,10 @@ use crate::sys;
 /// A listening socket, TCP or Unix. When it is dropped it is closed, and the file of a Unix socket is
 /// removed: [by the process that has bound it](Self::set_unlink_on_drop), and if it is still the
 /// socket's own.
+///
+/// It is made from an [`OwnedFd`] and the listeners of the standard library, if they listen, and
+/// converts into them. A conversion changes nothing: `O_NONBLOCK` and other options stay as they are.
+/// A reactor makes each listener non-blocking.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -114,11 +119,19 @@ impl Listener {
     }
 
     /// Sets whether this process removes the file of a Unix socket when the listener is dropped. Default:
-    /// true in the process that has bound it, false in a child that was forked later.
+    /// true in the process that has bound it. False in a child that was forked later, and for a listener
+    /// that was made of a descriptor. The file is removed only if it is still the socket's own.
     ///
-    /// Before another process takes the socket over, set it to false here, and to true there:
-    /// otherwise the file is removed while the other process serves. The file is removed only if it
-    /// is still the socket's own.
+    /// How the file survives when the socket is handed to another process:
+    ///
+    /// * The listener is converted into an `OwnedFd`: this process never removes the file.
+    /// * This process drops the listener, and a copy of its descriptor lives on in another process: set it
+    ///   to false here before. Otherwise the file is removed while the other process serves.
+    /// * This process [executes](std::os::unix::process::CommandExt::exec) another program: nothing is
+    ///   dropped, and the file stays.
+    ///
+    /// The last owner sets it to true. There it needs the absolute path of the socket. A listener that was
+    /// made of a descriptor takes what was at that path for its file.
     pub fn set_unlink_on_drop(&mut self, yes: bool) {
         if let Some(file) = &mut self.file {
             file.set_unlink(yes);
@@ -186,6 +199,12 @@ impl Listener {
         self.buffered_total = BufferedTotal::new(bytes);
     }
 
+    /// Returns the socket, and keeps its file.
+    pub(super) fn into_socket(mut self) -> Socket {
+        self.set_unlink_on_drop(false);
+        self.socket
+    }
+
     /// Listens on a bound socket. Its file, if it has one, is removed when the listener is dropped.
     pub(crate) fn listen(
         socket: Socket,
@@ -204,7 +223,12 @@ impl Listener {
         socket
             .listen(length)
             .map_err(|error| sys::with_context(format!("cannot listen on {address}"), error))?;
-        Ok(Listener {
+        Ok(Listener::listening(socket, file, address, backlog))
+    }
+
+    /// Wraps a socket that listens, with the defaults of the builder.
+    fn listening(socket: Socket, file: Option<SocketFile>, address: Address, backlog: u32) -> Self {
+        Listener {
             file,
             address,
             socket,
@@ -213,7 +237,7 @@ impl Listener {
             buffered_total: BufferedTotal::new(MAX_BUFFERED),
             accepts_per_turn: ACCEPTS_PER_TURN,
             on_end: None,
-        })
+        }
     }
 
     pub(super) fn take_on_end(&mut self) -> Option<OnEnd> {
@@ -338,11 +362,50 @@ impl ListenerBuilder {
         let address = address.to_address()?;
         let socket = BindOptions::socket(&address, Type::STREAM)?;
         let file = self.options.bind(&socket, &address)?;
-        let mut listener = Listener::listen(socket, file, self.backlog)?;
+        let listener = Listener::listen(socket, file, self.backlog)?;
+        Ok(self.set_up(listener))
+    }
+
+    /// Wraps a socket that listens already: one from another library, or from another process. Only the options that concern accepting apply, such as
+    /// [`max_connections`](Self::max_connections). The backlog, the address and the mode of the file
+    /// stay as they are. [`Listener::backlog`] is the system's limit then, because the kernel does not
+    /// tell what was requested.
+    ///
+    /// `O_NONBLOCK` stays as it is. The file of a Unix socket is left to its earlier owner, unless
+    /// [`Listener::set_unlink_on_drop`] says otherwise.
+    ///
+    /// ```
+    /// use tripoll::net::{Address, Listener};
+    ///
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let address = Address::Inet(listener.local_addr()?);
+    /// let listener = Listener::builder().max_connections(100).wrap(listener)?;
+    /// assert_eq!(listener.local_address(), &address);
+    ///
+    /// let not_listening = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// let error = Listener::builder().wrap(not_listening).unwrap_err();
+    /// assert!(error.to_string().ends_with("is not a socket that listens: it is a UDP socket"));
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a descriptor that is not a stream socket that listens, TCP or Unix. The
+    /// message has its number and says what it is. The descriptor is closed then.
+    pub fn wrap(self, socket: impl Into<OwnedFd>) -> io::Result<Listener> {
+        let is_listener = |kind| matches!(kind, SocketKind::Listener(_));
+        let socket = socket_of(socket.into(), "a socket that listens", is_listener)?;
+        let address = Address::of_socket(&socket)?;
+        let file = SocketFile::of_elsewhere(&address);
+        Ok(self.set_up(Listener::listening(socket, file, address, system_backlog())))
+    }
+
+    /// Applies the options that concern accepting.
+    fn set_up(self, mut listener: Listener) -> Listener {
         listener.max_connections = self.max_connections;
         listener.buffered_total = BufferedTotal::new(self.max_buffered);
         listener.accepts_per_turn = self.accepts_per_turn;
-        Ok(listener)
+        listener
     }
 }
 

@@ -11,6 +11,7 @@ use std::{io, process, thread};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::address::Address;
 use crate::sys;
 
 /// The file of a bound Unix socket. It is removed on drop by the process that owns it, unless another
@@ -31,6 +32,17 @@ impl SocketFile {
         let path = absolute(path).ok()?;
         let identity = identity(&path)?;
         Some(SocketFile { path, identity, owner: Some(process::id()) })
+    }
+
+    /// Returns what is at the address of a socket that was made elsewhere. This process does not remove
+    /// it. A relative path says nothing: it was relative to the working directory of another process.
+    pub(super) fn of_elsewhere(address: &Address) -> Option<Self> {
+        match address {
+            Address::Unix(path) if path.is_absolute() => {
+                Some(SocketFile { path: path.clone(), identity: identity(path)?, owner: None })
+            }
+            _ => None,
+        }
     }
 
     /// Sets whether this process removes the file on drop.

@@ -1,8 +1,8 @@
 //! A connected socket.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,6 +22,10 @@ use crate::sys;
 /// `TCP_NODELAY` set. A [`server`](crate::server) accepts it without, as Python does.
 ///
 /// It counts toward the listener's limit of connections until it is dropped.
+///
+/// It is made from an [`OwnedFd`](std::os::fd::OwnedFd) and the streams of the standard library, and
+/// converts into them. A conversion changes nothing: `TCP_NODELAY`, other options and `O_NONBLOCK`
+/// stay as they are. A reactor makes each stream non-blocking, and it stays so.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -84,8 +88,17 @@ impl Stream {
         stream
     }
 
-    fn connected(socket: Socket) -> Self {
+    /// Wraps a connected socket, which no listener of this process has accepted.
+    pub(super) fn connected(socket: Socket) -> Self {
         let peer = socket.peer_addr().map_or(Address::Unnamed, |peer| Address::of(&peer));
+        Stream::with_peer(socket, peer)
+    }
+
+    pub(super) fn plain(socket: Socket, peer: &SockAddr) -> Self {
+        Stream::with_peer(socket, Address::of(peer))
+    }
+
+    fn with_peer(socket: Socket, peer: Address) -> Self {
         Stream {
             socket,
             peer,
@@ -100,20 +113,27 @@ impl Stream {
         }
     }
 
-    pub(super) fn plain(socket: Socket, peer: &SockAddr) -> Self {
-        let peer = Address::of(peer);
-        Stream {
-            socket,
-            peer,
-            permit: Permit::default(),
-            buffered_total: None,
-            idle_timeout: None,
-            sending: Mutex::default(),
-            closing: AtomicU8::new(AT_ONCE),
-            is_owed: AtomicBool::new(false),
-            input_end: None,
-            is_nonblocking: AtomicBool::new(false),
-        }
+    /// Returns two Unix streams that are connected to each other (`socketpair(2)`), without addresses.
+    /// Both are blocking, as those of [`UnixStream::pair`].
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use tripoll::net::{Address, Stream};
+    ///
+    /// let (mut here, mut there) = Stream::pair()?;
+    /// here.write_all(b"hello")?;
+    /// let mut buffer = [0; 5];
+    /// there.read_exact(&mut buffer)?;
+    /// assert_eq!(&buffer, b"hello");
+    /// assert_eq!((there.peer(), there.local_address()?), (&Address::Unnamed, Address::Unnamed));
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of `socketpair(2)`: no descriptors are left, for example.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        UnixStream::pair().map(|(here, there)| (here.into(), there.into()))
     }
 
     /// Counts what a connection on this stream buffers toward the total of its listener.
@@ -158,6 +178,16 @@ impl Stream {
         &self.peer
     }
 
+    /// Returns the address of this end (`getsockname(2)`). On a machine with several addresses it tells
+    /// which one the peer uses.
+    ///
+    /// # Errors
+    ///
+    /// Those of `getsockname(2)`: a lack of memory.
+    pub fn local_address(&self) -> io::Result<Address> {
+        Address::of_socket(&self.socket)
+    }
+
     /// Returns the number of bytes in the kernel's send queue (`SIOCOUTQ`). While it falls, the peer
     /// reads. On TCP these are the bytes that the peer's machine has not acknowledged. On a Unix socket
     /// they are those that the peer has not read, with the kernel's overhead.
@@ -183,7 +213,7 @@ impl Stream {
         sys::send_queue(self.socket.as_fd())
     }
 
-    /// Shuts down one direction or both, as [`TcpStream::shutdown`] does.
+    /// Shuts down one direction or both, as [`TcpStream::shutdown`](std::net::TcpStream::shutdown) does.
     ///
     /// # Errors
     ///
@@ -423,26 +453,5 @@ impl Write for Stream {
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
-    }
-}
-
-impl From<Stream> for OwnedFd {
-    /// Returns the bare descriptor, which no longer counts toward the listener's limit.
-    fn from(stream: Stream) -> Self {
-        stream.socket.into()
-    }
-}
-
-impl From<TcpStream> for Stream {
-    /// Wraps a connected socket, and leaves its options as they are.
-    fn from(stream: TcpStream) -> Self {
-        Stream::connected(stream.into())
-    }
-}
-
-impl From<UnixStream> for Stream {
-    /// Wraps a connected socket, and leaves its options as they are.
-    fn from(stream: UnixStream) -> Self {
-        Stream::connected(stream.into())
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::address::Address;
 use super::link::Link;
+use super::stream::Stream;
 use super::stream_io::StreamIo;
 use crate::selector::Token;
 
@@ -158,6 +159,12 @@ impl Wire<'_> {
     pub fn resume(&mut self) {
         self.link.is_paused = false;
         self.link.defer_unread();
+    }
+
+    /// Returns the stream itself, for its options and addresses. What is read from it or written to it
+    /// directly bypasses the buffers of the connection.
+    pub fn stream(&self) -> &Stream {
+        self.stream.get_ref()
     }
 
     /// Returns the address of the peer.

@@ -12,7 +12,7 @@ use super::handler::{Exchange, Exit, HandlerError, HandlerResult};
 use super::hooks::Hooks;
 use crate::net::{
     Address, Attempt, BindOptions, InputEnd, SocketFile, Stream, clone_error, is_by_peer,
-    is_shortage,
+    lacks_resources,
 };
 use crate::server::concurrency::{Runner, Slot};
 use crate::server::connections::Connections;
@@ -477,7 +477,7 @@ impl<R: Request> BaseServer<R> {
         match answered {
             Some(Err(kernels)) => return Err(kernels),
             None if error.kind() == io::ErrorKind::WouldBlock => return Ok(Attempt::Postponed),
-            None if is_shortage(&error) => return Err(error),
+            None if lacks_resources(&error) => return Err(error),
             _ => {}
         }
         if is_by_peer(&error) {

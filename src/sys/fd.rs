@@ -187,7 +187,7 @@ pub(crate) fn accept(
     unsafe { SockAddr::try_init(accept) }
 }
 
-/// Receives one datagram. The length is its own, which may be more than the buffer holds.
+/// Receives one datagram, and never blocks. The length is its own, which may be more than the buffer holds.
 pub(crate) fn receive_from(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
@@ -200,7 +200,7 @@ pub(crate) fn receive_from(
                 socket.as_raw_fd(),
                 buffer.as_mut_ptr().cast(),
                 buffer.len(),
-                libc::MSG_TRUNC,
+                libc::MSG_TRUNC | libc::MSG_DONTWAIT,
                 address.cast(),
                 size,
             )

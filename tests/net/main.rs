@@ -5,6 +5,7 @@ mod buffered;
 mod close;
 mod connection;
 mod datagrams;
+mod descriptors;
 mod extremes;
 mod listener;
 mod listener_end;

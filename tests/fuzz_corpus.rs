@@ -29,6 +29,8 @@ const WORDS: &[&[u8]] = &[
     b"\0",
     b"\n",
     b"\r\n",
+    b"\r\n\r\n",
+    b"\0\0\0\x05",
     b"\x1b[2J",
     b":",
     b"/",
@@ -143,6 +145,11 @@ fn histories_of_a_connection() {
 #[test]
 fn lines_of_a_client_in_the_loop() {
     check("lines");
+}
+
+#[test]
+fn frames_of_a_connection() {
+    check("frames");
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //!   take. It stops reading from a peer that does not read. It flushes the buffer before it closes.
 //!   While it is idle it owns no buffer.
 //! * [`DatagramSocket`] reports empty and truncated datagrams as what they are.
+//! * [`framing`] finds lines and other messages in the stream of a connection.
 //! * [`Utf8Decoder`] decodes text from bytes that are split anywhere.
 //!
 //! # Bounds
@@ -26,6 +27,7 @@
 //! | the same, after a close | [`Connection::close_within`] | 30 s | it is reset: [`CloseReason::CloseTimedOut`] |
 //! | after a close, when all is read | [`Connection::linger`] | 1 s | it is closed |
 //! | input that the protocol leaves unused | [`Connection::max_unused`] | 1 MiB | it is closed: [`CloseReason::InputOverflow`] |
+//! | a message of a [`framing`] | [`max_frame`](framing::Framed::max_frame) | 64 KiB | an error that names the limit; it is closed |
 //! | both, for all connections of a listener | [`ListenerBuilder::max_buffered`] | 64 MiB | the largest that grow are closed: [`CloseReason::ListenerOverflow`] |
 //! | connections | [`ListenerBuilder::max_connections`] | no limit | others wait in the backlog |
 //! | connections in the backlog | [`ListenerBuilder::backlog`] | 1,024 | the kernel drops others |
@@ -92,6 +94,7 @@ mod connection;
 mod convert;
 mod datagram;
 mod deliver;
+pub mod framing;
 mod idle;
 mod input;
 mod input_end;

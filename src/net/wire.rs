@@ -77,6 +77,19 @@ impl Wire<'_> {
         self.link.is_over_share()
     }
 
+    /// Returns whether the connection is neither closed nor closing.
+    pub(super) fn is_open(&self) -> bool {
+        self.link.is_open()
+    }
+
+    /// Lets the protocol leave at least so many bytes unused: see
+    /// [`Connection::max_unused`](super::Connection::max_unused).
+    pub(super) fn allow_unused(&mut self, bytes: usize) {
+        if self.link.options().max_unused < bytes {
+            self.link.options_mut().max_unused = bytes;
+        }
+    }
+
     /// Closes gracefully: receives nothing more, flushes the write buffer, and half-closes. Then input
     /// is discarded, up to a megabyte, until the peer has finished, too, or for the
     /// [linger time](super::Connection::linger). So the peer can read the rest of the output: a close

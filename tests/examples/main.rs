@@ -4,6 +4,7 @@ mod answers;
 mod broadcast;
 mod concurrency;
 mod echo;
+mod frame_echo;
 mod help;
 mod hostile;
 mod image;

@@ -7,6 +7,8 @@ mod connection;
 mod datagrams;
 mod descriptors;
 mod extremes;
+mod framing;
+mod framing_splits;
 mod listener;
 mod listener_end;
 mod model;

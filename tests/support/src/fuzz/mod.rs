@@ -3,6 +3,7 @@
 
 mod connection;
 mod datagrams;
+mod frames;
 mod lines;
 mod texts;
 
@@ -26,6 +27,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "utf8_decoder", body: texts::utf8_decoder, runs: 20_000 },
     Target { name: "connection", body: connection::connection, runs: 2_000 },
     Target { name: "lines", body: lines::lines, runs: 2_000 },
+    Target { name: "frames", body: frames::frames, runs: 3_000 },
     Target { name: "datagrams", body: datagrams::datagrams, runs: 5_000 },
 ];
 

@@ -1,0 +1,34 @@
+//! The pages.
+
+use std::path::{Path, PathBuf};
+
+/// A page: its path from the root of the repository, and its text.
+pub struct Page {
+    pub path: PathBuf,
+    pub text: String,
+}
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn page(path: PathBuf) -> Page {
+    let text = std::fs::read_to_string(root().join(&path));
+    Page { text: text.unwrap_or_else(|error| panic!("{path:?}: {error}")), path }
+}
+
+/// The pages of the book, in the order of their names.
+pub fn book() -> Vec<Page> {
+    let folder = Path::new("book/en/src");
+    let files = root().join(folder).read_dir().unwrap();
+    let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+    names.sort();
+    names.iter().map(|name| page(folder.join(name))).collect()
+}
+
+/// The book, and the pages beside it.
+pub fn pages() -> Vec<Page> {
+    let beside = ["NOTES.md", "README.md", "READINESS.md", "tests/README.md"];
+    let beside = beside.into_iter().chain(["CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]);
+    book().into_iter().chain(beside.map(|path| page(path.into()))).collect()
+}

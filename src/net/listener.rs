@@ -22,7 +22,8 @@ use crate::sys;
 ///
 /// It is made from an [`OwnedFd`] and the listeners of the standard library, if they listen, and
 /// converts into them. A conversion changes nothing: `O_NONBLOCK` and other options stay as they are.
-/// A reactor makes each listener non-blocking.
+/// A reactor makes each listener non-blocking. [`inherited`](super::inherited) returns those with which
+/// the process was started.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -366,7 +367,8 @@ impl ListenerBuilder {
         Ok(self.set_up(listener))
     }
 
-    /// Wraps a socket that listens already: one from another library, or from another process. Only the options that concern accepting apply, such as
+    /// Wraps a socket that listens already: one from another library, from another process, or one
+    /// that was [inherited](super::inherited). Only the options that concern accepting apply, such as
     /// [`max_connections`](Self::max_connections). The backlog, the address and the mode of the file
     /// stay as they are. [`Listener::backlog`] is the system's limit then, because the kernel does not
     /// tell what was requested.

@@ -42,6 +42,7 @@ mod fd_set;
 mod forks;
 #[cfg(loom)]
 mod forks_model;
+mod inherited;
 mod limits;
 mod poll;
 mod process;
@@ -75,6 +76,7 @@ pub(crate) use forks::{count_forks, forks};
 pub use forks_model::become_child;
 #[cfg(loom)]
 pub(crate) use forks_model::{count_forks, forks};
+pub(crate) use inherited::take_inherited;
 pub use limits::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub(crate) use poll::ppoll;
 pub use poll::{PollFd, PollFlags, poll};

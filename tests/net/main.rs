@@ -9,6 +9,7 @@ mod descriptors;
 mod extremes;
 mod framing;
 mod framing_splits;
+mod inherited;
 mod listener;
 mod listener_end;
 mod model;

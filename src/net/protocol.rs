@@ -9,7 +9,7 @@ use crate::reactor::Context;
 /// Decides what a connection sends and how it uses its input, in a reactor with the shared state `S`.
 ///
 /// The callbacks are those of Python's `asyncio.Protocol`, under Rust's names. None of them is called
-/// after [`closed`](Self::closed).
+/// after [`closed`](Self::closed). A protocol that is chosen at run time is a `Box<dyn Protocol<S>>`.
 ///
 /// ```
 /// use std::io;
@@ -161,5 +161,53 @@ pub trait Protocol<S = ()> {
     /// is dropped, it is not called. Does nothing by default.
     fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
         let _ = (why, cx);
+    }
+}
+
+impl<S, P: Protocol<S> + ?Sized> Protocol<S> for Box<P> {
+    fn opened(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        (**self).opened(wire, cx)
+    }
+
+    fn received(
+        &mut self,
+        wire: &mut Wire<'_>,
+        data: &[u8],
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<usize> {
+        (**self).received(wire, data, cx)
+    }
+
+    fn ended(
+        &mut self,
+        wire: &mut Wire<'_>,
+        rest: &[u8],
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<()> {
+        (**self).ended(wire, rest, cx)
+    }
+
+    fn below_low_mark(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        (**self).below_low_mark(wire, cx)
+    }
+
+    fn drained(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        (**self).drained(wire, cx)
+    }
+
+    fn timed_out(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        (**self).timed_out(wire, cx)
+    }
+
+    fn notified(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        (**self).notified(wire, cx)
+    }
+
+    fn shutting_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        (**self).shutting_down(wire, cx)
+    }
+
+    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
+        (**self).closed(why, cx);
     }
 }

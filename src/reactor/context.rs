@@ -9,8 +9,9 @@ use super::add_error::AddError;
 use super::core::{Core, Deferred, TimerAction};
 use super::counters::Counters;
 use super::handle::ReactorHandle;
-use super::handler::{Handler, Registered};
+use super::handler::{Handler, Next, Registered};
 use super::mode::reads_raw;
+use super::source::Source;
 use super::source_entry::Slot;
 use super::timers::TimerId;
 use crate::selector::{Backend, Interest, Selector, Token, Trigger};
@@ -67,6 +68,38 @@ impl<S: 'static> Context<'_, S> {
         H: Handler<F, S> + 'static,
     {
         self.add_source(source, interest, handler, reads_raw::<F>())
+    }
+
+    /// As [`add`](Self::add), for a closure. The bound names its arguments, so the closure need not.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use tripoll::{Interest, Next, Reactor};
+    ///
+    /// let (reader, mut writer) = std::io::pipe()?;
+    /// let mut reactor = Reactor::builder().build_with(String::new())?;
+    /// reactor.context().add_fn(reader, Interest::READ, |pipe, cx| {
+    ///     pipe.read_to_string(cx.state)?;
+    ///     cx.stop();
+    ///     Ok(Next::Remove)
+    /// })?;
+    /// writer.write_all(b"hello")?;
+    /// drop(writer);
+    /// reactor.run()?;
+    /// assert_eq!(reactor.state(), "hello");
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add).
+    pub fn add_fn<F: AsFd + 'static>(
+        &mut self,
+        source: F,
+        interest: Interest,
+        handler: impl FnMut(&mut Source<'_, F>, &mut Context<'_, S>) -> io::Result<Next> + 'static,
+    ) -> Result<Token, AddError<F>> {
+        self.add(source, interest, handler)
     }
 
     /// As [`add`](Self::add), for a type of this crate whose reads are plain reads of the kernel.

@@ -39,7 +39,8 @@ pub enum Next {
 /// Handles the events of a source of type `F`, in a reactor with the shared state `S`.
 ///
 /// A closure or function with the signature of [`ready`](Self::ready) is a handler. A type that
-/// implements the trait can have a state of its own, and handle timeouts and failures.
+/// implements the trait can have a state of its own, and handle timeouts and failures. A handler that
+/// is chosen at run time is a `Box<dyn Handler<F, S>>`.
 ///
 /// The state that all handlers share belongs to the reactor: [`Context::state`] is a plain
 /// `&mut S`, because one handler runs at a time.
@@ -193,6 +194,44 @@ where
     #[inline]
     fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
         self(source, cx)
+    }
+}
+
+impl<F, S> Handler<F, S> for Box<dyn Handler<F, S> + '_> {
+    fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        (**self).ready(source, cx)
+    }
+
+    fn added(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
+        (**self).added(source, cx)
+    }
+
+    fn timed_out(
+        &mut self,
+        source: &mut Source<'_, F>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        (**self).timed_out(source, cx)
+    }
+
+    fn notified(
+        &mut self,
+        source: &mut Source<'_, F>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        (**self).notified(source, cx)
+    }
+
+    fn shutting_down(
+        &mut self,
+        source: &mut Source<'_, F>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        (**self).shutting_down(source, cx)
+    }
+
+    fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
+        (**self).removed(token, error, cx);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The reactor on every backend and trigger.
 
 mod blocking;
+mod boxed;
 mod clock;
 mod contract;
 mod costs;

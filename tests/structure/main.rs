@@ -4,6 +4,7 @@
 
 mod code;
 mod crate_tree;
+mod forwards;
 mod hazards;
 mod imports;
 mod public_items;

@@ -40,13 +40,44 @@ use crate::selector::{Backend, Interest, Selector, Token, Trigger};
 /// assert_eq!(*reactor.state(), ["first", "second"]);
 /// # std::io::Result::Ok(())
 /// ```
-pub struct Context<'a, S = ()> {
+///
+/// A call that changes the reactor borrows the whole context, its state included. While the state is
+/// borrowed, [`split`](Self::split) gives access to both.
+///
+/// `S` is the state that the handlers share, and `T` what this context can reach of it: all, or
+/// nothing after a split.
+pub struct Context<'a, S = (), T = S> {
     pub(super) core: &'a mut Core<S>,
     /// The state that all handlers share.
-    pub state: &'a mut S,
+    pub state: &'a mut T,
 }
 
-impl<S: 'static> Context<'_, S> {
+impl<S: 'static, T> Context<'_, S, T> {
+    /// Splits the context into the state and a context without it, so that one can be used while the
+    /// other is borrowed.
+    ///
+    /// ```
+    /// use std::io;
+    /// use tripoll::{Context, Reactor, Token};
+    ///
+    /// /// Notifies all members of a group that the state knows.
+    /// fn notify_all(cx: &mut Context<Vec<Token>>) -> io::Result<()> {
+    ///     let (members, mut cx) = cx.split();
+    ///     for member in members.iter() {
+    ///         cx.notify(*member)?; // borrows the reactor, and not the members
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// let mut reactor = Reactor::builder().build_with(Vec::new())?;
+    /// notify_all(&mut reactor.context())?;
+    /// # io::Result::Ok(())
+    /// ```
+    pub fn split(&mut self) -> (&mut T, Context<'_, S, ()>) {
+        // A box of nothing allocates nothing.
+        (self.state, Context { core: self.core, state: Box::leak(Box::new(())) })
+    }
+
     /// Adds a source to the reactor, which owns it from now on and makes it non-blocking. The
     /// `handler` is called when the source is ready for a direction of its `interest`.
     ///
@@ -450,7 +481,7 @@ fn not_registered(token: Token) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, format!("{token:?} is not registered"))
 }
 
-impl<S> fmt::Debug for Context<'_, S> {
+impl<S, T> fmt::Debug for Context<'_, S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("registry", &self.core.registry).finish_non_exhaustive()
     }

@@ -80,3 +80,49 @@ fn two_sources_that_notify_each_other_delay_no_other() {
         }
     });
 }
+
+#[test]
+fn the_reactor_is_used_while_the_state_is_borrowed() {
+    #[derive(Default)]
+    struct Group {
+        members: Vec<Token>,
+        notified: Vec<Token>,
+    }
+    struct Member;
+    impl Handler<UnixStream, Group> for Member {
+        fn ready(
+            &mut self,
+            _: &mut Source<UnixStream>,
+            cx: &mut Context<Group>,
+        ) -> io::Result<Next> {
+            let (group, mut cx) = cx.split();
+            for member in &group.members {
+                cx.notify(*member)?;
+                cx.set_interest(*member, Interest::NONE)?;
+            }
+            group.notified.clear();
+            Ok(Next::Done)
+        }
+
+        fn notified(
+            &mut self,
+            source: &mut Source<UnixStream>,
+            cx: &mut Context<Group>,
+        ) -> io::Result<Next> {
+            cx.state.notified.push(source.token());
+            Ok(Next::Keep)
+        }
+    }
+    on_every_pair_and_noise(|pair| {
+        let mut reactor = pair.reactor(Group::default());
+        let (mine, theirs): (Vec<_>, Vec<_>) = (0..3).map(|_| unix_pair()).unzip();
+        for stream in mine {
+            let token = reactor.context().add(stream, Interest::READ, Member).unwrap();
+            reactor.state().members.push(token);
+        }
+        io::Write::write_all(&mut &theirs[1], b"x").unwrap();
+        drive(&mut reactor, 3, |group| {
+            group.notified == group.members && !group.notified.is_empty()
+        });
+    });
+}

@@ -19,6 +19,9 @@ use crate::sys::{self, PollFd, PollFlags};
 /// How long servers block until the receiver of a datagram has room, by default.
 pub(crate) const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 
+/// The flags of each send.
+const NEVER_BLOCK: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
 /// The longest time after which a send that finds no room is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
@@ -151,11 +154,51 @@ impl DatagramSocket {
         &self.address
     }
 
-    /// Receives the next datagram. Never blocks.
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Connects the socket to a peer: it receives datagrams of this peer only, and
+    /// [`send`](Self::send) sends to it. Nothing is sent now. A second call replaces the peer.
+    ///
+    /// A connected UDP socket learns when its peer's machine answers that nothing receives there
+    /// (ICMP). The next call of `send` or [`recv_from`](Self::recv_from) returns the error, mostly
+    /// `ConnectionRefused`. The socket is not harmed: the peer may be there later.
+    ///
+    /// ```
+    /// use tripoll::net::DatagramSocket;
+    ///
+    /// let server = DatagramSocket::bind("127.0.0.1:0")?;
+    /// let client = DatagramSocket::bind("127.0.0.1:0")?;
+    /// client.connect(server.local_address())?;
+    /// client.send(b"hello")?;
+    /// let info = server.recv_from(&mut [0; 16])?;
+    /// assert_eq!((info.size, &info.from), (5, client.local_address()));
+    /// assert_eq!(client.peer().as_ref(), Some(server.local_address()));
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// Those of `recvfrom(2)`. `WouldBlock` when there is no datagram.
+    /// Those of `connect(2)`, with the address in the message.
+    pub fn connect(&self, to: &Address) -> io::Result<()> {
+        let connected = to.to_sock_addr().and_then(|to| self.socket.connect(&to));
+        connected.map_err(|error| sys::with_context(format!("cannot connect to {to}"), error))
+    }
+
+    /// Returns the peer to which the socket is connected, if it is.
+    pub fn peer(&self) -> Option<Address> {
+        self.socket.peer_addr().ok().map(|peer| Address::of(&peer))
+    }
+
+    /// Receives the next datagram, of any sender or of the [connected](Self::connect) peer. Never
+    /// blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of `recvfrom(2)`. `WouldBlock` when there is no datagram. The error of an earlier datagram
+    /// that a connected peer has refused: the socket goes on.
+    #[doc(alias = "recv")]
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<RecvInfo> {
         let (length, from) = sys::receive_from(self.as_fd(), buffer)?;
         Ok(RecvInfo {
@@ -173,6 +216,23 @@ impl DatagramSocket {
         }
         let received = self.recv_from(&mut buffer)?;
         Ok((buffer[..received.size].into(), received))
+    }
+
+    /// Sends a datagram to the [connected](Self::connect) peer. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of `send(2)`. `NotConnected` when the socket has no peer. `WouldBlock` when there is no room
+    /// for the datagram. The error of an earlier datagram that the peer has refused, mostly
+    /// `ConnectionRefused`: then this one was not sent, and the socket goes on.
+    pub fn send(&self, data: &[u8]) -> io::Result<usize> {
+        sys::retry(|| self.socket.send_with_flags(data, NEVER_BLOCK)).map_err(|error| {
+            if error.raw_os_error() == Some(libc::EDESTADDRREQ) {
+                let message = "the socket is not connected: see `connect` and `send_to`";
+                return io::Error::new(io::ErrorKind::NotConnected, message);
+            }
+            error
+        })
     }
 
     /// Sends a datagram. Never blocks.
@@ -193,15 +253,7 @@ impl DatagramSocket {
             return Err(io::Error::new(io::ErrorKind::NotConnected, message));
         }
         let to_socket = to.to_sock_addr()?;
-        let send = || {
-            sys::retry(|| {
-                self.socket.send_to_with_flags(
-                    data,
-                    &to_socket,
-                    libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-                )
-            })
-        };
+        let send = || sys::retry(|| self.socket.send_to_with_flags(data, &to_socket, NEVER_BLOCK));
         match &self.unread {
             None => send_past_errors(send),
             Some(unread) => self.send_counted(send, to, &mut lock(unread)),
@@ -322,6 +374,15 @@ impl DatagramSocketBuilder {
                 mode: None,
             },
         }
+    }
+
+    /// Sets whether several sockets that all reuse the address can share it (`SO_REUSEADDR`). Each of
+    /// them receives what is sent to a [group](DatagramSocket::join_multicast_v4) that it has joined, or
+    /// to a broadcast address. Of other datagrams only the socket that was bound last receives any.
+    /// Default: false.
+    pub fn reuse_address(mut self, yes: bool) -> Self {
+        self.options.reuse_address = yes;
+        self
     }
 
     /// Sets whether several sockets can share the port (`SO_REUSEPORT`). The kernel distributes

@@ -102,6 +102,7 @@ mod input_end;
 mod limit;
 mod link;
 mod listener;
+mod multicast;
 mod protocol;
 mod socket_file;
 mod socket_kind;

@@ -14,6 +14,7 @@ mod inherited;
 mod listener;
 mod listener_end;
 mod model;
+mod multicast;
 mod pauses;
 mod refusals;
 mod serve_in_pool;

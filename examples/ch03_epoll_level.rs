@@ -37,7 +37,7 @@ fn main() -> io::Result<()> {
     theirs.write_all(b"anybody there?")?;
     ask("7 is closed, but for a duplicate", &epoll)?;
     println!("    its deletion is answered: {}", epoll.delete(number).unwrap_err());
-    ask("7 is told for ever", &epoll)?;
+    ask("7 is reported for ever", &epoll)?;
     drop(duplicate);
     ask("the duplicate is closed too", &epoll)
 }
@@ -46,11 +46,11 @@ fn main() -> io::Result<()> {
 fn ask(what: &str, epoll: &Epoll) -> io::Result<()> {
     let mut events = Vec::with_capacity(16);
     epoll.wait(&mut events, Some(Duration::ZERO))?;
-    let told: Vec<_> = events.iter().map(|event| event.data().to_string()).collect();
+    let reported: Vec<_> = events.iter().map(|event| event.data().to_string()).collect();
 
     let about = format!("/proc/self/fdinfo/{}", epoll.as_fd().as_raw_fd());
     let list = std::fs::read_to_string(about)?;
     let length = list.lines().filter(|line| line.starts_with("tfd:")).count();
-    println!("{what:36} told [{}], the kernel's list: {length}", told.join(" "));
+    println!("{what:36} reported [{}], the kernel's list: {length}", reported.join(" "));
     Ok(())
 }

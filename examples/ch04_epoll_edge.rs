@@ -14,7 +14,7 @@ use std::time::Duration;
 use tripoll::sys::{Epoll, EpollFlags, PollFd, PollFlags, poll};
 
 fn main() -> io::Result<()> {
-    println!("edge, one read of at most 1024 bytes each time it is told:");
+    println!("edge, one read of at most 1024 bytes for each report:");
     converse(EpollFlags::ET, read_once)?;
     println!("\nlevel, the same read:");
     converse(EpollFlags::empty(), read_once)?;
@@ -30,18 +30,18 @@ fn converse(trigger: EpollFlags, handler: fn(&UnixStream) -> usize) -> io::Resul
     epoll.add(mine.as_raw_fd(), EpollFlags::IN | trigger, 0)?;
 
     let mut events = Vec::with_capacity(1);
-    println!("    turn  sent  ready now  told  read");
+    println!("    turn  sent  ready now  reported  read");
     for turn in 1..=5 {
         let sent = [2048, 0, 0, 1, 0][turn - 1];
         theirs.write_all(&vec![b'x'; sent])?;
 
         let ready_now = is_readable(&mine)?; // `poll` does not consume an edge
         epoll.wait(&mut events, Some(Duration::ZERO))?;
-        let told = !events.is_empty();
-        let read = if told { handler(&mine) } else { 0 };
-        let stalled = if ready_now && !told { "   <- stalled" } else { "" };
-        let [ready_now, told] = [ready_now, told].map(|yes| if yes { "yes" } else { "-" });
-        println!("    {turn:>4}  {sent:>4}  {ready_now:<9}  {told:<4}  {read:>4}{stalled}");
+        let reported = !events.is_empty();
+        let read = if reported { handler(&mine) } else { 0 };
+        let stalled = if ready_now && !reported { "   <- stalled" } else { "" };
+        let [ready_now, reported] = [ready_now, reported].map(|yes| if yes { "yes" } else { "-" });
+        println!("    {turn:>4}  {sent:>4}  {ready_now:<9}  {reported:<8}  {read:>4}{stalled}");
     }
     Ok(())
 }

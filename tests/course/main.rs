@@ -8,4 +8,5 @@ mod architecture;
 mod links;
 mod pages;
 mod programs;
+mod prose;
 mod statements;

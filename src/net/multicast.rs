@@ -20,11 +20,11 @@ impl DatagramSocket {
     /// [reuses the address](super::DatagramSocketBuilder::reuse_address).
     ///
     /// ```no_run
-    /// use std::net::Ipv4Addr;
+    /// use std::net::{Ipv4Addr, SocketAddr};
     /// use tripoll::net::DatagramSocket;
     ///
     /// let group = Ipv4Addr::new(239, 255, 77, 1);
-    /// let receiver = DatagramSocket::builder().reuse_address(true).bind((group, 0))?;
+    /// let receiver = DatagramSocket::builder().reuse_address(true).bind(SocketAddr::from((group, 0)))?;
     /// receiver.join_multicast_v4(group, Ipv4Addr::LOCALHOST)?;
     ///
     /// let sender = DatagramSocket::bind("127.0.0.1:0")?;

@@ -1,0 +1,77 @@
+//! An HTTP/1.1 server.
+//!
+//! Run: `cargo run --example http -- --listen 127.0.0.1:4480`, then
+//! `curl 127.0.0.1:4480/plaintext`.
+//!
+//! The protocol knows no socket. It is in files that take bytes and return bytes, and that a test
+//! calls without a server: in `protocol/`, `head.rs` and `body.rs` parse, `site.rs` decides,
+//! `response.rs` writes, and `session.rs` joins them. `connection.rs` and this file are all that the
+//! library needs.
+//!
+//! | path | methods | answer |
+//! |---|---|---|
+//! | `/plaintext`, `/pipeline` | GET | a text |
+//! | `/baseline11?a=1&b=2` | GET, POST | the sum of the query, and of the number in the body |
+//! | `/`, `/echo` | any | the body |
+//!
+//! # Limits
+//!
+//! No client can make the server hold more for it than this:
+//!
+//! | what | most | a client that goes beyond |
+//! |---|---|---|
+//! | the request line | 8 KiB | 414 |
+//! | the head | 16 KiB, 64 fields | 431 |
+//! | the body | 64 KiB | 413 |
+//! | chunk extensions, trailers | 4 KiB each | 400, 431 |
+//! | the time for a head, for a body | `--patience`, by default 10 s | 408 |
+//! | the time between requests | `--idle`, by default 60 s | is closed |
+//! | the time in which a client reads nothing of its answer | 60 s | is reset |
+//!
+//! A connection holds at most 64 KiB of input that was read together, 64 KiB of a body, and 256 KiB of
+//! output. A connection that waits for a request holds no buffer. All connections hold at most 256 MiB
+//! together: above that, those with the most are closed.
+
+mod connection;
+mod protocol;
+
+use std::time::Duration;
+
+use clap::Parser;
+use common::Options;
+use connection::{Limits, Server};
+use tripoll::net::Listener;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    /// How many seconds a client may take for a head, and for a body
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    patience: Duration,
+    /// How many seconds a client may be silent between two requests
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    idle: Duration,
+}
+
+fn main() -> Result<(), common::Failure> {
+    let Arguments { options, patience, idle } = common::read("Serves HTTP/1.1", common::ANYWHERE);
+    options.begin()?;
+    let server = Server::new(Limits { request: patience, idle });
+    let mut reactor = options.reactor().build_with(server)?;
+
+    let listener = Listener::builder().max_buffered(256 << 20).bind(&options.listen)?;
+    let address = listener.local_address().clone();
+    connection::serve(listener, &mut reactor.context())?;
+    common::shut_down_on_signals(&mut reactor)?;
+
+    common::announce(&address);
+    reactor.run()?;
+    Ok(())
+}
+
+/// Parses a number of seconds, such as `0.5`.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "it is no number".to_string())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}

@@ -1,0 +1,91 @@
+//! Responses, as bytes.
+
+use std::io::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use httpdate::HttpDate;
+
+use super::status::Status;
+
+/// The text of the field `Date`, which is formatted once a second.
+#[derive(Debug)]
+pub struct Clock {
+    second: u64,
+    date: [u8; 29],
+}
+
+impl Clock {
+    pub fn new(now: SystemTime) -> Self {
+        let mut clock = Clock { second: u64::MAX, date: [b' '; 29] };
+        clock.set(now);
+        clock
+    }
+
+    /// Sets the time.
+    pub fn set(&mut self, now: SystemTime) {
+        let second = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        if second != self.second {
+            self.second = second;
+            // A year of five digits has no room.
+            let _ = write!(&mut self.date[..], "{}", HttpDate::from(now));
+        }
+    }
+
+    fn date(&self) -> &str {
+        str::from_utf8(&self.date).unwrap_or_default()
+    }
+}
+
+/// What becomes of the connection after a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Persistence {
+    /// Whether it is closed.
+    pub closes: bool,
+    /// Whether the client speaks HTTP/1.0, and must be told that it is not closed.
+    pub is_1_0: bool,
+}
+
+/// The head of a response.
+#[derive(Debug, Clone, Copy)]
+pub struct Response {
+    pub status: Status,
+    /// The type of the body. Empty if there is none.
+    pub content_type: &'static str,
+    /// The length of the body, in bytes.
+    pub length: u64,
+    /// The methods of the field `Allow`. Empty if there is none.
+    pub allow: &'static str,
+}
+
+impl Response {
+    pub fn new(status: Status) -> Self {
+        Response { status, content_type: "", length: 0, allow: "" }
+    }
+
+    /// Appends the head to `out`.
+    pub fn write_head(&self, persistence: Persistence, clock: &Clock, out: &mut Vec<u8>) {
+        let mut put = |text: &str| out.extend_from_slice(text.as_bytes());
+        put("HTTP/1.1 ");
+        put(self.status.text());
+        put("\r\nServer: tripoll\r\nDate: ");
+        put(clock.date());
+        if !self.content_type.is_empty() {
+            put("\r\nContent-Type: ");
+            put(self.content_type);
+        }
+        if !self.allow.is_empty() {
+            put("\r\nAllow: ");
+            put(self.allow);
+        }
+        match persistence {
+            Persistence { closes: true, .. } => put("\r\nConnection: close"),
+            Persistence { is_1_0: true, .. } => put("\r\nConnection: keep-alive"),
+            Persistence { .. } => {}
+        }
+        // A response of this status has no body, and must not say how long it is.
+        if self.status != Status::NO_CONTENT {
+            let _ = write!(out, "\r\nContent-Length: {}", self.length); // this cannot fail
+        }
+        out.extend_from_slice(b"\r\n\r\n");
+    }
+}

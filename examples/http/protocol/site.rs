@@ -1,0 +1,78 @@
+//! What the server offers.
+
+use super::head::Head;
+use super::path;
+use super::status::Status;
+
+/// What is done with a request, which is known when its head was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// A text is sent.
+    Text(&'static str),
+    /// The sum of the query and of the number in the body is sent, or that of the query alone.
+    Sum { query: i64, with_body: bool },
+    /// The body is sent back.
+    Echo,
+    /// The allowed methods are sent.
+    Options(&'static str),
+    /// The method is not allowed; these are.
+    NotAllowed(&'static str),
+    /// The request is well-formed, and refused.
+    Refuse(Status),
+}
+
+impl Action {
+    /// Returns whether the body of the request is needed.
+    pub fn needs_body(&self) -> bool {
+        matches!(self, Action::Echo | Action::Sum { with_body: true, .. })
+    }
+
+    /// Returns whether the request is answered with an error.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Action::NotAllowed(_) | Action::Refuse(_))
+    }
+}
+
+const READ: &str = "GET, HEAD, OPTIONS";
+const SUM: &str = "GET, HEAD, POST, OPTIONS";
+const ANY: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// Returns what is done with a request.
+pub fn find(head: &Head) -> Result<Action, Status> {
+    if !ANY.split(", ").any(|known| known == head.method) {
+        return Ok(Action::Refuse(Status::NOT_IMPLEMENTED));
+    }
+    let path = path::normal(head.path)?;
+    let (allowed, action) = match &*path {
+        "*" => (ANY, Action::Options(ANY)),
+        "/pipeline" => (READ, Action::Text("ok")),
+        "/plaintext" => (READ, Action::Text("Hello, World!")),
+        "/baseline11" => {
+            let action = match head.method {
+                "OPTIONS" => Action::Options(SUM),
+                method => Action::Sum { query: sum(head.query)?, with_body: method == "POST" },
+            };
+            (SUM, action)
+        }
+        "/" | "/echo" => (ANY, Action::Echo),
+        _ => return Ok(Action::Refuse(Status::NOT_FOUND)),
+    };
+    Ok(match head.method {
+        "OPTIONS" => Action::Options(allowed),
+        method if allowed.split(", ").any(|allowed| allowed == method) => action,
+        _ => Action::NotAllowed(allowed),
+    })
+}
+
+/// Adds up the numbers `a` and `b` of a query.
+fn sum(query: &str) -> Result<i64, Status> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let mut numbers = pairs.filter(|(name, _)| matches!(*name, "a" | "b"));
+    numbers.try_fold(0, |sum, (_, value)| add(sum, value.as_bytes()))
+}
+
+/// Adds the number in `text` to a sum.
+pub fn add(sum: i64, text: &[u8]) -> Result<i64, Status> {
+    let number = str::from_utf8(text.trim_ascii()).ok().and_then(|text| text.parse().ok());
+    number.and_then(|number| sum.checked_add(number)).ok_or(Status::BAD_REQUEST)
+}

@@ -60,7 +60,7 @@ impl Http {
         cx: &mut Context<Server>,
         run: impl FnOnce(&mut Session, &Clock, &mut Vec<u8>) -> (T, Wait),
     ) -> io::Result<T> {
-        let Server { clock, out, limits } = cx.state;
+        let Server { clock, out, .. } = cx.state;
         clock.set(SystemTime::now());
         out.clear();
         let (result, wait) = run(&mut self.session, clock, out);

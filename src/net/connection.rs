@@ -21,7 +21,7 @@ use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use super::close_reason::{CloseReason, clone_error};
-use super::link::{Link, Options, State};
+use super::link::{Facts, Link, Options, State};
 use super::protocol::Protocol;
 use super::stream::Stream;
 use super::stream_io::StreamIo;
@@ -146,6 +146,7 @@ impl<P> Connection<P> {
     }
 
     /// Calls the protocol.
+    #[inline]
     pub(super) fn call<S, T>(
         &mut self,
         stream: &mut StreamIo<'_>,
@@ -156,28 +157,52 @@ impl<P> Connection<P> {
         match call(&mut self.protocol, &mut wire, cx) {
             Ok(answer) => Some(answer),
             Err(error) => {
-                self.link.fail(CloseReason::Failed(error));
+                self.call_failed(error, stream);
                 None
             }
         }
     }
 
-    /// Flushes the write buffer.
-    fn flush<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
+    #[cold]
+    fn call_failed(&mut self, error: io::Error, stream: &mut StreamIo<'_>) {
+        // What was written before still reaches the peer, if the kernel has room.
+        if !self.link.is(Facts::BLOCKED) && self.link.state != State::Ended {
+            self.link.flush(stream);
+        }
+        self.link.fail(CloseReason::Failed(error));
+    }
+
+    /// Writes what the kernel had no room for.
+    fn flush_backlog<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
-        if self.link.unsent() == 0 || !stream.is_writable() {
+        if !self.link.is(Facts::BLOCKED) || !stream.is_writable() {
             return;
         }
-        let was_over_high_mark = self.link.is_over_high_mark;
+        let was_over_high_mark = self.link.is(Facts::OVER_HIGH_MARK);
         self.link.flush(stream);
-        if self.link.is_open() && was_over_high_mark && !self.link.is_over_high_mark {
+        self.link.note_low_mark();
+        let is_over_high_mark = self.link.is(Facts::OVER_HIGH_MARK);
+        if self.link.is_open() && was_over_high_mark && !is_over_high_mark {
             self.call(stream, cx, |protocol, wire, cx| protocol.below_low_mark(wire, cx));
         }
-        if self.link.is_open() && self.link.unsent() == 0 && self.link.has_backlog {
-            self.link.has_backlog = false;
+        self.flush_gathered(stream, cx);
+    }
+
+    /// Writes what the callbacks of this call have written.
+    fn flush_gathered<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
+    where
+        P: Protocol<S>,
+    {
+        if !self.link.is(Facts::BLOCKED) {
+            self.link.flush(stream);
+        }
+        // What `drained` writes is gathered, too.
+        while self.link.is_open() && self.link.is(Facts::BACKLOG) && self.link.unsent(stream) == 0 {
+            self.link.facts.remove(Facts::BACKLOG);
             self.call(stream, cx, |protocol, wire, cx| protocol.drained(wire, cx));
+            self.link.flush(stream);
         }
     }
 
@@ -196,7 +221,9 @@ impl<P> Connection<P> {
         let Options { write_timeout, close_within, linger, .. } = *self.link.options();
         match self.link.state {
             // The deadline is not removed when the buffer becomes empty, for it soon holds data again.
-            State::Open if self.link.unsent() == 0 => self.link.has_write_deadline = false,
+            State::Open if self.link.kept() == 0 => {
+                self.link.facts.remove(Facts::WRITE_DEADLINE);
+            }
             State::Open => {
                 if self.link.has_progressed(stream.send_queue()) {
                     self.set_deadline(write_timeout, stream, cx);
@@ -206,94 +233,141 @@ impl<P> Connection<P> {
             }
             // The peer has finished reading, or has had its time. What is left, the kernel delivers
             // alone, unless the peer sends.
-            State::Lingering { until } => {
-                let may_wait =
-                    !linger.is_zero() && until.is_none_or(|until| Instant::now() < until);
+            State::Lingering => {
+                let may_wait = !linger.is_zero()
+                    && self.link.linger_until.is_none_or(|until| Instant::now() < until);
                 if may_wait && stream.send_queue() > 0 {
                     self.set_deadline(linger.max(SHORTEST_LINGER), stream, cx);
                 } else {
-                    self.link.state = State::Ended(CloseReason::Finished);
+                    self.link.end(CloseReason::Finished);
                 }
             }
-            State::Closing { .. } => {
+            State::Closing => {
                 if self.link.has_progressed(stream.send_queue()) {
                     self.set_deadline(close_within, stream, cx); // the peer is slow, but it reads
                 } else {
                     self.link.fail(CloseReason::CloseTimedOut);
                 }
             }
-            State::Ended(_) => {}
+            State::Ended => {}
         }
     }
 
-    /// Called after each event: reads if the connection reads, moves the state on, and sets the
-    /// interest.
+    /// Called after each event: reads if the connection reads, writes what was written meanwhile, moves
+    /// the state on, and sets the interest.
+    #[inline]
     fn advance<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>) -> io::Result<Next>
     where
         S: 'static,
         P: Protocol<S>,
     {
         self.read(stream, cx);
-        if self.link.is_open() && self.link.unsent() > 0 && !self.link.has_write_deadline {
-            self.link.has_write_deadline = true;
+        if self.link.is_ordinary() {
+            self.link.flush(stream);
+            if self.link.is_ordinary() {
+                return Ok(stream.wait_for(Interest::READ));
+            }
+        }
+        self.advance_rare(stream, cx)
+    }
+
+    /// As [`advance`](Self::advance), for all that is not ordinary.
+    #[inline(never)]
+    fn advance_rare<S>(
+        &mut self,
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next>
+    where
+        S: 'static,
+        P: Protocol<S>,
+    {
+        if self.link.state != State::Ended {
+            self.flush_gathered(stream, cx);
+        }
+        if self.link.is_open() && self.link.kept() > 0 && !self.link.is(Facts::WRITE_DEADLINE) {
+            self.link.facts |= Facts::WRITE_DEADLINE;
             self.link.begin_progress(stream.send_queue());
             self.set_deadline(self.link.options().write_timeout, stream, cx);
         }
-        if let State::Closing { is_timed } = self.link.state {
-            if self.link.unsent() == 0 {
-                // This fails if the peer has reset the connection.
-                let _ = stream.get_ref().shutdown(Shutdown::Write);
-                if is_timed {
-                    stream.get_ref().deliver_on_close();
-                }
-                let Options { close_within, linger, .. } = *self.link.options();
-                let until = Instant::now().checked_add(close_within);
-                self.link.state = State::Lingering { until };
-                self.set_deadline(linger, stream, cx);
-            } else if !is_timed {
-                self.link.state = State::Closing { is_timed: true };
-                self.link.begin_progress(stream.send_queue());
-                // Should the reactor be dropped now, a plain close would hide that data is missing.
-                stream.get_ref().reset_on_close();
-                self.set_deadline(self.link.options().close_within, stream, cx);
-            }
-        }
-        if let State::Lingering { .. } = self.link.state
-            && (self.link.has_peer_ended || self.link.has_discarded_enough())
-        {
-            self.link.state = State::Ended(CloseReason::Finished);
-        }
-        if let State::Ended(reason) = &self.link.state {
+        self.finish_output(stream);
+        self.move_on(stream, cx);
+        if let Some(reason) = self.link.reason() {
             let is_incomplete = match reason {
                 CloseReason::Finished => false,
                 CloseReason::Aborted => true,
-                _ => self.link.has_backlog,
+                _ => self.link.is(Facts::BACKLOG),
             };
             if is_incomplete {
                 stream.get_ref().reset_on_close(); // a plain close would hide that data is missing
             }
+            stream.gathered_mut().clear();
             return Ok(Next::Remove);
         }
         self.link.count_buffered(stream);
         self.link.free_buffers();
         let mut interest = Interest::NONE;
         interest.set(Interest::READ, self.link.wants_to_read());
-        interest.set(Interest::WRITE, self.link.unsent() > 0);
-        interest.set(Interest::HANGUP, self.waits_for_nothing() && !self.link.has_hung_up);
-        stream.set_interest(interest);
-        Ok(Next::Keep)
+        interest.set(Interest::WRITE, self.link.kept() > 0);
+        let waits_for_hangup = self.waits_for_nothing() && !self.link.is(Facts::HUNG_UP);
+        interest.set(Interest::HANGUP, waits_for_hangup);
+        Ok(stream.wait_for(interest))
+    }
+
+    /// Shuts our side of an open connection when all is sent, if the protocol has finished.
+    fn finish_output(&mut self, stream: &StreamIo<'_>) {
+        if !self.link.is_open() || !self.link.is(Facts::FINISHING) || self.link.kept() > 0 {
+            return;
+        }
+        if !self.link.is(Facts::SHUT) {
+            self.link.facts |= Facts::SHUT;
+            // This fails if the peer has reset the connection.
+            let _ = stream.get_ref().shutdown(Shutdown::Write);
+        }
+        if self.link.is(Facts::PEER_ENDED) {
+            self.link.end(CloseReason::Finished);
+        }
+    }
+
+    /// Moves the state of a closing connection on.
+    fn move_on<S: 'static>(&mut self, stream: &StreamIo<'_>, cx: &mut Context<'_, S>) {
+        let Options { close_within, linger, .. } = *self.link.options();
+        if self.link.state == State::Closing {
+            let is_timed = self.link.is(Facts::CLOSE_DEADLINE);
+            if self.link.kept() == 0 {
+                // This fails if the peer has reset the connection.
+                let _ = stream.get_ref().shutdown(Shutdown::Write);
+                if is_timed {
+                    stream.get_ref().deliver_on_close();
+                }
+                self.link.linger_until = Instant::now().checked_add(close_within);
+                self.link.state = State::Lingering;
+                self.set_deadline(linger, stream, cx);
+            } else if !is_timed {
+                self.link.facts |= Facts::CLOSE_DEADLINE;
+                self.link.begin_progress(stream.send_queue());
+                // Should the reactor be dropped now, a plain close would hide that data is missing.
+                stream.get_ref().reset_on_close();
+                self.set_deadline(close_within, stream, cx);
+            }
+        }
+        if self.link.state == State::Lingering
+            && (self.link.is(Facts::PEER_ENDED) || self.link.has_discarded_enough())
+        {
+            self.link.end(CloseReason::Finished);
+        }
     }
 
     /// Returns whether the connection neither reads nor writes: it is paused, or the peer has ended.
     fn waits_for_nothing(&self) -> bool {
-        self.link.is_open() && !self.link.wants_to_read() && self.link.unsent() == 0
+        self.link.is_open() && !self.link.wants_to_read() && self.link.kept() == 0
     }
 
     /// Notices a reset while the connection neither reads nor writes. What is no error is the end of
     /// the stream, which comes after the data before it.
     fn notice_hangup(&mut self, stream: &StreamIo<'_>) {
-        if self.waits_for_nothing() && stream.has_hung_up() {
-            self.link.has_hung_up = true;
+        if stream.has_hung_up() && self.waits_for_nothing() {
+            self.link.facts |= Facts::HUNG_UP;
             if let Some(error) = stream.get_ref().take_error() {
                 self.link.fail(CloseReason::Failed(error));
             }
@@ -311,15 +385,15 @@ where
     P: Protocol<S>,
 {
     fn added(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
-        let stream = &mut StreamIo::of(source);
+        let stream = &mut StreamIo::begin(source);
         self.call(stream, cx, |protocol, wire, cx| protocol.opened(wire, cx));
         self.advance(stream, cx)
     }
 
     fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
-        let stream = &mut StreamIo::of(source);
+        let stream = &mut StreamIo::begin(source);
         self.notice_hangup(stream);
-        self.flush(stream, cx);
+        self.flush_backlog(stream, cx);
         self.advance(stream, cx)
     }
 
@@ -328,7 +402,7 @@ where
         source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
-        let stream = &mut StreamIo::of(source);
+        let stream = &mut StreamIo::begin(source);
         if stream.is_handlers_deadline() {
             self.own_deadline_passed(stream, cx);
         } else if self.link.is_open() {
@@ -342,7 +416,7 @@ where
         source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
-        let stream = &mut StreamIo::of(source);
+        let stream = &mut StreamIo::begin(source);
         if self.link.is_open() {
             self.call(stream, cx, |protocol, wire, cx| protocol.notified(wire, cx));
         }
@@ -354,7 +428,7 @@ where
         source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
-        let stream = &mut StreamIo::of(source);
+        let stream = &mut StreamIo::begin(source);
         if self.link.is_open() {
             self.call(stream, cx, |protocol, wire, cx| protocol.shutting_down(wire, cx));
         }
@@ -362,10 +436,9 @@ where
     }
 
     fn removed(&mut self, _: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
-        let why = match (error, std::mem::replace(&mut self.link.state, State::Open)) {
-            (Some(error), _) => CloseReason::Failed(clone_error(error)),
-            (None, State::Ended(why)) => why,
-            (None, _) => CloseReason::Removed,
+        let why = match error {
+            Some(error) => CloseReason::Failed(clone_error(error)),
+            None => self.link.take_reason().unwrap_or(CloseReason::Removed),
         };
         self.protocol.closed(&why, cx);
     }

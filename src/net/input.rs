@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use super::close_reason::CloseReason;
 use super::connection::Connection;
+use super::link::Facts;
 use super::protocol::Protocol;
 use super::stream_io::StreamIo;
 use crate::reactor::Context;
@@ -18,6 +19,9 @@ impl<P> Connection<P> {
             if self.link.has_deferred_input() && self.link.is_open() {
                 self.offer_unread(stream, cx);
                 continue;
+            }
+            if !stream.is_readable() {
+                return; // known in vain
             }
             let mut scratch = cx.take_scratch();
             let result = stream.read(&mut scratch);
@@ -126,7 +130,7 @@ impl<P> Connection<P> {
     where
         P: Protocol<S>,
     {
-        self.link.has_peer_ended = true;
+        self.link.facts |= Facts::PEER_ENDED;
         if self.link.is_open() {
             let rest = self.link.take_unread();
             self.call(stream, cx, |protocol, wire, cx| protocol.ended(wire, &rest, cx));

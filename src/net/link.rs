@@ -1,50 +1,63 @@
 //! The state of a connection that both its protocol and its driver change.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::buffered_total::Share;
 use super::close_reason::CloseReason;
 use super::stream_io::StreamIo;
 use super::watermarks::Watermarks;
-use super::write_buffer::{self, WriteBuffer};
+use super::write_buffer::WriteBuffer;
 
 /// The state of a connection. There may be very many connections, so it is small.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) state: State,
-    /// `None` while they are empty.
-    buffers: Option<Box<Buffers>>,
-    /// `None` while they have their defaults.
-    options: Option<Box<Options>>,
-    pub(super) is_paused: bool,
-    /// Between the high mark and the low one.
-    pub(super) is_over_high_mark: bool,
-    pub(super) has_peer_ended: bool,
-    /// Whether a hang-up was reported while the connection did not read. There may still be data to
-    /// read before it.
-    pub(super) has_hung_up: bool,
-    /// Whether something was kept in the write buffer since `drained` was last called.
-    pub(super) has_backlog: bool,
-    /// Whether the deadline of `write_timeout` is set.
-    pub(super) has_write_deadline: bool,
+    pub(super) facts: Facts,
     /// Number of bytes discarded since the connection was closed.
     discarded: u32,
+    /// `None` while they are empty.
+    pub(super) buffers: Option<Box<Buffers>>,
+    /// `None` while they have their defaults.
+    options: Option<Box<Options>>,
+    /// Why it has [ended](State::Ended).
+    reason: Option<CloseReason>,
+    /// How long output in the kernel may prolong [lingering](State::Lingering).
+    pub(super) linger_until: Option<Instant>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Open,
-    /// `is_timed`: whether the deadline of the close is set.
-    Closing {
-        is_timed: bool,
-    },
-    /// `until`: how long output in the kernel may prolong it.
-    Lingering {
-        until: Option<Instant>,
-    },
+    Closing,
+    Lingering,
     /// It must be removed.
-    Ended(CloseReason),
+    Ended,
+}
+
+bitflags::bitflags! {
+    /// What is the case beyond the state. In an ordinary open connection no flag is set.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(super) struct Facts: u16 {
+        const PAUSED = 1;
+        /// The write buffer is between the high mark and the low one.
+        const OVER_HIGH_MARK = 2;
+        const PEER_ENDED = 4;
+        /// A hang-up was reported while the connection did not read. There may still be data to read
+        /// before it.
+        const HUNG_UP = 8;
+        /// Something was kept in the write buffer since `drained` was last called.
+        const BACKLOG = 16;
+        /// The last flush has left something: the kernel reports when there is room.
+        const BLOCKED = 32;
+        /// The deadline of `write_timeout` is set.
+        const WRITE_DEADLINE = 64;
+        /// The deadline of the close is set.
+        const CLOSE_DEADLINE = 128;
+        /// `Wire::finish` was called.
+        const FINISHING = 256;
+        /// Our side is shut: after all output.
+        const SHUT = 512;
+    }
 }
 
 /// What is kept for later.
@@ -54,10 +67,10 @@ pub(super) struct Buffers {
     pub(super) unread: Vec<u8>,
     /// Whether the protocol must be called for `unread` when the connection reads again.
     pub(super) has_deferred_input: bool,
-    write_buffer: WriteBuffer,
+    pub(super) write_buffer: WriteBuffer,
     /// The size of the kernel's send queue at the last check of the peer's progress. `None` if the
     /// kernel has taken some of the write buffer since: then the peer has read.
-    send_queue: Option<usize>,
+    pub(super) send_queue: Option<usize>,
     /// What is counted toward the total of the listener.
     share: Option<Share>,
 }
@@ -88,18 +101,16 @@ impl Link {
     pub(super) fn new() -> Self {
         Link {
             state: State::Open,
+            facts: Facts::empty(),
+            discarded: 0,
             buffers: None,
             options: None,
-            is_paused: false,
-            is_over_high_mark: false,
-            has_peer_ended: false,
-            has_hung_up: false,
-            has_backlog: false,
-            has_write_deadline: false,
-            discarded: 0,
+            reason: None,
+            linger_until: None,
         }
     }
 
+    #[inline]
     pub(super) fn options(&self) -> &Options {
         self.options.as_deref().unwrap_or(&DEFAULT)
     }
@@ -113,22 +124,39 @@ impl Link {
     }
 
     pub(super) fn free_buffers(&mut self) {
-        if self.unsent() == 0 && !self.has_unread() {
+        if self.kept() == 0 && !self.has_unread() {
             self.buffers = None;
         }
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+    #[inline]
+    pub(super) fn is(&self, fact: Facts) -> bool {
+        self.facts.contains(fact)
     }
 
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Returns whether the connection is open and reads, and nothing is kept for it.
+    #[inline]
+    pub(super) fn is_ordinary(&self) -> bool {
+        self.is_open() && self.facts.is_empty() && self.buffers.is_none()
+    }
+
+    #[inline]
     pub(super) fn wants_to_read(&self) -> bool {
-        !self.has_peer_ended
+        self.is_open() && self.facts.is_empty() || self.wants_to_read_even_so()
+    }
+
+    fn wants_to_read_even_so(&self) -> bool {
+        !self.is(Facts::PEER_ENDED)
             && match self.state {
-                State::Open if self.is_paused => false,
-                State::Open => !self.is_over_high_mark || self.options().read_above_mark,
-                State::Closing { .. } | State::Lingering { .. } => !self.has_discarded_enough(),
-                State::Ended(_) => false,
+                State::Open if self.is(Facts::PAUSED) => false,
+                State::Open => !self.is(Facts::OVER_HIGH_MARK) || self.options().read_above_mark,
+                State::Closing | State::Lingering => !self.has_discarded_enough(),
+                State::Ended => false,
             }
     }
 
@@ -136,6 +164,7 @@ impl Link {
         self.buffers.as_ref().is_some_and(|buffers| !buffers.unread.is_empty())
     }
 
+    #[inline]
     pub(super) fn has_deferred_input(&self) -> bool {
         self.buffers.as_ref().is_some_and(|buffers| buffers.has_deferred_input)
     }
@@ -162,55 +191,10 @@ impl Link {
         self.discarded > MAX_DISCARDED
     }
 
-    /// Returns the size of the write buffer.
-    #[inline]
-    pub(super) fn unsent(&self) -> usize {
-        self.buffers.as_ref().map_or(0, |buffers| buffers.write_buffer.len())
-    }
-
-    pub(super) fn write(&mut self, stream: &mut StreamIo<'_>, data: &[u8]) {
-        if !self.is_open() || data.is_empty() {
-            return;
-        }
-        let mut data = data;
-        // From its first byte on, the peer must not take an end for the end of the output.
-        stream.get_ref().note_owed(true);
-        if self.unsent() == 0 {
-            data = self.write_now(stream, data);
-        } else if self.overflow().is_some() {
-            // What was written before is too much. This write does not count: however large it is, the
-            // peer had no chance to read it. The peer may have read since the last event.
-            self.flush_buffer(stream);
-            if let Some(reason) = self.overflow() {
-                self.fail(reason);
-            }
-        }
-        if !data.is_empty() && self.is_open() {
-            self.has_backlog = true;
-            stream.get_ref().note_owed(true); // the flush may have emptied the buffer
-            self.buffers_mut().write_buffer.push(data);
-            self.is_over_high_mark |= self.unsent() > self.options().marks.high;
-            self.count_buffered(stream);
-        } else if data.is_empty() {
-            stream.get_ref().note_owed(false);
-        }
-    }
-
-    /// Returns why the connection must not hold more output, if it must not.
-    fn overflow(&self) -> Option<CloseReason> {
-        if self.unsent() > self.options().marks.limit {
-            Some(CloseReason::OutputOverflow)
-        } else if self.unsent() > 0 && self.is_over_share() {
-            Some(CloseReason::ListenerOverflow)
-        } else {
-            None
-        }
-    }
-
     /// Counts what the connection holds toward the total of its listener.
     pub(super) fn count_buffered(&mut self, stream: &StreamIo<'_>) {
         let Some(buffers) = &mut self.buffers else { return };
-        let bytes = buffers.unread.len() + buffers.write_buffer.len();
+        let bytes = buffers.unread.len() + buffers.write_buffer.held();
         match (&mut buffers.share, stream.get_ref().buffered_total()) {
             (Some(share), _) => share.set(bytes),
             (None, Some(total)) if bytes > 0 => buffers.share = Some(Share::new(total, bytes)),
@@ -225,30 +209,6 @@ impl Link {
         share.is_some_and(Share::is_excessive)
     }
 
-    /// Writes until the kernel takes no more. Returns what is left.
-    fn write_now<'d>(&mut self, stream: &mut impl Write, data: &'d [u8]) -> &'d [u8] {
-        let (count, result) = write_buffer::write(stream, data);
-        if let Err(error) = result {
-            self.fail(CloseReason::Failed(error));
-        }
-        &data[count..]
-    }
-
-    fn flush_buffer(&mut self, stream: &mut StreamIo<'_>) {
-        let buffers = self.buffers_mut();
-        let (count, result) = buffers.write_buffer.flush(stream);
-        if count > 0 {
-            buffers.send_queue = None;
-        }
-        if buffers.write_buffer.is_empty() {
-            stream.get_ref().note_owed(false);
-        }
-        self.count_buffered(stream);
-        if let Err(error) = result {
-            self.fail(CloseReason::Failed(error));
-        }
-    }
-
     /// Begins to watch whether the peer reads: the kernel's send queue has this size.
     pub(super) fn begin_progress(&mut self, send_queue: usize) {
         self.buffers_mut().send_queue = Some(send_queue);
@@ -260,35 +220,40 @@ impl Link {
         self.buffers_mut().send_queue.replace(send_queue).is_none_or(|before| send_queue < before)
     }
 
-    pub(super) fn flush(&mut self, stream: &mut StreamIo<'_>) {
-        self.flush_buffer(stream);
-        self.is_over_high_mark &= self.unsent() > self.options().marks.low;
-    }
-
     pub(super) fn close(&mut self) {
         if self.is_open() {
-            self.state = State::Closing { is_timed: false };
+            self.state = State::Closing;
         }
     }
 
     /// A failure that came before an abort stays the reason.
     pub(super) fn abort(&mut self) {
-        if !matches!(self.state, State::Ended(_)) {
+        if self.state != State::Ended {
             self.end(CloseReason::Aborted);
         }
     }
 
     pub(super) fn fail(&mut self, reason: CloseReason) {
         match self.state {
-            State::Ended(_) => {}
+            State::Ended => {}
             // All output was delivered: a reset by the peer is no failure any more.
-            State::Lingering { .. } => self.has_peer_ended = true,
-            State::Open | State::Closing { .. } => self.end(reason),
+            State::Lingering => self.facts |= Facts::PEER_ENDED,
+            State::Open | State::Closing => self.end(reason),
         }
     }
 
-    fn end(&mut self, reason: CloseReason) {
+    pub(super) fn end(&mut self, reason: CloseReason) {
         self.buffers = None;
-        self.state = State::Ended(reason);
+        self.state = State::Ended;
+        self.reason = Some(reason);
+    }
+
+    /// Returns why it has ended.
+    pub(super) fn reason(&self) -> Option<&CloseReason> {
+        self.reason.as_ref()
+    }
+
+    pub(super) fn take_reason(&mut self) -> Option<CloseReason> {
+        self.reason.take()
     }
 }

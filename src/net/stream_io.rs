@@ -1,11 +1,15 @@
 //! A stream during a call of its handler.
 
 use std::borrow::Borrow;
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, IoSlice, Read, Write};
+use std::os::fd::AsFd;
 
 use super::stream::Stream;
-use crate::reactor::{IoState, Source};
+use super::write_buffer::Sink;
+use crate::reactor::{IoState, Next, Source};
 use crate::selector::{Interest, Token};
+use crate::sys;
 
 /// A borrowed stream with the state of its call: a [`Source`] that is a stream, or that shares one.
 #[derive(Debug)]
@@ -15,8 +19,11 @@ pub(super) struct StreamIo<'a> {
 }
 
 impl<'a> StreamIo<'a> {
-    pub(super) fn of<F: Borrow<Stream>>(source: &'a mut Source<'_, F>) -> Self {
+    /// Begins a call. What a call gathered in which the protocol panicked is discarded.
+    #[inline]
+    pub(super) fn begin<F: Borrow<Stream>>(source: &'a mut Source<'_, F>) -> Self {
         let (file, io) = source.split();
+        io.gathered.clear();
         StreamIo { stream: file.borrow(), io }
     }
 
@@ -46,6 +53,34 @@ impl<'a> StreamIo<'a> {
         self.io.is_handlers_deadline()
     }
 
+    /// Returns what the connection has gathered in this call.
+    #[inline]
+    pub(super) fn gathered(&self) -> &Vec<u8> {
+        &self.io.gathered
+    }
+
+    #[inline]
+    pub(super) fn gathered_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.io.gathered
+    }
+
+    /// Takes what was gathered. The buffer must be [returned](Self::return_gathered).
+    pub(super) fn take_gathered(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.io.gathered)
+    }
+
+    /// Returns the buffer, and empties it.
+    pub(super) fn return_gathered(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        self.io.gathered = buffer;
+    }
+
+    /// Returns whether a read may succeed.
+    #[inline]
+    pub(super) fn is_readable(&self) -> bool {
+        self.io.ready.contains(Interest::READ)
+    }
+
     pub(super) fn is_writable(&self) -> bool {
         self.io.ready.contains(Interest::WRITE)
     }
@@ -55,8 +90,18 @@ impl<'a> StreamIo<'a> {
         self.io.ready.contains(Interest::HANGUP)
     }
 
-    pub(super) fn set_interest(&mut self, interest: Interest) {
-        self.source().set_interest(interest);
+    /// Ends a call: the connection waits for `interest`.
+    #[inline]
+    pub(super) fn wait_for(&mut self, interest: Interest) -> Next {
+        if self.io.interest() != interest {
+            self.source().set_interest(interest);
+        }
+        // A write is tried first. That there is room matters only after there was none.
+        if !interest.contains(Interest::WRITE) {
+            self.io.ready.remove(Interest::WRITE);
+        }
+        // Nothing is left: this costs less than to keep it.
+        if self.io.ready.is_empty() { Next::Done } else { Next::Keep }
     }
 }
 
@@ -73,7 +118,17 @@ impl Write for StreamIo<'_> {
         self.source().write(buffer)
     }
 
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.source().write_vectored(buffers)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Sink for StreamIo<'_> {
+    fn send_file(&mut self, file: &File, at: u64, most: usize) -> io::Result<usize> {
+        self.source().write_with(|stream| sys::send_file(stream.as_fd(), file.as_fd(), at, most))
     }
 }

@@ -1,9 +1,14 @@
 //! A connection as its protocol sees it.
 
-use std::fmt;
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
+use std::{fmt, io};
 
 use super::address::Address;
-use super::link::Link;
+use super::chunk::Chunk;
+use super::file_range::FileRange;
+use super::link::{Facts, Link};
 use super::stream::Stream;
 use super::stream_io::StreamIo;
 use crate::selector::Token;
@@ -21,8 +26,7 @@ use crate::selector::Token;
 /// impl Protocol for Greet {
 ///     fn opened(&mut self, wire: &mut Wire, _: &mut Context) -> io::Result<()> {
 ///         wire.write(b"hello");
-///         assert_eq!(wire.unsent(), 0); // the kernel has taken it
-///         wire.close();
+///         wire.close(); // after it was sent
 ///         Ok(())
 ///     }
 ///
@@ -46,23 +50,164 @@ pub struct Wire<'a> {
 }
 
 impl Wire<'_> {
-    /// Sends `data`. What the kernel takes is written at once. The rest goes to the write buffer, and
-    /// is written when there is room. Never blocks.
+    /// Sends `data`. Returns whether there is room for more: false while the write buffer is above its
+    /// [high watermark](super::Watermarks::high), and after [`close`](Self::close) or
+    /// [`finish`](Self::finish). Never blocks.
     ///
-    /// While the write buffer is above the [high watermark](super::Watermarks::high), the connection
+    /// What one call of the connection's handler writes is gathered, and sent at once when the protocol
+    /// has returned: the answers to all requests of one packet are one system call. From 64 KiB on, or
+    /// above the high watermark, it is sent earlier. What the kernel does not take goes to the write
+    /// buffer, and is written when there is room.
+    ///
+    /// While the write buffer is above the high watermark, the connection
     /// does not read, unless it [reads above the mark](super::Connection::read_above_mark). A peer that
     /// reads nothing of it for [`write_timeout`](super::Connection::write_timeout) is reset. A write to a buffer that is already above the
     /// [limit](super::Watermarks::limit) closes the connection with
-    /// [`CloseReason::OutputOverflow`](super::CloseReason::OutputOverflow). A single write may be of
-    /// any size. After [`close`](Self::close), or when the connection has failed, data is discarded.
+    /// [`CloseReason::OutputOverflow`](super::CloseReason::OutputOverflow). The write itself does not
+    /// count, because the peer had no chance to read it: a single write may be of
+    /// any size. After `close` or `finish`, or when the connection has failed, data is discarded.
+    ///
+    /// `Wire` is an [`io::Write`], too, for [`write!`] and for encoders. There a write never fails, and
+    /// [`flush`](io::Write::flush) sends what was gathered.
     #[doc(alias = "backpressure")]
-    pub fn write(&mut self, data: &[u8]) {
-        self.link.write(&mut self.stream, data);
+    #[inline]
+    pub fn write(&mut self, data: &[u8]) -> bool {
+        self.link.write(&mut self.stream, data)
     }
 
-    /// Returns the size of the write buffer, in bytes.
+    /// Sends bytes without a copy: owned ones, such as a `Vec<u8>`; static ones; or shared ones, such
+    /// as an `Arc<[u8]>` that many connections are sent. Bytes below 512 are copied, which costs less.
+    /// Otherwise it does what [`write`](Self::write) does.
+    ///
+    /// ```
+    /// use std::io;
+    /// use std::sync::Arc;
+    /// use tripoll::Context;
+    /// use tripoll::net::{Protocol, Wire};
+    ///
+    /// /// What all connections share.
+    /// struct Room {
+    ///     news: Arc<[u8]>,
+    /// }
+    ///
+    /// struct Reader;
+    ///
+    /// impl Protocol<Room> for Reader {
+    ///     fn notified(&mut self, wire: &mut Wire, cx: &mut Context<Room>) -> io::Result<()> {
+    ///         wire.send(Arc::clone(&cx.state.news));
+    ///         Ok(())
+    ///     }
+    /// #   fn received(&mut self, _: &mut Wire, data: &[u8], _: &mut Context<Room>) -> io::Result<usize> {
+    /// #       Ok(data.len())
+    /// #   }
+    /// }
+    /// ```
+    #[doc(alias = "write_owned")]
+    pub fn send(&mut self, chunk: impl Into<Chunk>) -> bool {
+        self.link.send(&mut self.stream, chunk.into())
+    }
+
+    /// Sends bytes of a file by `sendfile(2)`: the kernel takes them from its page cache, without a copy
+    /// in the program. The file is opened by the caller, and closed when its bytes are sent. It keeps
+    /// its place among what is written before and after it.
+    ///
+    /// The bytes of the file count as those of the write buffer for its watermarks, but not for its
+    /// [limit](super::Watermarks::limit), because they are not in memory. A large file is sent in parts
+    /// of the reactor's [`Budget`](crate::reactor::Budget), so that other sources get their turn. The
+    /// kernel waits for the disk if the bytes are not in its page cache. Where it cannot send the file
+    /// by itself, the connection reads and writes it.
+    ///
+    /// If the file has fewer bytes than `range` when they are sent, the connection is closed with an
+    /// error of kind `UnexpectedEof`, which names both, and the peer gets a reset.
+    ///
+    /// ```
+    /// use std::fs::File;
+    /// use std::io;
+    /// use tripoll::Context;
+    /// use tripoll::net::{Protocol, Wire};
+    ///
+    /// struct Download;
+    ///
+    /// impl Protocol for Download {
+    ///     fn received(&mut self, wire: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+    ///         let file = File::open("picture.jpg")?;
+    ///         let size = file.metadata()?.len();
+    ///         wire.write(format!("{size}\n").as_bytes());
+    ///         wire.send_file(file, 0..size);
+    ///         wire.close(); // after all was sent
+    ///         Ok(data.len())
+    ///     }
+    /// }
+    /// ```
+    #[doc(alias = "sendfile")]
+    pub fn send_file(&mut self, file: impl Into<Arc<File>>, range: Range<u64>) -> bool {
+        self.link.send_file(&mut self.stream, FileRange::new(file.into(), range))
+    }
+
+    /// Finishes our side: after what was written so far, the connection is half-closed, and the peer
+    /// reads the end. What is written later is discarded. The connection still receives.
+    ///
+    /// When the peer has finished, too, the connection is closed as
+    /// [`CloseReason::Finished`](super::CloseReason::Finished). There is no time limit for that: set a
+    /// deadline for a peer that is not trusted. [`close`](Self::close) has limits of its own.
+    ///
+    /// ```
+    /// use std::io::{self, Read, Write};
+    /// use tripoll::net::{Connection, Protocol, Stream, Wire};
+    /// use tripoll::{Context, Reactor};
+    ///
+    /// /// Sends a question, finishes, and receives the whole answer.
+    /// #[derive(Default)]
+    /// struct Ask(Vec<u8>);
+    ///
+    /// impl Protocol for Ask {
+    ///     fn opened(&mut self, wire: &mut Wire, _: &mut Context) -> io::Result<()> {
+    ///         wire.write(b"what is the time?");
+    ///         wire.finish();
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn received(&mut self, _: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+    ///         self.0.extend_from_slice(data);
+    ///         Ok(data.len())
+    ///     }
+    ///
+    ///     fn closed(&mut self, _: &tripoll::net::CloseReason, cx: &mut Context) {
+    ///         assert_eq!(self.0, b"noon");
+    ///         cx.stop();
+    ///     }
+    /// }
+    ///
+    /// let (here, mut there) = std::os::unix::net::UnixStream::pair()?;
+    /// # let server = std::thread::spawn(move || {
+    /// let mut question = String::new();
+    /// there.read_to_string(&mut question)?; // up to the half-close
+    /// assert_eq!(question, "what is the time?");
+    /// there.write_all(b"noon")?;
+    /// # io::Result::Ok(())
+    /// # });
+    /// let mut reactor = Reactor::new()?;
+    /// Connection::new(Ask::default()).serve(Stream::from(here), &mut reactor.context())?;
+    /// reactor.run()?;
+    /// # server.join().unwrap()?;
+    /// # io::Result::Ok(())
+    /// ```
+    #[doc(alias = "half-close")]
+    #[doc(alias = "shutdown")]
+    #[doc(alias = "write_eof")]
+    pub fn finish(&mut self) {
+        self.link.finish();
+    }
+
+    /// Returns the number of bytes that the kernel has not taken: the write buffer with the rest of its
+    /// files, and what was gathered in this call of the handler.
     pub fn unsent(&self) -> usize {
-        self.link.unsent()
+        self.link.unsent(&self.stream)
+    }
+
+    /// Sends what was gathered now, and not when the protocol has returned.
+    pub(crate) fn flush_now(&mut self) {
+        self.link.flush_early(&mut self.stream);
     }
 
     /// Returns the number of bytes that the kernel has taken and the peer has not: see
@@ -104,8 +249,10 @@ impl Wire<'_> {
         self.link.close();
     }
 
-    /// Closes at once with a reset, and discards the write buffer.
+    /// Closes at once with a reset, and discards the write buffer, with what was gathered in this
+    /// call of the handler.
     pub fn abort(&mut self) {
+        self.stream.gathered_mut().clear();
         self.link.abort();
     }
 
@@ -125,7 +272,7 @@ impl Wire<'_> {
     /// nothing is read or written, nor does mio for Unix sockets. There the reset is noticed after
     /// `resume`, or by a write.
     pub fn pause(&mut self) {
-        self.link.is_paused = true;
+        self.link.facts |= Facts::PAUSED;
     }
 
     /// Reads again after [`pause`](Self::pause). Unused input is offered again when this callback has
@@ -170,7 +317,7 @@ impl Wire<'_> {
     /// # io::Result::Ok(())
     /// ```
     pub fn resume(&mut self) {
-        self.link.is_paused = false;
+        self.link.facts.remove(Facts::PAUSED);
         self.link.defer_unread();
     }
 
@@ -188,6 +335,20 @@ impl Wire<'_> {
     /// Returns the token of the connection in the reactor.
     pub fn token(&self) -> Token {
         self.stream.token()
+    }
+}
+
+impl io::Write for Wire<'_> {
+    /// Sends all of `data`, as [`Wire::write`] does.
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        Wire::write(self, data);
+        Ok(data.len())
+    }
+
+    /// Sends what was gathered in this call of the handler, as far as the kernel takes it. Never blocks.
+    fn flush(&mut self) -> io::Result<()> {
+        self.flush_now();
+        Ok(())
     }
 }
 

@@ -27,6 +27,9 @@ pub(crate) struct IoState {
     pub(super) error: Option<io::Error>,
     /// Number of changes of interest by handlers.
     pub(super) changes: u64,
+    /// What a connection gathers during a call, to write it at once. It is here so that a reactor has
+    /// one such buffer for all of them.
+    pub(crate) gathered: Vec<u8>,
 }
 
 /// What a call has used of its budget.
@@ -84,6 +87,7 @@ impl IoState {
             budget,
             error: None,
             changes: 0,
+            gathered: Vec::new(),
         }
     }
 
@@ -232,7 +236,7 @@ impl IoState {
 
     /// Returns the current interest.
     #[inline]
-    pub(super) fn interest(&self) -> Interest {
+    pub(crate) fn interest(&self) -> Interest {
         if self.flags.contains(Flags::INTEREST_SET) {
             self.interest_set
         } else {

@@ -173,6 +173,17 @@ impl<'a, F> Source<'a, F> {
         }
     }
 
+    /// As `write`, for another operation that writes bytes, and returns how many.
+    #[inline]
+    pub(crate) fn write_with(
+        &mut self,
+        operation: impl FnMut(&mut F) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let count = self.perform(Interest::WRITE, operation)?;
+        self.io.note_write(count);
+        Ok(count)
+    }
+
     /// Returns the source itself. The reactor does not see what is done with it: a `WouldBlock` goes
     /// unnoticed, and the handler is called in each turn until it returns
     /// [`Next::Done`](super::Next::Done).

@@ -48,6 +48,7 @@ mod poll;
 mod process;
 mod read_now;
 mod select;
+mod send_file;
 mod timer_fd;
 mod write_now;
 
@@ -87,6 +88,7 @@ pub(crate) use process::{
 pub(crate) use read_now::read_now;
 pub use select::select;
 pub(crate) use select::{FdSets, pselect};
+pub(crate) use send_file::send_file;
 pub(crate) use timer_fd::TimerFd;
 pub use write_now::write_now;
 

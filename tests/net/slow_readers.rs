@@ -173,7 +173,7 @@ fn send_much() -> impl Script + Clone + Send + 'static {
     let mut received = 0;
     move |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
         match call {
-            Call::Opened => wire.write(&known_bytes(6, 2 * MUCH)),
+            Call::Opened => _ = wire.write(&known_bytes(6, 2 * MUCH)),
             Call::Received(data) => {
                 received += data.len();
                 if received == 2 * MUCH {

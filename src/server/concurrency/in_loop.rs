@@ -202,6 +202,7 @@ impl LoopProtocol {
         let PendingActions { output, timeout } = state.take_pending();
         if !output.is_empty() {
             wire.write(&output);
+            wire.flush_now(); // what is left of it decides what follows
             if wire.is_over_share() {
                 return Err(holds_too_much());
             }

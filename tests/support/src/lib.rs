@@ -12,6 +12,7 @@ pub mod fuzz;
 pub mod log_lines;
 pub mod net;
 pub mod noise;
+pub mod one;
 pub mod outside;
 pub mod program;
 pub mod reactor;

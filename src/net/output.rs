@@ -1,0 +1,240 @@
+//! How a connection writes: it gathers what one callback writes, and keeps what the kernel does not take.
+
+use std::io::{self, IoSlice, Write};
+
+use super::chunk::Chunk;
+use super::close_reason::CloseReason;
+use super::file_range::FileRange;
+use super::link::{Facts, Link};
+use super::stream_io::StreamIo;
+
+/// At this size, what was gathered is written at once. A single write of this size is not gathered.
+const WORTH_A_CALL: usize = 64 << 10;
+
+/// Below this size a chunk is copied: that costs less than to keep it.
+const SMALL_CHUNK: usize = 512;
+
+impl Link {
+    /// Returns the number of bytes in the write buffer, without what was gathered in this call.
+    #[inline]
+    pub(super) fn kept(&self) -> usize {
+        self.buffers.as_ref().map_or(0, |buffers| buffers.write_buffer.len())
+    }
+
+    /// Returns the number of bytes that the kernel has not taken.
+    #[inline]
+    pub(super) fn unsent(&self, stream: &StreamIo<'_>) -> usize {
+        stream.gathered().len().saturating_add(self.kept())
+    }
+
+    /// Returns whether more may be written: the connection is open and its write buffer has room.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        let full = Facts::OVER_HIGH_MARK | Facts::FINISHING;
+        self.is_open() && !self.facts.intersects(full)
+    }
+
+    /// Sends a copy of `data`. Returns whether there is room for more.
+    #[inline]
+    pub(super) fn write(&mut self, stream: &mut StreamIo<'_>, data: &[u8]) -> bool {
+        if self.is_ordinary() && data.len() < WORTH_A_CALL {
+            if stream.gathered().is_empty() {
+                // From its first byte on, the peer must not take an end for the end of the output.
+                stream.get_ref().note_owed(true);
+            }
+            stream.gathered_mut().extend_from_slice(data);
+            let size = stream.gathered().len();
+            if size < WORTH_A_CALL && size <= self.options().marks.high {
+                return true;
+            }
+            self.end_write(stream);
+        } else if self.begin_write(stream) {
+            if self.kept() > 0 {
+                self.buffers_mut().write_buffer.push(data);
+            } else if data.len() < WORTH_A_CALL {
+                stream.gathered_mut().extend_from_slice(data);
+            } else {
+                self.write_at_once(stream, data);
+            }
+            self.end_write(stream);
+        }
+        self.has_room()
+    }
+
+    /// Sends a chunk without a copy.
+    pub(super) fn send(&mut self, stream: &mut StreamIo<'_>, chunk: Chunk) -> bool {
+        if chunk.as_ref().len() < SMALL_CHUNK {
+            return self.write(stream, chunk.as_ref());
+        }
+        if self.begin_write(stream) {
+            self.buffers_mut().write_buffer.push_chunk(chunk);
+            self.end_write(stream);
+        }
+        self.has_room()
+    }
+
+    /// Sends a part of a file.
+    pub(super) fn send_file(&mut self, stream: &mut StreamIo<'_>, file: FileRange) -> bool {
+        if self.begin_write(stream) {
+            self.buffers_mut().write_buffer.push_file(file);
+            self.end_write(stream);
+        }
+        self.has_room()
+    }
+
+    /// Returns whether the connection takes output.
+    fn begin_write(&mut self, stream: &mut StreamIo<'_>) -> bool {
+        if !self.is_open() || self.is(Facts::FINISHING) {
+            return false;
+        }
+        stream.get_ref().note_owed(true);
+        if self.overflow().is_some() {
+            // What was written before is too much. This write does not count: however large it is, the
+            // peer had no chance to read it. The peer may have read since the last event.
+            self.flush(stream);
+            if let Some(reason) = self.overflow() {
+                self.fail(reason);
+            }
+            stream.get_ref().note_owed(true);
+        }
+        self.is_open()
+    }
+
+    /// Writes at once what is large, unless the kernel has no room.
+    fn end_write(&mut self, stream: &mut StreamIo<'_>) {
+        let high = self.options().marks.high;
+        let unsent = self.unsent(stream);
+        if !self.is(Facts::BLOCKED) && (unsent >= WORTH_A_CALL || unsent > high) {
+            self.flush(stream);
+        } else if unsent > high {
+            self.facts |= Facts::OVER_HIGH_MARK;
+        }
+        self.count_buffered(stream);
+    }
+
+    /// Returns why the connection must not hold more output, if it must not.
+    fn overflow(&self) -> Option<CloseReason> {
+        let held = self.buffers.as_ref().map_or(0, |buffers| buffers.write_buffer.held());
+        if held > self.options().marks.limit {
+            Some(CloseReason::OutputOverflow)
+        } else if held > 0 && self.is_over_share() {
+            Some(CloseReason::ListenerOverflow)
+        } else {
+            None
+        }
+    }
+
+    /// Writes what was gathered, and then `data`, without a copy of what the kernel takes.
+    fn write_at_once(&mut self, stream: &mut StreamIo<'_>, data: &[u8]) {
+        let gathered = stream.take_gathered();
+        let (mut first, mut then) = (&gathered[..], data);
+        let result = loop {
+            let slices = [IoSlice::new(first), IoSlice::new(then)];
+            let written = match first {
+                [] => stream.write(then),
+                _ => stream.write_vectored(&slices),
+            };
+            match written {
+                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    let of_first = count.min(first.len());
+                    (first, then) = (&first[of_first..], &then[count - of_first..]);
+                }
+                Err(error) => break Err(error),
+            }
+            if then.is_empty() {
+                break Ok(());
+            }
+        };
+        let write_buffer = &mut self.buffers_mut().write_buffer;
+        write_buffer.push(first);
+        write_buffer.push(then);
+        stream.return_gathered(gathered);
+        self.flushed(stream, would_block_is_fine(result));
+    }
+
+    /// Writes before the callback has returned, unless the kernel has no room.
+    pub(super) fn flush_early(&mut self, stream: &mut StreamIo<'_>) {
+        if !self.is(Facts::BLOCKED) {
+            self.flush(stream);
+        }
+    }
+
+    /// Writes until all is written or the kernel takes no more.
+    pub(super) fn flush(&mut self, stream: &mut StreamIo<'_>) {
+        let result = if self.kept() == 0 {
+            if stream.gathered().is_empty() {
+                return;
+            }
+            let gathered = stream.take_gathered();
+            let written = stream.write(&gathered);
+            let count = *written.as_ref().unwrap_or(&0);
+            if count == gathered.len() {
+                stream.return_gathered(gathered);
+                stream.get_ref().note_owed(false);
+                self.facts.remove(Facts::BLOCKED);
+                return;
+            }
+            self.buffers_mut().write_buffer.push_front(&gathered[count..]);
+            stream.return_gathered(gathered);
+            match written {
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => self.flush_kept(stream),
+                Err(error) => would_block_is_fine(Err(error)),
+            }
+        } else {
+            let gathered = stream.take_gathered();
+            self.buffers_mut().write_buffer.push_front(&gathered);
+            stream.return_gathered(gathered);
+            self.flush_kept(stream)
+        };
+        self.flushed(stream, result);
+    }
+
+    fn flush_kept(&mut self, stream: &mut StreamIo<'_>) -> io::Result<()> {
+        let buffers = self.buffers_mut();
+        let (has_written, result) = buffers.write_buffer.flush(stream);
+        if has_written {
+            buffers.send_queue = None;
+        }
+        result
+    }
+
+    /// Notes what a flush has left.
+    fn flushed(&mut self, stream: &mut StreamIo<'_>, result: io::Result<()>) {
+        let kept = self.kept();
+        stream.get_ref().note_owed(kept > 0);
+        self.facts.set(Facts::BLOCKED, kept > 0);
+        if kept > 0 {
+            self.facts |= Facts::BACKLOG;
+            if kept > self.options().marks.high {
+                self.facts |= Facts::OVER_HIGH_MARK;
+            }
+        }
+        self.count_buffered(stream);
+        if let Err(error) = result {
+            self.fail(CloseReason::Failed(error));
+        }
+    }
+
+    /// Notes that the write buffer has fallen to its low mark, if it has.
+    pub(super) fn note_low_mark(&mut self) {
+        if self.kept() <= self.options().marks.low {
+            self.facts.remove(Facts::OVER_HIGH_MARK);
+        }
+    }
+
+    /// Ends our side after what is owed.
+    pub(super) fn finish(&mut self) {
+        if self.is_open() {
+            self.facts |= Facts::FINISHING;
+        }
+    }
+}
+
+fn would_block_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        result => result,
+    }
+}

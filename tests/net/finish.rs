@@ -108,8 +108,8 @@ fn a_finished_connection_can_be_closed_and_aborted() {
             let mut one = One::new(pair, Over::Unix, script);
             assert_eq!(one.read_to_end().0, b"");
             one.peer().write_all(b"?").unwrap();
-            assert_eq!(one.next(), Call::Opened);
-            assert_eq!(one.next(), Call::Received(b"?".into()));
+            assert_eq!(one.next_call(), Call::Opened);
+            assert_eq!(one.next_call(), Call::Received(b"?".into()));
             one.peer = None;
             let why = if aborts { Why::Aborted } else { Why::Finished };
             assert_eq!(one.until_closed().pop(), Some(Call::Closed(why)));

@@ -110,7 +110,7 @@ impl One {
 
     /// Turns until the protocol is called, and returns the call.
     #[track_caller]
-    pub fn next(&mut self) -> Call {
+    pub fn next_call(&mut self) -> Call {
         let mut call = None;
         self.until("a call of the protocol", |one| {
             call = one.calls.try_recv().ok();
@@ -124,7 +124,7 @@ impl One {
     pub fn until_closed(&mut self) -> Vec<Call> {
         let mut all = Vec::new();
         while !matches!(all.last(), Some(Call::Closed(_))) {
-            all.push(self.next());
+            all.push(self.next_call());
         }
         all
     }

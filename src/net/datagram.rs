@@ -154,6 +154,10 @@ impl DatagramSocket {
         &self.address
     }
 
+    pub(super) fn is_unix(&self) -> bool {
+        self.unread.is_some()
+    }
+
     pub(super) fn socket(&self) -> &Socket {
         &self.socket
     }
@@ -349,7 +353,7 @@ impl DatagramSocket {
 
 /// Sends, although the kernel reports errors of earlier datagrams first (`IP_RECVERR`, see `ip(7)`).
 /// An error of this one is reported each time.
-fn send_past_errors(send: impl Fn() -> io::Result<usize>) -> io::Result<usize> {
+pub(super) fn send_past_errors(send: impl Fn() -> io::Result<usize>) -> io::Result<usize> {
     const MOST: usize = 4;
     let mut sent = send();
     for _ in 1..MOST {

@@ -1,6 +1,7 @@
 //! Listeners, connections and datagram sockets on every backend and trigger.
 
 mod accept;
+mod batches;
 mod boxed;
 mod buffered;
 mod close;

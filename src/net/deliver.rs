@@ -144,7 +144,7 @@ impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Limited<D> {
 }
 
 /// Logs why a connection was closed, which no other code is told. What a peer does is no warning.
-fn warn(limit: &LogLimit, connection: &str, peer: &Address, error: &io::Error) {
+pub(super) fn warn(limit: &LogLimit, connection: &str, peer: &Address, error: &io::Error) {
     if is_by_peer(error) {
         log::debug!("{connection} {peer} was closed: {error}");
     } else if let Some(left_out) = limit.pass() {

@@ -1,6 +1,7 @@
 //! A limit of connections that are open at once.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
@@ -25,7 +26,13 @@ struct State {
 #[derive(Debug, Default)]
 pub struct Permit {
     state: Option<Arc<Mutex<State>>>,
+    /// What is released before it. Boxed, because few permits have it.
+    more: Option<Box<dyn Held>>,
 }
+
+/// What a permit can hold: a count of another limit, which is released when it is dropped.
+pub(super) trait Held: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe {}
+impl<T: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe> Held for T {}
 
 impl Limit {
     /// Returns a limit of `max` permits, at least one. `None` is no limit.
@@ -45,7 +52,7 @@ impl Limit {
             }
             state.permits += 1;
         }
-        Some(Permit { state: self.state.clone() })
+        Some(Permit { state: self.state.clone(), more: None })
     }
 
     /// Takes a permit even if there is none left, for what has been accepted already.
@@ -53,12 +60,22 @@ impl Limit {
         if let Some(state) = &self.state {
             lock(state).permits += 1;
         }
-        Permit { state: self.state.clone() }
+        Permit { state: self.state.clone(), more: None }
+    }
+}
+
+impl Permit {
+    /// Also holds `more`, and releases it first: a waiter that gets the permit finds `more` released.
+    pub(super) fn and(mut self, more: impl Held + 'static) -> Self {
+        debug_assert!(self.more.is_none(), "a permit holds one thing more");
+        self.more = Some(Box::new(more));
+        self
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        drop(self.more.take());
         let Some(state) = &self.state else { return };
         let mut state = lock(state);
         state.permits -= 1;

@@ -253,6 +253,11 @@ impl Listener {
         self.accepts_per_turn
     }
 
+    /// Counts what its connections buffer together with those of another listener.
+    pub(super) fn share_buffered_total(&mut self, other: &Listener) {
+        self.buffered_total = Arc::clone(&other.buffered_total);
+    }
+
     /// Accepts and closes all pending connections. Returns their number, and the error that ended it.
     pub(crate) fn reject_pending(&self) -> (usize, Option<io::Error>) {
         // With a backlog of n, Linux keeps n + 1 connections.

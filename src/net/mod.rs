@@ -105,6 +105,7 @@ mod input_end;
 mod limit;
 mod link;
 mod listener;
+pub mod loops;
 mod multicast;
 mod output;
 mod protocol;
@@ -136,6 +137,8 @@ pub use inherited::{Inherited, inherited};
 pub(crate) use input_end::{InputEnd, QUIET};
 pub(crate) use limit::{Limit, Permit};
 pub use listener::{Listener, ListenerBuilder};
+#[doc(inline)]
+pub use loops::Loops;
 pub use protocol::Protocol;
 pub(crate) use socket_file::SocketFile;
 pub use stream::Stream;

@@ -15,6 +15,7 @@ mod framing_splits;
 mod inherited;
 mod listener;
 mod listener_end;
+mod loops;
 mod model;
 mod multicast;
 mod pauses;

@@ -1,6 +1,6 @@
 //! What a page points to exists: files, headings, tests, and other pages.
 
-use super::pages::{Page, book, pages, root};
+use super::pages::{LANGUAGES, Page, book_in, pages, root};
 
 #[test]
 fn every_experiment_that_a_page_names_is_a_test() {
@@ -59,14 +59,17 @@ fn broken_links(page: &Page) -> Vec<String> {
     broken
 }
 
-/// Whether a heading of the page has this anchor, as code hosts make it.
+/// Whether the page has this anchor: that of a heading, or one by itself.
 fn has_heading(text: &str, anchor: &str) -> bool {
-    let anchor_of = |line: &str| {
-        let title = line.trim_start_matches('#').trim().to_lowercase();
-        let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-        kept.map(|c| if c == ' ' { '-' } else { c }).collect::<String>()
-    };
-    text.lines().filter(|line| line.starts_with('#')).any(|line| anchor_of(line) == anchor)
+    text.contains(&format!("\n<a id=\"{anchor}\"></a>\n"))
+        || text.lines().filter(|line| line.starts_with('#')).any(|line| anchor_of(line) == anchor)
+}
+
+/// The anchor of a heading, as code hosts make it.
+pub fn anchor_of(heading: &str) -> String {
+    let title = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
 #[test]
@@ -81,11 +84,13 @@ fn broken_links_are_found() {
 
 #[test]
 fn the_summary_lists_every_page_once() {
-    let pages = book();
-    let summary = pages.iter().find(|page| page.path.ends_with("SUMMARY.md")).unwrap();
-    for page in &pages {
-        let name = page.path.file_name().unwrap().to_str().unwrap();
-        let count = summary.text.matches(&format!("]({name})")).count();
-        assert_eq!(count, usize::from(name != "SUMMARY.md"), "{name}");
+    for language in LANGUAGES {
+        let pages = book_in(language);
+        let summary = pages.iter().find(|page| page.path.ends_with("SUMMARY.md")).unwrap();
+        for page in &pages {
+            let name = page.path.file_name().unwrap().to_str().unwrap();
+            let count = summary.text.matches(&format!("]({name})")).count();
+            assert_eq!(count, usize::from(name != "SUMMARY.md"), "{language}: {name}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! again.
 
 mod architecture;
+mod languages;
 mod links;
 mod pages;
 mod programs;

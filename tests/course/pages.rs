@@ -17,10 +17,18 @@ pub fn page(path: PathBuf) -> Page {
     Page { text: text.unwrap_or_else(|error| panic!("{path:?}: {error}")), path }
 }
 
-/// The pages of the book, in the order of their names.
+/// The languages of the book: the first is the original.
+pub const LANGUAGES: [&str; 2] = ["en", "zh"];
+
+/// The pages of the book in all languages.
 pub fn book() -> Vec<Page> {
-    let folder = Path::new("book/en/src");
-    let files = root().join(folder).read_dir().unwrap();
+    LANGUAGES.iter().flat_map(|language| book_in(language)).collect()
+}
+
+/// The pages of the book in one language, in the order of their names.
+pub fn book_in(language: &str) -> Vec<Page> {
+    let folder = Path::new("book").join(language).join("src");
+    let files = root().join(&folder).read_dir().unwrap();
     let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
     names.sort();
     names.iter().map(|name| page(folder.join(name))).collect()

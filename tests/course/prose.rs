@@ -1,6 +1,6 @@
 //! The book is easy to read: short sentences, and the field's words.
 
-use super::pages::{Page, book};
+use super::pages::{Page, book_in};
 
 /// A sentence of the text of a page, in words. Code, tables and headings are left out; a link is its
 /// text; a piece of code in a line is one word.
@@ -60,7 +60,7 @@ fn without_code_and_targets(paragraph: &str) -> String {
 #[test]
 fn sentences_are_short() {
     let mut faults = Vec::new();
-    for page in book().iter().filter(|page| !page.path.ends_with("SUMMARY.md")) {
+    for page in book_in("en").iter().filter(|page| !page.path.ends_with("SUMMARY.md")) {
         let sentences = sentences(&page.text);
         let mut lengths: Vec<_> = sentences.iter().map(Vec::len).collect();
         lengths.sort_unstable();
@@ -92,7 +92,7 @@ const STUMBLING_BLOCKS: &[(&str, &str)] = &[
 #[test]
 fn no_expression_stops_a_reader() {
     let mut faults = Vec::new();
-    for page in book() {
+    for page in book_in("en") {
         for (expression, instead) in STUMBLING_BLOCKS {
             let words = sentences(&page.text).concat().join(" ").to_lowercase();
             for (at, _) in words.match_indices(expression) {

@@ -1,0 +1,113 @@
+//! The book is the same in every language: pages, programs, outputs, links, anchors, exercises.
+
+use super::links::anchor_of;
+use super::pages::{LANGUAGES, Page, book_in};
+
+/// What a translation has in common with its original.
+#[derive(Debug, PartialEq, Eq)]
+struct Skeleton {
+    /// The level of each heading.
+    headings: Vec<usize>,
+    /// The code and outputs, in their order, with the marks of the programs.
+    code: Vec<String>,
+    /// The targets of the links. Another language may have them in another order.
+    links: Vec<String>,
+    /// The tests and programs that the text names.
+    commands: Vec<String>,
+    folded: usize,
+}
+
+impl Skeleton {
+    fn of(text: &str) -> Self {
+        let (mut headings, mut code) = (Vec::new(), Vec::new());
+        let mut block: Option<String> = None;
+        for line in text.lines() {
+            match &mut block {
+                Some(lines) => {
+                    *lines += line;
+                    lines.push('\n');
+                    if line == "```" {
+                        code.extend(block.take());
+                    }
+                }
+                None if line.starts_with("```") => block = Some(format!("{line}\n")),
+                None if line.starts_with("<!-- ") => code.push(line.to_string()),
+                None if line.starts_with('#') => {
+                    headings.push(line.chars().take_while(|&c| c == '#').count());
+                }
+                None => {}
+            }
+        }
+        let between = |start: &str, end: char| {
+            let parts = text.split(start).skip(1);
+            let mut parts: Vec<_> =
+                parts.filter_map(|part| part.split(end).next()).map(String::from).collect();
+            parts.sort_unstable();
+            parts
+        };
+        Skeleton {
+            headings,
+            code,
+            links: between("](", ')'),
+            commands: between("`cargo ", '`'),
+            folded: text.matches("<details>").count(),
+        }
+    }
+}
+
+fn name(page: &Page) -> &str {
+    page.path.file_name().unwrap().to_str().unwrap()
+}
+
+#[test]
+fn every_language_has_the_same_pages() {
+    let [original, translations @ ..] = LANGUAGES;
+    let original = book_in(original);
+    for language in translations {
+        let translated = book_in(language);
+        let names =
+            |pages: &[Page]| pages.iter().map(|page| name(page).into()).collect::<Vec<String>>();
+        assert_eq!(names(&original), names(&translated), "{language}");
+        for (original, translated) in original.iter().zip(&translated) {
+            let path = translated.path.display();
+            assert_eq!(Skeleton::of(&original.text), Skeleton::of(&translated.text), "{path}");
+            // A link to a heading is the same in every language.
+            for heading in original.text.lines().filter(|line| line.starts_with("##")) {
+                let anchor = format!("\n<a id=\"{}\"></a>\n", anchor_of(heading));
+                assert!(translated.text.contains(&anchor), "{path} has no {}", anchor.trim());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_chinese_book_is_in_chinese() {
+    for page in book_in("zh").iter().filter(|page| name(page) != "SUMMARY.md") {
+        let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
+        let mut is_code = false;
+        for line in page.text.lines() {
+            if line.starts_with("```") {
+                is_code = !is_code;
+            }
+            let text: String = line.split('`').step_by(2).collect();
+            let letters = text.chars().filter(char::is_ascii_alphabetic).count();
+            if !is_code && !line.starts_with(['<', '|']) && letters > 30 {
+                let path = page.path.display();
+                assert!(text.chars().any(is_chinese), "{path} has a line of English: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_translation_must_have_is_found() {
+    let text = "# A\n\n[b](c.md) `cargo test x`\n<!-- d: e -->\n```sh\n# f\n```\n<details>\n## G\n";
+    let skeleton = Skeleton {
+        headings: vec![1, 2],
+        code: vec!["<!-- d: e -->".into(), "```sh\n# f\n```\n".into()],
+        links: vec!["c.md".into()],
+        commands: vec!["test x".into()],
+        folded: 1,
+    };
+    assert_eq!(Skeleton::of(text), skeleton);
+}

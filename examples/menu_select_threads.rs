@@ -57,7 +57,7 @@ fn main() -> Result<(), common::Failure> {
 fn a_thread_each(options: &Options) -> io::Result<()> {
     let sk = Listener::bind(&options.listen)?;
     let signals = common::signals()?;
-    let inputs = [sk.as_fd().as_raw_fd(), signals.as_raw_fd()];
+    let inputs = [sk.as_fd().as_raw_fd(), signals.as_fd().as_raw_fd()];
     let clients = Clients::default();
     let mut has_logged = false;
     common::announce(sk.local_address());
@@ -65,7 +65,7 @@ fn a_thread_each(options: &Options) -> io::Result<()> {
     loop {
         let (r_list, _, _) = select(&inputs, &[], &[], Some(Duration::from_secs(1)))?;
         say_now("looping");
-        if r_list.contains(&signals.as_raw_fd()) {
+        if r_list.contains(&signals.as_fd().as_raw_fd()) {
             break;
         }
         if r_list.is_empty() {

@@ -44,6 +44,7 @@
 //! | set timers and timeouts | [`Context::set_timer`], [`Context::set_deadline`] |
 //! | test timers and timeouts without sleeping | [`reactor::ManualClock`] |
 //! | reach the loop from another thread | [`ReactorHandle`]: [`post`](ReactorHandle::post), [`stop`](ReactorHandle::stop), [`shutdown`](ReactorHandle::shutdown) |
+//! | handle signals, ticks, ends of processes, messages of threads | [`reactor::sources`] |
 //! | choose the backend and the trigger | [`Reactor::builder`], [`Backend`], [`Trigger`] |
 //! | switch the backend of a running loop | [`Context::switch_to`] |
 //! | see what the loop does | [`reactor::Counters`], [`reactor::Probe`], the log |

@@ -139,7 +139,7 @@ mod reactor;
 mod registry;
 mod source;
 mod source_entry;
-mod sources;
+pub mod sources;
 mod timers;
 mod turn;
 mod turn_state;

@@ -105,27 +105,21 @@
 //! of its process, so for it that is the only way.
 //!
 //! ```
-//! use std::os::unix::net::UnixStream;
 //! use std::time::Duration;
+//! use tripoll::Reactor;
+//! use tripoll::reactor::sources::{Signal, Signals};
 //! use tripoll::server::{POLL_INTERVAL, ThreadingTcpServer};
-//! use tripoll::{Context, Interest, Next, Reactor, Source};
 //! # use tripoll::server::{Exchange, HandlerResult};
 //! # fn talk(_: &mut Exchange) -> HandlerResult { Ok(()) }
 //!
 //! let grace = Duration::from_secs(1);
+//! Signals::block([Signal::TERM])?; // before the first thread is started
 //! let server = ThreadingTcpServer::from_fn("127.0.0.1:0", talk)?;
 //! let mut reactor = Reactor::new()?;
 //! server.serve_in(POLL_INTERVAL, &mut reactor.context())?;
-//! // A handler of SIGTERM writes a byte into `theirs`: see `low_level::pipe::register` of the crate
-//! // signal-hook. (A child would inherit that handler and write to its parent's pipe. So where the
-//! // server forks, block the signal and watch a `signalfd(2)` instead.)
-//! let (ours, theirs) = UnixStream::pair()?;
-//! # drop(theirs);
-//! let signalled = move |_: &mut Source<UnixStream>, cx: &mut Context| {
-//!     cx.shutdown(grace);
-//!     Ok(Next::Remove)
-//! };
-//! reactor.context().add(ours, Interest::READ, signalled)?;
+//! let signals = Signals::new([Signal::TERM])?;
+//! signals.on(&mut reactor.context(), move |_, cx| cx.shutdown(grace))?;
+//! # reactor.context().shutdown(grace);
 //! reactor.run()?;
 //! server.end_input();
 //! server.server_close_within(grace)?;

@@ -36,7 +36,7 @@ impl EventFd {
 
     /// Makes the descriptor unreadable until the next [`wake`](Self::wake).
     pub(crate) fn clear(&self) {
-        read_counter(&self.0);
+        let _ = read_counter(&self.0);
     }
 }
 

@@ -235,8 +235,9 @@ pub(super) fn duplicate(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
 
 /// Reads the counter of an eventfd or a timerfd, which resets it. A counter of zero fails with
 /// EAGAIN and is unreadable already.
-pub(super) fn read_counter(fd: &OwnedFd) {
+pub(super) fn read_counter(fd: &OwnedFd) -> io::Result<u64> {
     let mut count = [0_u8; 8];
-    // SAFETY: reads eight bytes into an array of eight.
-    let _ = unsafe { libc::read(fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    // SAFETY: reads eight bytes into an array of eight. Both kinds return eight bytes or an error.
+    let size = unsafe { libc::read(fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    if size == -1 { Err(io::Error::last_os_error()) } else { Ok(u64::from_ne_bytes(count)) }
 }

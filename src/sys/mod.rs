@@ -50,6 +50,8 @@ mod process;
 mod read_now;
 mod select;
 mod send_file;
+#[cfg(not(loom))]
+mod signal_fd;
 mod timer_fd;
 mod write_now;
 
@@ -91,6 +93,10 @@ pub(crate) use read_now::read_now;
 pub use select::select;
 pub(crate) use select::{FdSets, pselect};
 pub(crate) use send_file::send_file;
+#[cfg(not(loom))]
+pub(crate) use signal_fd::{
+    SignalDetails, SignalFd, block_signals, thread_without, unblock_signals, unblock_signals_in,
+};
 pub(crate) use timer_fd::TimerFd;
 pub use write_now::write_now;
 

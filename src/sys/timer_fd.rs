@@ -24,11 +24,24 @@ impl TimerFd {
 
     /// Expires once, after `delay`. Replaces an earlier setting.
     pub(crate) fn set(&self, delay: Duration) -> io::Result<()> {
-        let zero = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        let mut setting = libc::itimerspec { it_interval: zero, it_value: zero };
-        setting.it_value.tv_sec = delay.as_secs().try_into().unwrap_or(libc::time_t::MAX);
-        // A value of zero would disarm the timer.
-        setting.it_value.tv_nsec = if delay.is_zero() { 1 } else { delay.subsec_nanos() as _ };
+        self.set_time(delay, None)
+    }
+
+    /// Expires after `first`, and then after each `period`, which is not zero. Replaces an earlier
+    /// setting.
+    pub(crate) fn set_every(&self, first: Duration, period: Duration) -> io::Result<()> {
+        self.set_time(first, Some(period))
+    }
+
+    fn set_time(&self, delay: Duration, period: Option<Duration>) -> io::Result<()> {
+        let time = |duration: Duration| libc::timespec {
+            tv_sec: duration.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            // A value of zero would disarm the timer.
+            tv_nsec: if duration.is_zero() { 1 } else { duration.subsec_nanos() as _ },
+        };
+        let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let it_interval = period.map_or(never, time);
+        let setting = libc::itimerspec { it_interval, it_value: time(delay) };
         // SAFETY: `setting` is a valid itimerspec that the call only reads; a null pointer asks for
         // no copy of the old setting.
         let answer =
@@ -45,7 +58,16 @@ impl TimerFd {
 
     /// Makes the descriptor unreadable until the timer expires again.
     pub(crate) fn clear(&self) {
-        read_counter(&self.0);
+        let _ = read_counter(&self.0);
+    }
+
+    /// Returns how often the timer has expired since the last call.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if it has not.
+    pub(crate) fn read(&self) -> io::Result<u64> {
+        read_counter(&self.0)
     }
 }
 

@@ -1,0 +1,139 @@
+//! Channels: in order, bounded, and with one end.
+
+use std::io::ErrorKind;
+use std::sync::mpsc::{self, TrySendError};
+use std::thread;
+use std::time::Duration;
+
+use support::reactor::*;
+use support::*;
+use tripoll::reactor::Budget;
+use tripoll::reactor::sources::{Receiver, channel};
+use tripoll::{Context, Deadline};
+
+/// Records messages, and `None` for the end.
+fn record<T: 'static>(message: Option<T>, cx: &mut Context<'_, Vec<Option<T>>>) {
+    cx.state.push(message);
+}
+
+#[test]
+fn messages_of_each_sender_come_in_order_and_the_end_once() {
+    const MESSAGES: u32 = 100;
+    on_every_pair_and_noise(|pair| {
+        for capacity in [1, 7, 10_000] {
+            let mut reactor = pair.reactor(Vec::new());
+            let (sender, receiver) = channel(capacity).unwrap();
+            receiver.on(&mut reactor.context(), record).unwrap();
+            thread::scope(|scope| {
+                for thread in 0..3 {
+                    let sender = sender.clone();
+                    let send = move || {
+                        (0..MESSAGES).for_each(|number| sender.send((thread, number)).unwrap());
+                    };
+                    scope.spawn(send);
+                }
+                drop(sender);
+                drive(&mut reactor, 10_000, |got| got.last() == Some(&None));
+            });
+            let_settle(&mut reactor);
+            assert!(reactor.context().is_empty(), "it is removed");
+            let mut got = std::mem::take(reactor.state());
+            assert_eq!(got.pop(), Some(None));
+            for thread in 0..3 {
+                let of_it = got.iter().flatten().filter(|(from, _)| *from == thread);
+                assert!(of_it.map(|(_, number)| *number).eq(0..MESSAGES));
+            }
+            assert_eq!(got.len(), 3 * MESSAGES as usize, "no second end");
+        }
+    });
+}
+
+#[test]
+fn a_full_channel_refuses_or_blocks_its_sender_until_there_is_room() {
+    on_every_pair_and_noise(|pair| {
+        let mut reactor = pair.reactor(Vec::new());
+        let (sender, receiver) = channel(2).unwrap();
+        receiver.on(&mut reactor.context(), record).unwrap();
+        sender.try_send(1).unwrap();
+        sender.send(2).unwrap();
+        assert!(matches!(sender.try_send(3), Err(TrySendError::Full(3))));
+        let (tell, told) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            sender.send(4).unwrap();
+            tell.send(()).unwrap();
+            sender
+        });
+        // It blocks: nothing is received before the loop turns.
+        assert!(told.recv_timeout(Duration::from_millis(5)).is_err());
+        drive(&mut reactor, 20, |got| *got == [Some(1), Some(2), Some(4)]);
+        told.recv_timeout(LONG).unwrap();
+        let sender = thread.join().unwrap();
+        assert_quiet(&mut reactor);
+        sender.try_send(5).unwrap();
+        drive(&mut reactor, 5, |got| got.len() == 4);
+    });
+}
+
+#[test]
+fn senders_are_told_that_the_receiver_has_gone() {
+    on_every_pair_and_noise(|pair| {
+        let mut reactor = pair.reactor(Vec::new());
+        let (sender, receiver) = channel(1).unwrap();
+        let token = receiver.on(&mut reactor.context(), record).unwrap();
+        sender.send(1).unwrap();
+        let blocked = sender.clone();
+        let thread = thread::spawn(move || blocked.send(2));
+        reactor.context().remove(token).unwrap();
+        let_settle(&mut reactor);
+        assert_eq!(thread.join().unwrap().unwrap_err().0, 2);
+        assert_eq!(sender.send(3).unwrap_err().0, 3);
+        assert!(matches!(sender.try_send(4), Err(TrySendError::Disconnected(4))));
+        assert_eq!(*reactor.state(), []);
+    });
+}
+
+#[test]
+fn a_shutdown_passes_what_waits_and_ends() {
+    on_every_pair_and_noise(|pair| {
+        let mut reactor = pair.build(pair.builder().budget(Budget::new(1, 1_000)), Vec::new());
+        let (sender, receiver) = channel(10).unwrap();
+        receiver.on(&mut reactor.context(), record).unwrap();
+        (0..10).for_each(|number| sender.send(number).unwrap());
+        reactor.context().shutdown(LONG);
+        reactor.run().unwrap();
+        assert_eq!(*reactor.state(), (0..10).map(Some).collect::<Vec<_>>());
+        assert!(sender.try_send(10).is_err());
+    });
+}
+
+/// With a budget of one operation, a message is passed in each turn, and a sleep never comes between.
+#[test]
+fn a_budget_divides_the_messages_and_loses_none() {
+    on_every_pair_and_noise(|pair| {
+        let mut reactor = pair.build(pair.builder().budget(Budget::new(1, 1_000)), Vec::new());
+        let (sender, receiver) = channel(100).unwrap();
+        (0..100).for_each(|number| sender.send(number).unwrap());
+        receiver.on(&mut reactor.context(), record).unwrap();
+        drive(&mut reactor, 110, |got| got.len() == 100);
+        reactor.turn(Deadline::Now).unwrap(); // it finds that this was the last
+        reactor.turn(Deadline::Now).unwrap();
+        assert_quiet(&mut reactor);
+    });
+}
+
+#[test]
+fn a_channel_without_room_is_refused() {
+    let error = channel::<()>(0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(error.to_string(), "the capacity of a channel is 0: no message could be sent");
+}
+
+#[test]
+fn a_receiver_can_be_asked_without_a_reactor() {
+    let (sender, mut receiver): (_, Receiver<u8>) = channel(1).unwrap();
+    assert_eq!(receiver.receive().unwrap_err().kind(), ErrorKind::WouldBlock);
+    sender.send(1).unwrap();
+    assert_eq!(receiver.receive().unwrap(), Some(1));
+    drop(sender);
+    assert_eq!(receiver.receive().unwrap(), None);
+}

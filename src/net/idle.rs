@@ -145,6 +145,15 @@ impl IdleTimeout {
         Ok(())
     }
 
+    pub(super) fn read_timeout(&self) -> Option<Duration> {
+        self.state().read
+    }
+
+    /// Returns when the timeout is over, if the peer has been silent since `since` and nothing passes.
+    pub(super) fn expires_at(&self, since: Instant) -> Option<Instant> {
+        self.state().progress_at.max(since).checked_add(self.idle)
+    }
+
     pub(super) fn set_write_timeout(
         &self,
         socket: &Socket,

@@ -113,6 +113,7 @@ mod socket_file;
 mod socket_kind;
 mod stream;
 mod stream_end;
+mod stream_input;
 mod stream_io;
 mod to_address;
 mod unread;

@@ -57,7 +57,7 @@ pub struct Stream {
     /// `None` if no listener has accepted it.
     buffered_total: Option<Arc<BufferedTotal>>,
     /// Boxed, because few streams have one.
-    idle_timeout: Option<Box<IdleTimeout>>,
+    pub(super) idle_timeout: Option<Box<IdleTimeout>>,
     /// Held during [`send_whole`](Self::send_whole).
     sending: Mutex<()>,
     /// What [`close_both`](Self::close_both) does: one of the constants below.
@@ -353,7 +353,7 @@ impl Stream {
 }
 
 /// A blocking socket returns `WouldBlock` when its timeout is over.
-fn timed_out(error: io::Error) -> io::Error {
+pub(super) fn timed_out(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
         _ => error,
@@ -371,14 +371,15 @@ fn representable(timeout: Option<Duration>) -> io::Result<Option<Duration>> {
 }
 
 impl Stream {
-    fn read_within_idle_timeout(
+    /// Reads by `read`, again and again, until the idle timeout is over or the read's own.
+    pub(super) fn within_idle_timeout(
         &self,
-        idle_timeout: &IdleTimeout,
-        buffer: &mut [u8],
+        mut read: impl FnMut() -> io::Result<usize>,
     ) -> io::Result<usize> {
+        let Some(idle_timeout) = &self.idle_timeout else { return read() };
         let mut wait = Waiting::begin();
         loop {
-            match self.read_or_end(buffer) {
+            match read() {
                 Ok(count) => {
                     idle_timeout.note_progress();
                     return Ok(count);
@@ -408,10 +409,7 @@ impl Stream {
 
 impl Read for &Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &self.idle_timeout {
-            None => self.read_or_end(buffer),
-            Some(idle_timeout) => self.read_within_idle_timeout(idle_timeout, buffer),
-        }
+        self.within_idle_timeout(|| self.read_or_end(buffer))
     }
 }
 

@@ -26,12 +26,27 @@ impl Stream {
 
     /// Reads. A blocking stream waits until there is input, or until its input ends.
     pub(super) fn read_or_end(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let input_end = match &self.input_end {
-            Some(input_end) if !self.is_nonblocking.load(Ordering::Relaxed) => input_end,
-            _ => return (&self.socket).read(buffer),
-        };
+        match self.input_end_if_blocking() {
+            None => (&self.socket).read(buffer),
+            Some(input_end) => {
+                self.read_until_end(input_end, || sys::read_now(self.socket.as_fd(), buffer))
+            }
+        }
+    }
+
+    /// Returns what ends the input early, if the stream is blocking.
+    pub(super) fn input_end_if_blocking(&self) -> Option<&InputEnd> {
+        self.input_end.as_deref().filter(|_| !self.is_nonblocking.load(Ordering::Relaxed))
+    }
+
+    /// Reads by `read_now`, which does not block, and waits in between.
+    pub(super) fn read_until_end(
+        &self,
+        input_end: &InputEnd,
+        mut read_now: impl FnMut() -> io::Result<usize>,
+    ) -> io::Result<usize> {
         loop {
-            match sys::read_now(self.socket.as_fd(), buffer) {
+            match read_now() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return read,
             }

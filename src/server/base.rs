@@ -17,7 +17,7 @@ use crate::net::{
 use crate::server::concurrency::{Runner, Slot};
 use crate::server::connections::Connections;
 use crate::server::handler::python::PythonSocket;
-use crate::server::handler::{HandlerFactory, guarded};
+use crate::server::handler::{self, HandlerFactory, guarded};
 use crate::server::lifecycle::Lifecycle;
 use crate::server::report;
 use crate::server::transport::{Endpoint, Request};
@@ -329,7 +329,10 @@ impl<R: Request> BaseServer<R> {
         let exchange = self.exchange(request, client_address);
         match &self.factory {
             HandlerFactory::AtOnce(handle) => guarded(|| handle(exchange)),
-            HandlerFactory::InLoop(_) => {
+            HandlerFactory::Stepwise(begin) if !self.runner.parks() => {
+                handler::run_whole(&mut *begin(exchange))
+            }
+            HandlerFactory::Stepwise(_) | HandlerFactory::InLoop(_) => {
                 self.runner.adopt(request, client_address, self.take_slot());
                 Ok(())
             }

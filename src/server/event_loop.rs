@@ -11,10 +11,9 @@ use super::base::BaseServer;
 use super::config::ServerConfig;
 use super::handler::Exit;
 use crate::net::{Acceptor, Address, Attempt, Incoming};
-use crate::reactor::{Context, Next, Reactor, Source};
+use crate::reactor::{Context, Next, Reactor};
 use crate::selector::{Deadline, Interest, Token};
-use crate::server::concurrency::{LoopRequest, Slot, in_loop};
-use crate::server::handler::HandlerFactory;
+use crate::server::concurrency::Slot;
 use crate::server::lifecycle::{RunState, ServeGuard};
 use crate::server::transport::{Endpoint, Request};
 
@@ -46,6 +45,9 @@ pub enum Handled {
 
 /// How long a loop waits for clients that have not received output that the kernel has taken.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The pause before a loop looks again, where no event tells it.
+const POLL_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long a handler may take to notice that its connection was shut down.
 const REACTION: Duration = Duration::from_millis(500);
@@ -194,7 +196,11 @@ impl<R: Request> BaseServer<R> {
     /// Shuts down the clients in a loop that is not the server's own. They end there. After the
     /// grace of a close, their connections are cut.
     fn end_clients<S: 'static>(self: Arc<Self>, cx: &mut Context<'_, S>) {
-        let has_clients = self.connections.end_all();
+        let parked = self.runner.parked();
+        let has_clients = self.connections.end_all() || !parked.is_empty();
+        for token in parked {
+            let _ = cx.notify(token); // it may be gone
+        }
         let end = self.lifecycle.grace().and_then(|grace| Instant::now().checked_add(grace));
         if let (Some(end), true) = (end, has_clients) {
             cx.set_timer(end, move |_| {
@@ -223,7 +229,7 @@ impl<R: Request> BaseServer<R> {
             }
         }
         // A client in the loop is handled when its connection is closed.
-        if self.factory.is_in_loop() {
+        if self.keeps_clients() {
             server_loop.empty(self)?;
         }
         Ok(match server_loop.end() {
@@ -234,7 +240,7 @@ impl<R: Request> BaseServer<R> {
 
     pub(super) fn handle_request_noblock(&self) -> io::Result<Handled> {
         self.runner.check()?;
-        if self.factory.is_in_loop() {
+        if self.keeps_clients() {
             let message =
                 "the clients of this server need a loop to be in: serve_in, serve_forever";
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
@@ -249,6 +255,11 @@ impl<R: Request> BaseServer<R> {
             Ok(()) => Handled::Request,
             Err(Exit) => Handled::Exit,
         })
+    }
+
+    /// Returns whether the loop has clients, beside the listener.
+    fn keeps_clients(&self) -> bool {
+        self.factory.is_in_loop() || self.runner.parks()
     }
 
     fn watch<S: 'static>(
@@ -419,57 +430,5 @@ impl<R: Request, S: 'static> Incoming<Arc<R::Endpoint>, S> for IncomingRequests<
 
     fn reject_pending(&mut self, endpoint: &Arc<R::Endpoint>) -> (usize, Option<io::Error>) {
         endpoint.reject_pending()
-    }
-}
-
-// What the loop does for a concurrency.
-
-/// The pause before a loop asks a concurrency again.
-const POLL_PAUSE: Duration = Duration::from_millis(10);
-
-impl<R: Request> BaseServer<R> {
-    /// Does in the loop what the concurrency asks for, after a request.
-    pub(super) fn run_loop_requests<S: 'static>(&self, cx: &mut Context<'_, S>) {
-        self.run_all(self.runner.loop_requests(false), cx);
-    }
-
-    fn run_all<S: 'static>(&self, loop_requests: Vec<LoopRequest<R>>, cx: &mut Context<'_, S>) {
-        for request in loop_requests {
-            if let Err(error) = self.run(request, cx) {
-                log::warn!("the loop cannot watch a descriptor for the server: {error}");
-            }
-        }
-    }
-
-    fn run<S: 'static>(&self, request: LoopRequest<R>, cx: &mut Context<'_, S>) -> io::Result<()> {
-        match request {
-            LoopRequest::PollLater => {
-                let server = self.me.clone();
-                cx.set_timer(Instant::now() + POLL_PAUSE, move |cx| {
-                    if let Some(server) = server.upgrade() {
-                        server.run_all(server.runner.loop_requests(true), cx);
-                    }
-                });
-            }
-            LoopRequest::OnReadable(fd, body) => {
-                let mut body = Some(body);
-                cx.add(
-                    fd,
-                    Interest::READ,
-                    move |_: &mut Source<'_, _>, _: &mut Context<'_, S>| {
-                        if let Some(body) = body.take() {
-                            body();
-                        }
-                        Ok(Next::Remove)
-                    },
-                )?;
-            }
-            LoopRequest::Adopt(request, address, permit) => {
-                if let HandlerFactory::InLoop(factory) = &self.factory {
-                    in_loop::adopt(factory(self.exchange(&request, &address)), permit, cx)?;
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -39,10 +39,12 @@
 //! | [`Threading`] | [`ThreadingTcpServer`] | [`ThreadingUdpServer`] | [`ThreadingUnixStreamServer`] | [`ThreadingUnixDatagramServer`] |
 //! | [`Forking`] | [`ForkingTcpServer`] | [`ForkingUdpServer`] | [`ForkingUnixStreamServer`] | [`ForkingUnixDatagramServer`] |
 //! | [`Pooled`] | [`PooledTcpServer`] | [`PooledUdpServer`] | [`PooledUnixStreamServer`] | [`PooledUnixDatagramServer`] |
+//! | [`Parked`] | [`ParkedTcpServer`] | | [`ParkedUnixStreamServer`] | |
 //! | [`InReactor`] | [`ReactorTcpServer`] | [`ReactorUdpServer`] | [`ReactorUnixStreamServer`] | [`ReactorUnixDatagramServer`] |
 //!
 //! A slow client blocks all others (`Inline`), its thread, its child, one worker of the pool, or
-//! nothing (`InReactor`).
+//! nothing (`InReactor`). On a `Parked` server it blocks a worker in the middle of a request, and
+//! nothing between two requests.
 //!
 //! Each of them waits for clients through the crate's own reactor, on any backend and trigger
 //! ([`ServerConfig::backend`], [`ServerConfig::trigger`]): *select/epoll + socket + threads*.
@@ -66,6 +68,14 @@
 //! ([`RequestHandler`]). When `setup` fails, neither `handle` nor `finish` is called. When `handle`
 //! fails, `finish` is called. Errors and panics are reported to `handle_error`, and the server
 //! continues.
+//!
+//! # Many requests of one client
+//!
+//! A handler that keeps its client reads in a loop, as above. Or it handles one request, and sets
+//! [`close_connection`](StreamExchange#structfield.close_connection) to false, as Python's
+//! `BaseHTTPRequestHandler` does: then `handle` is called for each request. Such a handler can serve
+//! thousands of clients with a few threads. With [`Parked`] a client holds one of them only while it
+//! has something to say, and waits in the loop otherwise.
 //!
 //! # Shutdown
 //!
@@ -136,7 +146,8 @@
 //! | threads, for connections or datagrams | [`Threading::max_threads`] | 1,024 | others wait in the kernel |
 //! | children | [`Forking::max_children`] | 40 | others wait in the kernel |
 //! | workers, and requests that wait for one | [`Pooled::workers`], [`Pooled::queue`] | 8, 64 | [`Pooled::when_full`]: others wait in the kernel |
-//! | connections in the loop | [`InReactor::max_connections`] | 10,000 | others wait in the kernel |
+//! | connections in the loop | [`InReactor::max_connections`], [`Parked::max_connections`] | 10,000 | others wait in the kernel |
+//! | workers for parked clients | [`Parked::workers`] | 8 | the clients wait in turn, and what they send in the kernel |
 //! | connections in the kernel's queue | [`ServerConfig::request_queue_size`] | 1,024 | the kernel drops others |
 //! | unread output and unused input in the loop, for all clients | [`InReactor::max_buffered`] | 256 MiB | the largest that grow are reset, and `handle_error` is called |
 //! | unread output in the loop, for one client | (fixed) | 16 MiB | the same |
@@ -231,7 +242,7 @@
 //! | `get_request` | [`Hooks::get_request`] | an error of the hook, whatever its number, loses the client that it has accepted; a shortage of descriptors pauses accepting; neither spins. It is also called when there is no request, and then returns `WouldBlock` |
 //! | `verify_request` | [`Hooks::verify_request`] | a panic refuses the request, where an exception ends Python's server |
 //! | `process_request`, `process_request_thread`, `finish_request` | [`Hooks::process_request`], [`Hooks::process_request_thread`], [`Hooks::finish_request`] | |
-//! | `shutdown_request`, `close_request` | [`Hooks::shutdown_request`], [`Hooks::close_request`] | also called if `handle_error` fails; a descriptor is closed when its last owner drops it, never twice. For a client in the loop ([`InReactor`]) they are called when its connection is closed, after its output was flushed, without blocking |
+//! | `shutdown_request`, `close_request` | [`Hooks::shutdown_request`], [`Hooks::close_request`] | also called if `handle_error` fails; a descriptor is closed when its last owner drops it, never twice. For a client in the loop ([`InReactor`], [`Parked`]) they are called when its connection is closed, after its output was flushed, without blocking |
 //! | `handle_error` | [`Hooks::handle_error`] | gets the error; panics are reported, too. The body writes no reset of a client, at most 10 errors a second, and never blocks |
 //! | `SystemExit` in a handler | [`Exit`] | |
 //! | `daemon_threads`, `block_on_close` | [`Threading`], [`Pooled`], [`Forking`] | no thread keeps a Rust process alive, so `daemon_threads` means only that `server_close` does not wait |
@@ -240,6 +251,7 @@
 //! | `os.fork` with other threads | refused; [`Forking::despite_threads`] | in the child, the locks of other threads stay locked |
 //! | (no timeouts of the server) | [`ServerConfig::read_timeout`], [`ServerConfig::idle_timeout`] = 60 s | a client that connects and sends nothing does not hold a thread forever. Python's: [`ServerConfig::python`] |
 //! | (no bound on threads) | [`Threading::max_threads`] = 1,024, [`Pooled`] | one client must not start any number of threads. Python's: [`Threading::python`] |
+//! | `close_connection`, `handle_one_request` of `BaseHTTPRequestHandler` | [`StreamExchange::close_connection`](StreamExchange#structfield.close_connection), [`RequestHandler::handle`] | the server makes the loop, and waits between two requests: in a thread, or in the loop ([`Parked`]) |
 //! | `BaseRequestHandler` | [`RequestHandler`] of an [`Exchange`] | `self.request` is `exchange.request` |
 //! | `StreamRequestHandler` | [`RequestHandler`] of a [`StreamExchange`] | |
 //! | `DatagramRequestHandler` | [`RequestHandler`] of a [`DatagramExchange`] | |
@@ -259,13 +271,16 @@ mod event_loop;
 mod handler;
 mod hooks;
 mod lifecycle;
+mod loop_requests;
 mod report;
 #[allow(clippy::module_inception)]
 mod server;
 mod transport;
 
 pub use base::BaseServer;
-pub use concurrency::{Concurrency, Forking, InReactor, Inline, Pooled, Supports, Threading};
+pub use concurrency::{
+    Concurrency, Forking, InReactor, Inline, Parked, Pooled, Supports, Threading,
+};
 pub use config::ServerConfig;
 pub use event_loop::{Handled, Served};
 pub use handler::{
@@ -309,6 +324,10 @@ pub type ForkingUdpServer = Server<Udp, Forking>;
 pub type ForkingUnixStreamServer = Server<Unix, Forking>;
 /// Python's `ForkingUnixDatagramServer`, since 3.12.
 pub type ForkingUnixDatagramServer = Server<UnixDgram, Forking>;
+/// A `TCPServer` whose silent clients wait in the loop, and whose threads serve the others.
+pub type ParkedTcpServer = Server<Tcp, Parked>;
+/// A `UnixStreamServer` whose silent clients wait in the loop, and whose threads serve the others.
+pub type ParkedUnixStreamServer = Server<Unix, Parked>;
 /// A `TCPServer` that keeps its clients in the loop, which Python's module lacks.
 pub type ReactorTcpServer = Server<Tcp, InReactor>;
 /// A `UDPServer` whose handlers run in the loop.

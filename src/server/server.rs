@@ -43,7 +43,7 @@ impl<T: Transport, C: Concurrency + Default> Server<T, C> {
     where
         C: Supports<X>,
         X: ExchangeKind<Request = T::Request>,
-        H: RequestHandler<X> + 'static,
+        H: RequestHandler<X> + Send + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
         Self::builder(address).build(factory)
@@ -254,7 +254,7 @@ impl<T: Transport, C: Concurrency> ServerBuilder<T, C> {
     where
         C: Supports<X>,
         X: ExchangeKind<Request = T::Request>,
-        H: RequestHandler<X> + 'static,
+        H: RequestHandler<X> + Send + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
         self.build_factory(X::factory(factory))

@@ -29,7 +29,7 @@ fn sequence<C, X, H>(
 where
     C: Concurrency + Default + Supports<X>,
     X: ExchangeKind<Request = Arc<Stream>>,
-    H: RequestHandler<X> + 'static,
+    H: RequestHandler<X> + Send + 'static,
 {
     let log = Log::new();
     let config = config.timeout(Some(Duration::from_millis(1)));

@@ -14,6 +14,7 @@ mod handlers;
 mod hooks;
 mod kinds;
 mod last_output;
+mod parked;
 mod pending;
 mod races;
 mod shutdown;

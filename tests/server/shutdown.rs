@@ -97,13 +97,13 @@ impl Drop for RequestShutdown<'_> {
 /// own: `server_forking`.)
 fn each<H>(config: &ServerConfig, factory: fn() -> H) -> Vec<Box<dyn Any>>
 where
-    H: RequestHandler<StreamExchange> + RequestHandler<LoopExchange> + 'static,
+    H: RequestHandler<StreamExchange> + RequestHandler<LoopExchange> + Send + 'static,
 {
     fn one<C, X, H>(config: &ServerConfig, factory: fn() -> H) -> Box<dyn Any>
     where
         C: Concurrency + Default + Supports<X>,
         X: ExchangeKind<Request = Arc<Stream>>,
-        H: RequestHandler<X> + 'static,
+        H: RequestHandler<X> + Send + 'static,
     {
         Box::new(Server::<Tcp, C>::builder(ANY).config(config.clone()).build(factory).unwrap())
     }
@@ -118,7 +118,7 @@ where
 /// Runs `body` with a server of each concurrency, whatever the kernel is asked.
 fn on_each<H>(factory: fn() -> H, body: impl Fn(&dyn Any))
 where
-    H: RequestHandler<StreamExchange> + RequestHandler<LoopExchange> + 'static,
+    H: RequestHandler<StreamExchange> + RequestHandler<LoopExchange> + Send + 'static,
 {
     on_every_config(|config| {
         for server in each(config, factory) {

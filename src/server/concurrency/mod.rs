@@ -4,6 +4,9 @@ pub(super) mod forking;
 pub(in crate::server) mod in_loop;
 pub(super) mod inline;
 mod loop_timeouts;
+pub(super) mod parked;
+pub(in crate::server) mod parked_client;
+mod parking;
 pub(super) mod pooled;
 pub(super) mod threading;
 
@@ -16,11 +19,14 @@ use std::{fmt, io};
 pub use forking::Forking;
 pub use in_loop::InReactor;
 pub use inline::Inline;
+pub use parked::Parked;
+use parking::Parking;
 pub use pooled::Pooled;
 pub use threading::Threading;
 
 use crate::net::{Address, Limit, Permit, SEND_TIMEOUT};
 use crate::pool::Reservation;
+use crate::selector::Token;
 use crate::server::base::BaseServer;
 use crate::server::handler::{ExchangeKind, HandlerResult};
 use crate::server::transport::Request;
@@ -28,7 +34,8 @@ use crate::server::transport::Request;
 /// Where and when requests are handled: Python's mix-in classes, and more.
 ///
 /// It is one of [`Inline`](crate::server::Inline), [`Threading`](crate::server::Threading), [`Forking`](crate::server::Forking),
-/// [`Pooled`](crate::server::Pooled) or [`InReactor`](crate::server::InReactor). It is sealed.
+/// [`Pooled`](crate::server::Pooled), [`Parked`](crate::server::Parked) or
+/// [`InReactor`](crate::server::InReactor). It is sealed.
 pub trait Concurrency: Sized + 'static {
     /// Returns the runner for a server of requests `R`.
     #[doc(hidden)]
@@ -63,10 +70,22 @@ pub trait Runner<R: Request>: fmt::Debug + Send + Sync {
         client_address: &Address,
     ) -> HandlerResult;
 
-    /// Gives a client to the loop, where its handler runs.
+    /// Gives a client to the loop, where its handler runs, or where it is parked.
     fn adopt(&self, request: &R, client_address: &Address, slot: Slot) {
         let _ = (request, client_address, slot);
-        unreachable!("`Supports` admits handlers for the loop to `InReactor` only");
+        unreachable!(
+            "`Supports` admits handlers for the loop to `InReactor` only, and only `Parked` parks"
+        );
+    }
+
+    /// Returns whether the clients of handlers that may block wait in the loop for their turn.
+    fn parks(&self) -> bool {
+        false
+    }
+
+    /// Returns the sources in the loop that must be notified when the run ends: those of parked clients.
+    fn parked(&self) -> Vec<Token> {
+        Vec::new()
     }
 
     /// Called when a new loop begins, which knows nothing of the requests to earlier loops.
@@ -143,6 +162,8 @@ pub enum LoopRequest<R> {
     OnReadable(Arc<OwnedFd>, Box<dyn FnOnce()>),
     /// Adopt this client.
     Adopt(R, Address, Slot),
+    /// Park this client, and begin its conversation.
+    Park(R, Address, Slot, Arc<Parking>),
 }
 
 impl<R> fmt::Debug for LoopRequest<R> {
@@ -151,6 +172,7 @@ impl<R> fmt::Debug for LoopRequest<R> {
             LoopRequest::PollLater => "PollLater",
             LoopRequest::OnReadable(..) => "OnReadable",
             LoopRequest::Adopt(..) => "Adopt",
+            LoopRequest::Park(..) => "Park",
         })
     }
 }

@@ -53,6 +53,43 @@ pub struct StreamExchange {
     pub client_address: Address,
     /// The server that accepted the client.
     pub server: Arc<BaseServer<Arc<Stream>>>,
+    /// Whether the conversation ends when [`handle`](RequestHandler::handle) returns: Python's
+    /// `BaseHTTPRequestHandler.close_connection`. It is true each time `handle` is called. A handler
+    /// that sets it to false keeps the client: `wfile` is flushed, and `handle` is called again when
+    /// the client has sent more. The call of `handle` should read something, or it is called again at
+    /// once.
+    ///
+    /// The conversation also ends, without an error, when the client has finished, and when it is
+    /// silent for longer than a timeout of its reads or the server's
+    /// [`idle_timeout`](crate::server::ServerConfig#structfield.idle_timeout). Between two requests the
+    /// client waits in its thread or child; on a server with [`Parked`](crate::server::Parked) it waits
+    /// in the loop.
+    ///
+    /// ```
+    /// use std::io::{BufRead, Read, Write};
+    /// use std::net::TcpStream;
+    /// use tripoll::server::{StreamExchange, TcpServer};
+    ///
+    /// let server = TcpServer::from_fn("127.0.0.1:0", |exchange: &mut StreamExchange| {
+    ///     let mut line = String::new();
+    ///     exchange.rfile.by_ref().take(100).read_line(&mut line)?;
+    ///     exchange.wfile.write_all(line.as_bytes())?;
+    ///     exchange.close_connection = line == "bye\n";
+    ///     Ok(())
+    /// })?;
+    ///
+    /// let mut client = TcpStream::connect(server.server_address().to_string())?;
+    /// client.write_all(b"hello\nbye\nignored\n")?;
+    /// server.handle_request()?; // calls `handle` twice
+    /// let mut answer = [0; 10];
+    /// client.read_exact(&mut answer)?;
+    /// assert_eq!(&answer, b"hello\nbye\n");
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "keep-alive")]
+    pub close_connection: bool,
+    /// The size of the buffer of `rfile`.
+    buffer_size: usize,
 }
 
 /// The options of a [`StreamExchange`]: the class attributes of Python's `StreamRequestHandler`.
@@ -153,28 +190,9 @@ pub struct DatagramExchange {
 impl Blocking for StreamExchange {}
 impl Blocking for DatagramExchange {}
 
-impl ExchangeKind for StreamExchange {
-    type Request = Arc<Stream>;
-    type Options = StreamOptions;
-
-    fn factory<H, F>(factory: F) -> HandlerFactory<Arc<Stream>>
-    where
-        H: RequestHandler<Self> + 'static,
-        F: Fn() -> H + Send + Sync + 'static,
-    {
-        HandlerFactory::AtOnce(Box::new(move |exchange| {
-            let mut handler = factory();
-            let mut exchange = StreamExchange::open(exchange, &handler.options())?;
-            // A panic, too, must leave the last flush to us.
-            let outcome = handler::guarded(|| handler::run(&mut handler, &mut exchange));
-            exchange.close(outcome)
-        }))
-    }
-}
-
 impl StreamExchange {
     /// Does what Python's `StreamRequestHandler.setup` does.
-    fn open(exchange: Exchange, options: &StreamOptions) -> io::Result<Self> {
+    pub(super) fn open(exchange: Exchange, options: &StreamOptions) -> io::Result<Self> {
         let Exchange { request: connection, client_address, server } = exchange;
         if options.timeout.is_some() {
             connection.settimeout(options.timeout)?;
@@ -183,11 +201,9 @@ impl StreamExchange {
             connection.set_nodelay(true)?;
         }
         connection.defer_close();
+        let reader_size = buffer_size(options.rbufsize).max(1);
         Ok(StreamExchange {
-            rfile: Reader(BufReader::with_capacity(
-                buffer_size(options.rbufsize).max(1),
-                Shared(Arc::clone(&connection)),
-            )),
+            rfile: Reader::new(&connection, reader_size),
             wfile: Writer(BufWriter::with_capacity(
                 buffer_size(options.wbufsize),
                 Shared(Arc::clone(&connection)),
@@ -195,12 +211,31 @@ impl StreamExchange {
             connection,
             client_address,
             server,
+            close_connection: true,
+            buffer_size: reader_size,
         })
+    }
+
+    /// Prepares a call of `handle`.
+    pub(super) fn begin_call(&mut self) {
+        self.close_connection = true;
+        if self.rfile.is_free() {
+            self.rfile = Reader::new(&self.connection, self.buffer_size);
+        }
+    }
+
+    /// Returns whether the conversation goes on after a call of `handle`. The client may await the
+    /// answer before it sends more, so the answer is flushed then.
+    pub(super) fn end_call(&mut self) -> io::Result<bool> {
+        if !self.close_connection {
+            self.wfile.flush()?;
+        }
+        Ok(!self.close_connection)
     }
 
     /// Does what Python's `StreamRequestHandler.finish` does. The outcome of the handler is the
     /// result, or that of the last flush if the handler has not failed.
-    fn close(mut self, outcome: HandlerResult) -> HandlerResult {
+    pub(super) fn close(mut self, outcome: HandlerResult) -> HandlerResult {
         let flushed = self.wfile.flush();
         let StreamExchange { connection, wfile, client_address, server, .. } = self;
         drop(wfile.0.into_parts()); // dropped as a whole, it would try to flush again
@@ -230,7 +265,7 @@ impl ExchangeKind for DatagramExchange {
 
     fn factory<H, F>(factory: F) -> HandlerFactory<Datagram>
     where
-        H: RequestHandler<Self> + 'static,
+        H: RequestHandler<Self> + Send + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
         HandlerFactory::AtOnce(Box::new(move |exchange| {
@@ -309,6 +344,28 @@ impl Write for Shared {
 /// ```
 #[derive(Debug)]
 pub struct Reader(BufReader<Shared>);
+
+impl Reader {
+    fn new(connection: &Arc<Stream>, size: usize) -> Self {
+        Reader(BufReader::with_capacity(size, Shared(Arc::clone(connection))))
+    }
+
+    /// Returns whether the buffer holds input.
+    pub(super) fn has_input(&self) -> bool {
+        !self.0.buffer().is_empty()
+    }
+
+    /// Frees the buffer, if it is empty. Without a buffer nothing can be read.
+    pub(super) fn free(&mut self) {
+        if !self.has_input() {
+            *self = Reader::new(&self.0.get_ref().0, 0);
+        }
+    }
+
+    fn is_free(&self) -> bool {
+        self.0.capacity() == 0
+    }
+}
 
 /// The client's descriptor: Python's `rfile.fileno()`.
 impl AsFd for Reader {

@@ -125,7 +125,7 @@ impl ExchangeKind for LoopExchange {
 
     fn factory<H, F>(factory: F) -> HandlerFactory<Arc<Stream>>
     where
-        H: RequestHandler<Self> + 'static,
+        H: RequestHandler<Self> + Send + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
         HandlerFactory::InLoop(Box::new(move |exchange| {

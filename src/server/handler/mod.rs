@@ -1,5 +1,6 @@
 //! Handlers: the work for one client.
 
+pub(super) mod conversation;
 pub(super) mod exchange;
 pub(super) mod in_loop;
 pub(super) mod loop_state;
@@ -27,7 +28,7 @@ pub type HandlerResult = Result<(), HandlerError>;
 
 /// Does the work for one client: Python's request handler classes.
 ///
-/// The server's factory makes a new handler for each request. Each method gets an exchange of type
+/// The server's factory makes a new handler for each client. Each method gets an exchange of type
 /// `X`. It has the attributes of Python's `self`: `request`, `client_address`, `server`. The type
 /// stands for the base class in Python:
 ///
@@ -96,7 +97,8 @@ pub trait RequestHandler<X: ExchangeKind = Exchange> {
         Ok(())
     }
 
-    /// Called once for each request. In the loop it is called each time there is input.
+    /// Called once for each request. In the loop it is called each time there is input. It is also called
+    /// again for a client that the handler [keeps](StreamExchange#structfield.close_connection).
     ///
     /// # Errors
     ///
@@ -224,7 +226,7 @@ pub trait ExchangeKind: Sized + 'static {
     #[doc(hidden)]
     fn factory<H, F>(factory: F) -> HandlerFactory<Self::Request>
     where
-        H: RequestHandler<Self> + 'static,
+        H: RequestHandler<Self> + Send + 'static,
         F: Fn() -> H + Send + Sync + 'static;
 }
 
@@ -238,6 +240,8 @@ impl<R: Request> Blocking for Exchange<R> {}
 pub enum HandlerFactory<R: Request> {
     /// One call does all the work.
     AtOnce(Box<dyn Fn(Exchange<R>) -> HandlerResult + Send + Sync>),
+    /// A conversation in steps, each of which may block.
+    Stepwise(Box<dyn Fn(Exchange<R>) -> Box<dyn Conversation> + Send + Sync>),
     /// The loop calls the handler each time there is something to do.
     InLoop(Box<dyn Fn(Exchange<R>) -> Box<dyn LoopHandler> + Send + Sync>),
 }
@@ -260,11 +264,41 @@ impl<R: Request> ExchangeKind for Exchange<R> {
 
     fn factory<H, F>(factory: F) -> HandlerFactory<R>
     where
-        H: RequestHandler<Self> + 'static,
+        H: RequestHandler<Self> + Send + 'static,
         F: Fn() -> H + Send + Sync + 'static,
     {
         HandlerFactory::AtOnce(Box::new(move |mut exchange| run(&mut factory(), &mut exchange)))
     }
+}
+
+/// A conversation with one client, whose handler may block. Each step may run on another thread.
+#[doc(hidden)]
+pub trait Conversation: Send {
+    fn stream(&self) -> &Arc<Stream>;
+    /// Makes the handler, and calls `setup`. It is the first step.
+    fn set_up(&mut self) -> HandlerResult;
+    /// Calls `handle`. Returns whether the conversation goes on.
+    fn handle(&mut self) -> Result<bool, HandlerError>;
+    /// Returns whether there is input that was received, and that `handle` has not read.
+    fn has_buffered_input(&self) -> bool;
+    /// Frees what the conversation does not need until the next call of `handle`.
+    fn rest(&mut self);
+    /// Calls `finish`, unless `setup` was not called or has failed, and sends the last output. Returns
+    /// the outcome of it all. It is the last step.
+    fn finish(&mut self, outcome: HandlerResult) -> HandlerResult;
+}
+
+/// Runs a whole conversation on this thread, which waits for the client's input.
+pub(in crate::server) fn run_whole(conversation: &mut dyn Conversation) -> HandlerResult {
+    let outcome = conversation.set_up().and_then(|()| {
+        while conversation.handle()? {
+            if !conversation.has_buffered_input() && !conversation.stream().await_input()? {
+                break;
+            }
+        }
+        Ok(())
+    });
+    conversation.finish(outcome)
 }
 
 /// A handler of a client in the loop, without its type.

@@ -14,7 +14,8 @@ use crate::sys;
 /// The address of a socket: an IP address with a port, or that of a Unix socket.
 ///
 /// Its text is one of `IP:PORT`, `[IPV6]:PORT`, a path with a `/` in it, or `@NAME`. `:PORT` is parsed
-/// as `0.0.0.0:PORT`. Parsing never resolves a host name. [`ToAddress`](super::ToAddress) does.
+/// as `0.0.0.0:PORT`. Parsing never resolves a host name. [`ToAddress`](super::ToAddress) does,
+/// and [`resolve`](super::resolve()), which does not block.
 ///
 /// ```
 /// use tripoll::net::Address;

@@ -28,6 +28,9 @@ pub enum CloseReason {
     /// After [`Wire::close`](super::Wire::close) the peer read nothing for
     /// [`Connection::close_within`](super::Connection::close_within).
     CloseTimedOut,
+    /// A [`Connect`](super::Connect) has not led to a connection. The error names the addresses that
+    /// were tried, each with its reason. [`Protocol::opened`](super::Protocol::opened) was not called.
+    ConnectFailed(io::Error),
     /// The connection failed, or a callback returned this error.
     Failed(io::Error),
 }
@@ -38,7 +41,9 @@ impl CloseReason {
     pub fn to_error(&self) -> Option<io::Error> {
         let kind = match self {
             CloseReason::Finished | CloseReason::Aborted | CloseReason::Removed => return None,
-            CloseReason::Failed(error) => return Some(clone_error(error)),
+            CloseReason::ConnectFailed(error) | CloseReason::Failed(error) => {
+                return Some(clone_error(error));
+            }
             CloseReason::InputOverflow => io::ErrorKind::InvalidData,
             CloseReason::OutputOverflow | CloseReason::ListenerOverflow => {
                 io::ErrorKind::StorageFull
@@ -70,7 +75,7 @@ impl fmt::Display for CloseReason {
             CloseReason::CloseTimedOut => {
                 f.write_str("the peer did not read the rest of the output within close_within")
             }
-            CloseReason::Failed(error) => error.fmt(f),
+            CloseReason::ConnectFailed(error) | CloseReason::Failed(error) => error.fmt(f),
         }
     }
 }

@@ -145,6 +145,14 @@ impl<P> Connection<P> {
         Ok(cx.add_raw(stream, Interest::READ, self)?)
     }
 
+    /// Tells the protocol that there will be no connection. The connection was never served.
+    pub(super) fn not_connected<S>(mut self, why: &CloseReason, cx: &mut Context<'_, S>)
+    where
+        P: Protocol<S>,
+    {
+        self.protocol.closed(why, cx);
+    }
+
     /// Calls the protocol.
     #[inline]
     pub(super) fn call<S, T>(

@@ -1,6 +1,6 @@
-//! Listeners, buffered connections and datagram sockets for the reactor, TCP and Unix.
+//! Listeners, connections out, buffered connections and datagram sockets for the reactor, TCP and Unix.
 //!
-//! Every server over a [`Reactor`](crate::Reactor) meets the same difficulties. They are solved here
+//! Every server and client over a [`Reactor`](crate::Reactor) meets the same difficulties. They are solved here
 //! once:
 //!
 //! * [`Listener`] accepts under a budget. It distinguishes errors that concern one client from those
@@ -8,6 +8,8 @@
 //!   stops accepting *before* its limit of connections is exceeded. When it can accept no longer, it
 //!   [tells the program](Listener::on_end). It can [pass](Listener::serve_in_pool) its connections to
 //!   a pool of threads.
+//! * [`Connect`] connects to one address of several, or to a name that a pool [resolves](resolve()). It
+//!   never blocks the loop, and ends within a time limit.
 //! * [`Connection`] drives your [`Protocol`]. It writes at once, and buffers what the kernel does not
 //!   take. It stops reading from a peer that does not read. It flushes the buffer before it closes.
 //!   While it is idle it owns no buffer.
@@ -33,6 +35,8 @@
 //! | connections in the backlog | [`ListenerBuilder::backlog`] | 1,024 | the kernel drops others |
 //! | connections accepted in a turn | [`ListenerBuilder::accepts_per_turn`] | 32 | the others in the next turn |
 //! | one call of a handler | [`Budget`](crate::reactor::Budget) | 64 operations, 256 KiB | it goes on in the next turn |
+//! | connecting to one address | [`Connect::attempt_timeout`] | 10 s | the next address is tried |
+//! | connecting at all | [`Connect::timeout`] | 30 s | it fails: `TimedOut` |
 //! | silence | a [deadline](crate::Context::set_deadline) that your protocol sets | none | what your protocol says |
 //! | datagrams that a Unix peer leaves unread | (fixed) what is free in the send buffer | | [`DatagramSocket::send_to`]: `WouldBlock` |
 //! | lines in the log | (fixed) | one a second for each kind | the next says how many were left out |
@@ -91,6 +95,7 @@ mod bind;
 mod buffered_total;
 mod chunk;
 mod close_reason;
+mod connect;
 mod connection;
 mod convert;
 mod datagram;
@@ -109,12 +114,15 @@ pub mod loops;
 mod multicast;
 mod output;
 mod protocol;
+mod resolve;
 mod socket_file;
 mod socket_kind;
+mod stage;
 mod stream;
 mod stream_end;
 mod stream_input;
 mod stream_io;
+mod time_limit;
 mod to_address;
 mod unread;
 mod utf8;
@@ -130,6 +138,7 @@ pub(crate) use buffered_total::Share;
 pub use chunk::Chunk;
 pub use close_reason::CloseReason;
 pub(crate) use close_reason::clone_error;
+pub use connect::Connect;
 pub use connection::Connection;
 pub(crate) use datagram::SEND_TIMEOUT;
 pub use datagram::{DatagramSocket, DatagramSocketBuilder, RecvInfo};
@@ -141,7 +150,9 @@ pub use listener::{Listener, ListenerBuilder};
 #[doc(inline)]
 pub use loops::Loops;
 pub use protocol::Protocol;
+pub use resolve::resolve;
 pub(crate) use socket_file::SocketFile;
+pub use stage::Connecting;
 pub use stream::Stream;
 pub use to_address::ToAddress;
 pub use utf8::Utf8Decoder;

@@ -17,7 +17,8 @@ use super::address::Address;
 /// | `"/run/echo"` | the same, if there is a `/` in it; any [`Path`] |
 /// | `"\0echo"`: an abstract name | the same, or `"@echo"` |
 ///
-/// An [`Address`] is one, too. A host name is resolved, which may block. If it has several addresses,
+/// An [`Address`] is one, too. A host name is resolved, which may block: it is meant for the start of a
+/// program. In a loop, [`resolve`](super::resolve()) lets a pool do it. If a name has several addresses,
 /// the first IPv4 address is taken, as Python's servers do.
 ///
 /// ```
@@ -102,21 +103,21 @@ impl FromStr for Address {
             Text::Address(address) => Ok(address),
             Text::Host(host, _) => Err(invalid(format!(
                 "{text:?} is not an address: {host:?} is a host name, which only \
-                 ToAddress::to_address resolves"
+                 ToAddress::to_address and net::resolve resolve"
             ))),
         }
     }
 }
 
 /// What the text of an address says.
-enum Text<'a> {
+pub(super) enum Text<'a> {
     Address(Address),
     /// A host name and a port.
     Host(&'a str, u16),
 }
 
 impl<'a> Text<'a> {
-    fn read(text: &'a str) -> io::Result<Self> {
+    pub(super) fn read(text: &'a str) -> io::Result<Self> {
         if let Some(name) = text.strip_prefix(['@', '\0']) {
             return match name {
                 "" => Err(not_an_address(text, "no name follows the @")),
@@ -224,14 +225,21 @@ fn all_interfaces(port: u16) -> Address {
 
 /// Resolves a host, and returns its address.
 fn resolve(host: &str, port: u16) -> io::Result<Address> {
+    let found = resolve_all(host, port)?;
+    Ok(Address::Inet(choose(found.into_iter()).expect("there is an address")))
+}
+
+/// Resolves a host, and returns its addresses, at least one, in the order of `getaddrinfo(3)`. Blocks.
+pub(super) fn resolve_all(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let found = (host, port).to_socket_addrs().map_err(|error| {
         io::Error::new(error.kind(), format!("cannot resolve {host:?}: {error}"))
     })?;
-    let none = || {
+    let found: Vec<_> = found.collect();
+    if found.is_empty() {
         let message = format!("cannot resolve {host:?}: it has no address");
-        io::Error::new(io::ErrorKind::AddrNotAvailable, message)
-    };
-    choose(found).map(Address::Inet).ok_or_else(none)
+        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, message));
+    }
+    Ok(found)
 }
 
 /// Returns the first IPv4 address, or the first of all if there is none.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A pause that doubles with each failure, and begins anew after a success.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     shortest: Duration,
     longest: Duration,
     /// The last pause, zero after a success.
@@ -12,23 +12,23 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    pub(super) const fn new(shortest: Duration, longest: Duration) -> Self {
+    pub(crate) const fn new(shortest: Duration, longest: Duration) -> Self {
         Backoff { shortest, longest, pause: Duration::ZERO }
     }
 
     /// Notes a failure, and returns the pause that follows it.
-    pub(super) fn fail(&mut self) -> Duration {
-        self.pause = (self.pause * 2).clamp(self.shortest, self.longest);
+    pub(crate) fn fail(&mut self) -> Duration {
+        self.pause = self.pause.saturating_mul(2).clamp(self.shortest, self.longest);
         self.pause
     }
 
     /// Notes a success. Returns whether there were failures before it.
-    pub(super) fn succeed(&mut self) -> bool {
+    pub(crate) fn succeed(&mut self) -> bool {
         !std::mem::take(&mut self.pause).is_zero()
     }
 
     /// Returns whether the last call failed.
-    pub(super) fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         !self.pause.is_zero()
     }
 }

@@ -98,7 +98,7 @@ impl<S: 'static, T> Context<'_, S, T> {
         F: AsFd + 'static,
         H: Handler<F, S> + 'static,
     {
-        self.add_source(source, interest, handler, reads_raw::<F>())
+        self.add_source(source, interest, handler, reads_raw::<F>()).map_err(|(error, _)| error)
     }
 
     /// As [`add`](Self::add), for a closure. The bound names its arguments, so the closure need not.
@@ -144,6 +144,20 @@ impl<S: 'static, T> Context<'_, S, T> {
         F: AsFd + 'static,
         H: Handler<F, S> + 'static,
     {
+        self.add_source(source, interest, handler, true).map_err(|(error, _)| error)
+    }
+
+    /// As [`add_raw`](Self::add_raw). The handler comes back, too, when it fails.
+    pub(crate) fn add_raw_or_return<F, H>(
+        &mut self,
+        source: F,
+        interest: Interest,
+        handler: H,
+    ) -> Result<Token, (AddError<F>, H)>
+    where
+        F: AsFd + 'static,
+        H: Handler<F, S> + 'static,
+    {
         self.add_source(source, interest, handler, true)
     }
 
@@ -153,7 +167,7 @@ impl<S: 'static, T> Context<'_, S, T> {
         interest: Interest,
         handler: H,
         reads_raw: bool,
-    ) -> Result<Token, AddError<F>>
+    ) -> Result<Token, (AddError<F>, H)>
     where
         F: AsFd + 'static,
         H: Handler<F, S> + 'static,
@@ -168,7 +182,7 @@ impl<S: 'static, T> Context<'_, S, T> {
                 self.core.defer(Deferred::Add(token, registered));
                 Ok(token)
             }
-            Err(error) => Err(AddError { source, error }),
+            Err(error) => Err((AddError { source, error }, handler)),
         }
     }
 

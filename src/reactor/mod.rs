@@ -145,6 +145,7 @@ mod turn;
 mod turn_state;
 
 pub use add_error::AddError;
+pub(crate) use backoff::Backoff;
 pub use budget::Budget;
 pub use clock::ManualClock;
 pub use context::Context;

@@ -56,7 +56,7 @@ mod timer_fd;
 mod write_now;
 
 pub use call_error::errno;
-pub(crate) use call_error::{is_shortage, with_context, with_context_and_hint};
+pub(crate) use call_error::{is_shortage, with_context, with_context_and_hint, with_context_as};
 pub use deadline::Deadline;
 pub use epoll::{Epoll, EpollEvent, EpollFlags};
 #[cfg(not(loom))]

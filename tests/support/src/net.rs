@@ -36,6 +36,8 @@ pub enum Why {
     ListenerOverflow,
     WriteTimedOut,
     CloseTimedOut,
+    Removed,
+    ConnectFailed(io::ErrorKind),
     Failed(io::ErrorKind),
 }
 
@@ -100,6 +102,8 @@ impl<F: Script> Protocol for Scripted<F> {
             CloseReason::ListenerOverflow => Why::ListenerOverflow,
             CloseReason::WriteTimedOut => Why::WriteTimedOut,
             CloseReason::CloseTimedOut => Why::CloseTimedOut,
+            CloseReason::Removed => Why::Removed,
+            CloseReason::ConnectFailed(error) => Why::ConnectFailed(error.kind()),
             CloseReason::Failed(error) => Why::Failed(error.kind()),
             other => panic!("{other:?} is new"),
         };

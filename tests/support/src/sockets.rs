@@ -1,12 +1,13 @@
 //! Sockets for the tests, and short forms of what the tests do with them.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, listen, socket_with};
 use tripoll::sys::{self, PollFd, PollFlags};
 
 use crate::LONG;
@@ -98,4 +99,30 @@ pub fn read_exactly(mut stream: impl Read, count: usize) -> Vec<u8> {
 pub fn reset(client: TcpStream) {
     rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
     drop(client);
+}
+
+/// A TCP server that does not answer: its backlog is full, and the kernel drops what comes.
+#[derive(Debug)]
+pub struct Silent {
+    pub address: SocketAddr,
+    pub listener: TcpListener,
+    /// What fills the backlog.
+    pub clients: Vec<OwnedFd>,
+}
+
+impl Silent {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listen(&listener, 0).unwrap(); // room for one
+        let address = listener.local_addr().unwrap();
+        let (family, flags) = (AddressFamily::INET, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC);
+        let fill = || {
+            let socket = socket_with(family, SocketType::STREAM, flags, None).unwrap();
+            let _ = connect(&socket, &address); // in progress
+            socket
+        };
+        let clients = (0..4).map(|_| fill()).collect();
+        Silent { address, listener, clients }
+    }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::OFlags;
 use rustix::io::FdFlags;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
-use support::reactor::{assert_quiet, drive};
+use support::reactor::drive;
 use support::sockets::{Silent, read_all, read_exactly};
 use support::{LONG, Pair, on_every_pair, on_every_pair_and_noise};
 use tripoll::net::{Address, Connect, Connecting, Stream};
@@ -31,16 +31,10 @@ fn start(reactor: &mut Reactor<Results>, connect: Connect) -> Connecting {
 
 /// Connects until there is a result, and checks that nothing is left in the reactor.
 fn finish(reactor: &mut Reactor<Results>) -> io::Result<Stream> {
-    let result = result(reactor);
-    assert_quiet(reactor);
-    result
-}
-
-/// As `finish`. A timer that was cancelled may still be reported.
-fn result(reactor: &mut Reactor<Results>) -> io::Result<Stream> {
     drive(reactor, 1_000, |results| !results.is_empty());
     assert_eq!(reactor.state().len(), 1);
     assert_eq!((reactor.context().len(), reactor.context().timers()), (0, 0));
+    assert_eq!(reactor.turn(Deadline::Now).unwrap(), 0, "a handler was called");
     let counters = reactor.context().counters();
     assert_eq!((counters.idle, counters.errors, counters.panics), (0, 0, 0), "{counters:?}");
     reactor.state().pop().unwrap()
@@ -404,7 +398,7 @@ fn waiting(pair: Pair, body: impl Fn(&mut Reactor<Results>, Connecting)) {
 }
 
 fn expect_end(reactor: &mut Reactor<Results>, text: &str) {
-    let error = result(reactor).unwrap_err();
+    let error = finish(reactor).unwrap_err();
     assert_eq!((error.kind(), &*error.to_string()), (ErrorKind::ConnectionAborted, text));
 }
 

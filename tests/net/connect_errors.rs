@@ -177,7 +177,7 @@ fn no_descriptor_is_left_behind_however_a_connect_ends() {
             Connect::to_name("localhost:1", &pool),
             Connect::to_name("localhost", &pool),
         ];
-        let mut round = |reactor: &mut Reactor<Results>| {
+        let round = |reactor: &mut Reactor<Results>| {
             for connect in &connects {
                 start(reactor, connect.clone());
                 if finish(reactor).is_ok() {

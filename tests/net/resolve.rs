@@ -34,7 +34,7 @@ fn busy(queue: usize) -> (Arc<Pool>, Sender<()>) {
     let begins = Arc::clone(&begun);
     pool.submit(move || {
         begins.wait();
-        drop(wait.recv());
+        let _ = wait.recv();
     })
     .unwrap();
     begun.wait();

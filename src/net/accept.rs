@@ -330,6 +330,17 @@ where
         Ok(Next::Keep)
     }
 
+    /// Looks for connections that were not reported: the kernel has told another loop that watches the
+    /// same socket, and that one has ended.
+    fn notified(
+        &mut self,
+        listener: &mut Source<'_, F>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next> {
+        listener.split().1.ready |= Interest::READ;
+        self.ready(listener, cx)
+    }
+
     /// Ends a pause.
     fn timed_out(
         &mut self,

@@ -34,6 +34,8 @@ pub struct EpollSelector {
     table: Table<EpollEntry>,
     epoll: Epoll,
     always_ready: AlwaysReady,
+    /// The descriptor that it [shares](Self::share) with other selectors.
+    shared: Option<RawFd>,
     counters: SelectorCounters,
 }
 
@@ -65,14 +67,30 @@ impl EpollSelector {
             table: Table::new(),
             epoll: Epoll::new()?,
             always_ready: AlwaysReady::default(),
+            shared: None,
             counters: SelectorCounters::default(),
         })
     }
 
+    /// Shares `fd` with other epolls (`EPOLLEXCLUSIVE`): of those that wait, the kernel wakes one or a
+    /// few, and not all. Whatever its interest is, it is watched for reading alone, because the kernel
+    /// refuses all else. This ends when it is removed.
+    pub(crate) fn share(mut self, fd: RawFd) -> Self {
+        self.shared = Some(fd);
+        self
+    }
+
     /// Applies an interest: the only place where the kernel's list changes.
     fn apply(&mut self, fd: RawFd, entry: &mut EpollEntry, interest: Interest) -> io::Result<()> {
-        let (flags, data) = (to_epoll_flags(interest, entry.trigger), entry.token.into());
+        let (mut flags, data) = (to_epoll_flags(interest, entry.trigger), entry.token.into());
         let before = entry.registration;
+        if self.shared == Some(fd) {
+            flags = EpollFlags::IN | EpollFlags::EXCLUSIVE | flags & EpollFlags::ET;
+            if before == Registration::Kernel {
+                self.delete(fd); // the kernel refuses to modify it
+                entry.registration = Registration::None;
+            }
+        }
         if before == Registration::AlwaysReady {
             // The kernel is asked again: the number may now be a socket.
             self.always_ready.remove(fd);
@@ -189,6 +207,9 @@ impl Selector for EpollSelector {
     }
 
     fn remove(&mut self, fd: RawFd) -> io::Result<()> {
+        if self.shared == Some(fd) {
+            self.shared = None; // the next file of this number is another
+        }
         match self.table.remove(fd)?.registration {
             Registration::None => {}
             Registration::Kernel => self.delete(fd),

@@ -1,7 +1,7 @@
 //! The options of several loops, and their start.
 
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::{fmt, io};
 
@@ -9,14 +9,14 @@ use super::distribution::Distribution;
 use super::error::LoopError;
 use super::handle::Loops;
 use super::shared::{OnFailure, Parts, Shared, WhenOneFails};
-use super::threads::{Start, run_acceptor, run_loop};
+use super::start::Threads;
+use super::threads::{Door, run_acceptor, run_loop};
 use crate::net::address::Address;
 use crate::net::listener::{Listener, ListenerBuilder};
 use crate::net::stream::Stream;
 use crate::net::to_address::ToAddress;
 use crate::reactor::{Context, Reactor, ReactorBuilder};
-use crate::selector::{Backend, Trigger};
-use crate::sys;
+use crate::selector::{Backend, EpollSelector, Trigger};
 
 /// The default of [`LoopsBuilder::max_connections`].
 const MAX_CONNECTIONS: usize = 10_000;
@@ -171,8 +171,8 @@ impl LoopsBuilder {
             Some(count) => count,
             None => thread::available_parallelism()?.get(),
         };
-        let listeners = self.bind(address, count)?;
-        let first = &listeners[0];
+        let doors = self.bind(address, count)?;
+        let first = doors.first();
         let address = first.local_address().clone();
         let max_connections = self.max_connections.or(first.max_connections());
         let shared = Shared::new(Parts {
@@ -185,15 +185,20 @@ impl LoopsBuilder {
             on_failure: self.on_failure.clone(),
             serve: Box::new(serve),
         });
-        let threads = self.start(&shared, listeners, reactor)?;
+        let threads = self.start(&shared, doors, reactor)?;
         Ok(Loops::new(shared, address, threads))
     }
 
     /// Returns one listener, or one for each loop.
-    fn bind(&self, address: impl ToAddress, count: usize) -> io::Result<Vec<Listener>> {
+    fn bind(&self, address: impl ToAddress, count: usize) -> io::Result<Doors> {
         let address = address.to_address()?;
-        if self.distribution.has_acceptor() {
-            return Ok(vec![self.listener.clone().bind(address)?]);
+        match self.distribution {
+            Distribution::ReusePort => {}
+            Distribution::SharedListener => {
+                let listener = self.listener.clone().bind(address)?;
+                return Ok(Doors::Shared(Arc::new(listener)));
+            }
+            _ => return Ok(Doors::ForAll(self.listener.clone().bind(address)?)),
         }
         if !matches!(address, Address::Inet(_)) {
             let message = format!(
@@ -209,71 +214,79 @@ impl LoopsBuilder {
             listener.share_buffered_total(&listeners[0]);
             listeners.push(listener);
         }
-        Ok(listeners)
+        Ok(Doors::Each(listeners))
     }
 
     /// Starts the threads, and waits until all are ready.
     fn start<S: 'static>(
         self,
         shared: &Arc<Shared<S>>,
-        listeners: Vec<Listener>,
-        reactor: impl Fn(usize, ReactorBuilder) -> io::Result<Reactor<S>> + Send + Sync + 'static,
+        doors: Doors,
+        make: impl Fn(usize, ReactorBuilder) -> io::Result<Reactor<S>> + Send + Sync + 'static,
     ) -> io::Result<Vec<JoinHandle<()>>> {
         let (backend, trigger) = (self.backend, self.trigger);
-        let builder = move || Reactor::builder().backend(backend).trigger(trigger);
-        let (ready, are_ready) = mpsc::channel();
-        let (mut threads, mut goes) = (Vec::new(), Vec::new());
-        let mut spawn = |name: String, body: Box<dyn FnOnce(String, Start) + Send>| {
-            let (go, may_go) = mpsc::channel();
-            let start = Start { ready: ready.clone(), go: may_go };
-            let its_name = name.clone();
-            let thread = thread::Builder::new().name(name.clone());
-            let spawned = thread.spawn(move || body(its_name, start)).map_err(|error| {
-                sys::with_context(format!("the thread {name:?} cannot be started"), error)
-            })?;
-            threads.push(spawned);
-            goes.push(go);
-            io::Result::Ok(())
-        };
-
-        let mut listeners = listeners.into_iter();
-        let accepts_for_all =
-            if self.distribution.has_acceptor() { listeners.next() } else { None };
-        let reactor = Arc::new(reactor);
+        let make = Arc::new(make);
+        let mut threads = Threads::new();
+        let (for_all, doors) = doors.split(shared.slots.len());
         let mut spawned = Ok(());
-        for (index, slot) in shared.slots.iter().enumerate() {
-            let (shared, slot) = (Arc::clone(shared), Arc::clone(slot));
-            let (reactor, listener) = (Arc::clone(&reactor), listeners.next());
-            let body = move |name, start| {
-                let make = || reactor(index, builder());
-                run_loop(name, &shared, &slot, make, listener, start);
+        for (slot, door) in shared.slots.iter().zip(doors) {
+            let (shared, slot, make) = (Arc::clone(shared), Arc::clone(slot), Arc::clone(&make));
+            let name = format!("{} {}", self.name, slot.index);
+            // Makes the kernel wake one of the loops, and not all, where the backend can.
+            let to_share = match (&door, backend) {
+                (Some(Door::Shared(listener)), Backend::Epoll) => {
+                    Some(listener.as_fd().as_raw_fd())
+                }
+                _ => None,
             };
-            spawned =
-                spawned.and_then(|()| spawn(format!("{} {index}", self.name), Box::new(body)));
+            let body = move |name, start| {
+                let make = || {
+                    let mut builder = Reactor::builder().trigger(trigger).backend(backend);
+                    if let Some(listener) = to_share {
+                        builder = builder.selector(EpollSelector::new()?.share(listener));
+                    }
+                    make(slot.index, builder)
+                };
+                run_loop(name, &shared, &slot, make, door, start);
+            };
+            spawned = spawned.and_then(|()| threads.spawn(name, body));
         }
-        if let Some(listener) = accepts_for_all {
+        if let Some(listener) = for_all {
             let shared = Arc::clone(shared);
-            let body = move |name, start| {
-                run_acceptor(name, &shared, || builder().build(), listener, start);
-            };
-            spawned =
-                spawned.and_then(|()| spawn(format!("{} acceptor", self.name), Box::new(body)));
+            let make = move || Reactor::builder().trigger(trigger).backend(backend).build();
+            let body = move |name, start| run_acceptor(name, &shared, make, listener, start);
+            spawned = spawned.and_then(|()| threads.spawn(format!("{} acceptor", self.name), body));
         }
-        drop(ready);
-        // Disconnected when each thread has told.
-        match spawned.and_then(|()| are_ready.iter().take(goes.len()).collect()) {
-            Ok(()) => {
-                for go in goes {
-                    let _ = go.send(()); // each of them waits for it
-                }
-                Ok(threads)
+        threads.start(spawned)
+    }
+}
+
+/// The listeners of several loops.
+enum Doors {
+    ForAll(Listener),
+    Each(Vec<Listener>),
+    Shared(Arc<Listener>),
+}
+
+impl Doors {
+    fn first(&self) -> &Listener {
+        match self {
+            Doors::ForAll(listener) => listener,
+            Doors::Each(listeners) => &listeners[0],
+            Doors::Shared(listener) => listener,
+        }
+    }
+
+    /// Returns the listener for all loops, and those of `count` loops.
+    fn split(self, count: usize) -> (Option<Listener>, Vec<Option<Door>>) {
+        match self {
+            Doors::ForAll(listener) => (Some(listener), (0..count).map(|_| None).collect()),
+            Doors::Each(listeners) => {
+                (None, listeners.into_iter().map(|one| Some(Door::Own(one))).collect())
             }
-            Err(error) => {
-                drop((goes, are_ready));
-                for thread in threads {
-                    let _ = thread.join();
-                }
-                Err(error)
+            Doors::Shared(listener) => {
+                let door = |_| Some(Door::Shared(Arc::clone(&listener)));
+                (None, (0..count).map(door).collect())
             }
         }
     }

@@ -24,6 +24,10 @@ pub enum Distribution {
     /// Each loop has a listener of its own on the same port (`SO_REUSEPORT`, Linux 3.9), and the kernel
     /// chooses a listener for each connection by a hash of the addresses and ports. TCP only.
     ReusePort,
+    /// All loops watch one listener, and the first to accept a connection has it. On epoll the kernel
+    /// wakes only one of the loops that sleep (`EPOLLEXCLUSIVE`, Linux 4.5), and so prefers some of
+    /// them. On the other backends it wakes all, and all but one have been woken in vain.
+    SharedListener,
 }
 
 impl Distribution {
@@ -33,6 +37,7 @@ impl Distribution {
         Distribution::RoundRobin,
         Distribution::PeerAddress,
         Distribution::ReusePort,
+        Distribution::SharedListener,
     ];
 
     /// Returns the name, for a table or a log.
@@ -42,12 +47,13 @@ impl Distribution {
             Distribution::RoundRobin => "round-robin",
             Distribution::PeerAddress => "peer-address",
             Distribution::ReusePort => "reuse-port",
+            Distribution::SharedListener => "shared-listener",
         }
     }
 
     /// Returns whether a thread of its own accepts for all loops.
     pub(super) fn has_acceptor(self) -> bool {
-        !matches!(self, Distribution::ReusePort)
+        !matches!(self, Distribution::ReusePort | Distribution::SharedListener)
     }
 }
 
@@ -86,7 +92,8 @@ impl Chooser {
                 self.next.store(found + 1, Ordering::Relaxed);
                 Some(found)
             }
-            (Distribution::LeastConnections | Distribution::ReusePort, _) => {
+            // Where each loop accepts by itself, this is for what a drained loop leaves.
+            (_, _) => {
                 let loads = self.in_turn(count).filter_map(|index| Some((load(index)?, index)));
                 let (_, found) = loads.min_by_key(|&(load, _)| load)?; // the first of equal ones
                 self.next.store(found + 1, Ordering::Relaxed);

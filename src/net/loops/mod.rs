@@ -119,6 +119,7 @@ mod handle;
 mod peers;
 mod shared;
 mod slot;
+mod start;
 mod threads;
 
 pub use builder::LoopsBuilder;

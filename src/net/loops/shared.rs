@@ -209,9 +209,14 @@ impl<S: 'static> Shared<S> {
         true
     }
 
-    /// Closes the listener of one loop. What is in its backlog goes to the others.
+    /// Closes the listener of one loop. What is in its backlog goes to the others. A listener that
+    /// others have stays open, and what is in its backlog is theirs.
     fn close_listener(self: &Arc<Self>, slot: &Arc<LoopSlot<S>>, cx: &mut Context<'_, S>) {
         let Some(&token) = slot.listener.get() else { return };
+        if self.distribution == Distribution::SharedListener {
+            let _ = cx.remove(token); // it may have ended by itself
+            return self.look_for_connections();
+        }
         let (shared, slot) = (Arc::clone(self), Arc::clone(slot));
         let _ = cx.take(token, move |listener: Listener, _| {
             for _ in 0..=listener.backlog() {
@@ -223,6 +228,21 @@ impl<S: 'static> Shared<S> {
                 }
             }
         });
+    }
+
+    /// Lets the loops that share a listener look whether a connection is pending: the kernel may have
+    /// woken only a loop that accepts no more.
+    pub(super) fn look_for_connections(&self) {
+        if self.distribution != Distribution::SharedListener {
+            return;
+        }
+        for slot in &self.slots {
+            if slot.state() == LoopState::Running
+                && let Some(&listener) = slot.listener.get()
+            {
+                let _ = slot.handle().notify(listener);
+            }
+        }
     }
 
     /// Stops the thread that accepts for all when no loop takes any connection.

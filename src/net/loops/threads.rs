@@ -1,59 +1,74 @@
 //! The threads: one with a reactor for each loop, and one that accepts for all.
 
+use std::borrow::Borrow;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
 
 use super::entrance::{Entrance, Here, Round};
 use super::error::{Cause, LoopError};
 use super::shared::{Shared, WhenOneFails};
 use super::slot::LoopSlot;
+use super::start::Start;
 use crate::net::accept::{Acceptor, Incoming};
 use crate::net::listener::Listener;
 use crate::reactor::{Context, Reactor};
 use crate::selector::{Interest, Token};
 use crate::sync::{Panicked, catch_panic, lock};
 
-/// How a thread tells that it is ready, and learns that all are.
-pub(super) struct Start {
-    pub(super) ready: Sender<io::Result<()>>,
-    /// Disconnected if one of the threads is not ready: then none runs.
-    pub(super) go: Receiver<()>,
+/// The listener of one loop.
+pub(super) enum Door {
+    Own(Listener),
+    Shared(Arc<Listener>),
 }
 
-impl Start {
-    /// Tells that this thread is ready. Returns whether it runs.
-    fn may_run(self) -> bool {
-        self.ready.send(Ok(())).is_ok() && self.go.recv().is_ok()
+/// A listener that several loops watch.
+pub(super) struct SharedListener(Arc<Listener>);
+
+impl AsFd for SharedListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
-/// The thread of one loop, which may have a listener of its own.
+impl Borrow<Listener> for SharedListener {
+    fn borrow(&self) -> &Listener {
+        &self.0
+    }
+}
+
+/// The thread of one loop, which may have a listener.
 pub(super) fn run_loop<S: 'static>(
     name: String,
     shared: &Arc<Shared<S>>,
     slot: &Arc<LoopSlot<S>>,
     make: impl FnOnce() -> io::Result<Reactor<S>>,
-    listener: Option<Listener>,
+    door: Option<Door>,
     start: Start,
 ) {
     let prepared = prepare(|| {
         let mut reactor = make()?;
         slot.set_handle(reactor.handle());
-        if let Some(listener) = listener {
+        if let Some(door) = door {
             let entrance = Entrance { shared: Arc::clone(shared), to: Here(Arc::clone(slot)) };
             let cx = &mut reactor.context();
-            let token = accept(listener, entrance, shared.per_turn, cx)?;
+            let token = match door {
+                Door::Own(listener) => accept(listener, entrance, shared.per_turn, cx)?,
+                Door::Shared(listener) => {
+                    accept(SharedListener(listener), entrance, shared.per_turn, cx)?
+                }
+            };
             let _ = slot.listener.set(token);
         }
         Ok(reactor)
     });
-    let Some(mut reactor) = started(prepared, start) else { return };
+    let Some(mut reactor) = start.when_all_are_ready(prepared) else { return };
 
     let ended = catch_panic(|| reactor.run());
     slot.end(reactor.context().counters());
     shared.hand_on(slot);
     drop_reactor(&name, reactor);
+    shared.look_for_connections();
     report(shared, name, Some(slot.index), ended);
     shared.end_acceptor_without_loops();
 }
@@ -74,7 +89,7 @@ pub(super) fn run_acceptor<S: 'static>(
         accept(listener, entrance, shared.per_turn, cx)?;
         Ok(reactor)
     });
-    let Some(mut reactor) = started(prepared, start) else { return };
+    let Some(mut reactor) = start.when_all_are_ready(prepared) else { return };
 
     let ended = catch_panic(|| reactor.run());
     drop_reactor(&name, reactor);
@@ -90,34 +105,24 @@ pub(super) fn run_acceptor<S: 'static>(
 }
 
 /// Adds a listener to a reactor.
-fn accept<S: 'static, T: 'static, D>(
-    listener: Listener,
+fn accept<F, S: 'static, T: 'static, D>(
+    listener: F,
     entrance: Entrance<S, D>,
     per_turn: u32,
     cx: &mut Context<'_, T>,
 ) -> io::Result<Token>
 where
-    Entrance<S, D>: Incoming<Listener, T>,
+    F: AsFd + Borrow<Listener> + 'static,
+    Entrance<S, D>: Incoming<F, T>,
     D: 'static,
 {
-    let name = listener.local_address().to_string();
+    let name = listener.borrow().local_address().to_string();
     Ok(cx.add(listener, Interest::READ, Acceptor::new(name, per_turn, entrance))?)
 }
 
 /// Prepares a reactor. A panic of the program's code is an error.
 fn prepare<T>(make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     catch_panic(make).unwrap_or_else(|panic| Err(io::Error::other(panic)))
-}
-
-/// Tells whether the reactor is ready, and returns it if it runs.
-fn started<T>(prepared: io::Result<T>, start: Start) -> Option<T> {
-    match prepared {
-        Ok(reactor) => start.may_run().then_some(reactor),
-        Err(error) => {
-            let _ = start.ready.send(Err(error)); // the program may have been told another one
-            None
-        }
-    }
 }
 
 /// Drops a reactor, and with it the program's state and protocols, which may panic.

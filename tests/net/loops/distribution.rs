@@ -18,7 +18,8 @@ fn every_way_serves_on_all_loops_and_counts() {
             assert!(counters.loops.iter().all(|one| one.alive == 1 && one.accepted >= 1));
             assert!(counters.loops.iter().all(|one| one.state == LoopState::Running));
             let by_acceptor = counters.acceptor.map(|acceptor| acceptor.accepted);
-            let has_acceptor = distribution != Distribution::ReusePort;
+            let has_acceptor =
+                !matches!(distribution, Distribution::ReusePort | Distribution::SharedListener);
             assert_eq!(by_acceptor, has_acceptor.then(|| counters.accepted()));
             assert_eq!((counters.refused_per_peer(), counters.closed_unserved), (0, 0));
             drop(clients);

@@ -62,12 +62,13 @@
 //!
 //! # How connections come to the loops
 //!
-//! | [`Distribution`] | who accepts | balance | choose it when |
+//! | [`Distribution`] | what accepts | balance | choose it when |
 //! |---|---|---|---|
 //! | [`LeastConnections`](Distribution::LeastConnections) | a thread of its own | open connections differ by one at most while they are handed out | connections live for different times. It is the default |
 //! | [`RoundRobin`](Distribution::RoundRobin) | a thread of its own | each loop gets as many; how many stay open is chance | connections are short, and cost the same |
 //! | [`PeerAddress`](Distribution::PeerAddress) | a thread of its own | by chance, and one large peer has one loop | the state of a loop has something of its peers: a cache, a rate |
 //! | [`ReusePort`](Distribution::ReusePort) | each loop, on its own socket | by chance: a hash of addresses and ports | so many connections come that one thread cannot accept them all |
+//! | [`SharedListener`](Distribution::SharedListener) | each loop, on one socket | the loops that the kernel wakes first get most | a loop that is free should have the next connection, and no thread is to spare |
 //!
 //! With a thread that accepts, each connection crosses threads once: a lock, and a wake of the loop if
 //! it sleeps. All loops share one backlog, so a loop that is busy delays no connection that another
@@ -78,6 +79,12 @@
 //! closed, **the connections in its backlog are reset**. Draining a loop hands on what it finds there,
 //! but a connection whose handshake ends at that moment is lost (`tcp_migrate_req` of Linux 5.14 moves
 //! it). Any process of the same user may bind the port as well, and then gets its share.
+//!
+//! With a shared listener there is one backlog, and a loop that is busy takes nothing from it. On epoll
+//! the kernel wakes only one of the loops that sleep (`EPOLLEXCLUSIVE`). It looks for that one in the
+//! same order each time: under a light load one loop gets nearly all connections, and keeps them when
+//! the load grows. On select, poll and mio each connection wakes all loops that sleep, and all but one
+//! sleep again: the cost of a connection grows with the number of loops.
 //!
 //! # What a peer can cost
 //!

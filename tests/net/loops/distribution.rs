@@ -1,8 +1,10 @@
 //! Which loop gets which connection, and what the counters say.
 
 use std::time::Duration;
+use std::{fs, io};
 
 use support::{LONG, on_every_pair, on_every_pair_and_noise};
+use tripoll::Backend;
 use tripoll::net::loops::{Distribution, LoopState};
 
 use super::{CLOSE, Client, Service, builder, one_client_each};
@@ -101,5 +103,41 @@ fn the_counters_of_the_reactors_are_readable_while_they_run() {
         service.loops.join().unwrap();
         let last = service.loops.reactor_counters(LONG);
         assert!(last.iter().all(|counters| counters.is_some_and(|one| one.dispatches >= 1)));
+    });
+}
+
+/// How often the threads whose names begin with `name` have slept.
+fn sleeps(name: &str) -> u64 {
+    let status =
+        |task: io::Result<fs::DirEntry>| fs::read_to_string(task.unwrap().path().join("status"));
+    let of_task = |status: String| {
+        let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+        field("Name:")
+            .starts_with(name)
+            .then(|| -> u64 { field("voluntary_ctxt_switches:").parse().unwrap() })
+    };
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    tasks.filter_map(|task| status(task).ok()).filter_map(of_task).sum()
+}
+
+/// Without `EPOLLEXCLUSIVE` each connection wakes all of the eight.
+#[test]
+fn loops_that_share_a_listener_on_epoll_are_not_all_woken() {
+    on_every_pair(|pair| {
+        let builder = builder(Distribution::SharedListener).name("herd");
+        let service = Service::new(pair, 8, builder);
+        let connections = 100;
+        service.client().loop_index();
+        let before = sleeps("herd ");
+        for _ in 0..connections {
+            service.client().loop_index();
+        }
+        let sleeps = sleeps("herd ") - before;
+        assert_eq!(service.counters().accepted(), connections + 1);
+        // A connection comes, asks and leaves: three wakes of its loop at most.
+        if pair.backend == Backend::Epoll {
+            assert!(sleeps <= 4 * connections, "{sleeps}");
+        }
+        service.end();
     });
 }

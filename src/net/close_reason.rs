@@ -25,6 +25,11 @@ pub enum CloseReason {
     /// The peer read nothing for [`Connection::write_timeout`](super::Connection::write_timeout), while
     /// output waited for it.
     WriteTimedOut,
+    /// No data passed for [`Connection::idle_timeout`](super::Connection::idle_timeout).
+    IdleTimedOut,
+    /// The peer sent nothing for [`Connection::read_timeout`](super::Connection::read_timeout), while the
+    /// connection read.
+    ReadTimedOut,
     /// After [`Wire::close`](super::Wire::close) the peer read nothing for
     /// [`Connection::close_within`](super::Connection::close_within).
     CloseTimedOut,
@@ -48,7 +53,10 @@ impl CloseReason {
             CloseReason::OutputOverflow | CloseReason::ListenerOverflow => {
                 io::ErrorKind::StorageFull
             }
-            CloseReason::WriteTimedOut | CloseReason::CloseTimedOut => io::ErrorKind::TimedOut,
+            CloseReason::WriteTimedOut
+            | CloseReason::IdleTimedOut
+            | CloseReason::ReadTimedOut
+            | CloseReason::CloseTimedOut => io::ErrorKind::TimedOut,
         };
         Some(io::Error::new(kind, self.to_string()))
     }
@@ -72,6 +80,8 @@ impl fmt::Display for CloseReason {
             CloseReason::WriteTimedOut => {
                 f.write_str("the peer did not read any output for write_timeout")
             }
+            CloseReason::IdleTimedOut => f.write_str("no data passed for idle_timeout"),
+            CloseReason::ReadTimedOut => f.write_str("the peer sent nothing for read_timeout"),
             CloseReason::CloseTimedOut => {
                 f.write_str("the peer did not read the rest of the output within close_within")
             }

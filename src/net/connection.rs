@@ -18,13 +18,14 @@
 use std::borrow::Borrow;
 use std::io;
 use std::net::Shutdown;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::close_reason::{CloseReason, clone_error};
 use super::link::{Facts, Link, Options, State};
 use super::protocol::Protocol;
 use super::stream::Stream;
 use super::stream_io::StreamIo;
+use super::timeout::Timeout;
 use super::watermarks::Watermarks;
 use super::wire::Wire;
 use crate::reactor::{Context, Handler, Next, Source};
@@ -97,7 +98,7 @@ impl<P> Connection<P> {
     /// has read something. What the peer takes out of the kernel's [send queue](Stream::send_queue)
     /// counts, too. `Duration::MAX` is no limit. Default: 30 s.
     pub fn close_within(mut self, time: Duration) -> Self {
-        self.link.options_mut().close_within = time;
+        self.link.options_mut().close_within = Timeout::new(time);
         self
     }
 
@@ -106,7 +107,57 @@ impl<P> Connection<P> {
     /// to twice as long after the peer has read something. What the peer takes out of the kernel's
     /// [send queue](Stream::send_queue) counts, too. `Duration::MAX` is no limit. Default: 60 s.
     pub fn write_timeout(mut self, time: Duration) -> Self {
-        self.link.options_mut().write_timeout = time;
+        self.link.options_mut().write_timeout = Timeout::new(time);
+        self
+    }
+
+    /// Sets how long no data may pass in either direction. Then the connection is closed, and the reason
+    /// is [`CloseReason::IdleTimedOut`]. Data passes when it is received, when the kernel takes it, and
+    /// when the peer takes it out of the kernel's [send queue](Stream::send_queue). While the queue is not
+    /// empty, it may take up to twice as long. `Duration::MAX` is no limit. Default: none.
+    ///
+    /// The limits of a connection are apart from the deadline that its protocol sets with
+    /// [`Wire::set_deadline`]. They are measured in milliseconds by the reactor's clock. Data that passes
+    /// does not set a timer.
+    ///
+    /// ```
+    /// use std::io;
+    /// use std::time::Duration;
+    /// use tripoll::net::{CloseReason, Connection, Protocol, Stream, Wire};
+    /// use tripoll::{Context, Reactor};
+    ///
+    /// struct Silent;
+    ///
+    /// impl Protocol for Silent {
+    ///     fn received(&mut self, _: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+    ///         Ok(data.len())
+    ///     }
+    ///
+    ///     fn closed(&mut self, why: &CloseReason, cx: &mut Context) {
+    ///         assert!(matches!(why, CloseReason::IdleTimedOut));
+    ///         cx.stop();
+    ///     }
+    /// }
+    ///
+    /// let (here, _there) = std::os::unix::net::UnixStream::pair()?;
+    /// let mut reactor = Reactor::new()?;
+    /// let connection = Connection::new(Silent).idle_timeout(Duration::from_millis(5));
+    /// connection.serve(Stream::from(here), &mut reactor.context())?;
+    /// reactor.run()?;
+    /// # io::Result::Ok(())
+    /// ```
+    #[doc(alias = "keepalive")]
+    pub fn idle_timeout(mut self, time: Duration) -> Self {
+        self.link.options_mut().idle_timeout = Timeout::new(time);
+        self
+    }
+
+    /// Sets how long an open connection may receive nothing while it reads. Then it is closed, and the
+    /// reason is [`CloseReason::ReadTimedOut`]. Output does not count, and neither does the time in which
+    /// the connection is [paused](Wire::pause) or does not read above its
+    /// [high watermark](Watermarks::high). `Duration::MAX` is no limit. Default: none.
+    pub fn read_timeout(mut self, time: Duration) -> Self {
+        self.link.options_mut().read_timeout = Timeout::new(time);
         self
     }
 
@@ -129,7 +180,7 @@ impl<P> Connection<P> {
     /// flushed: see [`Wire::close`]. While the kernel still holds some of the output, it waits longer,
     /// for [`close_within`](Self::close_within) at most. Zero does not wait. Default: 1 s.
     pub fn linger(mut self, time: Duration) -> Self {
-        self.link.options_mut().linger = time;
+        self.link.options_mut().linger = Timeout::new(time);
         self
     }
 
@@ -214,53 +265,6 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Sets the connection's own deadline.
-    fn set_deadline<S: 'static>(
-        &self,
-        after: Duration,
-        stream: &StreamIo<'_>,
-        cx: &mut Context<'_, S>,
-    ) {
-        cx.set_handlers_deadline(stream.token(), Instant::now().checked_add(after));
-    }
-
-    /// Handles the connection's own deadline.
-    fn own_deadline_passed<S: 'static>(&mut self, stream: &StreamIo<'_>, cx: &mut Context<'_, S>) {
-        let Options { write_timeout, close_within, linger, .. } = *self.link.options();
-        match self.link.state {
-            // The deadline is not removed when the buffer becomes empty, for it soon holds data again.
-            State::Open if self.link.kept() == 0 => {
-                self.link.facts.remove(Facts::WRITE_DEADLINE);
-            }
-            State::Open => {
-                if self.link.has_progressed(stream.send_queue()) {
-                    self.set_deadline(write_timeout, stream, cx);
-                } else {
-                    self.link.fail(CloseReason::WriteTimedOut);
-                }
-            }
-            // The peer has finished reading, or has had its time. What is left, the kernel delivers
-            // alone, unless the peer sends.
-            State::Lingering => {
-                let may_wait = !linger.is_zero()
-                    && self.link.linger_until.is_none_or(|until| Instant::now() < until);
-                if may_wait && stream.send_queue() > 0 {
-                    self.set_deadline(linger.max(SHORTEST_LINGER), stream, cx);
-                } else {
-                    self.link.end(CloseReason::Finished);
-                }
-            }
-            State::Closing => {
-                if self.link.has_progressed(stream.send_queue()) {
-                    self.set_deadline(close_within, stream, cx); // the peer is slow, but it reads
-                } else {
-                    self.link.fail(CloseReason::CloseTimedOut);
-                }
-            }
-            State::Ended => {}
-        }
-    }
-
     /// Called after each event: reads if the connection reads, writes what was written meanwhile, moves
     /// the state on, and sets the interest.
     #[inline]
@@ -272,7 +276,8 @@ impl<P> Connection<P> {
         self.read(stream, cx);
         if self.link.is_ordinary() {
             self.link.flush(stream);
-            if self.link.is_ordinary() {
+            self.note_passed(stream, cx);
+            if self.link.is_ordinary() && !stream.has_requested_deadline() {
                 return Ok(stream.wait_for(Interest::READ));
             }
         }
@@ -293,10 +298,13 @@ impl<P> Connection<P> {
         if self.link.state != State::Ended {
             self.flush_gathered(stream, cx);
         }
+        if let Some(after) = stream.take_requested_deadline() {
+            let at = after.and_then(|after| cx.now().checked_add(after));
+            let _ = cx.set_deadline(stream.token(), at); // it may have been removed
+        }
+        self.note_passed(stream, cx);
         if self.link.is_open() && self.link.kept() > 0 && !self.link.is(Facts::WRITE_DEADLINE) {
-            self.link.facts |= Facts::WRITE_DEADLINE;
-            self.link.begin_progress(stream.send_queue());
-            self.set_deadline(self.link.options().write_timeout, stream, cx);
+            self.begin_write_deadline(stream, cx);
         }
         self.finish_output(stream);
         self.move_on(stream, cx);
@@ -348,7 +356,7 @@ impl<P> Connection<P> {
                 if is_timed {
                     stream.get_ref().deliver_on_close();
                 }
-                self.link.linger_until = Instant::now().checked_add(close_within);
+                self.link.until = close_within.after(cx.now());
                 self.link.state = State::Lingering;
                 self.set_deadline(linger, stream, cx);
             } else if !is_timed {
@@ -383,9 +391,6 @@ impl<P> Connection<P> {
     }
 }
 
-/// How often a connection that lingers longer looks whether the peer has read its output, at most.
-const SHORTEST_LINGER: Duration = Duration::from_millis(100);
-
 impl<F, S, P> Handler<F, S> for Connection<P>
 where
     F: Borrow<Stream>,
@@ -394,6 +399,7 @@ where
 {
     fn added(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
         let stream = &mut StreamIo::begin(source);
+        self.begin_deadlines(stream, cx);
         self.call(stream, cx, |protocol, wire, cx| protocol.opened(wire, cx));
         self.advance(stream, cx)
     }

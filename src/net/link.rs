@@ -1,10 +1,11 @@
 //! The state of a connection that both its protocol and its driver change.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::buffered_total::Share;
 use super::close_reason::CloseReason;
 use super::stream_io::StreamIo;
+use super::timeout::Timeout;
 use super::watermarks::Watermarks;
 use super::write_buffer::WriteBuffer;
 
@@ -21,8 +22,12 @@ pub(super) struct Link {
     options: Option<Box<Options>>,
     /// Why it has [ended](State::Ended).
     reason: Option<CloseReason>,
-    /// How long output in the kernel may prolong [lingering](State::Lingering).
-    pub(super) linger_until: Option<Instant>,
+    /// While it is open: when is checked again whether the peer reads its output. While it lingers:
+    /// how long output in the kernel may prolong that.
+    pub(super) until: Option<Instant>,
+    /// The size of the kernel's send queue at the last check of the peer's progress. `u32::MAX` if the
+    /// kernel has taken some of the write buffer since: then the peer has read.
+    send_queue: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,30 +73,38 @@ pub(super) struct Buffers {
     /// Whether the protocol must be called for `unread` when the connection reads again.
     pub(super) has_deferred_input: bool,
     pub(super) write_buffer: WriteBuffer,
-    /// The size of the kernel's send queue at the last check of the peer's progress. `None` if the
-    /// kernel has taken some of the write buffer since: then the peer has read.
-    pub(super) send_queue: Option<usize>,
     /// What is counted toward the total of the listener.
     share: Option<Share>,
 }
 
+/// What the user has set, and what belongs to it: `None` in a connection with the defaults.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
     pub(super) marks: Watermarks,
     pub(super) max_unused: usize,
     pub(super) read_above_mark: bool,
-    pub(super) write_timeout: Duration,
-    pub(super) close_within: Duration,
-    pub(super) linger: Duration,
+    pub(super) write_timeout: Timeout,
+    pub(super) idle_timeout: Timeout,
+    pub(super) read_timeout: Timeout,
+    pub(super) close_within: Timeout,
+    pub(super) linger: Timeout,
+    /// When data last passed in either direction. `None` without a limit.
+    pub(super) passed_at: Option<Instant>,
+    /// When data was last received, or when the connection began to read. `None` while it does not.
+    pub(super) reading_since: Option<Instant>,
 }
 
 const DEFAULT: Options = Options {
     marks: Watermarks::DEFAULT,
     max_unused: 1 << 20,
     read_above_mark: false,
-    write_timeout: Duration::from_secs(60),
-    close_within: Duration::from_secs(30),
-    linger: Duration::from_secs(1),
+    write_timeout: Timeout::millis(60_000),
+    idle_timeout: Timeout::NONE,
+    read_timeout: Timeout::NONE,
+    close_within: Timeout::millis(30_000),
+    linger: Timeout::millis(1_000),
+    passed_at: None,
+    reading_since: None,
 };
 
 /// How many bytes a closed connection discards at most.
@@ -106,7 +119,8 @@ impl Link {
             buffers: None,
             options: None,
             reason: None,
-            linger_until: None,
+            until: None,
+            send_queue: u32::MAX,
         }
     }
 
@@ -139,15 +153,20 @@ impl Link {
         self.state == State::Open
     }
 
+    #[inline]
+    fn has_no_special_fact(&self) -> bool {
+        Facts::WRITE_DEADLINE.contains(self.facts)
+    }
+
     /// Returns whether the connection is open and reads, and nothing is kept for it.
     #[inline]
     pub(super) fn is_ordinary(&self) -> bool {
-        self.is_open() && self.facts.is_empty() && self.buffers.is_none()
+        self.is_open() && self.has_no_special_fact() && self.buffers.is_none()
     }
 
     #[inline]
     pub(super) fn wants_to_read(&self) -> bool {
-        self.is_open() && self.facts.is_empty() || self.wants_to_read_even_so()
+        self.is_open() && self.has_no_special_fact() || self.wants_to_read_even_so()
     }
 
     fn wants_to_read_even_so(&self) -> bool {
@@ -211,13 +230,20 @@ impl Link {
 
     /// Begins to watch whether the peer reads: the kernel's send queue has this size.
     pub(super) fn begin_progress(&mut self, send_queue: usize) {
-        self.buffers_mut().send_queue = Some(send_queue);
+        self.send_queue = u32::try_from(send_queue).unwrap_or(u32::MAX);
+    }
+
+    /// Notes that the kernel has taken some of the write buffer.
+    pub(super) fn note_progress(&mut self) {
+        self.send_queue = u32::MAX;
     }
 
     /// Returns whether the peer has read since the last check. The write buffer alone does not tell:
     /// the kernel takes more of it only when a third of its own is free, which may be megabytes.
     pub(super) fn has_progressed(&mut self, send_queue: usize) -> bool {
-        self.buffers_mut().send_queue.replace(send_queue).is_none_or(|before| send_queue < before)
+        let before = self.send_queue;
+        self.begin_progress(send_queue);
+        self.send_queue < before
     }
 
     pub(super) fn close(&mut self) {

@@ -38,6 +38,8 @@
 //! | connecting to one address | [`Connect::attempt_timeout`] | 10 s | the next address is tried |
 //! | connecting at all | [`Connect::timeout`] | 30 s | it fails: `TimedOut` |
 //! | silence | a [deadline](crate::Context::set_deadline) that your protocol sets | none | what your protocol says |
+//! | silence | [`Connection::idle_timeout`], [`Connection::read_timeout`] | none | it is closed: [`CloseReason::IdleTimedOut`], [`CloseReason::ReadTimedOut`] |
+//! | | a [deadline](Wire::set_deadline) that your protocol sets | none | what your protocol says |
 //! | datagrams that a Unix peer leaves unread | (fixed) what is free in the send buffer | | [`DatagramSocket::send_to`]: `WouldBlock` |
 //! | lines in the log | (fixed) | one a second for each kind | the next says how many were left out |
 //!
@@ -100,6 +102,7 @@ mod connection;
 mod convert;
 mod datagram;
 mod datagram_batch;
+mod deadlines;
 mod deliver;
 mod file_range;
 pub mod framing;
@@ -123,6 +126,7 @@ mod stream_end;
 mod stream_input;
 mod stream_io;
 mod time_limit;
+mod timeout;
 mod to_address;
 mod unread;
 mod utf8;

@@ -192,10 +192,9 @@ impl Link {
     }
 
     fn flush_kept(&mut self, stream: &mut StreamIo<'_>) -> io::Result<()> {
-        let buffers = self.buffers_mut();
-        let (has_written, result) = buffers.write_buffer.flush(stream);
+        let (has_written, result) = self.buffers_mut().write_buffer.flush(stream);
         if has_written {
-            buffers.send_queue = None;
+            self.note_progress();
         }
         result
     }

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use super::stream::Stream;
 use super::write_buffer::Sink;
@@ -24,6 +25,7 @@ impl<'a> StreamIo<'a> {
     pub(super) fn begin<F: Borrow<Stream>>(source: &'a mut Source<'_, F>) -> Self {
         let (file, io) = source.split();
         io.gathered.clear();
+        io.requested_deadline = None;
         StreamIo { stream: file.borrow(), io }
     }
 
@@ -73,6 +75,25 @@ impl<'a> StreamIo<'a> {
     pub(super) fn return_gathered(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
         self.io.gathered = buffer;
+    }
+
+    /// Returns whether data was read in this call, and whether data was written.
+    pub(super) fn bytes_moved(&self) -> (bool, bool) {
+        self.io.bytes_moved()
+    }
+
+    /// Lets the user's deadline be set at the end of this call, so long after it.
+    pub(super) fn request_deadline(&mut self, after: Option<Duration>) {
+        self.io.requested_deadline = Some(after);
+    }
+
+    #[inline]
+    pub(super) fn has_requested_deadline(&self) -> bool {
+        self.io.requested_deadline.is_some()
+    }
+
+    pub(super) fn take_requested_deadline(&mut self) -> Option<Option<Duration>> {
+        self.io.requested_deadline.take()
     }
 
     /// Returns whether a read may succeed.

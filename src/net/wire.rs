@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fmt, io};
 
 use super::address::Address;
@@ -325,6 +326,36 @@ impl Wire<'_> {
     /// directly bypasses the buffers of the connection.
     pub fn stream(&self) -> &Stream {
         self.stream.get_ref()
+    }
+
+    /// Sets the deadline of the connection, measured from the end of this callback.
+    /// [`timed_out`](super::Protocol::timed_out) is called when it has come. `None` removes it. It is the
+    /// deadline of [`Context::set_deadline`](crate::Context::set_deadline), of which a connection has one.
+    ///
+    /// ```
+    /// use std::io;
+    /// use std::time::Duration;
+    /// use tripoll::Context;
+    /// use tripoll::net::{Protocol, Wire};
+    ///
+    /// /// Its peer has five seconds for each line, however it sends it.
+    /// struct Lines;
+    ///
+    /// impl Protocol for Lines {
+    ///     fn opened(&mut self, wire: &mut Wire, _: &mut Context) -> io::Result<()> {
+    ///         wire.set_deadline(Some(Duration::from_secs(5)));
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn received(&mut self, wire: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+    ///         let Some(end) = data.iter().position(|&byte| byte == b'\n') else { return Ok(0) };
+    ///         wire.set_deadline(Some(Duration::from_secs(5)));
+    ///         Ok(end + 1)
+    ///     }
+    /// }
+    /// ```
+    pub fn set_deadline(&mut self, after: Option<Duration>) {
+        self.stream.request_deadline(after);
     }
 
     /// Returns the address of the peer.

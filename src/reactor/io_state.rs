@@ -1,6 +1,7 @@
 //! The state of a source during one call of its handler.
 
 use std::io;
+use std::time::Duration;
 
 use super::budget::Budget;
 use crate::selector::{Interest, Readiness, Token};
@@ -30,6 +31,8 @@ pub(crate) struct IoState {
     /// What a connection gathers during a call, to write it at once. It is here so that a reactor has
     /// one such buffer for all of them.
     pub(crate) gathered: Vec<u8>,
+    /// The user's deadline that a connection must set, measured from now.
+    pub(crate) requested_deadline: Option<Option<Duration>>,
 }
 
 /// What a call has used of its budget.
@@ -88,6 +91,7 @@ impl IoState {
             error: None,
             changes: 0,
             gathered: Vec::new(),
+            requested_deadline: None,
         }
     }
 
@@ -210,6 +214,11 @@ impl IoState {
         self.changes += u64::from(interest != self.interest());
         self.interest_set = interest;
         self.flags |= Flags::INTEREST_SET;
+    }
+
+    /// Returns whether bytes were read in this call, and whether bytes were written.
+    pub(crate) fn bytes_moved(&self) -> (bool, bool) {
+        (self.used.bytes_read > 0, self.used.bytes_written > 0)
     }
 
     /// Returns whether this is the call for the deadline that the handler has set for itself.

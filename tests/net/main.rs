@@ -10,6 +10,7 @@ mod connect_errors;
 mod connect_serve;
 mod connection;
 mod datagrams;
+mod deadlines;
 mod descriptors;
 mod extremes;
 mod finish;

@@ -1,0 +1,167 @@
+//! The deadlines that a connection sets for itself, apart from its user's: to write, to read, to be
+//! idle, to close.
+//!
+//! The reactor has one deadline for all of them, the earliest. What happens meanwhile only moves a point in
+//! time. The deadline itself is computed again when it has come.
+
+use std::time::Instant;
+
+use super::close_reason::CloseReason;
+use super::connection::Connection;
+use super::link::{Facts, Link, Options, State};
+use super::stream_io::StreamIo;
+use super::timeout::Timeout;
+use crate::reactor::Context;
+
+/// How often a connection that lingers longer looks whether the peer has read its output, at most.
+const SHORTEST_LINGER: Timeout = Timeout::millis(100);
+
+impl Link {
+    /// Notes which data has passed in this call.
+    #[inline(never)] // few connections have a limit
+    fn note_passed(&mut self, stream: &StreamIo<'_>, now: Instant) -> bool {
+        let reads = self.wants_to_read();
+        let options = self.options_mut();
+        let (read, written) = stream.bytes_moved();
+        if read || written {
+            options.passed_at = Some(now);
+        }
+        let begins = reads && options.reading_since.is_none();
+        if read || begins {
+            options.reading_since = Some(now);
+        }
+        if !reads {
+            options.reading_since = None; // the peer is not to blame
+        }
+        begins
+    }
+
+    /// Returns the earliest deadline of an open connection.
+    fn next_deadline(&self) -> Option<Instant> {
+        let Options { idle_timeout, read_timeout, passed_at, reading_since, .. } = *self.options();
+        let idle = passed_at.and_then(|at| idle_timeout.after(at));
+        let read = reading_since.and_then(|at| read_timeout.after(at));
+        let write = if self.is(Facts::WRITE_DEADLINE) { self.until } else { None };
+        [idle, read, write].into_iter().flatten().min()
+    }
+
+    /// Returns which limit an open connection has exceeded, if any.
+    fn exceeded(&mut self, send_queue: usize, now: Instant) -> Option<CloseReason> {
+        let is_owed = self.kept() > 0;
+        // The peer reads what the kernel has taken.
+        if (is_owed || send_queue > 0) && self.has_progressed(send_queue) {
+            self.until = self.options().write_timeout.after(now);
+            if self.has_limits() {
+                self.options_mut().passed_at = Some(now);
+            }
+        }
+        let is_over = |end: Option<Instant>| end.is_some_and(|end| end <= now);
+        if self.is(Facts::WRITE_DEADLINE) && is_over(self.until) {
+            if is_owed {
+                return Some(CloseReason::WriteTimedOut);
+            }
+            // It was not removed when the buffer became empty, for it soon holds data again.
+            self.facts.remove(Facts::WRITE_DEADLINE);
+        }
+        let Options { idle_timeout, read_timeout, passed_at, reading_since, .. } = *self.options();
+        if reading_since.is_some_and(|at| is_over(read_timeout.after(at))) {
+            Some(CloseReason::ReadTimedOut)
+        } else if passed_at.is_some_and(|at| is_over(idle_timeout.after(at))) {
+            Some(CloseReason::IdleTimedOut)
+        } else {
+            None
+        }
+    }
+
+    #[inline]
+    fn has_limits(&self) -> bool {
+        let Options { idle_timeout, read_timeout, .. } = self.options();
+        !(idle_timeout.is_none() && read_timeout.is_none())
+    }
+}
+
+impl<P> Connection<P> {
+    /// Sets the deadline of a new connection.
+    pub(super) fn begin_deadlines<S: 'static>(
+        &mut self,
+        stream: &StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) {
+        if self.link.has_limits() {
+            self.link.options_mut().passed_at = Some(cx.now());
+            self.set_next_deadline(stream, cx);
+        }
+    }
+
+    /// Notes what has happened in this call.
+    #[inline]
+    pub(super) fn note_passed<S: 'static>(
+        &mut self,
+        stream: &StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) {
+        if self.link.has_limits() && self.link.note_passed(stream, cx.now()) {
+            self.set_next_deadline(stream, cx);
+        }
+    }
+
+    /// Begins to watch whether the peer reads its output.
+    pub(super) fn begin_write_deadline<S: 'static>(
+        &mut self,
+        stream: &StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) {
+        self.link.facts |= Facts::WRITE_DEADLINE;
+        self.link.begin_progress(stream.send_queue());
+        self.link.until = self.link.options().write_timeout.after(cx.now());
+        self.set_next_deadline(stream, cx);
+    }
+
+    fn set_next_deadline<S: 'static>(&self, stream: &StreamIo<'_>, cx: &mut Context<'_, S>) {
+        cx.set_handlers_deadline(stream.token(), self.link.next_deadline());
+    }
+
+    /// Sets the deadline of a closing connection.
+    pub(super) fn set_deadline<S: 'static>(
+        &self,
+        after: Timeout,
+        stream: &StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) {
+        cx.set_handlers_deadline(stream.token(), after.after(cx.now()));
+    }
+
+    /// Handles the connection's own deadline.
+    pub(super) fn own_deadline_passed<S: 'static>(
+        &mut self,
+        stream: &StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) {
+        let Options { close_within, linger, .. } = *self.link.options();
+        match self.link.state {
+            State::Open => match self.link.exceeded(stream.send_queue(), cx.now()) {
+                Some(reason) => self.link.fail(reason),
+                None => self.set_next_deadline(stream, cx),
+            },
+            // The peer has finished reading, or has had its time. What is left, the kernel delivers
+            // alone, unless the peer sends.
+            State::Lingering => {
+                let may_wait =
+                    !linger.is_zero() && self.link.until.is_none_or(|until| cx.now() < until);
+                if may_wait && stream.send_queue() > 0 {
+                    self.set_deadline(linger.max(SHORTEST_LINGER), stream, cx);
+                } else {
+                    self.link.end(CloseReason::Finished);
+                }
+            }
+            State::Closing => {
+                if self.link.has_progressed(stream.send_queue()) {
+                    self.set_deadline(close_within, stream, cx); // the peer is slow, but it reads
+                } else {
+                    self.link.fail(CloseReason::CloseTimedOut);
+                }
+            }
+            State::Ended => {}
+        }
+    }
+}

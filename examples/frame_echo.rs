@@ -18,7 +18,7 @@ struct FrameEcho;
 
 impl FrameProtocol for FrameEcho {
     fn frame(&mut self, wire: &mut FrameWire, frame: &[u8], _: &mut Context) -> io::Result<()> {
-        wire.send(frame)
+        wire.send_frame(frame)
     }
 }
 

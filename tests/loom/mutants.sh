@@ -43,6 +43,7 @@ mutant() {
 
 handle=src/reactor/handle.rs turn=src/reactor/turn.rs
 queue=src/pool/queue.rs pool=src/pool/mod.rs
+ping=src/reactor/sources/ping.rs
 
 # The wake protocol.
 mutant $handle the_jobs_of_two_threads \
@@ -161,6 +162,19 @@ mutant $queue drain_their_own \
     'while state.jobs() > exempt(&state) && state.draining_workers < self.workers {' \
     'while state.jobs() > 0 {' \
     'a worker that drains waits for itself'
+
+# Pings.
+mutant $ping the_pings_of_two_threads \
+    'self.shared.event_fd.clear();
+        match self.shared.is_pinged.swap(false, Ordering::AcqRel) {' \
+    'let was_pinged = self.shared.is_pinged.swap(false, Ordering::AcqRel);
+        self.shared.event_fd.clear();
+        match was_pinged {' \
+    'the descriptor is cleared after the mark of a ping'
+mutant $ping the_pings_of_two_threads \
+    'if !self.shared.is_pinged.swap(true, Ordering::AcqRel) {' \
+    'if !self.shared.is_pinged.swap(true, Ordering::Relaxed) {' \
+    'what was done before a ping is not visible after it'
 
 echo "$((found + missed)) mutants: $found found, $missed missed"
 [ "$missed" = 0 ]

@@ -93,7 +93,7 @@ fn nothing(_: &mut FrameWire, _: &Call, _: &mut Context<'_, u32>) -> io::Result<
 }
 
 fn echo(wire: &mut FrameWire, call: &Call, _: &mut Context<'_, u32>) -> io::Result<()> {
-    if let Call::Frame(content) = call { wire.send(content) } else { Ok(()) }
+    if let Call::Frame(content) = call { wire.send_frame(content) } else { Ok(()) }
 }
 
 /// A connection of the test, and its peer.
@@ -280,7 +280,7 @@ fn a_pause_among_many_frames_loses_none_and_repeats_none() {
             pair,
             |wire, call, cx| {
                 let Call::Frame(content) = call else { return Ok(()) };
-                wire.send(content)?;
+                wire.send_frame(content)?;
                 if content.len() % 3 == 0 {
                     wire.pause();
                     cx.set_deadline(wire.token(), Some(Instant::now()))?; // which resumes
@@ -307,7 +307,7 @@ fn a_peer_that_does_not_read_gets_no_more_of_its_frames_answered_until_it_does()
             |wire, call, _| {
                 if let Call::Frame(_) = call {
                     assert!(wire.unsent() <= 20_000, "it is above the mark");
-                    wire.send(&known_bytes(1, 10_000))?;
+                    wire.send_frame(&known_bytes(1, 10_000))?;
                 }
                 Ok(())
             },
@@ -355,29 +355,55 @@ fn what_cannot_be_a_frame_is_not_sent() {
                 (&b"a\nb"[..], "a line cannot contain LF, here at byte 1"),
                 (b"a\r", "a line cannot end with CR before its end"),
             ] {
-                let error = wire.send(content).unwrap_err();
+                let error = wire.send_frame(content).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::InvalidInput);
                 assert_eq!(error.to_string(), text);
             }
-            wire.send(b"a\rb")
+            wire.send_frame(b"a\rb")
         };
         check(Served::new(pair, act, |p| Lines::new(p).send_crlf(true)), b"a\rb\r\n");
         let act: Act = |wire, _, _| {
             for content in [&b"a||b"[..], b"a|"] {
-                let error = wire.send(content).unwrap_err();
+                let error = wire.send_frame(content).unwrap_err();
                 assert_eq!(error.to_string(), "the frame contains the delimiter \"||\", at byte 1");
             }
-            wire.send(b"|a")
+            wire.send_frame(b"|a")
         };
         check(Served::new(pair, act, |p| Delimited::new(p, b"||")), b"|a||");
         let act: Act = |wire, _, _| {
-            let error = wire.send(&[0; 255]).unwrap_err();
+            let error = wire.send_frame(&[0; 255]).unwrap_err();
             let text = "a frame of 255 bytes is too long for a length of 1 bytes, which allows 254";
             assert_eq!(error.to_string(), text);
-            wire.send(&[0; 254])
+            wire.send_frame(&[0; 254])
         };
         let framed = |p| LengthPrefixed::new(p).prefix(Prefix::U8).counts_itself(true);
         check(Served::new(pair, act, framed), &[&[255][..], &[0; 254]].concat());
+    });
+}
+
+/// A protocol that is chosen at run time is the same, in each of its callbacks.
+#[test]
+fn a_boxed_protocol_is_called_as_it_would_be_alone() {
+    on_every_pair_and_noise(|pair| {
+        let act: Act = |wire, call, cx| {
+            if let Call::Frame(_) = call {
+                wire.pause();
+                cx.set_deadline(wire.token(), Some(Instant::now()))?; // which resumes
+            }
+            Ok(())
+        };
+        let (mine, peer) = unix_pair();
+        let mut reactor = pair.reactor(0);
+        let calls = Rc::default();
+        let recorder = Recorder { calls: Rc::clone(&calls), act };
+        let boxed: Box<dyn FrameProtocol<u32>> = Box::new(recorder);
+        let protocol = Lines::new(boxed).max_frame(3);
+        Connection::new(protocol).serve(Stream::from(mine), &mut reactor.context()).unwrap();
+        let mut served = Served { reactor, calls, peer };
+        served.send([&b"one\ntwo\nmore\n"[..]]);
+        let error = "a line is longer than max_frame, which is 3 bytes";
+        let expected = [frame("one"), frame("two"), Refused(error.into()), Closed(error.into())];
+        assert_eq!(served.end().0, expected);
     });
 }
 
@@ -404,7 +430,7 @@ impl FrameProtocol<u32> for Polite {
         error: io::Error,
         _: &mut Context<'_, u32>,
     ) -> io::Result<()> {
-        wire.send(format!("500 {error}").as_bytes())
+        wire.send_frame(format!("500 {error}").as_bytes())
     }
 
     fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, u32>) {

@@ -27,7 +27,7 @@ use crate::reactor::Context;
 ///             wire.close(); // after the output was flushed
 ///             return Ok(());
 ///         }
-///         wire.send(line.len().to_string().as_bytes())
+///         wire.send_frame(line.len().to_string().as_bytes())
 ///     }
 ///
 ///     fn closed(&mut self, _: &CloseReason, cx: &mut Context) {
@@ -180,5 +180,73 @@ pub trait FrameProtocol<S = ()> {
     /// is dropped, it is not called. Does nothing by default.
     fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
         let _ = (why, cx);
+    }
+}
+
+impl<S, P: FrameProtocol<S> + ?Sized> FrameProtocol<S> for Box<P> {
+    fn opened(&mut self, wire: &mut FrameWire<'_, '_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        (**self).opened(wire, cx)
+    }
+
+    fn frame(
+        &mut self,
+        wire: &mut FrameWire<'_, '_>,
+        frame: &[u8],
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<()> {
+        (**self).frame(wire, frame, cx)
+    }
+
+    fn refused(
+        &mut self,
+        wire: &mut FrameWire<'_, '_>,
+        error: io::Error,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<()> {
+        (**self).refused(wire, error, cx)
+    }
+
+    fn ended(&mut self, wire: &mut FrameWire<'_, '_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        (**self).ended(wire, cx)
+    }
+
+    fn below_low_mark(
+        &mut self,
+        wire: &mut FrameWire<'_, '_>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<()> {
+        (**self).below_low_mark(wire, cx)
+    }
+
+    fn drained(&mut self, wire: &mut FrameWire<'_, '_>, cx: &mut Context<'_, S>) -> io::Result<()> {
+        (**self).drained(wire, cx)
+    }
+
+    fn timed_out(
+        &mut self,
+        wire: &mut FrameWire<'_, '_>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<()> {
+        (**self).timed_out(wire, cx)
+    }
+
+    fn notified(
+        &mut self,
+        wire: &mut FrameWire<'_, '_>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<()> {
+        (**self).notified(wire, cx)
+    }
+
+    fn shutting_down(
+        &mut self,
+        wire: &mut FrameWire<'_, '_>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<()> {
+        (**self).shutting_down(wire, cx)
+    }
+
+    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
+        (**self).closed(why, cx);
     }
 }

@@ -9,9 +9,9 @@ use crate::net::wire::Wire;
 
 /// A connection as its [`FrameProtocol`](super::FrameProtocol) sees it, during a callback.
 ///
-/// [`send`](Self::send) sends a frame. All else is done as with a [`Wire`], to which this type
-/// dereferences: [`pause`](Wire::pause), [`close`](Wire::close), [`peer`](Wire::peer) and the others.
-/// [`Wire::write`] sends bytes without a frame around them.
+/// [`send_frame`](Self::send_frame) sends a frame. All else is done as with a [`Wire`], to which this
+/// type dereferences: [`pause`](Wire::pause), [`close`](Wire::close), [`peer`](Wire::peer) and the
+/// others. [`Wire::write`] and [`Wire::send`] send bytes without a frame around them.
 pub struct FrameWire<'a, 'w> {
     wire: &'a mut Wire<'w>,
     framing: &'a dyn Framing,
@@ -23,13 +23,13 @@ impl<'a, 'w> FrameWire<'a, 'w> {
     }
 
     /// Sends a frame with this content: adds the prefix or the delimiter, and [writes](Wire::write)
-    /// all in one go. Never blocks.
+    /// all in one go. Never blocks. [`Wire::unsent`] is what waits.
     ///
     /// # Errors
     ///
     /// `InvalidInput` if a frame cannot have this content: it is too long for its prefix, or contains
     /// the delimiter. Then nothing is sent.
-    pub fn send(&mut self, content: &[u8]) -> io::Result<()> {
+    pub fn send_frame(&mut self, content: &[u8]) -> io::Result<()> {
         let mut frame = Vec::with_capacity(content.len() + self.framing.overhead());
         self.framing.encode(content, &mut frame)?;
         self.wire.write(&frame);

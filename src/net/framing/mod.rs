@@ -24,7 +24,7 @@
 //!
 //! impl FrameProtocol for Echo {
 //!     fn frame(&mut self, wire: &mut FrameWire, frame: &[u8], _: &mut Context) -> io::Result<()> {
-//!         wire.send(frame)
+//!         wire.send_frame(frame)
 //!     }
 //!
 //!     fn closed(&mut self, _: &CloseReason, cx: &mut Context) {

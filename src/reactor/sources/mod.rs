@@ -36,11 +36,9 @@
 mod channel;
 #[cfg(not(loom))]
 mod child;
-#[cfg(not(loom))]
 mod events;
 #[cfg(not(loom))]
 mod interval;
-#[cfg(not(loom))]
 mod ping;
 #[cfg(not(loom))]
 mod signal;
@@ -54,7 +52,6 @@ pub use channel::{Receiver, Sender, channel};
 pub use child::Child;
 #[cfg(not(loom))]
 pub use interval::{Interval, Tick};
-#[cfg(not(loom))]
 pub use ping::{Ping, Pinger};
 #[cfg(not(loom))]
 pub use signal::Signal;

@@ -13,6 +13,7 @@
 #![cfg(all(loom, test))]
 
 mod parker;
+mod ping;
 mod pool;
 mod selector;
 mod wake;

@@ -1,11 +1,13 @@
 //! The session of a connection, with its socket.
 
 use std::io;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
 use tripoll::Context;
 use tripoll::net::{Connection, Listener, Protocol, Watermarks, Wire};
 
+use super::files::{Files, Opened};
 use super::protocol::{Clock, MAX_HEAD, MAX_OUTPUT, Session, Status, Wait};
 
 /// What all connections share.
@@ -14,6 +16,7 @@ pub struct Server {
     /// The responses of one call.
     out: Vec<u8>,
     limits: Limits,
+    files: Option<Files>,
 }
 
 /// How long a client may take.
@@ -29,8 +32,8 @@ pub struct Limits {
 const LAST_CALL: Duration = Duration::from_millis(100);
 
 impl Server {
-    pub fn new(limits: Limits) -> Self {
-        Server { clock: Clock::new(SystemTime::now()), out: Vec::new(), limits }
+    pub fn new(limits: Limits, files: Option<Files>) -> Self {
+        Server { clock: Clock::new(SystemTime::now()), out: Vec::new(), limits, files }
     }
 }
 
@@ -38,7 +41,8 @@ impl Server {
 pub fn serve(listener: Listener, cx: &mut Context<Server>) -> io::Result<()> {
     let marks = Watermarks::new(MAX_OUTPUT / 4, MAX_OUTPUT, 4 * MAX_OUTPUT);
     listener.serve(cx, move |stream, cx| {
-        let http = Http { session: Session::default(), since: (Wait::Idle, 0) };
+        let session = Session::new(cx.state.files.is_some());
+        let http = Http { session, since: (Wait::Idle, 0), opening: None };
         let connection = Connection::new(http).watermarks(marks).max_unused(MAX_HEAD);
         connection.serve(stream, cx).map(drop)
     })?;
@@ -50,31 +54,45 @@ struct Http {
     session: Session,
     /// What the session waits for, and the number of responses when that began.
     since: (Wait, u64),
+    /// The file that is being opened.
+    opening: Option<Receiver<Opened>>,
 }
 
 impl Http {
-    /// Lets the session write its output, and does what it waits for.
-    fn run<T>(
+    /// Lets the session write, and sends all its responses at once.
+    fn write<T>(
         &mut self,
         wire: &mut Wire,
         cx: &mut Context<Server>,
-        run: impl FnOnce(&mut Session, &Clock, &mut Vec<u8>) -> (T, Wait),
-    ) -> io::Result<T> {
+        write: impl FnOnce(&mut Session, &Clock, &mut Vec<u8>) -> T,
+    ) -> T {
         let Server { clock, out, .. } = cx.state;
         clock.set(SystemTime::now());
         out.clear();
-        let (result, wait) = run(&mut self.session, clock, out);
-        wire.write(out); // all responses at once
-        if wait == Wait::Nothing {
-            wire.close();
+        let result = write(&mut self.session, clock, out);
+        wire.write(out);
+        result
+    }
+
+    /// Does what the session waits for.
+    fn wait_for(
+        &mut self,
+        wait: Wait,
+        wire: &mut Wire,
+        cx: &mut Context<Server>,
+    ) -> io::Result<()> {
+        match wait {
+            Wait::File => self.open_file(wire, cx),
+            Wait::Nothing => wire.close(),
+            Wait::Idle | Wait::Head | Wait::Body | Wait::Output => {}
         }
         // A slow client gets no further time for each of its bytes.
         let since = (wait, self.session.responses());
-        if self.since != since {
-            self.since = since;
-            self.set_deadline(wire, cx)?;
+        if self.since == since {
+            return Ok(());
         }
-        Ok(result)
+        self.since = since;
+        self.set_deadline(wire, cx)
     }
 
     /// Sets how long the session may wait from now on.
@@ -84,18 +102,24 @@ impl Http {
             Wait::Idle if cx.is_shutting_down() => Some(LAST_CALL),
             Wait::Idle => Some(idle),
             Wait::Head | Wait::Body => Some(request),
-            Wait::Output | Wait::Nothing => None,
+            Wait::File | Wait::Output | Wait::Nothing => None,
         };
         cx.set_deadline(wire.token(), time.map(|time| Instant::now() + time))
     }
 
+    /// Begins to open the file that the session waits for. What follows its request is not read yet.
+    fn open_file(&mut self, wire: &mut Wire, cx: &Context<Server>) {
+        if let (Some(files), Some(path)) = (&cx.state.files, self.session.file()) {
+            wire.pause();
+            self.opening = Some(files.open(path.into(), wire.token(), cx.handle()));
+        }
+    }
+
     /// Ends the wait for input: with `status` if a request is incomplete.
-    fn end(&mut self, status: Status, wire: &mut Wire, cx: &mut Context<Server>) -> io::Result<()> {
+    fn end(&mut self, status: Status, wire: &mut Wire, cx: &mut Context<Server>) {
         let wait = self.since.0;
-        self.run(wire, cx, |session, clock, out| {
-            session.end(wait, status, clock, out);
-            ((), Wait::Nothing)
-        })
+        self.write(wire, cx, |session, clock, out| session.end(wait, status, clock, out));
+        wire.close();
     }
 }
 
@@ -113,20 +137,41 @@ impl Protocol<Server> for Http {
         data: &[u8],
         cx: &mut Context<Server>,
     ) -> io::Result<usize> {
-        self.run(wire, cx, |session, clock, out| session.receive(data, clock, out))
+        let (used, wait) =
+            self.write(wire, cx, |session, clock, out| session.receive(data, clock, out));
+        self.wait_for(wait, wire, cx)?;
+        Ok(used)
+    }
+
+    /// The file was opened, or cannot be.
+    fn notified(&mut self, wire: &mut Wire, cx: &mut Context<Server>) -> io::Result<()> {
+        let Some(Ok(opened)) = self.opening.as_ref().map(Receiver::try_recv) else {
+            return Ok(());
+        };
+        self.opening = None;
+        let length = opened.as_ref().map(|(_, length)| *length).map_err(|status| *status);
+        let (sends_content, wait) =
+            self.write(wire, cx, |session, clock, out| session.answer_file(length, clock, out));
+        if let (Ok((file, length)), true) = (opened, sends_content) {
+            wire.send_file(file, 0..length);
+        }
+        wire.resume();
+        self.wait_for(wait, wire, cx)
     }
 
     fn ended(&mut self, wire: &mut Wire, _: &[u8], cx: &mut Context<Server>) -> io::Result<()> {
-        self.end(Status::BAD_REQUEST, wire, cx)
+        self.end(Status::BAD_REQUEST, wire, cx);
+        Ok(())
     }
 
     fn timed_out(&mut self, wire: &mut Wire, cx: &mut Context<Server>) -> io::Result<()> {
-        if wire.is_reading() {
-            return self.end(Status::REQUEST_TIMEOUT, wire, cx);
+        if !wire.is_reading() {
+            // The rest of the request is not read before the client has read its answers. For that it
+            // has the time of `Connection::write_timeout`.
+            return self.set_deadline(wire, cx);
         }
-        // The rest of the request is not read before the client has read its answers. For that it has
-        // the time of `Connection::write_timeout`.
-        self.set_deadline(wire, cx)
+        self.end(Status::REQUEST_TIMEOUT, wire, cx);
+        Ok(())
     }
 
     /// A request that has been sent by now is answered. The others are not waited for.

@@ -12,7 +12,8 @@
 //! |---|---|---|
 //! | `/plaintext`, `/pipeline` | GET | a text |
 //! | `/baseline11?a=1&b=2` | GET, POST | the sum of the query, and of the number in the body |
-//! | `/`, `/echo` | any | the body |
+//! | `/echo`, and `/` without a root | any | the body |
+//! | all others, with `--root FOLDER` | GET | the file, or `index.html` for a path that ends with `/` |
 //!
 //! # Limits
 //!
@@ -29,23 +30,29 @@
 //! | the time in which a client reads nothing of its answer | 60 s | is reset |
 //!
 //! A connection holds at most 64 KiB of input that was read together, 64 KiB of a body, and 256 KiB of
-//! output. A connection that waits for a request holds no buffer. All connections hold at most 256 MiB
+//! output. Files are sent by the kernel and take no memory. A connection that waits for a request holds no buffer. All connections hold at most 256 MiB
 //! together: above that, those with the most are closed.
 
 mod connection;
+mod files;
 mod protocol;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use common::Options;
 use connection::{Limits, Server};
+use files::Files;
 use tripoll::net::Listener;
 
 #[derive(Parser)]
 struct Arguments {
     #[command(flatten)]
     options: Options,
+    /// The folder whose files are served
+    #[arg(long, value_name = "FOLDER")]
+    root: Option<PathBuf>,
     /// How many seconds a client may take for a head, and for a body
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     patience: Duration,
@@ -55,9 +62,13 @@ struct Arguments {
 }
 
 fn main() -> Result<(), common::Failure> {
-    let Arguments { options, patience, idle } = common::read("Serves HTTP/1.1", common::ANYWHERE);
+    let Arguments { options, root, patience, idle } =
+        common::read("Serves HTTP/1.1", common::ANYWHERE);
     options.begin()?;
-    let server = Server::new(Limits { request: patience, idle });
+    let server = Server::new(
+        Limits { request: patience, idle },
+        root.as_deref().map(Files::new).transpose()?,
+    );
     let mut reactor = options.reactor().build_with(server)?;
 
     let listener = Listener::builder().max_buffered(256 << 20).bind(&options.listen)?;

@@ -1,7 +1,9 @@
 //! The cases over the program, on every backend and trigger.
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::path::Path;
 
 use rustix::process::Signal;
 use support::example::{Server, on_every_backend};
@@ -185,4 +187,15 @@ fn wrong_arguments_end_it_with_2_and_one_line() {
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         assert_eq!(output.stderr.iter().filter(|&&byte| byte == b'\n').count(), 1, "{output:?}");
     }
+}
+
+#[test]
+fn the_program_is_short_without_its_protocol() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/http");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let sources = files.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).unwrap());
+    let is_code = |line: &&str| !line.is_empty() && !line.starts_with("//");
+    let lines = |source: String| source.lines().map(str::trim).filter(is_code).count();
+    let lines: usize = sources.map(lines).sum();
+    assert!(lines < 300, "{lines} lines of code");
 }

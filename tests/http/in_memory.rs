@@ -2,6 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use support::alone::in_own_process;
+
+use crate::ALLOCATOR;
 use crate::cases::{Case, LAST, PLAIN, Then, cases};
 use crate::protocol::{Clock, MAX_HEAD, MAX_OUTPUT, Session, Status, Wait};
 
@@ -17,12 +20,16 @@ struct Peer {
 impl Peer {
     fn new() -> Self {
         Peer {
-            session: Session::default(),
+            session: Session::new(false),
             clock: Clock::new(SystemTime::now()),
             unused: Vec::new(),
             output: Vec::new(),
             wait: Wait::Idle,
         }
+    }
+
+    fn with_files() -> Self {
+        Peer { session: Session::new(true), ..Peer::new() }
     }
 
     /// Passes input on, as a connection does.
@@ -223,6 +230,36 @@ fn endless_trailers_are_refused() {
 }
 
 #[test]
+fn plain_requests_allocate_nothing() {
+    in_own_process("in_memory::plain_requests_allocate_nothing", || {
+        let post = "POST /baseline11?a=1&b=2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n39";
+        let head = PLAIN.replace("GET", "HEAD");
+        let sum = post.replace("POST", "GET").replace("2\r\n\r\n39", "0\r\n\r\n");
+        let lost = PLAIN.replace("plaintext", "nowhere");
+        let requests = [PLAIN, &head, &sum, &lost].concat().repeat(20);
+        let clock = Clock::new(SystemTime::now());
+        let mut session = Session::new(false);
+        let mut out = Vec::with_capacity(2 * MAX_OUTPUT);
+        let before = ALLOCATOR.stats().allocations;
+        let mut receive = |requests: &str| {
+            out.clear();
+            session.receive(requests.as_bytes(), &clock, &mut out)
+        };
+        for _ in 0..100 {
+            assert_eq!(receive(&requests), (requests.len(), Wait::Idle));
+        }
+        assert_eq!(ALLOCATOR.stats().allocations - before, 0);
+        // A short body has a buffer, which is kept.
+        for _ in 0..100 {
+            assert_eq!(receive(post), (post.len(), Wait::Idle));
+        }
+        assert_eq!(ALLOCATOR.stats().allocations - before, 1);
+        assert_eq!(session.responses(), 100 * 81);
+        assert!(out.ends_with(b"\r\n\r\n42"));
+    });
+}
+
+#[test]
 fn the_date_is_that_of_the_clock() {
     let mut peer = Peer::new();
     // The example of RFC 9110, section 5.6.7.
@@ -234,4 +271,65 @@ fn the_date_is_that_of_the_clock() {
     peer.send(PLAIN.as_bytes());
     let answer = String::from_utf8(peer.output).unwrap();
     assert!(answer.contains("\r\nDate: Sun, 06 Nov 1994 08:49:38 GMT\r\n"), "{answer}");
+}
+
+#[test]
+fn a_file_is_asked_for_by_its_normal_path() {
+    for (path, file) in [
+        ("/", ""),
+        ("/a/b.txt", "a/b.txt"),
+        ("/a/", "a/"),
+        ("/a/./b/../%63.txt?query", "a/c.txt"),
+        ("//a///b", "a/b"),
+        ("/%E4%BD%A0", "你"),
+        ("/a%20b", "a b"),
+    ] {
+        let mut peer = Peer::with_files();
+        peer.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n{PLAIN}").as_bytes());
+        assert_eq!((peer.wait, peer.session.file()), (Wait::File, Some(file)), "{path}");
+        // The next request waits.
+        assert_eq!((peer.output.len(), peer.unused.len()), (0, PLAIN.len()));
+    }
+}
+
+/// Asks for a file, which is there or not.
+fn ask(request: &str, file: Result<u64, Status>) -> (String, bool, Wait) {
+    let mut peer = Peer::with_files();
+    peer.send(request.as_bytes());
+    assert_eq!(peer.wait, Wait::File);
+    let (follows, wait) = peer.session.answer_file(file, &peer.clock, &mut peer.output);
+    assert_eq!(peer.session.file(), None);
+    (String::from_utf8(peer.output).unwrap(), follows, wait)
+}
+
+#[test]
+fn the_answer_to_a_file_has_its_type_and_length() {
+    let get = "GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n";
+    let file = Ok(1_000);
+    let (answer, follows, wait) = ask(get, file);
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.contains("\r\nContent-Type: text/plain; charset=utf-8\r\n"), "{answer}");
+    assert!(answer.contains("\r\nContent-Length: 1000\r\n"), "{answer}");
+    assert_eq!((follows, wait), (true, Wait::Idle));
+
+    let (answer, follows, wait) = ask(&get.replace("GET", "HEAD"), file);
+    assert!(answer.contains("\r\nContent-Length: 1000\r\n"), "{answer}");
+    assert_eq!((follows, wait), (false, Wait::Idle));
+
+    let (answer, follows, wait) = ask(&get.replace("Host", "Connection: close\r\nHost"), file);
+    assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    assert_eq!((follows, wait), (true, Wait::Nothing));
+
+    for status in [Status::NOT_FOUND, Status::UNAVAILABLE] {
+        let (answer, follows, wait) = ask(get, Err(status));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {}\r\n", status.text())), "{answer}");
+        assert_eq!((follows, wait), (false, Wait::Idle));
+    }
+}
+
+#[test]
+fn a_file_is_read_and_not_written() {
+    let mut peer = Peer::with_files();
+    peer.send(b"POST /a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    assert!(peer.output.starts_with(b"HTTP/1.1 405 "));
 }

@@ -5,7 +5,15 @@
 
 mod cases;
 mod clients;
+mod files;
 mod in_memory;
 #[path = "../../examples/http/protocol/mod.rs"]
 mod protocol;
 mod slow;
+
+use std::alloc::System;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

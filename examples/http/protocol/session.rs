@@ -3,8 +3,8 @@
 //! ```text
 //!            a head          a body
 //!   ┌──────┐ ───────► ┌──────┐ ─────► a response ──► HEAD, or CLOSED after the last one
-//!   │ HEAD │          │ BODY │
-//!   └──────┘          └──────┘
+//!   │ HEAD │          │ BODY │          ▲
+//!   └──────┘          └──────┘ ─► FILE ─┘
 //!      └── an error, or too late ──────────────────► CLOSED
 //! ```
 
@@ -31,6 +31,8 @@ pub enum Wait {
     Head,
     /// The rest of a body.
     Body,
+    /// The file at [`Session::file`]: [`Session::answer_file`] continues.
+    File,
     /// Its output to be sent, of which there is enough for now.
     Output,
     /// Nothing: the connection is to be closed after its output.
@@ -38,11 +40,12 @@ pub enum Wait {
 }
 
 /// A connection: what it has received and not answered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Session {
     state: State,
     /// What was received of a body that the answer needs.
     content: Vec<u8>,
+    has_files: bool,
     /// Whether the next response is the last.
     is_last: bool,
     responses: u64,
@@ -52,6 +55,7 @@ pub struct Session {
 enum State {
     Head(Scanner),
     Body(Request, Body),
+    File(Request),
     Closed,
 }
 
@@ -71,9 +75,23 @@ struct Request {
 }
 
 impl Session {
+    /// Returns a session. `has_files` says whether the server has files.
+    pub fn new(has_files: bool) -> Self {
+        let state = State::default();
+        Session { state, content: Vec::new(), has_files, is_last: false, responses: 0 }
+    }
+
     /// Returns the number of responses.
     pub fn responses(&self) -> u64 {
         self.responses
+    }
+
+    /// Returns the path of the file that the session waits for, below the root.
+    pub fn file(&self) -> Option<&str> {
+        match &self.state {
+            State::File(Request { action: Action::File(path), .. }) => Some(path),
+            _ => None,
+        }
     }
 
     /// Makes the next response the last one.
@@ -91,6 +109,7 @@ impl Session {
                 State::Head(_) if out.len() > MAX_OUTPUT => return (used, Wait::Output),
                 State::Head(_) => self.receive_head(rest, out),
                 State::Body(..) => self.receive_body(rest, clock, out),
+                State::File(_) => return (used, Wait::File),
                 State::Closed => return (input.len(), Wait::Nothing),
             };
             match step {
@@ -115,7 +134,7 @@ impl Session {
         let Some(length) = scanner.length_of_head(input)? else { return Ok(None) };
         let head = Head::parse(&input[..length])?;
         let mut body = Body::new(head.framing)?;
-        let action = site::find(&head)?;
+        let action = site::find(&head, self.has_files)?;
         let mut persistence = Persistence { closes: !head.keeps_alive, is_1_0: head.is_1_0 };
         if head.expects_continue && head.has_body() && input.len() == length {
             if action.is_refusal() {
@@ -150,12 +169,16 @@ impl Session {
         Ok(Some(used))
     }
 
-    /// Answers a request.
+    /// Answers a request, or begins to wait for its file.
     fn answer(&mut self, request: Request, clock: &Clock, out: &mut Vec<u8>) -> Result<(), Status> {
         let mut response = Response::new(Status::OK);
         let mut number = [0; 20]; // the digits and the sign of 64 bits
         let mut content = mem::take(&mut self.content);
         let body = match request.action {
+            Action::File(_) => {
+                self.state = State::File(request);
+                return Ok(());
+            }
             Action::Text(text) => {
                 response.content_type = "text/plain";
                 text.as_bytes()
@@ -194,6 +217,27 @@ impl Session {
         content.shrink_to(KEPT);
         self.content = content;
         Ok(())
+    }
+
+    /// Answers the request for a file, with its length in bytes, or with an error. Returns whether the
+    /// content of the file must follow, and what the session waits for then.
+    pub fn answer_file(
+        &mut self,
+        file: Result<u64, Status>,
+        clock: &Clock,
+        out: &mut Vec<u8>,
+    ) -> (bool, Wait) {
+        let State::File(request) = &self.state else { return (false, Wait::Nothing) };
+        let sends_content = file.is_ok() && !request.is_head;
+        let persistence = request.persistence;
+        let content_type = self.file().map_or("", site::content_type);
+        let response = match file {
+            Ok(length) => Response { content_type, length, ..Response::new(Status::OK) },
+            Err(status) => Response::new(status),
+        };
+        self.respond(persistence, response, clock, out);
+        let closes = matches!(self.state, State::Closed);
+        (sends_content, if closes { Wait::Nothing } else { Wait::Idle })
     }
 
     /// Ends the wait for input. A request that is incomplete is answered with `status`.

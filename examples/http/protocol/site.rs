@@ -13,6 +13,8 @@ pub enum Action {
     Sum { query: i64, with_body: bool },
     /// The body is sent back.
     Echo,
+    /// A file is sent. Its path is below the root.
+    File(String),
     /// The allowed methods are sent.
     Options(&'static str),
     /// The method is not allowed; these are.
@@ -37,8 +39,8 @@ const READ: &str = "GET, HEAD, OPTIONS";
 const SUM: &str = "GET, HEAD, POST, OPTIONS";
 const ANY: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/// Returns what is done with a request.
-pub fn find(head: &Head) -> Result<Action, Status> {
+/// Returns what is done with a request. `has_files` says whether the server has files.
+pub fn find(head: &Head, has_files: bool) -> Result<Action, Status> {
     if !ANY.split(", ").any(|known| known == head.method) {
         return Ok(Action::Refuse(Status::NOT_IMPLEMENTED));
     }
@@ -54,7 +56,9 @@ pub fn find(head: &Head) -> Result<Action, Status> {
             };
             (SUM, action)
         }
-        "/" | "/echo" => (ANY, Action::Echo),
+        "/echo" => (ANY, Action::Echo),
+        "/" if !has_files => (ANY, Action::Echo),
+        path if has_files => (READ, Action::File(path[1..].into())),
         _ => return Ok(Action::Refuse(Status::NOT_FOUND)),
     };
     Ok(match head.method {
@@ -75,4 +79,23 @@ fn sum(query: &str) -> Result<i64, Status> {
 pub fn add(sum: i64, text: &[u8]) -> Result<i64, Status> {
     let number = str::from_utf8(text.trim_ascii()).ok().and_then(|text| text.parse().ok());
     number.and_then(|number| sum.checked_add(number)).ok_or(Status::BAD_REQUEST)
+}
+
+/// Returns the media type of a file, by its name.
+pub fn content_type(path: &str) -> &'static str {
+    if path.is_empty() || path.ends_with('/') {
+        return "text/html; charset=utf-8"; // the index of a folder
+    }
+    match path.rsplit_once('.').map_or("", |(_, extension)| extension) {
+        "html" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "txt" | "md" => "text/plain; charset=utf-8",
+        "json" => "application/json",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        _ => "application/octet-stream",
+    }
 }

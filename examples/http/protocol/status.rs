@@ -16,6 +16,7 @@ impl Status {
     pub const EXPECTATION_FAILED: Status = Status(417);
     pub const FIELDS_TOO_LARGE: Status = Status(431);
     pub const NOT_IMPLEMENTED: Status = Status(501);
+    pub const UNAVAILABLE: Status = Status(503);
     pub const VERSION_NOT_SUPPORTED: Status = Status(505);
 
     /// Returns the code and the reason.
@@ -32,6 +33,7 @@ impl Status {
             417 => "417 Expectation Failed",
             431 => "431 Request Header Fields Too Large",
             501 => "501 Not Implemented",
+            503 => "503 Service Unavailable",
             505 => "505 HTTP Version Not Supported",
             _ => "500 Internal Server Error",
         }

@@ -1,0 +1,75 @@
+//! The files of the server.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
+use tripoll::pool::Pool;
+use tripoll::{ReactorHandle, Token};
+
+use super::protocol::Status;
+
+/// A file that was opened, with its length in bytes, or the reason why it was not.
+pub type Opened = Result<(File, u64), Status>;
+
+/// A folder. Its files are opened by a pool, since `open(2)` may wait for a disk.
+pub struct Files {
+    root: Arc<File>,
+    pool: Pool,
+}
+
+impl Files {
+    pub fn new(root: &Path) -> io::Result<Self> {
+        let named = |error| io::Error::other(format!("{}: {error}", root.display()));
+        let root = Arc::new(File::open(root).map_err(named)?);
+        Ok(Files { root, pool: Pool::new(2, 1_000)? })
+    }
+
+    /// Opens a file, and notifies the source at `token` when the result is received.
+    pub fn open<S: 'static>(
+        &self,
+        path: String,
+        token: Token,
+        handle: ReactorHandle<S>,
+    ) -> Receiver<Opened> {
+        let (opened, receiver) = mpsc::channel();
+        let root = Arc::clone(&self.root);
+        let refused = (opened.clone(), handle.clone());
+        let submitted = self.pool.submit(move || {
+            // The connection may be closed by now. Then the file is closed, too.
+            let _ = opened.send(open(&root, path));
+            let _ = handle.notify(token);
+        });
+        if submitted.is_err() {
+            let (opened, handle) = refused;
+            let _ = opened.send(Err(Status::UNAVAILABLE));
+            let _ = handle.notify(token);
+        }
+        receiver
+    }
+}
+
+/// Opens a file below `root`. Whatever the path is, it leads nowhere else, not by a link either.
+fn open(root: &File, mut path: String) -> Opened {
+    if path.is_empty() || path.ends_with('/') {
+        path.push_str("index.html");
+    }
+    // Without `NONBLOCK`, the open of a FIFO would wait for a writer.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let file = match openat2(root, path, flags, Mode::empty(), beneath) {
+        Ok(file) => File::from(file),
+        Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN) => {
+            return Err(Status::UNAVAILABLE);
+        }
+        Err(_) => return Err(Status::NOT_FOUND),
+    };
+    match file.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok((file, metadata.len())),
+        _ => Err(Status::NOT_FOUND),
+    }
+}

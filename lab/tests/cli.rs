@@ -45,6 +45,29 @@ fn a_single_run_prints_one_line_of_three_figures() {
 }
 
 #[test]
+fn a_handoff_prints_what_a_job_costs_in_lines_of_80_columns() {
+    for arguments in
+        ["", " --in-flight 1 --workers 1 --backend poll", " --in-flight 5 --backend mio"]
+    {
+        let output = tripoll(&format!("handoff --jobs 2000{arguments}"));
+        assert!(output.status.success(), "{output:?}");
+        let report = text(&output.stdout);
+        assert!(report.lines().all(|line| line.chars().count() <= 80), "{report}");
+        for what in ["  time ", "  processor time", "  waits of the loop", "  sleeps of threads"] {
+            let line = report.lines().find(|line| line.starts_with(what)).expect(report);
+            let figure = line.split_whitespace().find_map(|word| word.parse::<f64>().ok());
+            assert!(figure.is_some_and(|figure| figure >= 0.0), "{line}");
+        }
+        // A wake of the loop is a system call, or is saved: each job has one.
+        let wakes = report.lines().filter(|line| line.starts_with("  wakes of the loop"));
+        let wakes =
+            wakes.map(|line| line.split_whitespace().find_map(|word| word.parse::<f64>().ok()));
+        let sum: f64 = wakes.map(Option::unwrap).sum();
+        assert!((0.9..1.1).contains(&sum), "{report}");
+    }
+}
+
+#[test]
 fn the_reactor_takes_every_trigger_and_prints_the_effective_one() {
     for (backend, trigger, effective) in [
         ("select", "edge", "level"),
@@ -77,6 +100,8 @@ fn wrong_arguments_exit_with_2_and_one_line_that_names_the_option() {
         ("ring --backend epoll --layer raw-zero", "--layer raw-zero"),
         ("ring --backend epoll --trigger oneshot", "--trigger oneshot"),
         ("ring --layer cooked", "--layer"),
+        ("handoff --in-flight 0", "--in-flight"),
+        ("handoff --workers 2000", "--workers"),
         ("watch --active 3", "--active"),
         ("compare --rapidly", "--rapidly"),
         ("compare --layer raw", "--layer"),

@@ -11,6 +11,7 @@
 
 mod compare;
 mod failure;
+mod handoff;
 mod output;
 mod single;
 mod soak;
@@ -25,6 +26,7 @@ use tripoll::{Backend, Trigger};
 
 use crate::workload::{Contender, Layer, Workload, default_trigger};
 use failure::Failure;
+use handoff::Handoff;
 use single::pipes_allowed;
 
 /// Compare select, poll and epoll on this machine.
@@ -82,6 +84,24 @@ enum Command {
         ops: u64,
         #[command(flatten)]
         contender: ContenderArgs,
+    },
+    /// Give jobs to a pool of threads, and report what it costs to get their answers back
+    ///
+    /// Prints the time and the processor time of a job, and how often the loop and the workers sleep
+    /// and are woken for it. With one job in flight, each hand-off wakes a sleeping thread.
+    Handoff {
+        /// Number of jobs
+        #[arg(long, default_value_t = 1_000_000, value_parser = count_parser())]
+        jobs: u64,
+        /// Number of jobs that are submitted and not answered, at any time
+        #[arg(long, default_value_t = 64, value_parser = count_parser())]
+        in_flight: u64,
+        /// Number of threads
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=1_024))]
+        workers: u64,
+        /// The system call that waits
+        #[arg(long, default_value = "epoll", value_parser = backend_parser())]
+        backend: Backend,
     },
     /// Send clients of every kind to every kind of server, and account for what is left
     ///
@@ -184,6 +204,9 @@ fn one_line(error: &clap::Error) -> String {
 
 fn run(command: &Command) -> Result<(), Failure> {
     match command {
+        &Command::Handoff { jobs, in_flight, workers, backend } => {
+            handoff::run(Handoff { jobs, in_flight, workers, backend })
+        }
         Command::Soak { minutes, seconds, seed } => soak::run(*minutes, *seconds, *seed),
         Command::SoakServers { part } => soak::run_servers(part),
         Command::Compare { quick, layer, json } => compare::run(*layer, *quick, json.as_deref()),

@@ -19,7 +19,7 @@ mod machine;
 mod plan;
 mod report;
 mod runner;
-mod sentences;
+pub(crate) mod sentences;
 pub mod statistics;
 mod table;
 

@@ -13,7 +13,11 @@
 //! * [`Connection`] drives your [`Protocol`]. It writes at once, and buffers what the kernel does not
 //!   take. It stops reading from a peer that does not read. It flushes the buffer before it closes.
 //!   While it is idle it owns no buffer.
-//! * [`DatagramSocket`] reports empty and truncated datagrams as what they are.
+//! * [`DatagramSocket`] reports empty and truncated datagrams as what they are. [`DatagramEndpoint`]
+//!   drives your [`DatagramProtocol`] on it. [`DatagramBatch`] receives and sends many in one system
+//!   call.
+//! * Sockets are made from descriptors and convert into them. [`inherited`] returns those with which
+//!   the process was started.
 //! * [`framing`] finds lines and other messages in the stream of a connection.
 //! * [`Utf8Decoder`] decodes text from bytes that are split anywhere.
 //!
@@ -41,6 +45,8 @@
 //! | silence | [`Connection::idle_timeout`], [`Connection::read_timeout`] | none | it is closed: [`CloseReason::IdleTimedOut`], [`CloseReason::ReadTimedOut`] |
 //! | | a [deadline](Wire::set_deadline) that your protocol sets | none | what your protocol says |
 //! | datagrams that a Unix peer leaves unread | (fixed) what is free in the send buffer | | [`DatagramSocket::send_to`]: `WouldBlock` |
+//! | datagrams that find no room | [`Watermarks::limit`] of a [`DatagramEndpoint`] | 16 MiB | they are dropped: [`DatagramProtocol::error_received`] |
+//! | time in which they find none | [`DatagramEndpoint::send_timeout`] | 1 s | the same |
 //! | lines in the log | (fixed) | one a second for each kind | the next says how many were left out |
 //!
 //! So a public server sets two of them: how many connections, and how long a silent one may stay.
@@ -102,6 +108,10 @@ mod connection;
 mod convert;
 mod datagram;
 mod datagram_batch;
+mod datagram_endpoint;
+mod datagram_protocol;
+mod datagram_queue;
+mod datagram_wire;
 mod deadlines;
 mod deliver;
 mod file_range;
@@ -147,6 +157,9 @@ pub use connection::Connection;
 pub(crate) use datagram::SEND_TIMEOUT;
 pub use datagram::{DatagramSocket, DatagramSocketBuilder, RecvInfo};
 pub use datagram_batch::{DatagramBatch, ReceivedDatagram};
+pub use datagram_endpoint::DatagramEndpoint;
+pub use datagram_protocol::DatagramProtocol;
+pub use datagram_wire::DatagramWire;
 pub use inherited::{Inherited, inherited};
 pub(crate) use input_end::{InputEnd, QUIET};
 pub(crate) use limit::{Limit, Permit};

@@ -201,6 +201,12 @@ impl IoState {
         }
     }
 
+    /// Counts the bytes of a datagram, whose operation was counted already.
+    pub(crate) fn note_datagram(&mut self, bytes: usize) {
+        self.used.bytes_read = add(self.used.bytes_read, bytes);
+        self.note_bytes();
+    }
+
     fn clear_ready(&mut self, direction: Interest) {
         self.ready.remove(direction);
         if direction.contains(Interest::WRITE) {

@@ -9,6 +9,7 @@ mod connect;
 mod connect_errors;
 mod connect_serve;
 mod connection;
+mod datagram_protocols;
 mod datagrams;
 mod deadlines;
 mod descriptors;

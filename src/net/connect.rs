@@ -1,14 +1,20 @@
-//! Connections out: from one address of several, or from a name.
+//! Connections out: to one address of several, to a name, and again and again.
 //!
 //! A connect is a chain of stages, each with a source of its own: see [`stage`](super::stage).
 //!
 //! ```text
+//!             a try: `run`
 //!   start ──► resolving ──► attempt ──► attempt ──► ... ──► a stream ──► the callback,
-//!             a name only   address 1   address 2                        or a connection
+//!         ▲   a name only   address 1   address 2     │                  or a connection
+//!         │                                           │ failed: `tries`  │ lost: `again`
+//!         └──────────── pause ◄───────────────────────┴──────────────────┘
 //! ```
 
+mod again;
 mod attempt;
+mod pause;
 mod run;
+mod tries;
 
 use std::io;
 use std::sync::Arc;
@@ -18,6 +24,7 @@ use super::address::Address;
 use super::close_reason::CloseReason;
 use super::connection::Connection;
 use super::protocol::Protocol;
+use super::retry::Retry;
 use super::stage::{Connecting, Stop};
 use super::stream::Stream;
 use crate::pool::Pool;
@@ -116,6 +123,7 @@ use run::{Done, Plan, Target};
 #[doc(alias = "client")]
 pub struct Connect {
     plan: Plan,
+    retry: Option<Retry>,
 }
 
 impl Connect {
@@ -139,7 +147,7 @@ impl Connect {
 
     fn with(target: Target) -> Self {
         let (attempt_timeout, timeout) = (Duration::from_secs(10), Duration::from_secs(30));
-        Connect { plan: Plan { target, local: None, attempt_timeout, timeout } }
+        Connect { plan: Plan { target, local: None, attempt_timeout, timeout }, retry: None }
     }
 
     /// Sets how long one address may take. Then the next one is tried. `Duration::MAX` is no limit but
@@ -164,6 +172,42 @@ impl Connect {
     /// it stays, because the server may look at it.
     pub fn bind(mut self, local: impl Into<Address>) -> Self {
         self.plan.local = Some(local.into());
+        self
+    }
+
+    /// Sets that a connect that failed is tried again after a pause, from the first address on. A name is
+    /// resolved again. The [time limits](Self::timeout) are those of each try. The callback or protocol
+    /// is called when a try succeeds, or when the last one has failed. What fails before is logged as a
+    /// warning, one line a second at most. If no socket can connect to any of the addresses
+    /// (`InvalidInput`), they are not tried again. Default: one try.
+    ///
+    /// It keeps one more descriptor, for the pauses.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use tripoll::Reactor;
+    /// use tripoll::net::{Address, Connect, Listener, Retry};
+    ///
+    /// let address: Address = "@tripoll-doc-retry".parse()?;
+    /// let mut reactor = Reactor::builder().build_with(None)?;
+    /// let mut cx = reactor.context();
+    /// let retry = Retry::new().first(Duration::from_millis(1));
+    /// Connect::to(address.clone()).retry(retry).start(&mut cx, |stream, cx| {
+    ///     *cx.state = Some(stream);
+    ///     cx.stop();
+    /// });
+    /// // The server is slow to start.
+    /// cx.set_timer(Instant::now() + Duration::from_millis(5), move |cx| {
+    ///     let listener = Listener::bind(address).expect("the name is free");
+    ///     listener.serve(cx, |_, _| Ok(())).expect("it can be watched");
+    /// });
+    /// reactor.run()?;
+    /// assert!(reactor.state().take().expect("it was called").is_ok());
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "backoff")]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
         self
     }
 
@@ -206,6 +250,74 @@ impl Connect {
         self.begin(cx, Box::new(|result, cx| open(connection, result, cx)))
     }
 
+    /// Connects, serves the connection, and connects again when the connection is lost.
+    ///
+    /// `make` is called before each try, for the first time in this call, and returns the connection for
+    /// it, with a protocol of its own. The protocol is [opened](Protocol::opened) and later closed, or
+    /// closed with [`CloseReason::ConnectFailed`]. After a pause follows the next try, as
+    /// [`retry`](Self::retry) says; without it, with the defaults of [`Retry`]. After a success the
+    /// pauses begin anew. There is a pause after the end of a connection, too: a server that accepts and
+    /// closes at once costs two to four tries a second.
+    ///
+    /// This ends when `make` returns `None`, when the tries are used up, when it is
+    /// [cancelled](Connecting::cancel), when the connection is [removed](Context::remove), and when the
+    /// reactor shuts down. Any other end of the connection is a loss, be it by the peer or by its own
+    /// protocol.
+    ///
+    /// ```
+    /// use std::io;
+    /// use std::time::Duration;
+    /// use tripoll::net::{Connect, Connection, Listener, Protocol, Retry, Wire};
+    /// use tripoll::{Context, Reactor};
+    ///
+    /// /// Counts how often it is connected.
+    /// struct Client;
+    ///
+    /// impl Protocol<u32> for Client {
+    ///     fn opened(&mut self, _: &mut Wire, cx: &mut Context<u32>) -> io::Result<()> {
+    ///         *cx.state += 1;
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn received(&mut self, _: &mut Wire, data: &[u8], _: &mut Context<u32>) -> io::Result<usize> {
+    ///         Ok(data.len())
+    ///     }
+    /// }
+    ///
+    /// let mut reactor = Reactor::builder().build_with(0)?;
+    /// let listener = Listener::bind("127.0.0.1:0")?;
+    /// let connect = Connect::to(listener.local_address().clone());
+    /// // A server that closes each connection at once.
+    /// listener.serve(&mut reactor.context(), |_, _| Ok(()))?;
+    ///
+    /// let connect = connect.retry(Retry::new().first(Duration::from_millis(1)));
+    /// connect.serve_again(&mut reactor.context(), |cx| {
+    ///     if *cx.state == 3 {
+    ///         cx.stop();
+    ///         return None;
+    ///     }
+    ///     Some(Connection::new(Client))
+    /// });
+    /// reactor.run()?;
+    /// assert_eq!(*reactor.state(), 3);
+    /// # io::Result::Ok(())
+    /// ```
+    #[doc(alias = "reconnect")]
+    pub fn serve_again<S, P>(
+        self,
+        cx: &mut Context<'_, S>,
+        make: impl FnMut(&mut Context<'_, S>) -> Option<Connection<P>> + 'static,
+    ) -> Connecting
+    where
+        S: 'static,
+        P: Protocol<S> + 'static,
+    {
+        let connecting = Connecting::new();
+        let retry = self.retry.unwrap_or_default();
+        again::begin(self.plan, &retry, connecting.clone(), make, cx);
+        connecting
+    }
+
     fn begin<S: 'static>(self, cx: &mut Context<'_, S>, done: Done<S>) -> Connecting {
         let connecting = Connecting::new();
         let over = connecting.clone();
@@ -213,7 +325,10 @@ impl Connect {
             over.set_over();
             done(result, cx);
         });
-        run::begin(self.plan, connecting.clone(), true, cx, done);
+        match self.retry {
+            None => run::begin(self.plan, connecting.clone(), true, cx, done),
+            Some(retry) => tries::begin(self.plan, &retry, connecting.clone(), cx, done),
+        }
         connecting
     }
 }
@@ -229,8 +344,7 @@ where
             Ok(_) => return,
             Err((refused, connection)) => (connection, CloseReason::ConnectFailed(refused.into())),
         },
-        Err(Stop::Cancelled) => (connection, CloseReason::Removed),
-        Err(stop) => (connection, CloseReason::ConnectFailed(stop.into_error())),
+        Err(stop) => (connection, stop.into_reason()),
     };
     connection.not_connected(&why, cx);
 }

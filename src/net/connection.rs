@@ -204,6 +204,11 @@ impl<P> Connection<P> {
         self.protocol.closed(why, cx);
     }
 
+    /// Returns whether the connection has ended by itself: closed, failed or aborted.
+    pub(super) fn has_ended(&self) -> bool {
+        self.link.state == State::Ended
+    }
+
     /// Calls the protocol.
     #[inline]
     pub(super) fn call<S, T>(

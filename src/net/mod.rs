@@ -9,7 +9,8 @@
 //!   [tells the program](Listener::on_end). It can [pass](Listener::serve_in_pool) its connections to
 //!   a pool of threads.
 //! * [`Connect`] connects to one address of several, or to a name that a pool [resolves](resolve()). It
-//!   never blocks the loop, and ends within a time limit.
+//!   never blocks the loop, and ends within a time limit. With [`Retry`] it is tried again, and a
+//!   connection that is lost is [made again](Connect::serve_again).
 //! * [`Connection`] drives your [`Protocol`]. It writes at once, and buffers what the kernel does not
 //!   take. It stops reading from a peer that does not read. It flushes the buffer before it closes.
 //!   While it is idle it owns no buffer.
@@ -128,6 +129,7 @@ mod multicast;
 mod output;
 mod protocol;
 mod resolve;
+mod retry;
 mod socket_file;
 mod socket_kind;
 mod stage;
@@ -168,6 +170,7 @@ pub use listener::{Listener, ListenerBuilder};
 pub use loops::Loops;
 pub use protocol::Protocol;
 pub use resolve::resolve;
+pub use retry::Retry;
 pub(crate) use socket_file::SocketFile;
 pub use stage::Connecting;
 pub use stream::Stream;

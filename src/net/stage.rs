@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Instant;
 
-use super::close_reason::clone_error;
+use super::close_reason::{CloseReason, clone_error};
 use crate::reactor::{Context, Handler, Next, Source};
 use crate::selector::{Interest, Token};
 use crate::sync::lock;
@@ -57,6 +57,8 @@ impl Connecting {
 
     /// Cancels the connect. Its callback is called with an error of kind `ConnectionAborted`, its
     /// protocol with [`CloseReason::Removed`](super::CloseReason::Removed), in this turn or the next.
+    /// A connection that is [served again](super::Connect::serve_again) is closed the same way while it
+    /// is open, and is not made again.
     ///
     /// Returns false if it is over: connected, failed or cancelled before. `cx` is that of the reactor
     /// in which it was started.
@@ -101,6 +103,14 @@ impl Stop {
             Stop::ShuttingDown => "the reactor shuts down before there is a connection",
         };
         io::Error::new(io::ErrorKind::ConnectionAborted, text)
+    }
+
+    /// Returns why a protocol has no connection.
+    pub(super) fn into_reason(self) -> CloseReason {
+        match self {
+            Stop::Cancelled => CloseReason::Removed,
+            stop => CloseReason::ConnectFailed(stop.into_error()),
+        }
     }
 }
 

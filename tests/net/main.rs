@@ -26,6 +26,7 @@ mod multicast;
 mod pauses;
 mod refusals;
 mod resolve;
+mod retry;
 mod send_file;
 mod serve_in_pool;
 mod shortage;

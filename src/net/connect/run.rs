@@ -180,8 +180,10 @@ impl Failures {
         self.0.push((address, error));
     }
 
-    /// Returns them as one error: its kind and number are those of the last one.
+    /// Returns them as one error: its kind and number are those of the last one. An address to which no
+    /// socket can connect comes before the others, because to try it again is useless.
     fn into_error(mut self, target: &Target) -> io::Error {
+        self.0.sort_by_key(|(_, error)| error.kind() != io::ErrorKind::InvalidInput);
         let Some((address, last)) = self.0.pop() else {
             let text = "there is no address to connect to";
             return io::Error::new(io::ErrorKind::InvalidInput, text);

@@ -89,8 +89,8 @@ impl Protocol<Kept> for Echo {
         data: &[u8],
         cx: &mut Context<Kept>,
     ) -> io::Result<usize> {
+        cx.state.now = client.unsent(); // what is kept of earlier answers
         client.write(data);
-        cx.state.now = client.unsent();
         Ok(data.len())
     }
 

@@ -13,13 +13,15 @@ fn sentences(text: &str) -> Vec<Vec<String>> {
         if start.starts_with("```") {
             is_code = !is_code;
         }
-        let is_item = start.starts_with("- ") || start.split('.').next().is_some_and(is_number);
+        let is_item = start.starts_with("- ")
+            || start.starts_with("* ")
+            || start.split('.').next().is_some_and(is_number);
         let is_text = !is_code && !start.is_empty() && !start.starts_with(['#', '|', '<', '`']);
         if !is_text || is_item {
             cut(&std::mem::take(&mut paragraph), &mut sentences);
         }
         if is_text || start.starts_with('`') && !start.starts_with("```") && !is_code {
-            paragraph += line.trim_start_matches(['-', '>', ' ']);
+            paragraph += line.trim_start_matches(['-', '*', '>', ' ']);
             paragraph.push(' ');
         }
     }

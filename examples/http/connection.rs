@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use tripoll::Context;
 use tripoll::net::{Connection, Listener, Protocol, Watermarks, Wire};
@@ -42,9 +42,13 @@ pub fn serve(listener: Listener, cx: &mut Context<Server>) -> io::Result<()> {
     let marks = Watermarks::new(MAX_OUTPUT / 4, MAX_OUTPUT, 4 * MAX_OUTPUT);
     listener.serve(cx, move |stream, cx| {
         let session = Session::new(cx.state.files.is_some());
-        let http = Http { session, since: (Wait::Idle, 0), opening: None };
-        let connection = Connection::new(http).watermarks(marks).max_unused(MAX_HEAD);
-        connection.serve(stream, cx).map(drop)
+        let http = Http { session, since: (Wait::Idle, 0), has_deadline: false, opening: None };
+        Connection::new(http)
+            .watermarks(marks)
+            .max_unused(MAX_HEAD)
+            .idle_timeout(cx.state.limits.idle)
+            .serve(stream, cx)
+            .map(drop)
     })?;
     Ok(())
 }
@@ -54,6 +58,7 @@ struct Http {
     session: Session,
     /// What the session waits for, and the number of responses when that began.
     since: (Wait, u64),
+    has_deadline: bool,
     /// The file that is being opened.
     opening: Option<Receiver<Opened>>,
 }
@@ -75,12 +80,7 @@ impl Http {
     }
 
     /// Does what the session waits for.
-    fn wait_for(
-        &mut self,
-        wait: Wait,
-        wire: &mut Wire,
-        cx: &mut Context<Server>,
-    ) -> io::Result<()> {
+    fn wait_for(&mut self, wait: Wait, wire: &mut Wire, cx: &Context<Server>) {
         match wait {
             Wait::File => self.open_file(wire, cx),
             Wait::Nothing => wire.close(),
@@ -88,23 +88,24 @@ impl Http {
         }
         // A slow client gets no further time for each of its bytes.
         let since = (wait, self.session.responses());
-        if self.since == since {
-            return Ok(());
+        if self.since != since {
+            self.since = since;
+            self.set_deadline(wire, cx);
         }
-        self.since = since;
-        self.set_deadline(wire, cx)
     }
 
-    /// Sets how long the session may wait from now on.
-    fn set_deadline(&self, wire: &Wire, cx: &mut Context<Server>) -> io::Result<()> {
-        let Limits { request, idle } = cx.state.limits;
+    /// Sets how long the session may wait from now on. The time between two requests is a limit of the
+    /// connection itself, and costs a plain request nothing.
+    fn set_deadline(&mut self, wire: &mut Wire, cx: &Context<Server>) {
         let time = match self.since.0 {
-            Wait::Idle if cx.is_shutting_down() => Some(LAST_CALL),
-            Wait::Idle => Some(idle),
-            Wait::Head | Wait::Body => Some(request),
+            Wait::Idle => cx.is_shutting_down().then_some(LAST_CALL),
+            Wait::Head | Wait::Body => Some(cx.state.limits.request),
             Wait::File | Wait::Output | Wait::Nothing => None,
         };
-        cx.set_deadline(wire.token(), time.map(|time| Instant::now() + time))
+        if time.is_some() || self.has_deadline {
+            wire.set_deadline(time);
+        }
+        self.has_deadline = time.is_some();
     }
 
     /// Begins to open the file that the session waits for. What follows its request is not read yet.
@@ -128,7 +129,8 @@ impl Protocol<Server> for Http {
         if cx.is_shutting_down() {
             self.session.finish();
         }
-        self.set_deadline(wire, cx)
+        self.set_deadline(wire, cx);
+        Ok(())
     }
 
     fn received(
@@ -139,7 +141,7 @@ impl Protocol<Server> for Http {
     ) -> io::Result<usize> {
         let (used, wait) =
             self.write(wire, cx, |session, clock, out| session.receive(data, clock, out));
-        self.wait_for(wait, wire, cx)?;
+        self.wait_for(wait, wire, cx);
         Ok(used)
     }
 
@@ -156,7 +158,8 @@ impl Protocol<Server> for Http {
             wire.send_file(file, 0..length);
         }
         wire.resume();
-        self.wait_for(wait, wire, cx)
+        self.wait_for(wait, wire, cx);
+        Ok(())
     }
 
     fn ended(&mut self, wire: &mut Wire, _: &[u8], cx: &mut Context<Server>) -> io::Result<()> {
@@ -165,18 +168,22 @@ impl Protocol<Server> for Http {
     }
 
     fn timed_out(&mut self, wire: &mut Wire, cx: &mut Context<Server>) -> io::Result<()> {
-        if !wire.is_reading() {
+        if wire.is_reading() {
+            self.end(Status::REQUEST_TIMEOUT, wire, cx);
+        } else {
             // The rest of the request is not read before the client has read its answers. For that it
             // has the time of `Connection::write_timeout`.
-            return self.set_deadline(wire, cx);
+            self.set_deadline(wire, cx);
         }
-        self.end(Status::REQUEST_TIMEOUT, wire, cx);
         Ok(())
     }
 
     /// A request that has been sent by now is answered. The others are not waited for.
     fn shutting_down(&mut self, wire: &mut Wire, cx: &mut Context<Server>) -> io::Result<()> {
         self.session.finish();
-        if self.since.0 == Wait::Idle { self.set_deadline(wire, cx) } else { Ok(()) }
+        if self.since.0 == Wait::Idle {
+            self.set_deadline(wire, cx);
+        }
+        Ok(())
     }
 }

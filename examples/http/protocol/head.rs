@@ -16,6 +16,8 @@ pub const MAX_LINE: usize = 8 << 10;
 pub const MAX_HEAD: usize = 16 << 10;
 /// The most fields of a head.
 pub const MAX_FIELDS: usize = 64;
+/// The most empty lines before a head.
+const MAX_EMPTY_LINES: u32 = 8;
 
 /// How the length of a body is told (RFC 9112, section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +49,21 @@ pub struct Scanner {
     seen: usize,
     /// Where the line begins that is not complete yet.
     line: usize,
+    /// Number of empty lines before the head.
+    empty_lines: u32,
 }
 
 impl Scanner {
+    /// Skips an empty line before the head (RFC 9112, section 2.2). Returns its length: 0 if there is
+    /// none.
+    pub fn skip_empty_line(&mut self, input: &[u8]) -> Result<usize, Status> {
+        if self.seen > 0 || !input.starts_with(b"\r\n") {
+            return Ok(0);
+        }
+        self.empty_lines += 1;
+        if self.empty_lines > MAX_EMPTY_LINES { Err(Status::BAD_REQUEST) } else { Ok(2) }
+    }
+
     /// Returns the length of the head, if `input` contains all of it. `input` begins with the head,
     /// and with the bytes that earlier calls have seen.
     pub fn length_of_head(&mut self, input: &[u8]) -> Result<Option<usize>, Status> {

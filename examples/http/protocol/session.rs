@@ -125,11 +125,10 @@ impl Session {
     /// Receives a head. Returns how many bytes were used. `None` if it is not complete.
     fn receive_head(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Option<usize>, Status> {
         let State::Head(scanner) = &mut self.state else { return Ok(None) };
-        // Empty lines before a request are ignored (RFC 9112, section 2.2).
-        match input {
-            [b'\r', b'\n', ..] => return Ok(Some(2)),
-            [] | [b'\r'] => return Ok(None),
-            _ => {}
+        match scanner.skip_empty_line(input)? {
+            0 if matches!(input, [] | [b'\r']) => return Ok(None),
+            0 => {}
+            length => return Ok(Some(length)),
         }
         let Some(length) = scanner.length_of_head(input)? else { return Ok(None) };
         let head = Head::parse(&input[..length])?;

@@ -10,7 +10,8 @@
 //! | [`reserve`](Pool::reserve), before there is a job | **pause**: a waker is woken when there is capacity |
 //!
 //! A loop pauses: it stops accepting, and connections wait in the backlog. The result of a job
-//! returns to the loop by a closure, see [`submit_for`](Pool::submit_for):
+//! returns to the loop by a closure, see [`submit_for`](Pool::submit_for), or to the handler that asked
+//! for it, see [`submit_to`](Pool::submit_to):
 //!
 //! ```
 //! use tripoll::pool::Pool;
@@ -84,9 +85,9 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use crate::reactor::{Context, ReactorHandle};
+use crate::reactor::{Context, Id, ReactorHandle, Recipient};
 use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Mutex, MutexGuard, catch_panic, lock};
+use crate::sync::{Mutex, MutexGuard, lock};
 use crate::sys;
 use queue::Queue;
 
@@ -208,14 +209,75 @@ impl Pool {
         S: 'static,
         T: Send + 'static,
     {
-        let handle = handle.clone();
-        let queue = Arc::clone(&self.queue);
+        let (handle, queue) = (handle.clone(), Arc::clone(&self.queue));
         self.submit(move || {
-            let result = catch_panic(work);
-            if let Err(panic) = &result {
-                queue.note_panic(panic);
-            }
+            let result = queue.run(work);
             let _ = handle.post(move |cx| answer(result, cx));
+        })
+    }
+
+    /// Submits `work` to the workers, and tells the handler of a source its result, or its panic: see
+    /// [`ReactorHandle::tell`]. If the source has been removed by then, `answer` is dropped. So a
+    /// connection that asks for something need not wait for the answer.
+    ///
+    /// ```
+    /// use std::io::{self, PipeWriter, Write};
+    /// use tripoll::pool::Pool;
+    /// use tripoll::reactor::Id;
+    /// use tripoll::{Context, Handler, Interest, Next, Reactor, Source};
+    ///
+    /// /// Writes the results that it gets.
+    /// struct Results;
+    ///
+    /// impl Handler<PipeWriter> for Results {
+    ///     fn ready(&mut self, _: &mut Source<PipeWriter>, _: &mut Context) -> io::Result<Next> {
+    ///         Ok(Next::Done)
+    ///     }
+    /// }
+    ///
+    /// let pool = Pool::new(2, 16)?;
+    /// let (reader, writer) = io::pipe()?;
+    /// let mut reactor = Reactor::new()?;
+    /// let mut cx = reactor.context();
+    /// let token = cx.add(writer, Interest::NONE, Results)?;
+    /// let id: Id<(PipeWriter, Results)> = cx.id(token)?;
+    /// let add_up = || (1..=1_000_u64).sum::<u64>(); // on a worker
+    /// pool.submit_to(&cx.handle(), id, add_up, |_, pipe, sum, cx| {
+    ///     cx.stop();
+    ///     write!(pipe, "{}", sum.expect("no panic")) // on the loop
+    /// })?;
+    /// reactor.run()?;
+    /// drop(reactor);
+    /// assert_eq!(io::read_to_string(reader)?, "500500");
+    /// # io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit`](Self::submit). `answer` is then not called.
+    pub fn submit_to<S, R, T>(
+        &self,
+        handle: &ReactorHandle<S>,
+        id: Id<R>,
+        work: impl FnOnce() -> T + Send + 'static,
+        answer: impl FnOnce(
+            &mut R::Handler,
+            &mut R::Io<'_>,
+            Result<T, Panicked>,
+            &mut Context<'_, S>,
+        ) -> io::Result<()>
+        + Send
+        + 'static,
+    ) -> Result<(), SubmitError>
+    where
+        S: 'static,
+        R: Recipient<S>,
+        T: Send + 'static,
+    {
+        let (handle, queue) = (handle.clone(), Arc::clone(&self.queue));
+        self.submit(move || {
+            let result = queue.run(work);
+            let _ = handle.tell(id, move |handler, io, cx| answer(handler, io, result, cx));
         })
     }
 

@@ -149,9 +149,7 @@ impl Queue {
             if let Some(job) = state.waiting.pop_front() {
                 state.working += 1;
                 drop(state);
-                if let Err(panic) = catch_panic(job) {
-                    self.note_panic(&panic);
-                }
+                let _ = self.run(job);
                 state = self.state();
                 state.working -= 1;
                 self.notify_capacity(state);
@@ -167,7 +165,16 @@ impl Queue {
         }
     }
 
-    pub(super) fn note_panic(&self, panic: &Panicked) {
+    /// Runs the work of a job whose result is passed on. Counts its panic.
+    pub(super) fn run<T>(&self, work: impl FnOnce() -> T) -> Result<T, Panicked> {
+        let result = catch_panic(work);
+        if let Err(panic) = &result {
+            self.note_panic(panic);
+        }
+        result
+    }
+
+    fn note_panic(&self, panic: &Panicked) {
         log::error!("a job in the pool {panic}");
         self.state().panics += 1;
     }

@@ -1,5 +1,7 @@
 //! The context: all that can be done to a reactor, except to turn it.
 
+mod late_calls;
+
 use std::any::{Any, TypeId, type_name};
 use std::os::fd::{AsFd, RawFd};
 use std::time::{Duration, Instant};
@@ -12,7 +14,7 @@ use super::handle::ReactorHandle;
 use super::handler::{Handler, Next, Registered};
 use super::mode::reads_raw;
 use super::source::Source;
-use super::source_entry::Slot;
+use super::source_entry::{Slot, Types};
 use super::timers::TimerId;
 use crate::selector::{Backend, Interest, Selector, Token, Trigger};
 
@@ -173,7 +175,7 @@ impl<S: 'static, T> Context<'_, S, T> {
         H: Handler<F, S> + 'static,
     {
         let Core { registry, is_shutting_down, shutdown_queue, .. } = &mut *self.core;
-        match registry.add(source.as_fd(), interest, reads_raw, TypeId::of::<F>) {
+        match registry.add(source.as_fd(), interest, reads_raw, Types::of::<F, H>) {
             Ok(token) => {
                 let registered = Box::new(Registered { source, handler });
                 if *is_shutting_down {
@@ -228,7 +230,7 @@ impl<S: 'static, T> Context<'_, S, T> {
         then: impl FnOnce(F, &mut Context<'_, S>) + 'static,
     ) -> io::Result<()> {
         let entry = self.core.registry.get(token).ok_or_else(|| not_registered(token))?;
-        if (entry.type_id)() != TypeId::of::<F>() {
+        if (entry.types)().source != TypeId::of::<F>() {
             let message = format!("{token:?} is not a {}", type_name::<F>());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
@@ -266,19 +268,6 @@ impl<S: 'static, T> Context<'_, S, T> {
     /// `NotFound` if the source was removed.
     pub fn arm(&mut self, token: Token) -> io::Result<()> {
         if self.core.registry.arm(token) { Ok(()) } else { Err(not_registered(token)) }
-    }
-
-    /// Notifies a source: [`Handler::notified`] is called, in this turn or the next. It is the way to
-    /// pass something to another source, left for it in the [state](Self::state).
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` if the source was removed.
-    pub fn notify(&mut self, token: Token) -> io::Result<()> {
-        self.core.registry.get(token).ok_or_else(|| not_registered(token))?;
-        self.core.attention = true;
-        self.core.notified.push_back(token);
-        Ok(())
     }
 
     /// Sets the deadline of a source, in place of an earlier one. `None` removes it. When the

@@ -12,6 +12,7 @@ use super::context::Context;
 use super::counters::Counters;
 use super::handle::WakeState;
 use super::handler::AnyHandler;
+use super::id::Message;
 use super::registry::Registry;
 use super::source_entry::{Deadline, Slot};
 use super::timers::Timers;
@@ -29,8 +30,8 @@ pub(super) struct Core<S> {
     pub(super) attention: bool,
     /// What must wait until no handler runs.
     pub(super) deferred: VecDeque<Deferred<S>>,
-    /// The notified sources.
-    pub(super) notified: VecDeque<Token>,
+    /// What is called at the end of the turn.
+    pub(super) late_calls: VecDeque<LateCall<S>>,
     pub(super) is_shutting_down: bool,
     /// The sources whose `shutting_down` was not called yet.
     pub(super) shutdown_queue: VecDeque<Token>,
@@ -66,6 +67,15 @@ pub(super) enum Deferred<S> {
     Take(Token, TakeJob<S>),
 }
 
+/// What is called at the end of a turn.
+pub(super) enum LateCall<S> {
+    /// The `notified` of a handler.
+    Notified(Token),
+    /// A closure, with a handler and its source.
+    Told(Token, Message<S>),
+    Job(TimerJob<S>),
+}
+
 /// The closure that receives a source which was taken.
 pub(super) type TakeJob<S> = Box<dyn FnOnce(Box<dyn Any>, &mut Context<'_, S>)>;
 
@@ -78,7 +88,7 @@ impl<S> Core<S> {
             wake_state: Arc::new(wake_state),
             attention: false,
             deferred: VecDeque::new(),
-            notified: VecDeque::new(),
+            late_calls: VecDeque::new(),
             is_shutting_down: false,
             shutdown_queue: VecDeque::new(),
             scratch: Vec::new(),
@@ -144,6 +154,11 @@ impl<S> Core<S> {
     pub(super) fn defer(&mut self, deferred: Deferred<S>) {
         self.attention = true;
         self.deferred.push_back(deferred);
+    }
+
+    pub(super) fn call_late(&mut self, call: LateCall<S>) {
+        self.attention = true;
+        self.late_calls.push_back(call);
     }
 
     /// Sets a deadline of a source. Returns false if the source was removed.

@@ -62,6 +62,9 @@ pub struct Counters {
     pub wakes_saved: u64,
     /// Timers and deadlines that fired.
     pub timers: u64,
+    /// Jobs that ran: closures that a [handle](super::ReactorHandle::post) has posted, and
+    /// [deferred](super::Context::defer) ones.
+    pub jobs: u64,
     /// Sources that were removed because of an error.
     pub errors: u64,
     /// Handlers, timers and jobs that panicked.

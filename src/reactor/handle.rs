@@ -6,6 +6,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use super::context::Context;
+use super::id::{Id, Recipient};
 use crate::selector::Token;
 use crate::sync::{AtomicBool, AtomicU8, Counter, Mutex, MutexGuard, lock};
 use crate::sys::EventFd;
@@ -85,6 +86,26 @@ impl<S: 'static> ReactorHandle<S> {
     pub fn notify(&self, token: Token) -> io::Result<()> {
         self.post(move |cx| {
             let _ = cx.notify(token);
+        })
+    }
+
+    /// Tells the handler of a source something: see [`Context::tell`]. If the source was removed, the
+    /// message is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` when the reactor has been dropped.
+    pub fn tell<R: Recipient<S>>(
+        &self,
+        id: Id<R>,
+        message: impl FnOnce(&mut R::Handler, &mut R::Io<'_>, &mut Context<'_, S>) -> io::Result<()>
+        + Send
+        + 'static,
+    ) -> io::Result<()> {
+        self.post(move |cx| {
+            if let Err(error) = cx.tell(id, message) {
+                log::debug!("a message is dropped: {error}");
+            }
         })
     }
 

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::io;
 
 use super::context::Context;
+use super::id::{Message, Parts};
 use super::io_state::IoState;
 use super::source::Source;
 use crate::selector::Token;
@@ -243,6 +244,7 @@ pub(super) trait AnyHandler<S> {
     fn notified(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
     fn shutting_down(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>);
+    fn told(&mut self, message: Message<S>, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
     /// Returns the source, and drops the handler.
     fn into_source(self: Box<Self>) -> Box<dyn Any>;
 }
@@ -272,7 +274,7 @@ fn returned(result: io::Result<Next>, io: &mut IoState) -> Returned {
     }
 }
 
-impl<F: 'static, S, H: Handler<F, S>> AnyHandler<S> for Registered<F, H> {
+impl<F: 'static, S, H: Handler<F, S> + 'static> AnyHandler<S> for Registered<F, H> {
     fn ready(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
         returned(self.handler.ready(&mut Source::new(&mut self.source, io), cx), io)
     }
@@ -295,6 +297,11 @@ impl<F: 'static, S, H: Handler<F, S>> AnyHandler<S> for Registered<F, H> {
 
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
         self.handler.removed(token, error, cx);
+    }
+
+    fn told(&mut self, message: Message<S>, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
+        let Registered { source, handler } = self;
+        returned(message(Parts { source, handler, io: &mut *io }, cx), io)
     }
 
     fn into_source(self: Box<Self>) -> Box<dyn Any> {

@@ -98,7 +98,7 @@
 //! | `dispatch` | calls [`Handler::ready`] of each ready source |
 //! | `run_timers` | runs the timers and deadlines that were due when the timer descriptor became readable |
 //! | `run_jobs` | runs the closures that a [`ReactorHandle`] has posted |
-//! | `run_notifications` | calls [`Handler::notified`] of each source that was [notified](Context::notify) |
+//! | `run_late_calls` | calls [`Handler::notified`] of each source that was [notified](Context::notify), and runs what was [told](Context::tell) and [deferred](Context::defer) |
 //! | `run_shutdown` | calls [`Handler::shutting_down`] of each source, after a [`shutdown`](Context::shutdown) |
 //!
 //! The hooks [`before_wait`](Reactor::before_wait) and [`after_wait`](Reactor::after_wait) run
@@ -130,6 +130,7 @@ mod counters;
 mod failed_waits;
 mod handle;
 mod handler;
+mod id;
 mod io_state;
 mod mode;
 mod parking;
@@ -153,6 +154,7 @@ pub use counters::Counters;
 pub use handle::ReactorHandle;
 pub(crate) use handle::WeakHandle;
 pub use handler::{Handler, Next};
+pub use id::{Id, Recipient};
 pub(crate) use io_state::IoState;
 pub use probe::{Dispatch, DispatchOutcome, Probe};
 pub use reactor::{Reactor, ReactorBuilder};

@@ -2,7 +2,6 @@
 
 mod registrations;
 
-use std::any::TypeId;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +13,7 @@ use super::io_state::{Flags, IoState};
 use super::mode::Mode;
 use super::parking::Parking;
 use super::probe::DispatchOutcome;
-use super::source_entry::SourceEntry;
+use super::source_entry::{SourceEntry, Types};
 use crate::selector::{Interest, Readiness, Selector, SelectorCounters, Token, Trigger};
 use crate::sys;
 
@@ -124,14 +123,14 @@ impl Registry {
         Ok(())
     }
 
-    /// Adds a source to the selector, at once. `reads_raw`: see [`SourceKind`]. `type_id` returns that
-    /// of its type.
+    /// Adds a source to the selector, at once. `reads_raw`: see [`SourceKind`]. `types` returns
+    /// those of the source and its handler.
     pub(super) fn add(
         &mut self,
         fd: BorrowedFd<'_>,
         interest: Interest,
         reads_raw: bool,
-        type_id: fn() -> TypeId,
+        types: fn() -> Types,
     ) -> io::Result<Token> {
         self.check_process()?;
         let number = fd.as_raw_fd();
@@ -163,7 +162,7 @@ impl Registry {
             kind,
             fd: number,
             deadlines: [None; 2],
-            type_id,
+            types,
         });
         self.blocking_files.added(token, number, was_blocking);
         Ok(token)
@@ -223,8 +222,17 @@ impl Registry {
 
     /// Returns the interest that is set for a source.
     pub(super) fn interest(&self, token: Token) -> Option<Interest> {
+        self.entry(token).map(|entry| entry.interest)
+    }
+
+    /// Returns the types of a source and its handler.
+    pub(super) fn types(&self, token: Token) -> Option<Types> {
+        self.entry(token).map(|entry| (entry.types)())
+    }
+
+    fn entry(&self, token: Token) -> Option<&SourceEntry> {
         let entry = self.entries.get(token.index() as usize)?;
-        (entry.generation == token.generation()).then_some(entry.interest)
+        (entry.generation == token.generation()).then_some(entry)
     }
 
     /// Sets the interest of a source. It is applied before the next wait. Returns false when there is

@@ -1,6 +1,7 @@
 //! One source in the table: its interest, what is registered with the selector, and its readiness.
 
-use std::any::TypeId;
+use std::any::{TypeId, type_name};
+use std::fmt;
 use std::os::fd::RawFd;
 use std::time::Instant;
 
@@ -40,8 +41,34 @@ pub(super) struct SourceEntry {
     pub(super) fd: RawFd,
     /// Its deadlines, indexed by [`Slot`].
     pub(super) deadlines: [Option<Deadline>; 2],
-    /// Returns the type of the source. (A function takes half the space of its result.)
-    pub(super) type_id: fn() -> TypeId,
+    /// Returns the types of the source and its handler. (A function takes less space than its result.)
+    pub(super) types: fn() -> Types,
+}
+
+/// The types of a source and its handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Types {
+    pub(crate) source: TypeId,
+    pub(crate) handler: TypeId,
+    source_name: &'static str,
+    pub(super) handler_name: &'static str,
+}
+
+impl Types {
+    pub(crate) fn of<F: 'static, H: 'static>() -> Self {
+        Types {
+            source: TypeId::of::<F>(),
+            handler: TypeId::of::<H>(),
+            source_name: type_name::<F>(),
+            handler_name: type_name::<H>(),
+        }
+    }
+}
+
+impl fmt::Display for Types {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a {} with a {}", self.source_name, self.handler_name)
+    }
 }
 
 /// Whose deadline it is. What the user sets must not undo what the handler needs to end in time, and

@@ -11,7 +11,7 @@ use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::context::Context;
-use super::core::{Core, Deferred, TimerAction};
+use super::core::{Core, Deferred, LateCall, TimerAction};
 use super::handler::{AnyHandler, Next, Returned};
 use super::io_state::{Flags, IoState};
 use super::probe::{Dispatch, DispatchOutcome};
@@ -78,7 +78,7 @@ impl<S: 'static> Reactor<S> {
         let core = &mut self.core;
         let failure = core.failure.take();
         core.attention = !core.deferred.is_empty()
-            || !core.notified.is_empty()
+            || !core.late_calls.is_empty()
             || core.is_shutting_down
             || self.turn_state.waits.are_failing();
         failure.map_or(Ok(()), Err)
@@ -101,7 +101,7 @@ impl<S: 'static> Reactor<S> {
             self.run_jobs();
             self.turn_state.has_internal_work = false;
         }
-        self.run_notifications();
+        self.run_late_calls();
         self.run_shutdown();
     }
 
@@ -385,19 +385,35 @@ impl<S: 'static> Reactor<S> {
             self.turn_state.jobs = self.core.wake_state.take_jobs().into_iter();
         }
         while let Some(job) = self.turn_state.jobs.next() {
+            self.core.counters.jobs += 1;
             job(&mut self.cx());
             self.run_deferred();
         }
     }
 
-    // Phase `run_notifications`.
+    // Phase `run_late_calls`.
 
-    /// Calls the handlers of notified sources. A source that is notified meanwhile is called in the
+    /// Makes the calls that were left for the end of the turn. One that is left meanwhile is made in the
     /// next turn, so that two sources that notify each other do not block the loop.
-    fn run_notifications(&mut self) {
-        for _ in 0..self.core.notified.len() {
-            let Some(token) = self.core.notified.pop_front() else { break };
-            self.call_method(token, |handler, io, cx| handler.notified(io, cx));
+    fn run_late_calls(&mut self) {
+        for _ in 0..self.core.late_calls.len() {
+            match self.core.late_calls.pop_front() {
+                Some(LateCall::Notified(token)) => {
+                    self.call_method(token, |handler, io, cx| handler.notified(io, cx));
+                }
+                Some(LateCall::Told(token, message)) => {
+                    let was_called =
+                        self.call_with(token, |handler, io, cx| handler.told(message, io, cx));
+                    if !was_called {
+                        log::debug!("{token:?} was told something, but is removed");
+                    }
+                }
+                Some(LateCall::Job(job)) => {
+                    self.core.counters.jobs += 1;
+                    job(&mut self.cx());
+                }
+                None => break,
+            }
             self.run_deferred();
         }
     }
@@ -431,14 +447,23 @@ impl<S: 'static> Reactor<S> {
         token: Token,
         method: fn(&mut dyn AnyHandler<S>, &mut IoState, &mut Context<'_, S>) -> Returned,
     ) {
+        self.call_with(token, method);
+    }
+
+    /// As [`call_method`](Self::call_method), with a closure. Returns false if the source was removed.
+    fn call_with(
+        &mut self,
+        token: Token,
+        call: impl FnOnce(&mut dyn AnyHandler<S>, &mut IoState, &mut Context<'_, S>) -> Returned,
+    ) -> bool {
         if !self.core.registry.begin_call(token, &mut self.turn_state.io) {
-            return;
+            return false;
         }
         let Self { core, handlers, state, turn_state, .. } = self;
         let index = token.index() as usize;
-        let Some(Some(handler)) = handlers.get_mut(index) else { return };
+        let Some(Some(handler)) = handlers.get_mut(index) else { return false };
         turn_state.is_in_handler = true;
-        let returned = method(&mut **handler, &mut turn_state.io, &mut Context { core, state });
+        let returned = call(&mut **handler, &mut turn_state.io, &mut Context { core, state });
         turn_state.is_in_handler = false;
         // Only `ready` is called because of readiness, and can say that it is consumed.
         let is_done = returned == Returned::Next(Next::Done);
@@ -446,6 +471,7 @@ impl<S: 'static> Reactor<S> {
         if self.turn_state.is_observed {
             self.observe(false);
         }
+        true
     }
 
     /// Counts and logs a panic of a handler, timer or job. The source of a handler is removed.

@@ -1,5 +1,7 @@
 //! The pool: submitting, reserving, panics, draining.
 
+mod answers;
+
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Wake, Waker};

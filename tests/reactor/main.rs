@@ -27,5 +27,6 @@ mod sources_interval;
 mod sources_ping;
 mod switch;
 mod take;
+mod tell;
 mod timers;
 mod turns;

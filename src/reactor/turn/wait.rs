@@ -20,7 +20,7 @@ impl<S: 'static> Reactor<S> {
 
     fn has_rare_work(&self) -> bool {
         !self.core.deferred.is_empty()
-            || !self.core.notified.is_empty()
+            || !self.core.late_calls.is_empty()
             || !self.core.shutdown_queue.is_empty()
             || self.core.is_shutting_down && self.core.registry.len() == 0
             || self.core.failure.is_some()

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `wait` | a wait for one ready descriptor of N |
 //! | `ring` | an event of libevent's ring, with A descriptors of N ready |
+//! | `timers` | a timer that is set and cancelled among N others |
 //! | `socketserver` | a connection to each kind of server, and to CPython's if there is a `python3` |
 //!
 //! `cargo bench` runs all of them. Criterion's arguments follow the name of a bench:

@@ -41,7 +41,8 @@
 //! | hand connections to threads | [`Listener::serve_in_pool`], [`pool::Pool`] |
 //! | port a Python `socketserver` | [`server`]: [`ThreadingTcpServer`](server::ThreadingTcpServer) and its sisters |
 //! | receive datagrams | [`net::DatagramSocket`], [`server::ThreadingUdpServer`] |
-//! | set timers and timeouts | [`Context::set_timer`], [`Context::set_deadline`] |
+//! | set timers and timeouts | [`Context::set_timer`], [`Context::set_interval`], [`Context::set_deadline`] |
+//! | reach another connection's handler | [`Context::tell`], [`Context::notify`] |
 //! | test timers and timeouts without sleeping | [`reactor::ManualClock`] |
 //! | reach the loop from another thread | [`ReactorHandle`]: [`post`](ReactorHandle::post), [`stop`](ReactorHandle::stop), [`shutdown`](ReactorHandle::shutdown) |
 //! | handle signals, ticks, ends of processes, messages of threads | [`reactor::sources`] |

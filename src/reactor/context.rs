@@ -1,21 +1,21 @@
 //! The context: all that can be done to a reactor, except to turn it.
 
 mod late_calls;
+mod times;
 
 use std::any::{Any, TypeId, type_name};
 use std::os::fd::{AsFd, RawFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fmt, io};
 
 use super::add_error::AddError;
-use super::core::{Core, Deferred, TimerAction};
+use super::core::{Core, Deferred};
 use super::counters::Counters;
 use super::handle::ReactorHandle;
 use super::handler::{Handler, Next, Registered};
 use super::mode::reads_raw;
 use super::source::Source;
-use super::source_entry::{Slot, Types};
-use super::timers::TimerId;
+use super::source_entry::Types;
 use crate::selector::{Backend, Interest, Selector, Token, Trigger};
 
 /// Access to a reactor for a handler, a timer, a job or a hook.
@@ -268,68 +268,6 @@ impl<S: 'static, T> Context<'_, S, T> {
     /// `NotFound` if the source was removed.
     pub fn arm(&mut self, token: Token) -> io::Result<()> {
         if self.core.registry.arm(token) { Ok(()) } else { Err(not_registered(token)) }
-    }
-
-    /// Sets the deadline of a source, in place of an earlier one. `None` removes it. When the
-    /// deadline has come, [`Handler::timed_out`] is called once. A source has one deadline, which is
-    /// removed with it.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` if the source was removed.
-    pub fn set_deadline(&mut self, token: Token, at: Option<Instant>) -> io::Result<()> {
-        if self.core.set_deadline(token, Slot::User, at) {
-            Ok(())
-        } else {
-            Err(not_registered(token))
-        }
-    }
-
-    /// Sets the deadline that a handler of this crate needs for itself, apart from the user's. When it
-    /// has come, [`Handler::timed_out`] is called, and
-    /// [`IoState::is_handlers_deadline`](super::io_state::IoState::is_handlers_deadline) is true.
-    pub(crate) fn set_handlers_deadline(&mut self, token: Token, at: Option<Instant>) {
-        self.core.set_deadline(token, Slot::Handler, at);
-    }
-
-    /// Returns the time of this turn, by the reactor's [clock](super::ReactorBuilder::clock). The clock
-    /// is read once a turn, after the wait, when a handler first asks. So this is cheaper than
-    /// [`Instant::now`], and all handlers of a turn see the same time. Between turns it is read once
-    /// for each call of [`Reactor::context`](super::Reactor::context).
-    ///
-    /// A handler that takes long sees none of it here: what it sets from this time is due so much
-    /// earlier.
-    ///
-    /// ```
-    /// use std::time::{Duration, Instant};
-    /// use tripoll::Reactor;
-    ///
-    /// let mut reactor = Reactor::new()?;
-    /// let mut cx = reactor.context();
-    /// let later = cx.now() + Duration::from_millis(1);
-    /// cx.set_timer(later, |cx| cx.stop());
-    /// reactor.run()?;
-    /// assert!(Instant::now() >= later);
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn now(&self) -> Instant {
-        self.core.now()
-    }
-
-    /// Sets a timer: the loop runs `job` at `at`, or in the first turn after it. Timers due at the
-    /// same instant run in the order in which they were set. A timer that is set while timers run
-    /// fires in the next turn at the earliest.
-    pub fn set_timer(
-        &mut self,
-        at: Instant,
-        job: impl FnOnce(&mut Context<'_, S>) + 'static,
-    ) -> TimerId {
-        self.core.timers.set(at, TimerAction::Job(Box::new(job)))
-    }
-
-    /// Cancels a timer. Returns false if it has fired or was cancelled before.
-    pub fn cancel_timer(&mut self, id: TimerId) -> bool {
-        self.core.timers.take(id).is_some()
     }
 
     /// Shuts the reactor down gracefully. [`Handler::shutting_down`] of each source is called once,

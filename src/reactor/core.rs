@@ -13,6 +13,7 @@ use super::counters::Counters;
 use super::handle::WakeState;
 use super::handler::AnyHandler;
 use super::id::Message;
+use super::interval::Interval;
 use super::registry::Registry;
 use super::source_entry::{Deadline, Slot};
 use super::timers::Timers;
@@ -49,9 +50,14 @@ pub(super) struct Core<S> {
 /// The closure of a timer.
 pub(super) type TimerJob<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
 
+/// The closure of an interval.
+pub(super) type IntervalJob<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
+
 /// What happens when a timer fires.
 pub(super) enum TimerAction<S> {
     Job(TimerJob<S>),
+    /// `None` while it runs.
+    Interval(Option<Box<Interval<S>>>),
     Deadline(Token, Slot),
     /// Try the refused changes of interest again.
     RetryInterests,

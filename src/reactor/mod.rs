@@ -131,6 +131,7 @@ mod failed_waits;
 mod handle;
 mod handler;
 mod id;
+mod interval;
 mod io_state;
 mod mode;
 mod parking;

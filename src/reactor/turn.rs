@@ -346,6 +346,11 @@ impl<S: 'static> Reactor<S> {
             self.core.timers.take_due(now, &mut self.turn_state.expired);
         }
         while let Some(timer) = self.turn_state.expired.pop_front() {
+            if let Some(TimerAction::Interval(interval)) = self.core.timers.get_mut(timer) {
+                self.turn_state.interval = interval.take().map(|interval| (timer, interval));
+                self.run_interval();
+                continue;
+            }
             match self.core.timers.take(timer) {
                 Some(TimerAction::Job(job)) => {
                     self.core.counters.timers += 1;
@@ -372,9 +377,26 @@ impl<S: 'static> Reactor<S> {
                     self.core.is_retry_set = false;
                     self.core.registry.retry();
                 }
-                Some(TimerAction::Deadline(..)) | None => {}
+                Some(TimerAction::Deadline(..) | TimerAction::Interval(_)) | None => {}
             }
         }
+    }
+
+    /// Runs the job of an interval, and sets its timer again, unless the job has cancelled it.
+    fn run_interval(&mut self) {
+        let Self { core, state, turn_state, .. } = self;
+        let Some((_, interval)) = &mut turn_state.interval else { return };
+        core.counters.timers += 1;
+        (interval.job)(&mut Context { core, state });
+        if let Some((timer, mut interval)) = turn_state.interval.take()
+            && let Some(action) = core.timers.get_mut(timer)
+        {
+            interval.advance(core.clock.now(core.counters.turns));
+            let at = interval.at();
+            *action = TimerAction::Interval(Some(interval));
+            core.timers.set_again(timer, at);
+        }
+        self.run_deferred();
     }
 
     // Phase `run_jobs`.
@@ -480,6 +502,9 @@ impl<S: 'static> Reactor<S> {
         self.core.counters.panics += 1;
         let panic = Panicked::with(panic);
         log::error!("{panic}");
+        if let Some((timer, _)) = self.turn_state.interval.take() {
+            self.core.timers.take(timer);
+        }
         if std::mem::take(&mut self.turn_state.is_in_handler) {
             self.core.remove(self.turn_state.io.token, Some(io::Error::other(panic)));
         }

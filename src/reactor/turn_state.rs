@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::budget::Budget;
 use super::failed_waits::FailedWaits;
 use super::handle::Job;
+use super::interval::Interval;
 use super::io_state::IoState;
 use super::timers::TimerId;
 use crate::selector::{Events, Token};
@@ -19,6 +20,8 @@ pub(super) struct TurnState<S> {
     pub(super) ready: Vec<Token>,
     pub(super) next_ready: usize,
     pub(super) expired: VecDeque<TimerId>,
+    /// The interval whose job is running.
+    pub(super) interval: Option<(TimerId, Box<Interval<S>>)>,
     pub(super) jobs: std::vec::IntoIter<Job<S>>,
     /// The number of sources whose `shutting_down` is called in this turn.
     pub(super) shutdown_due: usize,
@@ -54,6 +57,7 @@ impl<S> TurnState<S> {
             ready: Vec::new(),
             next_ready: 0,
             expired: VecDeque::new(),
+            interval: None,
             jobs: Vec::new().into_iter(),
             shutdown_due: 0,
             io: IoState::new(budget),

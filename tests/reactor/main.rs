@@ -14,6 +14,7 @@ mod faulty;
 mod faulty_sources;
 mod handle;
 mod interrupts;
+mod intervals;
 mod isolation;
 mod model;
 mod notify;

@@ -57,7 +57,7 @@ pub(super) type IntervalJob<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
 pub(super) enum TimerAction<S> {
     Job(TimerJob<S>),
     /// `None` while it runs.
-    Interval(Option<Box<Interval<S>>>),
+    Interval(Option<Box<Interval<IntervalJob<S>>>>),
     Deadline(Token, Slot),
     /// Try the refused changes of interest again.
     RetryInterests,

@@ -2,17 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::core::IntervalJob;
-
 /// A job that runs again and again, at multiples of a duration from its beginning.
-pub(super) struct Interval<S> {
+pub(super) struct Interval<J> {
     every: Duration,
     at: Instant,
-    pub(super) job: IntervalJob<S>,
+    pub(super) job: J,
 }
 
-impl<S> Interval<S> {
-    pub(super) fn new(every: Duration, now: Instant, job: IntervalJob<S>) -> Self {
+impl<J> Interval<J> {
+    pub(super) fn new(every: Duration, now: Instant, job: J) -> Self {
         let every = every.max(Duration::from_nanos(1)); // zero would be due for ever
         Interval { every, at: add(now, every), job }
     }
@@ -45,7 +43,7 @@ mod tests {
     #[test]
     fn the_next_time_is_the_first_multiple_that_is_not_past() {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
-        let mut interval = Interval::<()>::new(second, start, Box::new(|_| ()));
+        let mut interval = Interval::new(second, start, ());
         assert_eq!(interval.at(), start + second);
         for (now, next) in [(1.0, 2), (2.4, 3), (3.999, 4), (4.0, 5), (1_000.5, 1_001)] {
             interval.advance(start + Duration::from_secs_f64(now));
@@ -57,7 +55,7 @@ mod tests {
     fn every_duration_is_one_in_the_future() {
         let now = Instant::now();
         for every in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
-            let mut interval = Interval::<()>::new(every, now, Box::new(|_| ()));
+            let mut interval = Interval::new(every, now, ());
             assert!(interval.at() > now);
             let later = interval.at() + Duration::from_secs(1);
             interval.advance(later);

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::budget::Budget;
+use super::core::IntervalJob;
 use super::failed_waits::FailedWaits;
 use super::handle::Job;
 use super::interval::Interval;
@@ -21,7 +22,7 @@ pub(super) struct TurnState<S> {
     pub(super) next_ready: usize,
     pub(super) expired: VecDeque<TimerId>,
     /// The interval whose job is running.
-    pub(super) interval: Option<(TimerId, Box<Interval<S>>)>,
+    pub(super) interval: Option<(TimerId, Box<Interval<IntervalJob<S>>>)>,
     pub(super) jobs: std::vec::IntoIter<Job<S>>,
     /// The number of sources whose `shutting_down` is called in this turn.
     pub(super) shutdown_due: usize,

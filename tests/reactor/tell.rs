@@ -94,7 +94,13 @@ fn a_message_between_turns_and_from_another_thread_wakes_the_loop() {
     on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Log::default());
         let (ann, _anns) = add_named(&mut reactor, "ann");
-        reactor.context().tell(ann, |ann, _, _| Ok(ann.told += 1)).unwrap();
+        reactor
+            .context()
+            .tell(ann, |ann, _, _| {
+                ann.told += 1;
+                Ok(())
+            })
+            .unwrap();
         let handle = reactor.handle();
         let (sender, told) = mpsc::channel();
         let teller = thread::spawn(move || {
@@ -184,7 +190,13 @@ fn an_error_or_panic_of_a_message_ends_its_source_and_no_other() {
                 Err(io::Error::other("a fault"))
             };
             reactor.context().tell(ann, fail).unwrap();
-            reactor.context().tell(bob, |bob, _, _| Ok(bob.told += 1)).unwrap();
+            reactor
+                .context()
+                .tell(bob, |bob, _, _| {
+                    bob.told += 1;
+                    Ok(())
+                })
+                .unwrap();
             reactor.turn(Deadline::after(LONG)).unwrap();
             let lines = &reactor.state().lines;
             assert_eq!(lines.len(), 1);

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::{Context, not_registered};
-use crate::reactor::core::TimerAction;
+use crate::reactor::core::{IntervalJob, TimerAction};
 use crate::reactor::interval::Interval;
 use crate::reactor::source_entry::Slot;
 use crate::reactor::timers::TimerId;
@@ -72,7 +72,8 @@ impl<S: 'static, T> Context<'_, S, T> {
         every: Duration,
         job: impl FnMut(&mut Context<'_, S>) + 'static,
     ) -> TimerId {
-        let interval = Interval::new(every, self.now(), Box::new(job));
+        let job: IntervalJob<S> = Box::new(job);
+        let interval = Interval::new(every, self.now(), job);
         self.core.timers.set(interval.at(), TimerAction::Interval(Some(Box::new(interval))))
     }
 

@@ -30,6 +30,9 @@ pub enum CloseReason {
     /// The peer sent nothing for [`Connection::read_timeout`](super::Connection::read_timeout), while the
     /// connection read.
     ReadTimedOut,
+    /// The handshake of the filter lasted longer than
+    /// [`Connection::handshake_timeout`](super::Connection::handshake_timeout).
+    HandshakeTimedOut,
     /// After [`Wire::close`](super::Wire::close) the peer read nothing for
     /// [`Connection::close_within`](super::Connection::close_within).
     CloseTimedOut,
@@ -56,6 +59,7 @@ impl CloseReason {
             CloseReason::WriteTimedOut
             | CloseReason::IdleTimedOut
             | CloseReason::ReadTimedOut
+            | CloseReason::HandshakeTimedOut
             | CloseReason::CloseTimedOut => io::ErrorKind::TimedOut,
         };
         Some(io::Error::new(kind, self.to_string()))
@@ -82,6 +86,9 @@ impl fmt::Display for CloseReason {
             }
             CloseReason::IdleTimedOut => f.write_str("no data passed for idle_timeout"),
             CloseReason::ReadTimedOut => f.write_str("the peer sent nothing for read_timeout"),
+            CloseReason::HandshakeTimedOut => {
+                f.write_str("the handshake was not over within handshake_timeout")
+            }
             CloseReason::CloseTimedOut => {
                 f.write_str("the peer did not read the rest of the output within close_within")
             }

@@ -21,6 +21,8 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use super::close_reason::{CloseReason, clone_error};
+use super::filter::Filter;
+use super::layer::Layer;
 use super::link::{Facts, Link, Options, State};
 use super::protocol::Protocol;
 use super::stream::Stream;
@@ -184,6 +186,25 @@ impl<P> Connection<P> {
         self
     }
 
+    /// Runs the protocol over a filter, such as TLS: see [`Filter`]. The protocol is unchanged. It is called
+    /// when the handshake of the filter is over, with [`opened`](Protocol::opened). When the handshake
+    /// fails, only [`closed`](Protocol::closed) is called.
+    ///
+    /// The watermarks, limits and timeouts concern what is sent to the peer. A part of a file is read and
+    /// passed through the filter. [`Wire::close`] and [`Wire::finish`] end the filter before the stream.
+    pub fn over(mut self, filter: impl Filter + Send) -> Self {
+        self.link.facts |= Facts::LAYERED;
+        self.link.layer = Some(Box::new(Layer::new(Box::new(filter))));
+        self
+    }
+
+    /// Sets how long the handshake of a [filter](Self::over) may last. Then the connection is closed, and
+    /// the reason is [`CloseReason::HandshakeTimedOut`]. `Duration::MAX` is no limit. Default: 10 s.
+    pub fn handshake_timeout(mut self, time: Duration) -> Self {
+        self.link.options_mut().handshake_timeout = Timeout::new(time);
+        self
+    }
+
     /// Adds the stream to the reactor, with this handler.
     ///
     /// # Errors
@@ -311,6 +332,7 @@ impl<P> Connection<P> {
         if self.link.is_open() && self.link.kept() > 0 && !self.link.is(Facts::WRITE_DEADLINE) {
             self.begin_write_deadline(stream, cx);
         }
+        self.link.close_layer(stream);
         self.finish_output(stream);
         self.move_on(stream, cx);
         if let Some(reason) = self.link.reason() {
@@ -405,7 +427,11 @@ where
     fn added(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
         let stream = &mut StreamIo::begin(source);
         self.begin_deadlines(stream, cx);
-        self.call(stream, cx, |protocol, wire, cx| protocol.opened(wire, cx));
+        if self.link.is(Facts::LAYERED) {
+            self.begin_handshake(stream, cx);
+        } else {
+            self.call(stream, cx, |protocol, wire, cx| protocol.opened(wire, cx));
+        }
         self.advance(stream, cx)
     }
 
@@ -424,6 +450,8 @@ where
         let stream = &mut StreamIo::begin(source);
         if stream.is_handlers_deadline() {
             self.own_deadline_passed(stream, cx);
+        } else if let Some(layer) = self.link.handshaking_layer() {
+            layer.has_timed_out = true;
         } else if self.link.is_open() {
             self.call(stream, cx, |protocol, wire, cx| protocol.timed_out(wire, cx));
         }
@@ -436,7 +464,9 @@ where
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
         let stream = &mut StreamIo::begin(source);
-        if self.link.is_open() {
+        if let Some(layer) = self.link.handshaking_layer() {
+            layer.was_notified = true;
+        } else if self.link.is_open() {
             self.call(stream, cx, |protocol, wire, cx| protocol.notified(wire, cx));
         }
         self.advance(stream, cx)
@@ -448,7 +478,9 @@ where
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
         let stream = &mut StreamIo::begin(source);
-        if self.link.is_open() {
+        if self.link.is(Facts::HANDSHAKING) {
+            self.link.close();
+        } else if self.link.is_open() {
             self.call(stream, cx, |protocol, wire, cx| protocol.shutting_down(wire, cx));
         }
         self.advance(stream, cx)

@@ -42,7 +42,8 @@ impl Link {
         let idle = passed_at.and_then(|at| idle_timeout.after(at));
         let read = reading_since.and_then(|at| read_timeout.after(at));
         let write = if self.is(Facts::WRITE_DEADLINE) { self.until } else { None };
-        [idle, read, write].into_iter().flatten().min()
+        let handshake = self.layer.as_ref().and_then(|layer| layer.handshake_until);
+        [idle, read, write, handshake].into_iter().flatten().min()
     }
 
     /// Returns which limit an open connection has exceeded, if any.
@@ -63,8 +64,11 @@ impl Link {
             // It was not removed when the buffer became empty, for it soon holds data again.
             self.facts.remove(Facts::WRITE_DEADLINE);
         }
+        let handshake_until = self.layer.as_ref().and_then(|layer| layer.handshake_until);
         let Options { idle_timeout, read_timeout, passed_at, reading_since, .. } = *self.options();
-        if reading_since.is_some_and(|at| is_over(read_timeout.after(at))) {
+        if is_over(handshake_until) {
+            Some(CloseReason::HandshakeTimedOut)
+        } else if reading_since.is_some_and(|at| is_over(read_timeout.after(at))) {
             Some(CloseReason::ReadTimedOut)
         } else if passed_at.is_some_and(|at| is_over(idle_timeout.after(at))) {
             Some(CloseReason::IdleTimedOut)
@@ -117,7 +121,11 @@ impl<P> Connection<P> {
         self.set_next_deadline(stream, cx);
     }
 
-    fn set_next_deadline<S: 'static>(&self, stream: &StreamIo<'_>, cx: &mut Context<'_, S>) {
+    pub(super) fn set_next_deadline<S: 'static>(
+        &self,
+        stream: &StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) {
         cx.set_handlers_deadline(stream.token(), self.link.next_deadline());
     }
 

@@ -20,13 +20,21 @@ impl<P> Connection<P> {
                 self.offer_unread(stream, cx);
                 continue;
             }
+            if self.link.is(Facts::LAYERED) && self.has_filter_ended() {
+                self.end(stream, cx);
+                return;
+            }
             if !stream.is_readable() {
                 return; // known in vain
             }
             let mut scratch = cx.take_scratch();
             let result = stream.read(&mut scratch);
             match result {
-                Ok(0) => self.end(stream, cx),
+                Ok(0) if self.end_filter() => self.end(stream, cx),
+                Ok(0) => {}
+                Ok(count) if self.link.is(Facts::LAYERED) => {
+                    self.deliver_layered(&scratch[..count], stream, cx);
+                }
                 Ok(count) => self.deliver(&scratch[..count], stream, cx),
                 Err(_) => {}
             }
@@ -41,8 +49,12 @@ impl<P> Connection<P> {
     }
 
     /// Offers data to the protocol, and keeps what it does not use.
-    fn deliver<S>(&mut self, data: &[u8], stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
-    where
+    pub(super) fn deliver<S>(
+        &mut self,
+        data: &[u8],
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) where
         P: Protocol<S>,
     {
         if !self.link.is_open() {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::buffered_total::Share;
 use super::close_reason::CloseReason;
+use super::layer::Layer;
 use super::stream_io::StreamIo;
 use super::timeout::Timeout;
 use super::watermarks::Watermarks;
@@ -20,6 +21,8 @@ pub(super) struct Link {
     pub(super) buffers: Option<Box<Buffers>>,
     /// `None` while they have their defaults.
     options: Option<Box<Options>>,
+    /// The filter, if there is one.
+    pub(super) layer: Option<Box<Layer>>,
     /// Why it has [ended](State::Ended).
     reason: Option<CloseReason>,
     /// While it is open: when is checked again whether the peer reads its output. While it lingers:
@@ -27,7 +30,7 @@ pub(super) struct Link {
     pub(super) until: Option<Instant>,
     /// The size of the kernel's send queue at the last check of the peer's progress. `u32::MAX` if the
     /// kernel has taken some of the write buffer since: then the peer has read.
-    send_queue: u32,
+    pub(super) send_queue: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +65,10 @@ bitflags::bitflags! {
         const FINISHING = 256;
         /// Our side is shut: after all output.
         const SHUT = 512;
+        /// There is a filter between the stream and the protocol.
+        const LAYERED = 1_024;
+        /// Its handshake is not over, and the protocol was not called yet.
+        const HANDSHAKING = 2_048;
     }
 }
 
@@ -86,6 +93,7 @@ pub(super) struct Options {
     pub(super) write_timeout: Timeout,
     pub(super) idle_timeout: Timeout,
     pub(super) read_timeout: Timeout,
+    pub(super) handshake_timeout: Timeout,
     pub(super) close_within: Timeout,
     pub(super) linger: Timeout,
     /// When data last passed in either direction. `None` without a limit.
@@ -101,6 +109,7 @@ const DEFAULT: Options = Options {
     write_timeout: Timeout::millis(60_000),
     idle_timeout: Timeout::NONE,
     read_timeout: Timeout::NONE,
+    handshake_timeout: Timeout::millis(10_000),
     close_within: Timeout::millis(30_000),
     linger: Timeout::millis(1_000),
     passed_at: None,
@@ -118,6 +127,7 @@ impl Link {
             discarded: 0,
             buffers: None,
             options: None,
+            layer: None,
             reason: None,
             until: None,
             send_queue: u32::MAX,
@@ -213,7 +223,8 @@ impl Link {
     /// Counts what the connection holds toward the total of its listener.
     pub(super) fn count_buffered(&mut self, stream: &StreamIo<'_>) {
         let Some(buffers) = &mut self.buffers else { return };
-        let bytes = buffers.unread.len() + buffers.write_buffer.held();
+        let layered = self.layer.as_ref().map_or(0, |layer| layer.output.held());
+        let bytes = buffers.unread.len() + buffers.write_buffer.held() + layered;
         match (&mut buffers.share, stream.get_ref().buffered_total()) {
             (Some(share), _) => share.set(bytes),
             (None, Some(total)) if bytes > 0 => buffers.share = Some(Share::new(total, bytes)),
@@ -269,7 +280,7 @@ impl Link {
     }
 
     pub(super) fn end(&mut self, reason: CloseReason) {
-        self.buffers = None;
+        (self.buffers, self.layer) = (None, None);
         self.state = State::Ended;
         self.reason = Some(reason);
     }

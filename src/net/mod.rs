@@ -32,6 +32,7 @@
 //! | | [`Watermarks::limit`], and one write | 16 MiB | it is closed: [`CloseReason::OutputOverflow`] |
 //! | time in which it reads nothing of it | [`Connection::write_timeout`] | 60 s | it is reset: [`CloseReason::WriteTimedOut`] |
 //! | the same, after a close | [`Connection::close_within`] | 30 s | it is reset: [`CloseReason::CloseTimedOut`] |
+//! | time for the handshake of a [`Filter`] | [`Connection::handshake_timeout`] | 10 s | it is closed: [`CloseReason::HandshakeTimedOut`] |
 //! | after a close, when all is read | [`Connection::linger`] | 1 s | it is closed |
 //! | input that the protocol leaves unused | [`Connection::max_unused`] | 1 MiB | it is closed: [`CloseReason::InputOverflow`] |
 //! | a message of a [`framing`] | [`max_frame`](framing::Framed::max_frame) | 64 KiB | an error that names the limit; it is closed |
@@ -116,11 +117,15 @@ mod datagram_wire;
 mod deadlines;
 mod deliver;
 mod file_range;
+mod filter;
 pub mod framing;
 mod idle;
 mod inherited;
 mod input;
 mod input_end;
+mod layer;
+mod layer_output;
+mod layered;
 mod limit;
 mod link;
 mod listener;
@@ -162,6 +167,7 @@ pub use datagram_batch::{DatagramBatch, ReceivedDatagram};
 pub use datagram_endpoint::DatagramEndpoint;
 pub use datagram_protocol::DatagramProtocol;
 pub use datagram_wire::DatagramWire;
+pub use filter::Filter;
 pub use inherited::{Inherited, inherited};
 pub(crate) use input_end::{InputEnd, QUIET};
 pub(crate) use limit::{Limit, Permit};

@@ -18,7 +18,8 @@ impl Link {
     /// Returns the number of bytes in the write buffer, without what was gathered in this call.
     #[inline]
     pub(super) fn kept(&self) -> usize {
-        self.buffers.as_ref().map_or(0, |buffers| buffers.write_buffer.len())
+        let kept = self.buffers.as_ref().map_or(0, |buffers| buffers.write_buffer.len());
+        kept.saturating_add(self.layer.as_ref().map_or(0, |layer| layer.output.len()))
     }
 
     /// Returns the number of bytes that the kernel has not taken.
@@ -53,6 +54,9 @@ impl Link {
                 self.buffers_mut().write_buffer.push(data);
             } else if data.len() < WORTH_A_CALL {
                 stream.gathered_mut().extend_from_slice(data);
+            } else if self.is(Facts::LAYERED) {
+                let result = self.write_layered(stream, data);
+                self.flushed(stream, result);
             } else {
                 self.write_at_once(stream, data);
             }
@@ -114,7 +118,8 @@ impl Link {
 
     /// Returns why the connection must not hold more output, if it must not.
     fn overflow(&self) -> Option<CloseReason> {
-        let held = self.buffers.as_ref().map_or(0, |buffers| buffers.write_buffer.held());
+        let layered = self.layer.as_ref().map_or(0, |layer| layer.output.held());
+        let held = self.buffers.as_ref().map_or(0, |buffers| buffers.write_buffer.held()) + layered;
         if held > self.options().marks.limit {
             Some(CloseReason::OutputOverflow)
         } else if held > 0 && self.is_over_share() {
@@ -162,6 +167,9 @@ impl Link {
 
     /// Writes until all is written or the kernel takes no more.
     pub(super) fn flush(&mut self, stream: &mut StreamIo<'_>) {
+        if self.is(Facts::LAYERED) {
+            return self.flush_layered(stream);
+        }
         let result = if self.kept() == 0 {
             if stream.gathered().is_empty() {
                 return;
@@ -200,7 +208,7 @@ impl Link {
     }
 
     /// Notes what a flush has left.
-    fn flushed(&mut self, stream: &mut StreamIo<'_>, result: io::Result<()>) {
+    pub(super) fn flushed(&mut self, stream: &mut StreamIo<'_>, result: io::Result<()>) {
         let kept = self.kept();
         stream.get_ref().note_owed(kept > 0);
         self.facts.set(Facts::BLOCKED, kept > 0);

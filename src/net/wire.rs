@@ -1,5 +1,6 @@
 //! A connection as its protocol sees it.
 
+use std::any::Any;
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::{fmt, io};
 use super::address::Address;
 use super::chunk::Chunk;
 use super::file_range::FileRange;
+use super::filter::Filter;
 use super::link::{Facts, Link};
 use super::stream::Stream;
 use super::stream_io::StreamIo;
@@ -356,6 +358,13 @@ impl Wire<'_> {
     /// ```
     pub fn set_deadline(&mut self, after: Option<Duration>) {
         self.stream.request_deadline(after);
+    }
+
+    /// Returns the [filter](super::Connection::over) under the protocol, if it is an `F`: to ask it for the
+    /// peer's certificate, for example.
+    pub fn filter<F: Filter>(&self) -> Option<&F> {
+        let filter: &dyn Any = &*self.link.layer.as_ref()?.filter;
+        filter.downcast_ref()
     }
 
     /// Returns the address of the peer.

@@ -190,8 +190,23 @@ impl WriteBuffer {
         }
     }
 
-    /// Reads the next bytes of the file that comes first, to write them as others.
-    pub(super) fn load_file(&mut self) -> io::Result<()> {
+    /// Removes a piece of what comes first, after passing it to `take`.
+    pub(super) fn take_piece(
+        &mut self,
+        take: impl FnOnce(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.load_file()?;
+        let Some(bytes) = self.segments.front().and_then(Segment::bytes) else { return Ok(()) };
+        let rest = &bytes[self.written..];
+        let piece = &rest[..rest.len().min(FULL)];
+        let size = piece.len();
+        take(piece)?;
+        self.advance(size);
+        Ok(())
+    }
+
+    /// Reads the next bytes of the file that comes first, if one does, to write them as others.
+    fn load_file(&mut self) -> io::Result<()> {
         if let Some(Segment::File(file)) = self.segments.front_mut() {
             let bytes = file.read()?;
             if file.len() == 0 {

@@ -14,6 +14,7 @@ mod datagrams;
 mod deadlines;
 mod descriptors;
 mod extremes;
+mod filters;
 mod finish;
 mod framing;
 mod framing_splits;

@@ -1,0 +1,113 @@
+//! How a connection runs its protocol over a filter.
+
+use std::io;
+
+use super::close_reason::CloseReason;
+use super::connection::Connection;
+use super::link::{Facts, State};
+use super::protocol::Protocol;
+use super::stream_io::StreamIo;
+use crate::reactor::Context;
+
+impl<P> Connection<P> {
+    /// Begins the handshake. The protocol is opened when it is over.
+    pub(super) fn begin_handshake<S: 'static>(
+        &mut self,
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) where
+        P: Protocol<S>,
+    {
+        let limit = self.link.options().handshake_timeout;
+        let Some(layer) = &mut self.link.layer else { return };
+        layer.handshake_until = limit.after(cx.now());
+        self.link.facts |= Facts::HANDSHAKING;
+        let started = layer.call(|filter, out| filter.start(out));
+        self.after_filter(started, stream, cx);
+        self.set_next_deadline(stream, cx);
+    }
+
+    /// Passes input through the filter.
+    pub(super) fn deliver_layered<S: 'static>(
+        &mut self,
+        data: &[u8],
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) where
+        P: Protocol<S>,
+    {
+        if !self.link.is_open() {
+            self.link.discard(data.len());
+            return;
+        }
+        let mut plain = Vec::new();
+        let Some(layer) = &mut self.link.layer else { return };
+        let received = layer.call(|filter, out| filter.received(data, &mut plain, out));
+        self.after_filter(received, stream, cx);
+        if !plain.is_empty() {
+            self.deliver(&plain, stream, cx);
+        }
+    }
+
+    /// Sends what the filter has to say, ends the connection if it has failed, and opens the protocol if
+    /// the handshake is over.
+    fn after_filter<S: 'static>(
+        &mut self,
+        result: io::Result<()>,
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) where
+        P: Protocol<S>,
+    {
+        if !self.link.is(Facts::BLOCKED) && self.link.kept() > 0 {
+            self.link.flush(stream);
+        }
+        if let Err(error) = result {
+            self.link.fail(CloseReason::Failed(error));
+            return;
+        }
+        let Some(layer) = &mut self.link.layer else { return };
+        if !self.link.facts.contains(Facts::HANDSHAKING) || layer.filter.is_handshaking() {
+            return;
+        }
+        self.link.facts.remove(Facts::HANDSHAKING);
+        layer.handshake_until = None;
+        let (was_notified, has_timed_out) = (layer.was_notified, layer.has_timed_out);
+        self.call(stream, cx, |protocol, wire, cx| protocol.opened(wire, cx));
+        if was_notified && self.link.is_open() {
+            self.call(stream, cx, |protocol, wire, cx| protocol.notified(wire, cx));
+        }
+        if has_timed_out && self.link.is_open() {
+            self.call(stream, cx, |protocol, wire, cx| protocol.timed_out(wire, cx));
+        }
+    }
+
+    /// Returns whether the peer has ended its side by a message, of which the protocol was not told.
+    pub(super) fn has_filter_ended(&self) -> bool {
+        let layer = self.link.layer.as_ref();
+        layer.is_some_and(|layer| layer.filter.has_peer_closed()) && self.link.is_open()
+    }
+
+    /// Tells the filter that the stream has ended. Returns false if the connection has failed.
+    pub(super) fn end_filter(&mut self) -> bool {
+        let Some(layer) = &mut self.link.layer else { return true };
+        if self.link.state != State::Open || layer.filter.has_peer_closed() {
+            return true;
+        }
+        let is_handshaking = self.link.facts.contains(Facts::HANDSHAKING);
+        let ended = match layer.filter.ended() {
+            Ok(()) if is_handshaking => {
+                let message = "the peer has ended the connection during the handshake";
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, message))
+            }
+            ended => ended,
+        };
+        match ended {
+            Ok(()) => true,
+            Err(error) => {
+                self.link.fail(CloseReason::Failed(error));
+                false
+            }
+        }
+    }
+}

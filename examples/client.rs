@@ -19,16 +19,18 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, UdpSocket};
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram, UnixStream};
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{process, thread};
 
 use clap::{Args, CommandFactory as _, Parser};
 use socket2::Socket;
-use tripoll::net::{Address, ToAddress};
+use tripoll::net::{Address, Connect, Stream, ToAddress};
+use tripoll::{Context, Reactor};
 
 /// Talks with the other examples as their clients do
 #[derive(Parser)]
@@ -71,12 +73,19 @@ struct Server {
 }
 
 impl Server {
-    fn connect(&self) -> io::Result<Socket> {
-        let connected = match &self.connect {
-            Address::Inet(address) => TcpStream::connect(address).map(Socket::from),
-            local => unix(local).and_then(|it| UnixStream::connect_addr(&it)).map(Socket::from),
-        };
-        connected.map_err(|error| self.about("cannot connect to ", error))
+    /// Connects in a reactor, which gives up after 10 seconds. The tutorials' clients block, and so does
+    /// the stream afterwards.
+    fn connect(&self) -> io::Result<Stream> {
+        let mut reactor = Reactor::builder().build_with(None)?;
+        let mut cx = reactor.context();
+        Connect::to(self.connect.clone()).start(&mut cx, |stream, cx: &mut Context<_>| {
+            *cx.state = Some(stream);
+            cx.stop();
+        });
+        reactor.run()?;
+        let stream = reactor.state().take().expect("the loop stops when there is a result")?;
+        stream.set_nonblocking(false)?;
+        Ok(stream)
     }
 
     /// Returns a socket that sends datagrams to the server and receives its answers.
@@ -98,11 +107,11 @@ impl Server {
                 Ok(client.into())
             }),
         };
-        connected.map_err(|error| self.about("", error))
+        connected.map_err(|error| self.about(error))
     }
 
-    fn about(&self, what: &str, error: io::Error) -> io::Error {
-        io::Error::other(format!("{what}{}: {error}", self.connect))
+    fn about(&self, error: io::Error) -> io::Error {
+        io::Error::other(format!("{}: {error}", self.connect))
     }
 }
 
@@ -129,7 +138,7 @@ fn main() -> Result<(), common::Failure> {
     Ok(())
 }
 
-fn timestamp(mut tcp_cli_sock: Socket) -> io::Result<()> {
+fn timestamp(mut tcp_cli_sock: Stream) -> io::Result<()> {
     const STAMP: usize = "[Sat Nov 21 07:28:12 2026] ".len();
     let mut stdin = io::stdin().lock();
     loop {
@@ -148,7 +157,7 @@ fn timestamp(mut tcp_cli_sock: Socket) -> io::Result<()> {
     }
 }
 
-fn image(mut obj: Socket, file: &Path) -> io::Result<()> {
+fn image(mut obj: Stream, file: &Path) -> io::Result<()> {
     let about = |error: io::Error| io::Error::other(format!("{}: {error}", file.display()));
     let mut f = File::open(file).map_err(about)?;
     let size = f.metadata().map_err(about)?.len();
@@ -168,17 +177,18 @@ fn image(mut obj: Socket, file: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn chat(server: Socket) -> io::Result<()> {
-    let mut speaker = server.try_clone()?;
+fn chat(server: Stream) -> io::Result<()> {
+    let server = Arc::new(server);
+    let speaker = Arc::clone(&server);
     thread::spawn(move || {
         // A server that reads no more may still send: an error here does not end the reading.
-        let _ = send_as_typed(&mut speaker);
+        let _ = send_as_typed(&speaker);
         let _ = speaker.shutdown(Shutdown::Write);
     });
-    let (mut server, mut out) = (server, io::stdout().lock());
+    let mut out = io::stdout().lock();
     let mut buffer = [0; 4_096];
     loop {
-        match read(&mut server, &mut buffer)? {
+        match read(&*server, &mut buffer)? {
             0 => return Ok(()),
             count => out.write_all(&buffer[..count])?,
         }
@@ -186,7 +196,7 @@ fn chat(server: Socket) -> io::Result<()> {
     }
 }
 
-fn send_as_typed(server: &mut Socket) -> io::Result<()> {
+fn send_as_typed(mut server: &Stream) -> io::Result<()> {
     let mut stdin = io::stdin().lock();
     loop {
         let typed = stdin.fill_buf()?;
@@ -199,13 +209,13 @@ fn send_as_typed(server: &mut Socket) -> io::Result<()> {
     }
 }
 
-fn once(mut client: Socket) -> io::Result<()> {
+fn once(mut client: Stream) -> io::Result<()> {
     client.write_all(b"Hello")?;
     println!("{}", recv(&mut client)?);
     Ok(())
 }
 
-fn upper(mut sock: Socket) -> io::Result<()> {
+fn upper(mut sock: Stream) -> io::Result<()> {
     let data = "hello";
     sock.write_all(format!("{data}\n").as_bytes())?;
     println!("Sent: {data}\nReceived: {}", recv(&mut sock)?);
@@ -213,7 +223,7 @@ fn upper(mut sock: Socket) -> io::Result<()> {
 }
 
 /// Goes on until the server closes, or Ctrl-C.
-fn upper_forever(mut client: Socket) -> io::Result<()> {
+fn upper_forever(mut client: Stream) -> io::Result<()> {
     loop {
         client.write_all("你好".as_bytes())?;
         let reply = recv(&mut client)?;
@@ -235,13 +245,13 @@ fn udp(server: &Server) -> io::Result<()> {
         io::ErrorKind::WouldBlock => {
             io::Error::other(format!("{} has not answered within {TIMEOUT:?}", server.connect))
         }
-        _ => server.about("", error),
+        _ => server.about(error),
     })?;
     println!("{}", String::from_utf8_lossy(&buffer[..count]));
     Ok(())
 }
 
-fn login(mut sock: Socket) -> io::Result<()> {
+fn login(mut sock: Stream) -> io::Result<()> {
     sock.write_all(b"Now client connect to Server")?;
     println!("{}", recv(&mut sock)?);
     for what in ["username", "userpasswd"] {
@@ -264,7 +274,7 @@ fn login(mut sock: Socket) -> io::Result<()> {
     Ok(())
 }
 
-fn menu(mut client: Socket) -> io::Result<()> {
+fn menu(mut client: Stream) -> io::Result<()> {
     client.set_read_timeout(Some(Duration::from_secs(5)))?;
     loop {
         let data = recv(&mut client)?;
@@ -287,14 +297,14 @@ fn menu(mut client: Socket) -> io::Result<()> {
 }
 
 /// Returns what one `recv(1024)` brings. It is empty when the server has closed.
-fn recv(server: &mut Socket) -> io::Result<String> {
+fn recv(server: &mut Stream) -> io::Result<String> {
     let mut buffer = [0; 1024];
     let count = read(server, &mut buffer)?;
     Ok(String::from_utf8_lossy(&buffer[..count]).into())
 }
 
 /// Reads once. With a timeout, Ctrl-Z and `fg` interrupt a read, which is then made again.
-fn read(server: &mut Socket, buffer: &mut [u8]) -> io::Result<usize> {
+fn read(mut server: impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match server.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

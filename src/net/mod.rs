@@ -11,9 +11,10 @@
 //! * [`Connect`] connects to one address of several, or to a name that a pool [resolves](resolve()). It
 //!   never blocks the loop, and ends within a time limit. With [`Retry`] it is tried again, and a
 //!   connection that is lost is [made again](Connect::serve_again).
-//! * [`Connection`] drives your [`Protocol`]. It writes at once, and buffers what the kernel does not
-//!   take. It stops reading from a peer that does not read. It flushes the buffer before it closes.
+//! * [`Connection`] drives your [`Protocol`]. It gathers what a callback writes, and buffers what the kernel
+//!   does not take. It stops reading from a peer that does not read. It flushes the buffer before it closes.
 //!   While it is idle it owns no buffer.
+//! * [`Filter`] stands between a stream and a protocol, as TLS does (feature `tls`).
 //! * [`DatagramSocket`] reports empty and truncated datagrams as what they are. [`DatagramEndpoint`]
 //!   drives your [`DatagramProtocol`] on it. [`DatagramBatch`] receives and sends many in one system
 //!   call.
@@ -144,6 +145,9 @@ mod stream_input;
 mod stream_io;
 mod time_limit;
 mod timeout;
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub mod tls;
 mod to_address;
 mod unread;
 mod utf8;

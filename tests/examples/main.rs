@@ -20,6 +20,8 @@ mod requests;
 mod select_rw;
 mod socket_end;
 mod timestamp;
+#[cfg(feature = "tls")]
+mod tls_echo;
 mod udp;
 mod unread_log;
 mod upper;

@@ -34,5 +34,7 @@ mod shortage;
 mod sigpipe;
 mod slow_readers;
 mod socket_files;
+#[cfg(feature = "tls")]
+mod tls;
 mod utf8;
 mod writing;

@@ -20,6 +20,7 @@
 //!   call.
 //! * Sockets are made from descriptors and convert into them. [`inherited`] returns those with which
 //!   the process was started.
+//! * [`testing`] runs a protocol in a test without a network.
 //! * [`framing`] finds lines and other messages in the stream of a connection.
 //! * [`Utf8Decoder`] decodes text from bytes that are split anywhere.
 //!
@@ -143,6 +144,7 @@ mod stream;
 mod stream_end;
 mod stream_input;
 mod stream_io;
+pub mod testing;
 mod time_limit;
 mod timeout;
 #[cfg(feature = "tls")]

@@ -47,10 +47,34 @@ use crate::reactor::Context;
 /// # io::Result::Ok(())
 /// ```
 ///
+/// A test needs no socket: see [`ProtocolTest`](super::testing::ProtocolTest).
+///
+/// ```
+/// # use std::io;
+/// # use tripoll::Context;
+/// # use tripoll::net::{Protocol, Wire};
+/// # struct Lengths;
+/// # impl Protocol for Lengths {
+/// #     fn received(&mut self, wire: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+/// #         let Some(end) = data.iter().position(|&byte| byte == b'\n') else { return Ok(0) };
+/// #         wire.write(format!("{end}\n").as_bytes());
+/// #         Ok(end + 1)
+/// #     }
+/// # }
+/// use tripoll::net::testing::ProtocolTest;
+///
+/// let mut test = ProtocolTest::new(Lengths, ())?;
+/// test.receive(b"four\nfif");
+/// assert_eq!(test.written(), b"4\n");
+/// test.receive(b"teen letters\n");
+/// assert_eq!(test.written(), b"15\n");
+/// # io::Result::Ok(())
+/// ```
+///
 /// # Errors
 ///
-/// An error that a callback returns closes the connection at once. [`closed`](Self::closed) gets it as
-/// [`CloseReason::Failed`].
+/// An error that a callback returns closes the connection at once. What it has written before is sent.
+/// [`closed`](Self::closed) gets it as [`CloseReason::Failed`].
 pub trait Protocol<S = ()> {
     /// Called once, before all others. Does nothing by default.
     ///

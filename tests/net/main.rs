@@ -34,6 +34,7 @@ mod shortage;
 mod sigpipe;
 mod slow_readers;
 mod socket_files;
+mod testing;
 #[cfg(feature = "tls")]
 mod tls;
 mod utf8;

@@ -335,7 +335,10 @@ fn a_frame_may_be_larger_than_the_unused_input_of_other_protocols() {
         served.peer.write_all(&(3_u32 << 20).to_be_bytes()).unwrap();
         let mut left = &content[..];
         while !left.is_empty() {
-            left = &left[served.peer.write(left).unwrap_or(0)..];
+            match served.peer.write(left) {
+                Ok(count) => left = &left[count..],
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
             served.reactor.turn(Deadline::Now).unwrap();
         }
         let (calls, _) = served.end();
@@ -452,7 +455,7 @@ fn polite(pair: Pair) -> Served {
 fn a_protocol_may_answer_what_it_refuses_before_the_connection_is_closed() {
     on_every_pair_and_noise(|pair| {
         let mut served = polite(pair);
-        served.send([&b"ok\ntoo long\nok\n"[..]]);
+        served.send([&b"ok\ntoo long\nok\n"[..], b"ok\n", b"ok\n"]);
         let (calls, answer) = served.end();
         assert_eq!(calls, [frame("ok"), finished()]);
         assert_eq!(answer, b"500 a line is longer than max_frame, which is 5 bytes\n");
@@ -467,5 +470,14 @@ fn after_a_close_no_frame_comes() {
             served.send([input]);
             assert_eq!(served.end().0, [frame("one"), frame(""), finished()]);
         }
+        let close: Act = |wire, call, _| {
+            if *call == frame("last") {
+                wire.close();
+            }
+            Ok(())
+        };
+        let mut served = Served::new(pair, close, Lines::new);
+        served.send([&b"one\nlast"[..]]);
+        assert_eq!(served.end().0, [frame("one"), frame("last"), finished()], "nor the end");
     });
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use tripoll::pool::Pool;
 use tripoll::{ReactorHandle, Token};
 
@@ -61,13 +61,13 @@ fn open(root: &File, mut path: String) -> Opened {
     // Without `NONBLOCK`, the open of a FIFO would wait for a writer.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    let file = match openat2(root, path, flags, Mode::empty(), beneath) {
-        Ok(file) => File::from(file),
-        Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN) => {
-            return Err(Status::UNAVAILABLE);
-        }
-        Err(_) => return Err(Status::NOT_FOUND),
-    };
+    let opened = retry_on_intr(|| openat2(root, &path, flags, Mode::empty(), beneath));
+    let file = File::from(opened.map_err(|error| match error {
+        Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::NXIO => Status::NOT_FOUND,
+        // A link that leads out of the root is no file, either.
+        Errno::ACCESS | Errno::PERM | Errno::LOOP | Errno::XDEV => Status::NOT_FOUND,
+        _ => Status::UNAVAILABLE, // there are no descriptors, or there is no memory
+    })?);
     match file.metadata() {
         Ok(metadata) if metadata.is_file() => Ok((file, metadata.len())),
         _ => Err(Status::NOT_FOUND),

@@ -42,6 +42,10 @@ pub const CALLS: &[Call] = &[
     starting("fcntl", &["EINVAL", "EPERM"]),
     starting("getsockname", &["ENOBUFS"]),
     starting("listen", &["EADDRINUSE"]),
+    running(
+        "openat2",
+        &["EACCES", "EAGAIN", "EINTR", "ELOOP", "EMFILE", "ENFILE", "ENOMEM", "ENOSYS", "EXDEV"],
+    ),
     starting("pidfd_open", &["EMFILE", "ENODEV", "ENOMEM"]),
     running("ppoll", &["EAGAIN", "EINTR", "ENOMEM"]),
     running("pselect6", &["EINTR", "ENOMEM"]),
@@ -50,6 +54,7 @@ pub const CALLS: &[Call] = &[
         "recvfrom",
         &["EAGAIN", "ECONNREFUSED", "ECONNRESET", "EHOSTUNREACH", "EINTR", "ENOMEM", "ETIMEDOUT"],
     ),
+    running("sendfile", &["EAGAIN", "EINTR", "EINVAL", "EIO", "ENOMEM", "EPIPE"]),
     running(
         "sendto",
         &[

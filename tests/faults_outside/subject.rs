@@ -48,6 +48,7 @@ pub const SUBJECTS: &[Subject] = &[
     tcp("echo epoll edge", "echo", "--backend epoll --trigger edge"),
     tcp("echo mio", "echo", "--backend mio"),
     Subject { name: "broadcast", program: "broadcast", arguments: "", client: chat },
+    Subject { name: "http", program: "http", arguments: "--root .", client: http },
     tcp("line_tcp reactor", "line_tcp", "--concurrency reactor"),
     tcp("inline", "line_tcp", "--concurrency inline"),
     tcp("threading", "line_tcp", "--concurrency threading"),
@@ -103,6 +104,18 @@ fn line(address: &str) -> io::Result<()> {
     let mut client = connect(address)?;
     client.write_all(b"hello\n")?;
     client.read_exact(&mut [0; 6])
+}
+
+/// Asks for a text and for a file, and reads what begins with an answer to both.
+fn http(address: &str) -> io::Result<()> {
+    let mut client = connect(address)?;
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let plain = get("/pipeline").replace("Connection: close\r\n", "");
+    client.write_all((plain + &get("/Cargo.toml")).as_bytes())?;
+    let mut answers = String::new();
+    client.read_to_string(&mut answers)?;
+    let is_answered = answers.matches("HTTP/1.1 200 OK\r\n").count() == 2;
+    if is_answered { Ok(()) } else { Err(io::Error::other(answers)) }
 }
 
 /// More clients at the same time than a pool of one and its queue of 64 take.

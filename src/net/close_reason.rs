@@ -10,6 +10,9 @@ pub enum CloseReason {
     Finished,
     /// [`Wire::abort`](super::Wire::abort) was called.
     Aborted,
+    /// [`Wire::detach`](super::Wire::detach) was called. All output was sent, and the stream goes on
+    /// elsewhere.
+    Detached,
     /// [`Context::remove`](crate::Context::remove) was called.
     Removed,
     /// The protocol left more input unused than
@@ -45,10 +48,13 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Returns the reason as an error. Returns `None` if the program closed the connection:
-    /// `Finished`, `Aborted` and `Removed`.
+    /// `Finished`, `Aborted`, `Detached` and `Removed`.
     pub fn to_error(&self) -> Option<io::Error> {
         let kind = match self {
-            CloseReason::Finished | CloseReason::Aborted | CloseReason::Removed => return None,
+            CloseReason::Finished
+            | CloseReason::Aborted
+            | CloseReason::Detached
+            | CloseReason::Removed => return None,
             CloseReason::ConnectFailed(error) | CloseReason::Failed(error) => {
                 return Some(clone_error(error));
             }
@@ -71,6 +77,7 @@ impl fmt::Display for CloseReason {
         match self {
             CloseReason::Finished => f.write_str("closed"),
             CloseReason::Aborted => f.write_str("aborted"),
+            CloseReason::Detached => f.write_str("detached"),
             CloseReason::Removed => f.write_str("removed"),
             CloseReason::InputOverflow => {
                 f.write_str("the peer sent more input than max_unused, and the protocol used none")

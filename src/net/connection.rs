@@ -324,6 +324,9 @@ impl<P> Connection<P> {
         if self.link.state != State::Ended {
             self.flush_gathered(stream, cx);
         }
+        if self.link.is(Facts::DETACHING) && self.link.is_open() && self.link.kept() == 0 {
+            return self.hand_over(stream, cx);
+        }
         if let Some(after) = stream.take_requested_deadline() {
             let at = after.and_then(|after| cx.now().checked_add(after));
             let _ = cx.set_deadline(stream.token(), at); // it may have been removed
@@ -428,7 +431,12 @@ where
         let stream = &mut StreamIo::begin(source);
         self.begin_deadlines(stream, cx);
         if self.link.is(Facts::LAYERED) {
+            // Input from before the filter is the peer's, and must not bypass the filter.
+            let early = self.link.take_unread();
             self.begin_handshake(stream, cx);
+            if !early.is_empty() {
+                self.deliver_layered(&early, stream, cx);
+            }
         } else {
             self.call(stream, cx, |protocol, wire, cx| protocol.opened(wire, cx));
         }

@@ -146,6 +146,9 @@ impl<P> Connection<P> {
         if self.link.is_open() {
             let rest = self.link.take_unread();
             self.call(stream, cx, |protocol, wire, cx| protocol.ended(wire, &rest, cx));
+            if self.link.is_open() && self.link.is(Facts::DETACHING) {
+                self.link.buffers_mut().unread = rest; // it goes with the stream
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The state of a connection that both its protocol and its driver change.
 
+use std::any::Any;
 use std::time::Instant;
 
 use super::buffered_total::Share;
@@ -69,6 +70,8 @@ bitflags::bitflags! {
         const LAYERED = 1_024;
         /// Its handshake is not over, and the protocol was not called yet.
         const HANDSHAKING = 2_048;
+        /// `Wire::detach` was called.
+        const DETACHING = 4_096;
     }
 }
 
@@ -80,6 +83,8 @@ pub(super) struct Buffers {
     /// Whether the protocol must be called for `unread` when the connection reads again.
     pub(super) has_deferred_input: bool,
     pub(super) write_buffer: WriteBuffer,
+    /// What is called when the connection is detached: see `detach.rs`.
+    pub(super) then: Option<Box<dyn Any + Send>>,
     /// What is counted toward the total of the listener.
     share: Option<Share>,
 }
@@ -148,7 +153,7 @@ impl Link {
     }
 
     pub(super) fn free_buffers(&mut self) {
-        if self.kept() == 0 && !self.has_unread() {
+        if self.kept() == 0 && !self.has_unread() && !self.is(Facts::DETACHING) {
             self.buffers = None;
         }
     }
@@ -182,7 +187,7 @@ impl Link {
     fn wants_to_read_even_so(&self) -> bool {
         !self.is(Facts::PEER_ENDED)
             && match self.state {
-                State::Open if self.is(Facts::PAUSED) => false,
+                State::Open if self.facts.intersects(Facts::PAUSED | Facts::DETACHING) => false,
                 State::Open => !self.is(Facts::OVER_HIGH_MARK) || self.options().read_above_mark,
                 State::Closing | State::Lingering => !self.has_discarded_enough(),
                 State::Ended => false,

@@ -118,6 +118,7 @@ mod datagram_queue;
 mod datagram_wire;
 mod deadlines;
 mod deliver;
+mod detach;
 mod file_range;
 mod filter;
 pub mod framing;

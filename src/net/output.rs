@@ -31,7 +31,7 @@ impl Link {
     /// Returns whether more may be written: the connection is open and its write buffer has room.
     #[inline]
     pub(super) fn has_room(&self) -> bool {
-        let full = Facts::OVER_HIGH_MARK | Facts::FINISHING;
+        let full = Facts::OVER_HIGH_MARK | Facts::FINISHING | Facts::DETACHING;
         self.is_open() && !self.facts.intersects(full)
     }
 
@@ -88,7 +88,7 @@ impl Link {
 
     /// Returns whether the connection takes output.
     fn begin_write(&mut self, stream: &mut StreamIo<'_>) -> bool {
-        if !self.is_open() || self.is(Facts::FINISHING) {
+        if !self.is_open() || self.facts.intersects(Facts::FINISHING | Facts::DETACHING) {
             return false;
         }
         stream.get_ref().note_owed(true);

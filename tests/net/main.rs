@@ -13,6 +13,7 @@ mod datagram_protocols;
 mod datagrams;
 mod deadlines;
 mod descriptors;
+mod detach;
 mod extremes;
 mod filters;
 mod finish;

@@ -31,6 +31,7 @@ pub enum Call {
 pub enum Why {
     Finished,
     Aborted,
+    Detached,
     InputOverflow,
     OutputOverflow,
     ListenerOverflow,
@@ -100,6 +101,7 @@ impl<F: Script> Protocol for Scripted<F> {
         let why = match why {
             CloseReason::Finished => Why::Finished,
             CloseReason::Aborted => Why::Aborted,
+            CloseReason::Detached => Why::Detached,
             CloseReason::InputOverflow => Why::InputOverflow,
             CloseReason::OutputOverflow => Why::OutputOverflow,
             CloseReason::ListenerOverflow => Why::ListenerOverflow,

@@ -10,8 +10,8 @@ use support::sockets::read_all;
 use support::*;
 use tripoll::Context;
 use tripoll::server::{
-    Concurrency, HandlerResult, LoopExchange, PooledTcpServer, ReactorTcpServer, Server,
-    StreamExchange, Tcp, TcpServer, ThreadingTcpServer,
+    Concurrency, HandlerResult, LoopExchange, ParkedTcpServer, PooledTcpServer, ReactorTcpServer,
+    Server, StreamExchange, Tcp, TcpServer, ThreadingTcpServer,
 };
 
 /// Sends back what the client sends until it finishes.
@@ -57,10 +57,11 @@ fn check<C: Concurrency>(pair: Pair, server: &Server<Tcp, C>) {
 
 #[test]
 fn a_shutdown_of_the_loop_answers_the_clients_that_are_pending() {
-    on_every_pair(|pair| {
+    on_every_pair_and_noise(|pair| {
         check(pair, &TcpServer::builder(ANY).build_fn(echo).unwrap());
         check(pair, &ThreadingTcpServer::builder(ANY).build_fn(echo).unwrap());
         check(pair, &PooledTcpServer::builder(ANY).build_fn(echo).unwrap());
+        check(pair, &ParkedTcpServer::builder(ANY).build_fn(echo).unwrap());
         check(pair, &ReactorTcpServer::builder(ANY).build_fn(echo_in_the_loop).unwrap());
     });
 }

@@ -13,9 +13,9 @@ use tripoll::net::{Address, Stream};
 use tripoll::selector::Deadline;
 use tripoll::server::{
     BaseServer, Concurrency, Exchange, ExchangeKind, Exit, Handled, HandlerResult, InReactor,
-    Inline, LoopExchange, Pooled, PooledTcpServer, ReactorTcpServer, RequestHandler, Served,
-    Server, ServerBuilder, ServerConfig, StreamExchange, Supports, Tcp, TcpServer, Threading,
-    ThreadingTcpServer,
+    Inline, LoopExchange, Parked, Pooled, PooledTcpServer, ReactorTcpServer, RequestHandler,
+    Served, Server, ServerBuilder, ServerConfig, StreamExchange, Supports, Tcp, TcpServer,
+    Threading, ThreadingTcpServer,
 };
 
 /// What `shutdown` may take, whatever the poll interval.
@@ -46,6 +46,8 @@ trait Any: Sync {
     fn base(&self) -> &BaseServer<Arc<Stream>>;
     /// With a poll interval that nobody may wait for.
     fn serve_forever(&self) -> io::Result<()>;
+    /// Returns the same for another thread. Where there is noise, it serves in a loop that has it.
+    fn serving(&self) -> Box<dyn FnOnce() -> io::Result<()> + Send + '_>;
     fn handle_request(&self) -> io::Result<Handled>;
     fn serve_in(&self, reactor: &mut Reactor) -> io::Result<()>;
     fn server_close(&self);
@@ -57,7 +59,7 @@ trait Any: Sync {
     /// Serves while `body` runs, and ends.
     fn while_serving(&self, body: &dyn Fn()) {
         thread::scope(|scope| {
-            let serving = scope.spawn(|| self.serve_forever());
+            let serving = scope.spawn(self.serving());
             let _guard = RequestShutdown(self.base());
             body();
             self.base().shutdown().unwrap();
@@ -72,6 +74,9 @@ impl<C: Concurrency> Any for Server<Tcp, C> {
     }
     fn serve_forever(&self) -> io::Result<()> {
         Server::serve_forever(self, MINUTE).map(drop)
+    }
+    fn serving(&self) -> Box<dyn FnOnce() -> io::Result<()> + Send + '_> {
+        Box::new(serving(self))
     }
     fn handle_request(&self) -> io::Result<Handled> {
         Server::handle_request(self)
@@ -111,6 +116,7 @@ where
         one::<Inline, StreamExchange, H>(config, factory),
         one::<Threading, StreamExchange, H>(config, factory),
         one::<Pooled, StreamExchange, H>(config, factory),
+        one::<Parked, StreamExchange, H>(config, factory),
         one::<InReactor, LoopExchange, H>(config, factory),
     ]
 }
@@ -120,12 +126,25 @@ fn on_each<H>(factory: fn() -> H, body: impl Fn(&dyn Any))
 where
     H: RequestHandler<StreamExchange> + RequestHandler<LoopExchange> + Send + 'static,
 {
-    on_every_config(|config| {
-        for server in each(config, factory) {
-            println!("{:?}", server.base()); // shown if it fails
-            body(&*server);
-        }
-    });
+    on_every_config(|config| on_each_with(config, factory, &body));
+}
+
+/// As [`on_each`], and again over selectors that make faults of events.
+fn on_each_and_noise<H>(factory: fn() -> H, body: impl Fn(&dyn Any))
+where
+    H: RequestHandler<StreamExchange> + RequestHandler<LoopExchange> + Send + 'static,
+{
+    on_every_config_and_noise(|config| on_each_with(config, factory, &body));
+}
+
+fn on_each_with<H>(config: &ServerConfig, factory: fn() -> H, body: &dyn Fn(&dyn Any))
+where
+    H: RequestHandler<StreamExchange> + RequestHandler<LoopExchange> + Send + 'static,
+{
+    for server in each(config, factory) {
+        println!("{:?}", server.base()); // shown if it fails
+        body(&*server);
+    }
 }
 
 #[test]
@@ -155,12 +174,14 @@ fn shutdown_takes(server: &dyn Any) -> Duration {
 
 #[test]
 fn idle_clients_do_not_stop_a_shutdown() {
-    let server = ThreadingTcpServer::from_fn(ANY, listen).unwrap();
-    idle_client(&server);
-    let server = PooledTcpServer::from_fn(ANY, listen).unwrap();
-    idle_client(&server);
-    let server = ReactorTcpServer::new(ANY, || Listening).unwrap();
-    idle_client(&server);
+    on_every_config_and_noise(|config| {
+        let builder = ThreadingTcpServer::builder(ANY).config(config.clone());
+        idle_client(&builder.build_fn(listen).unwrap());
+        let builder = PooledTcpServer::builder(ANY).config(config.clone());
+        idle_client(&builder.build_fn(listen).unwrap());
+        let builder = ReactorTcpServer::builder(ANY).config(config.clone());
+        idle_client(&builder.build(|| Listening).unwrap());
+    });
 }
 
 struct Listening;
@@ -179,7 +200,7 @@ impl RequestHandler<LoopExchange> for Listening {
 
 fn idle_client<C: Concurrency>(server: &Server<Tcp, C>) {
     thread::scope(|scope| {
-        let serving = scope.spawn(|| server.serve_forever(MINUTE));
+        let serving = scope.spawn(serving(server));
         let client = connect_and_wait(server);
         server.shutdown().unwrap(); // or the client's patience ends this test
         serving.join().unwrap().unwrap();
@@ -223,17 +244,17 @@ impl RequestHandler<LoopExchange> for Ending {
 #[test]
 fn from_inside_it_is_an_error_and_requesting_it_is_not() {
     let deadlock = io::ErrorKind::Deadlock.to_string();
-    on_each(
+    on_each_and_noise(
         || Ending,
         |server| {
             let answer = thread::scope(|scope| {
                 let client = scope.spawn(|| ask(&server.base().server_address(), b"x"));
-                server.serve_forever().unwrap(); // or this test never ends
+                server.serving()().unwrap(); // or this test never ends
                 server.server_close();
                 String::from_utf8(client.join().unwrap()).unwrap()
             });
             // A thread that does not serve may wait for the one that does.
-            let is_elsewhere = ["Threads", "Workers"]
+            let is_elsewhere = ["Threads", "Workers", "Parking"]
                 .iter()
                 .any(|elsewhere| format!("{:?}", server.base()).contains(elsewhere));
             assert_eq!(answer, if is_elsewhere { "it has ended" } else { &deadlock });
@@ -265,12 +286,12 @@ impl RequestHandler<LoopExchange> for Closing {
 
 #[test]
 fn a_handler_may_close_its_server() {
-    on_each(
+    on_each_and_noise(
         || Closing,
         |server| {
             thread::scope(|scope| {
                 let client = scope.spawn(|| ask(&server.base().server_address(), b"x"));
-                server.serve_forever().unwrap();
+                server.serving()().unwrap();
                 assert_eq!(client.join().unwrap(), b"-1");
             });
             server.server_close();
@@ -309,11 +330,11 @@ fn before_serving_it_is_remembered_once() {
 
 #[test]
 fn after_serving_it_is_nothing_and_the_server_serves_again() {
-    on_each(
+    on_each_and_noise(
         || Line,
         |server| {
             thread::scope(|scope| {
-                let serving = scope.spawn(|| server.serve_forever());
+                let serving = scope.spawn(server.serving());
                 let _guard = RequestShutdown(server.base());
                 server.assert_serves();
                 // From two threads at once.
@@ -325,7 +346,7 @@ fn after_serving_it_is_nothing_and_the_server_serves_again() {
             server.while_serving(&|| server.assert_serves());
             server.server_close();
             server.base().shutdown().unwrap();
-            let closed = server.serve_forever().unwrap_err();
+            let closed = server.serving()().unwrap_err();
             assert_eq!(closed.kind(), io::ErrorKind::NotConnected);
         },
     );
@@ -365,23 +386,26 @@ fn right_after_the_start_it_ends_the_serving() {
 
 #[test]
 fn serving_twice_at_once_is_an_error() {
-    for server in each(&ServerConfig::default(), || Line) {
-        server.while_serving(&|| {
-            server.assert_serves();
-            let busy = server.serve_forever().unwrap_err();
-            assert_eq!(busy.kind(), io::ErrorKind::ResourceBusy);
-            server.assert_serves();
-        });
-    }
+    on_each_and_noise(
+        || Line,
+        |server| {
+            server.while_serving(&|| {
+                server.assert_serves();
+                let busy = server.serve_forever().unwrap_err();
+                assert_eq!(busy.kind(), io::ErrorKind::ResourceBusy);
+                server.assert_serves();
+            });
+        },
+    );
 }
 
 #[test]
 fn a_close_ends_the_serving_and_may_come_twice() {
-    on_each(
+    on_each_and_noise(
         || Line,
         |server| {
             thread::scope(|scope| {
-                let serving = scope.spawn(|| server.serve_forever());
+                let serving = scope.spawn(server.serving());
                 let _guard = RequestShutdown(server.base());
                 server.assert_serves();
                 server.server_close();
@@ -497,7 +521,7 @@ fn an_exit_in_a_loop_that_is_shared_ends_that_serving_alone() {
 /// And two more: one of every concurrency in one loop, each of which comes and goes by itself.
 #[test]
 fn two_servers_in_one_loop() {
-    on_every_config(|config| {
+    on_every_config_and_noise(|config| {
         let mut reactor = reactor(config);
         let servers = each(&ServerConfig::default(), || Line);
         for server in &servers {

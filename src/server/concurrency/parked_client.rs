@@ -41,6 +41,7 @@ impl<R: Request> Client<R> {
         let stepped = match step {
             Step::SetUp => self.conversation.set_up().map(|()| true),
             Step::Handle => self.conversation.handle(),
+            Step::Look => Ok(true),
             Step::End(outcome) => outcome.map(|()| false),
         };
         match stepped {
@@ -49,11 +50,10 @@ impl<R: Request> Client<R> {
             Ok(true) if self.conversation.has_buffered_input() => return After::Input,
             Ok(true) => {}
         }
-        match self.conversation.stream().peek_now() {
-            Ok(true) => After::Input,
-            Ok(false) => After::End(Ok(())),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => After::Silence,
-            Err(error) => After::End(Err(error.into())),
+        match look(self.conversation.stream()) {
+            None => After::Silence,
+            Some(Step::End(outcome)) => After::End(outcome),
+            Some(_) => After::Input,
         }
     }
 
@@ -127,7 +127,19 @@ impl<R: Request> Place<R> {
 enum Step {
     SetUp,
     Handle,
+    /// Looks for input.
+    Look,
     End(HandlerResult),
+}
+
+/// Returns the next step of a silent client, if there is input for one, or an end.
+fn look(stream: &Stream) -> Option<Step> {
+    match stream.peek_now() {
+        Ok(true) => Some(Step::Handle),
+        Ok(false) => Some(Step::End(Ok(()))),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        Err(error) => Some(Step::End(Err(error.into()))),
+    }
 }
 
 /// What follows from a step.
@@ -252,11 +264,8 @@ impl<R: Request, S: 'static> Handler<Arc<Stream>, S> for ParkedClient<R> {
         source: &mut Source<'_, Arc<Stream>>,
         _: &mut Context<'_, S>,
     ) -> io::Result<Next> {
-        match source.get_ref().peek_now() {
-            Ok(true) => self.resume(source, Step::Handle),
-            Ok(false) => self.resume(source, Step::End(Ok(()))),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => self.resume(source, Step::End(Err(error.into()))),
+        if let Some(step) = look(source.get_ref()) {
+            self.resume(source, step);
         }
         Ok(Next::Done)
     }
@@ -289,7 +298,11 @@ impl<R: Request, S: 'static> Handler<Arc<Stream>, S> for ParkedClient<R> {
         match self.silent_until(source.get_ref()).filter(|_| !self.is_ending) {
             _ if !self.is_parked() => {}
             Some(at) if at > Instant::now() => cx.set_deadline(source.token(), Some(at))?,
-            _ => self.resume(source, Step::End(Ok(()))),
+            // The report of its input may be late.
+            _ => {
+                let step = look(source.get_ref()).unwrap_or(Step::End(Ok(())));
+                self.resume(source, step);
+            }
         }
         Ok(Next::Keep)
     }
@@ -307,7 +320,8 @@ impl<R: Request, S: 'static> Handler<Arc<Stream>, S> for ParkedClient<R> {
     }
 }
 
-/// The loop may be dropped with its clients. A worker then ends those that are parked.
+/// The loop may be dropped with its clients. A worker then answers what those that are parked have
+/// sent, and ends them.
 impl<R: Request> Drop for ParkedClient<R> {
     fn drop(&mut self) {
         self.set_awaited(false);
@@ -316,7 +330,7 @@ impl<R: Request> Drop for ParkedClient<R> {
         }
         let seat = mem::replace(&mut *lock(&self.place.seat), Seat::Closed);
         if let Seat::Parked(client) = seat {
-            Job::new(&self.place, client).submit(Step::End(Ok(())));
+            Job::new(&self.place, client).submit(Step::Look);
         }
     }
 }

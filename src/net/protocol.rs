@@ -126,6 +126,50 @@ pub trait Protocol<S = ()> {
     /// Called when the write buffer has fallen to its [low watermark](super::Watermarks::low), after it
     /// was above the high one. The connection reads again. Does nothing by default.
     ///
+    /// This is where a program continues that stopped writing because [`Wire::write`] returned false. It
+    /// is called before the buffer is empty, so that the peer does not wait.
+    ///
+    /// ```
+    /// use std::io;
+    /// use tripoll::Context;
+    /// use tripoll::net::{Protocol, Wire};
+    ///
+    /// /// Sends a long answer, as fast as the peer reads it.
+    /// struct Numbers(std::ops::Range<u32>);
+    ///
+    /// impl Numbers {
+    ///     fn pump(&mut self, wire: &mut Wire) {
+    ///         while let Some(number) = self.0.next() {
+    ///             if !wire.write(format!("{number}\n").as_bytes()) {
+    ///                 return; // until there is room again
+    ///             }
+    ///         }
+    ///         wire.close(); // after all was sent
+    ///     }
+    /// }
+    ///
+    /// impl Protocol for Numbers {
+    ///     fn opened(&mut self, wire: &mut Wire, _: &mut Context) -> io::Result<()> {
+    ///         self.pump(wire);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn below_low_mark(&mut self, wire: &mut Wire, _: &mut Context) -> io::Result<()> {
+    ///         self.pump(wire);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn received(&mut self, _: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+    ///         Ok(data.len())
+    ///     }
+    /// }
+    ///
+    /// let mut test = tripoll::net::testing::ProtocolTest::new(Numbers(0..100_000), ())?;
+    /// assert!(test.written().ends_with(b"\n99998\n99999\n"));
+    /// assert!(test.is_closing());
+    /// # io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// See the [trait](Self#errors).
@@ -135,8 +179,10 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
-    /// Called when the write buffer has become empty after having held data. Here a protocol can
-    /// continue a long answer. Does nothing by default.
+    /// Called when the write buffer has become empty after having held data. Does nothing by default.
+    ///
+    /// What the kernel takes at once is never in the write buffer: then this is not called. A long
+    /// answer continues earlier in [`below_low_mark`](Self::below_low_mark).
     ///
     /// # Errors
     ///

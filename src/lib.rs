@@ -38,6 +38,7 @@
 //! | serve clients with callbacks and buffers | [`net`]: [`Listener`], [`Connection`], [`Protocol`] |
 //! | receive lines or messages with a length | [`net::framing`]: [`Lines`](net::framing::Lines), [`LengthPrefixed`](net::framing::LengthPrefixed), [`Delimited`](net::framing::Delimited) |
 //! | write a handler for any descriptor | [`reactor`]: [`Reactor`], [`Handler`], [`Source`] |
+//! | use all processors: a loop for each | [`net::Loops`] |
 //! | hand connections to threads | [`Listener::serve_in_pool`], [`pool::Pool`] |
 //! | port a Python `socketserver` | [`server`]: [`ThreadingTcpServer`](server::ThreadingTcpServer) and its sisters |
 //! | receive datagrams | [`net::DatagramSocket`], [`server::ThreadingUdpServer`] |

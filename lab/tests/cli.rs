@@ -88,6 +88,36 @@ fn the_reactor_takes_every_trigger_and_prints_the_effective_one() {
     }
 }
 
+/// The line of a way has four counts and their ratio, twice.
+#[test]
+fn balance_accounts_for_all_connections_of_each_way() {
+    for backend in ["select", "poll", "epoll", "mio"] {
+        let output = tripoll(&format!("balance --connections 400 --backend {backend}"));
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let report = text(&output.stdout);
+        assert!(report.starts_with(&format!("400 connections to 4 loops on {backend}, ")));
+        let mut lines = report.lines().skip_while(|line| !line.contains("max/min  ")).skip(1);
+        let mut all_open = Vec::new();
+        for way in
+            ["least-connections", "round-robin", "peer-address", "reuse-port", "shared-listener"]
+        {
+            let line = lines.next().unwrap();
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!((fields[0], fields.len()), (way, 11), "{line}");
+            let sum =
+                |counts: &[&str]| -> u64 { counts.iter().map(|n| n.parse::<u64>().unwrap()).sum() };
+            assert_eq!(sum(&fields[1..5]), 400, "{line}");
+            all_open.push(sum(&fields[6..10]));
+            if way == "least-connections" {
+                assert!(fields[10].parse::<f64>().unwrap() <= 1.5, "{line}");
+            }
+        }
+        // The same clients came each time.
+        assert!(all_open[0] > 0 && all_open.iter().all(|&open| open == all_open[0]), "{report}");
+        assert_eq!(lines.next(), None);
+    }
+}
+
 #[test]
 fn wrong_arguments_exit_with_2_and_one_line_that_names_the_option() {
     for (arguments, named) in [
@@ -105,6 +135,8 @@ fn wrong_arguments_exit_with_2_and_one_line_that_names_the_option() {
         ("watch --active 3", "--active"),
         ("compare --rapidly", "--rapidly"),
         ("compare --layer raw", "--layer"),
+        ("balance --threads 0", "--threads"),
+        ("balance --connections 1000000000 --one-stays-of 1", "--connections 1000000000"),
         ("juggle", "juggle"),
         ("compair", "a similar subcommand exists: 'compare'"),
         ("ring --layr raw", "a similar argument exists: '--layer'"),

@@ -15,6 +15,8 @@
 //!   does not take. It stops reading from a peer that does not read. It flushes the buffer before it closes.
 //!   While it is idle it owns no buffer.
 //! * [`Filter`] stands between a stream and a protocol, as TLS does (feature `tls`).
+//! * [`Loops`] runs a reactor on each of several threads, and distributes the connections of one
+//!   address among them.
 //! * [`DatagramSocket`] reports empty and truncated datagrams as what they are. [`DatagramEndpoint`]
 //!   drives your [`DatagramProtocol`] on it. [`DatagramBatch`] receives and sends many in one system
 //!   call.

@@ -9,6 +9,7 @@
 //! | 2 | the arguments are wrong; the reason is one line |
 //! | 130 | stopped by Ctrl-C, as in shells |
 
+mod balance;
 mod compare;
 mod failure;
 mod handoff;
@@ -24,6 +25,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use tripoll::{Backend, Trigger};
 
+use crate::balance::Balance;
 use crate::workload::{Contender, Layer, Workload, default_trigger};
 use failure::Failure;
 use handoff::Handoff;
@@ -102,6 +104,31 @@ enum Command {
         /// The system call that waits
         #[arg(long, default_value = "epoll", value_parser = backend_parser())]
         backend: Backend,
+    },
+    /// Show how evenly each way of distribution loads several loops
+    ///
+    /// Clients connect from many addresses. For each way, one line has the connections that each loop
+    /// has got, those that are open in it when the others have left, and the ratio of the most to the
+    /// least.
+    Balance {
+        /// Number of loops, each a thread
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
+        threads: u64,
+        /// Number of connections for each way
+        #[arg(long, default_value_t = 2_000, value_parser = count_parser())]
+        connections: u64,
+        /// Number of clients that connect at the same time
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+        clients: u64,
+        /// One of so many connections stays open. The others leave after an answer
+        #[arg(long, default_value_t = 5, value_parser = count_parser())]
+        one_stays_of: u64,
+        /// The system call that waits
+        #[arg(long, default_value = "epoll", value_parser = backend_parser())]
+        backend: Backend,
+        /// The trigger
+        #[arg(long, default_value = "level", value_parser = trigger_parser())]
+        trigger: Trigger,
     },
     /// Send clients of every kind to every kind of server, and account for what is left
     ///
@@ -206,6 +233,11 @@ fn run(command: &Command) -> Result<(), Failure> {
     match command {
         &Command::Handoff { jobs, in_flight, workers, backend } => {
             handoff::run(Handoff { jobs, in_flight, workers, backend })
+        }
+        &Command::Balance { threads, connections, clients, one_stays_of, backend, trigger } => {
+            let [threads, connections, clients, one_stays_of] =
+                [threads, connections, clients, one_stays_of].map(|count| count as usize);
+            balance::run(Balance { threads, connections, clients, one_stays_of, backend, trigger })
         }
         Command::Soak { minutes, seconds, seed } => soak::run(*minutes, *seconds, *seed),
         Command::SoakServers { part } => soak::run_servers(part),

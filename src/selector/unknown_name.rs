@@ -10,7 +10,7 @@ pub struct UnknownName {
 
 impl UnknownName {
     /// Returns the one of `known` that displays as `name`.
-    pub(super) fn find<T: fmt::Display + Copy>(
+    pub(crate) fn find<T: fmt::Display + Copy>(
         kind: &str,
         name: &str,
         known: &[T],

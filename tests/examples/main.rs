@@ -10,6 +10,7 @@ mod hostile;
 mod image;
 mod line;
 mod login;
+mod loops;
 mod marked;
 mod menu;
 mod message_dict;

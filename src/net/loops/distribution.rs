@@ -1,12 +1,25 @@
 //! Which loop gets a connection.
 
 use std::collections::hash_map::RandomState;
+use std::fmt;
 use std::hash::BuildHasher;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::peers::Peer;
+use crate::selector::UnknownName;
 
 /// How connections come to the loops. The [module's page](super) compares the ways.
+///
+/// ```
+/// use tripoll::net::loops::Distribution;
+///
+/// for &way in Distribution::ALL {
+///     assert_eq!(way.to_string().parse::<Distribution>()?, way);
+/// }
+/// assert!("at-random".parse::<Distribution>().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Distribution {
@@ -40,7 +53,7 @@ impl Distribution {
         Distribution::SharedListener,
     ];
 
-    /// Returns the name, for a table or a log.
+    /// Returns the name, as it is parsed.
     pub const fn name(self) -> &'static str {
         match self {
             Distribution::LeastConnections => "least-connections",
@@ -54,6 +67,22 @@ impl Distribution {
     /// Returns whether a thread of its own accepts for all loops.
     pub(super) fn has_acceptor(self) -> bool {
         !matches!(self, Distribution::ReusePort | Distribution::SharedListener)
+    }
+}
+
+impl fmt::Display for Distribution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Distribution {
+    type Err = UnknownName;
+
+    /// Parses `"least-connections"`, `"round-robin"`, `"peer-address"`, `"reuse-port"` or
+    /// `"shared-listener"`.
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        UnknownName::find("distribution", name, Distribution::ALL)
     }
 }
 

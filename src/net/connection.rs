@@ -230,6 +230,11 @@ impl<P> Connection<P> {
         self.link.state == State::Ended
     }
 
+    /// Returns whether its protocol may still be called.
+    pub(super) fn is_open(&self) -> bool {
+        self.link.is_open()
+    }
+
     /// Calls the protocol.
     #[inline]
     pub(super) fn call<S, T>(
@@ -294,7 +299,11 @@ impl<P> Connection<P> {
     /// Called after each event: reads if the connection reads, writes what was written meanwhile, moves
     /// the state on, and sets the interest.
     #[inline]
-    fn advance<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>) -> io::Result<Next>
+    pub(super) fn advance<S>(
+        &mut self,
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next>
     where
         S: 'static,
         P: Protocol<S>,

@@ -147,6 +147,7 @@ mod stream;
 mod stream_end;
 mod stream_input;
 mod stream_io;
+mod tell;
 pub mod testing;
 mod time_limit;
 mod timeout;

@@ -21,6 +21,7 @@ use crate::selector::Token;
 /// | `T` | the source |
 /// |---|---|
 /// | `(F, H)` | a source of type `F` with a handler of type `H` |
+/// | [`Connection<P>`](crate::net::Connection) | a connection with a protocol of type `P` |
 pub struct Id<T> {
     token: Token,
     recipient: PhantomData<fn() -> T>,
@@ -99,9 +100,20 @@ pub trait Recipient<S>: Sized + 'static {
 /// A source and its handler, without their types, and the state of the call.
 #[derive(Debug)]
 pub struct Parts<'a> {
-    pub(crate) source: &'a mut dyn Any,
-    pub(crate) handler: &'a mut dyn Any,
-    pub(crate) io: &'a mut IoState,
+    pub(super) source: &'a mut dyn Any,
+    pub(super) handler: &'a mut dyn Any,
+    pub(super) io: &'a mut IoState,
+}
+
+impl<'a> Parts<'a> {
+    /// Returns the parts with their types, which are those of the id.
+    pub(crate) fn downcast<F: 'static, H: 'static>(
+        self,
+    ) -> (&'a mut F, &'a mut H, &'a mut IoState) {
+        let (source, handler) = (self.source.downcast_mut(), self.handler.downcast_mut());
+        let (source, handler) = source.zip(handler).expect("the types of an id were checked");
+        (source, handler, self.io)
+    }
 }
 
 /// A message, which knows the types of its recipient.
@@ -120,9 +132,7 @@ impl<S, F: 'static, H: Handler<F, S> + 'static> Recipient<S> for (F, H) {
         cx: &mut Context<'_, S>,
         message: impl FnOnce(&mut H, &mut Source<'_, F>, &mut Context<'_, S>) -> io::Result<()>,
     ) -> io::Result<Next> {
-        let Parts { source, handler, io } = parts;
-        let (source, handler) = (source.downcast_mut(), handler.downcast_mut());
-        let (source, handler) = source.zip(handler).expect("the types of an id were checked");
+        let (source, handler, io) = parts.downcast::<F, H>();
         message(handler, &mut Source::new(source, io), cx)?;
         Ok(Next::Keep)
     }

@@ -48,8 +48,8 @@ pub(super) struct SourceEntry {
 /// The types of a source and its handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Types {
-    pub(crate) source: TypeId,
-    pub(crate) handler: TypeId,
+    pub(super) source: TypeId,
+    handler: TypeId,
     source_name: &'static str,
     pub(super) handler_name: &'static str,
 }

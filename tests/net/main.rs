@@ -35,6 +35,7 @@ mod shortage;
 mod sigpipe;
 mod slow_readers;
 mod socket_files;
+mod tell;
 mod testing;
 #[cfg(feature = "tls")]
 mod tls;

@@ -74,10 +74,12 @@
 //! # io::Result::Ok(())
 //! ```
 
+mod counters;
 mod error;
 mod queue;
 
 pub use crate::sync::Panicked;
+pub use counters::PoolCounters;
 pub use error::{SubmitError, Unfinished};
 
 use std::sync::Arc;
@@ -168,9 +170,25 @@ impl Pool {
         self.queue.jobs()
     }
 
+    /// Returns what it is doing, and what it has done so far.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tripoll::pool::Pool;
+    ///
+    /// let pool = Pool::new(2, 16)?;
+    /// pool.submit(|| ())?;
+    /// pool.drain(Duration::from_secs(10)).expect("it was done");
+    /// assert_eq!(pool.counters().done, 1);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn counters(&self) -> PoolCounters {
+        self.queue.counters()
+    }
+
     /// Returns how many jobs have panicked.
     pub fn panics(&self) -> u64 {
-        self.queue.panics()
+        self.queue.counters().panics
     }
 
     /// Submits `job` to the workers.

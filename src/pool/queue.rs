@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 use std::time::Instant;
 
+use super::counters::PoolCounters;
 use super::error::{SubmitError, Unfinished};
 use crate::sync::{Condvar, Mutex, MutexGuard, Panicked, Wakers, catch_panic, lock, wait_until};
 
@@ -40,6 +41,9 @@ struct State {
     /// The number of workers that wait for the end of the other ones.
     draining_workers: usize,
     panics: u64,
+    done: u64,
+    waited: u64,
+    refused: u64,
 }
 
 impl State {
@@ -75,14 +79,23 @@ impl Queue {
         self.state().jobs()
     }
 
-    pub(super) fn panics(&self) -> u64 {
-        self.state().panics
+    pub(super) fn counters(&self) -> PoolCounters {
+        let state = self.state();
+        PoolCounters {
+            queued: state.waiting.len(),
+            working: state.working,
+            done: state.done,
+            waited: state.waited,
+            refused: state.refused,
+            panics: state.panics,
+        }
     }
 
     pub(super) fn put(&self, job: Job, wait: bool) -> Result<(), SubmitError> {
         let mut state = self.state();
         while !state.has_capacity(self.capacity) && !state.is_closed {
             if !wait {
+                state.refused += 1;
                 return Err(SubmitError::Full);
             }
             state.blocked += 1;
@@ -97,6 +110,9 @@ impl Queue {
             drop(state); // unlock before the job is dropped: it may own anything
             return Err(SubmitError::Closed);
         }
+        // Every job passes the queue. One waits there if no worker is free to take it.
+        let idle = self.workers.saturating_sub(state.working);
+        state.waited += u64::from(state.waiting.len() >= idle);
         state.waiting.push_back(job);
         if state.sleeping > state.woken {
             state.woken += 1;
@@ -152,6 +168,7 @@ impl Queue {
                 let _ = self.run(job);
                 state = self.state();
                 state.working -= 1;
+                state.done += 1;
                 self.notify_capacity(state);
                 state = self.state();
             } else if state.is_closed {

@@ -16,6 +16,7 @@ use super::handler::{Handler, Next, Registered};
 use super::mode::reads_raw;
 use super::source::Source;
 use super::source_entry::Types;
+use super::source_info::SourceInfo;
 use crate::selector::{Backend, Interest, Selector, Token, Trigger};
 
 /// Access to a reactor for a handler, a timer, a job or a hook.
@@ -42,6 +43,49 @@ use crate::selector::{Backend, Interest, Selector, Token, Trigger};
 /// assert_eq!(*reactor.state(), ["first", "second"]);
 /// # std::io::Result::Ok(())
 /// ```
+///
+/// # A state of several parts
+///
+/// A reactor has one state. A handler or protocol of a library, which needs a state of its own in the
+/// reactor of any application, is generic over it, and asks for its part by [`AsMut`]:
+///
+/// ```
+/// use std::io::{self, PipeReader, Read};
+/// use tripoll::{Context, Handler, Interest, Next, Reactor, Source};
+///
+/// // In the library:
+/// #[derive(Default)]
+/// struct Total(usize);
+///
+/// struct Count;
+///
+/// impl<S: AsMut<Total>> Handler<PipeReader, S> for Count {
+///     fn ready(&mut self, pipe: &mut Source<PipeReader>, cx: &mut Context<S>) -> io::Result<Next> {
+///         cx.state.as_mut().0 += pipe.read(&mut [0; 64])?;
+///         Ok(Next::Keep)
+///     }
+/// }
+///
+/// // In the application:
+/// #[derive(Default)]
+/// struct App {
+///     total: Total,
+///     name: String,
+/// }
+///
+/// impl AsMut<Total> for App {
+///     fn as_mut(&mut self) -> &mut Total {
+///         &mut self.total
+///     }
+/// }
+///
+/// let (reader, _writer) = io::pipe()?;
+/// let mut reactor = Reactor::builder().build_with(App::default())?;
+/// reactor.context().add(reader, Interest::READ, Count)?;
+/// # io::Result::Ok(())
+/// ```
+///
+/// # Using the reactor while the state is borrowed
 ///
 /// A call that changes the reactor borrows the whole context, its state included. While the state is
 /// borrowed, [`split`](Self::split) gives access to both.
@@ -402,6 +446,24 @@ impl<S: 'static, T> Context<'_, S, T> {
     /// Returns whether there are no sources.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Returns all sources, in no particular order: for a page of the state of a program, for example.
+    ///
+    /// ```
+    /// use tripoll::{Interest, Next, Reactor};
+    ///
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let mut reactor = Reactor::new()?;
+    /// let mut cx = reactor.context();
+    /// let token = cx.add_fn(reader, Interest::READ, |_, _| Ok(Next::Keep))?;
+    /// let source = cx.sources().next().expect("there is one");
+    /// assert_eq!((source.token, source.interest), (token, Interest::READ));
+    /// assert!(source.source.ends_with("PipeReader"));
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn sources(&self) -> impl Iterator<Item = SourceInfo> {
+        self.core.registry.sources()
     }
 
     /// Returns the number of timers and deadlines that are set.

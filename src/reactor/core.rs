@@ -218,3 +218,9 @@ impl<S> Core<S> {
         }
     }
 }
+
+impl<S> Drop for Core<S> {
+    fn drop(&mut self) {
+        self.wake_state.close();
+    }
+}

@@ -42,6 +42,12 @@ use crate::selector::{Deadline, Event, Events, Interest, Readiness, Token};
 /// # std::io::Result::Ok(())
 /// ```
 pub trait Probe {
+    /// Returns whether [`Dispatch::took`] is measured, which reads the clock twice for each call of a
+    /// handler. Asked once a turn. Default: no.
+    fn measures_calls(&self) -> bool {
+        false
+    }
+
     /// Called when a changed interest was applied to the selector.
     fn applied(&mut self, token: Token, interest: Interest) {
         let _ = (token, interest);
@@ -89,6 +95,8 @@ pub struct Dispatch {
     pub bytes_read: usize,
     /// Number of bytes written.
     pub bytes_written: usize,
+    /// How long the call took, if the probe [asks for it](Probe::measures_calls).
+    pub took: Option<Duration>,
     /// Whether the first operation returned `WouldBlock`: the call was in vain.
     pub spurious: bool,
     /// Whether the budget ended the call.
@@ -112,7 +120,7 @@ pub enum DispatchOutcome {
 }
 
 impl Dispatch {
-    pub(super) fn of(io: &IoState, outcome: DispatchOutcome) -> Self {
+    pub(super) fn of(io: &IoState, outcome: DispatchOutcome, took: Option<Duration>) -> Self {
         Dispatch {
             token: io.token,
             readiness: io.readiness,
@@ -120,6 +128,7 @@ impl Dispatch {
             operations: io.used.operations,
             bytes_read: io.used.bytes_read as usize,
             bytes_written: io.used.bytes_written as usize,
+            took,
             spurious: io.flags.contains(Flags::SPURIOUS),
             cut_off: io.flags.contains(Flags::CUT_OFF),
             outcome,
@@ -144,6 +153,9 @@ impl fmt::Display for Dispatch {
         }
         if self.bytes_written > 0 {
             write!(f, ", wrote {}", self.bytes_written)?;
+        }
+        if let Some(took) = self.took {
+            write!(f, ", took {took:?}")?;
         }
         if self.spurious {
             f.write_str(", spurious")?;

@@ -126,6 +126,11 @@ impl<S: 'static> Reactor<S> {
         &mut self.state
     }
 
+    /// Returns the state. Drops the reactor with all its sources.
+    pub fn into_state(self) -> S {
+        self.state
+    }
+
     /// Returns a handle to this reactor, for other threads.
     pub fn handle(&self) -> ReactorHandle<S> {
         ReactorHandle::new(&self.core.wake_state)
@@ -311,12 +316,6 @@ impl fmt::Debug for ReactorBuilder {
             .field("trigger", &self.trigger)
             .field("budget", &self.budget)
             .finish_non_exhaustive()
-    }
-}
-
-impl<S> Drop for Reactor<S> {
-    fn drop(&mut self) {
-        self.core.wake_state.close();
     }
 }
 

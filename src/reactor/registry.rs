@@ -14,6 +14,7 @@ use super::mode::Mode;
 use super::parking::Parking;
 use super::probe::DispatchOutcome;
 use super::source_entry::{SourceEntry, Types};
+use super::source_info::SourceInfo;
 use crate::selector::{Interest, Readiness, Selector, SelectorCounters, Token, Trigger};
 use crate::sys;
 
@@ -213,6 +214,13 @@ impl Registry {
     /// Returns whether a source is a stream of bytes: a socket, a pipe or a terminal.
     pub(super) fn is_stream(&mut self, token: Token) -> bool {
         self.get(token).is_some_and(|entry| sys::is_stream(entry.fd))
+    }
+
+    /// Returns what can be seen of all sources.
+    pub(super) fn sources(&self) -> impl Iterator<Item = SourceInfo> {
+        self.entries
+            .iter()
+            .map(|(index, entry)| SourceInfo::of(Token::new(index as u32, entry.generation), entry))
     }
 
     /// Returns the tokens of all sources.

@@ -50,7 +50,7 @@ pub(super) struct SourceEntry {
 pub struct Types {
     pub(super) source: TypeId,
     handler: TypeId,
-    source_name: &'static str,
+    pub(super) source_name: &'static str,
     pub(super) handler_name: &'static str,
 }
 

@@ -296,9 +296,20 @@ impl<S: 'static> Reactor<S> {
         self.apply_returned(returned);
         if self.turn_state.is_observed {
             self.observe(true);
+            self.run_deferred();
+            self.begin_measured();
+        } else {
+            self.run_deferred();
         }
-        self.run_deferred();
         self.turn_state.is_in_handler = true;
+    }
+
+    /// Measures the next call from now on, if the probe asks for it.
+    #[cold]
+    fn begin_measured(&mut self) {
+        if self.turn_state.call_began.is_some() {
+            self.turn_state.call_began = Some(self.core.clock.read());
+        }
     }
 
     /// Counts a call that was idle, spurious or cut off.
@@ -485,6 +496,9 @@ impl<S: 'static> Reactor<S> {
         let index = token.index() as usize;
         let Some(Some(handler)) = handlers.get_mut(index) else { return false };
         turn_state.is_in_handler = true;
+        if turn_state.call_began.is_some() {
+            turn_state.call_began = Some(core.clock.read());
+        }
         let returned = call(&mut **handler, &mut turn_state.io, &mut Context { core, state });
         turn_state.is_in_handler = false;
         // Only `ready` is called because of readiness, and can say that it is consumed.
@@ -515,7 +529,8 @@ impl<S: 'static> Reactor<S> {
     #[cold]
     fn observe(&mut self, was_ready: bool) {
         let outcome = self.core.registry.dispatch_outcome(self.turn_state.io.token);
-        let dispatch = Dispatch::of(&self.turn_state.io, outcome);
+        let took = self.turn_state.call_began.map(|began| self.core.clock.read() - began);
+        let dispatch = Dispatch::of(&self.turn_state.io, outcome, took);
         if !was_ready && dispatch.operations == 0 && outcome == DispatchOutcome::Waiting {
             return;
         }

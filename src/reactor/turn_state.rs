@@ -40,6 +40,8 @@ pub(super) struct TurnState<S> {
     pub(super) has_new_jobs: bool,
     /// Whether timers expired or jobs were posted, and not all of them have run.
     pub(super) has_internal_work: bool,
+    /// When the current call began, if the probe asks how long it takes.
+    pub(super) call_began: Option<Instant>,
     /// Whether calls are reported to a probe or to the log.
     pub(super) is_observed: bool,
 }
@@ -68,6 +70,7 @@ impl<S> TurnState<S> {
             expired_at: None,
             has_new_jobs: false,
             has_internal_work: false,
+            call_began: None,
             is_observed: false,
         }
     }

@@ -363,3 +363,20 @@ fn a_dropped_pool_drops_its_queued_jobs() {
     assert!(waiting.recv_timeout(LONG).is_err());
     drop(held);
 }
+
+#[test]
+fn the_counters_say_what_was_done_and_what_had_to_wait() {
+    let pool = Pool::new(2, 1).unwrap();
+    let held = [hold(&pool), hold(&pool)];
+    let waiting = note(&pool, 1);
+    assert_eq!(pool.submit(|| ()), Err(SubmitError::Full));
+    let counters = pool.counters();
+    assert_eq!((counters.working, counters.queued), (2, 1));
+    assert_eq!((counters.done, counters.waited, counters.refused), (0, 1, 1));
+    drop(held);
+    assert_eq!(waiting.recv_timeout(LONG), Ok(1));
+    pool.drain(LONG).unwrap();
+    let counters = pool.counters();
+    assert_eq!((counters.working, counters.queued), (0, 0));
+    assert_eq!((counters.done, counters.waited, counters.panics), (3, 1, 0));
+}

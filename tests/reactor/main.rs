@@ -21,6 +21,7 @@ mod notify;
 mod parking;
 mod prepare_poll;
 mod registry;
+mod seen;
 mod shortage;
 mod signals;
 mod sources_channel;

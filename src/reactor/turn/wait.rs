@@ -84,7 +84,9 @@ impl<S: 'static> Reactor<S> {
             None => selector.wait(&mut turn_state.events, deadline),
             Some(probe) => {
                 let events = &mut turn_state.events;
-                wait_observed(selector, events, deadline, &mut **probe, &core.clock)
+                let waited = wait_observed(selector, events, deadline, &mut **probe, &core.clock);
+                turn_state.call_began = probe.measures_calls().then(|| core.clock.read());
+                waited
             }
         };
         if core.wake_state.finish_sleep() {

@@ -1,0 +1,45 @@
+//! What can be seen of a source from outside.
+
+use std::os::fd::RawFd;
+use std::time::Instant;
+
+use super::source_entry::{Slot, SourceEntry};
+use crate::selector::{Interest, Token};
+
+/// What a reactor knows of one of its [sources](super::Context::sources).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourceInfo {
+    /// Its token.
+    pub token: Token,
+    /// Its descriptor.
+    pub descriptor: RawFd,
+    /// The name of its type, as [`type_name`](std::any::type_name) writes it.
+    pub source: &'static str,
+    /// The name of the type of its handler. That of a closure has the function in which it stands.
+    pub handler: &'static str,
+    /// The interest that is set.
+    pub interest: Interest,
+    /// The directions in which it is ready, and its handler has not met `WouldBlock` yet.
+    pub ready: Interest,
+    /// Whether it is [disarmed](super::Next::Disarm).
+    pub is_disarmed: bool,
+    /// Its [deadline](super::Context::set_deadline).
+    pub deadline: Option<Instant>,
+}
+
+impl SourceInfo {
+    pub(super) fn of(token: Token, entry: &SourceEntry) -> Self {
+        let types = (entry.types)();
+        SourceInfo {
+            token,
+            descriptor: entry.fd,
+            source: types.source_name,
+            handler: types.handler_name,
+            interest: entry.interest,
+            ready: entry.ready,
+            is_disarmed: entry.is_disarmed,
+            deadline: entry.deadlines[Slot::User as usize].map(|deadline| deadline.at),
+        }
+    }
+}

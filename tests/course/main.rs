@@ -10,4 +10,5 @@ mod links;
 mod pages;
 mod programs;
 mod prose;
+mod reading_time;
 mod statements;

@@ -37,24 +37,24 @@ impl Server {
     }
 }
 
+/// What is put between a connection and its socket: TLS, or nothing.
+pub type Layer = Box<dyn Fn(Connection<Http>) -> io::Result<Connection<Http>>>;
+
 /// Serves the clients of `listener`.
-pub fn serve(listener: Listener, cx: &mut Context<Server>) -> io::Result<()> {
+pub fn serve(listener: Listener, layer: Layer, cx: &mut Context<Server>) -> io::Result<()> {
     let marks = Watermarks::new(MAX_OUTPUT / 4, MAX_OUTPUT, 4 * MAX_OUTPUT);
     listener.serve(cx, move |stream, cx| {
         let session = Session::new(cx.state.files.is_some());
         let http = Http { session, since: (Wait::Idle, 0), has_deadline: false, opening: None };
-        Connection::new(http)
-            .watermarks(marks)
-            .max_unused(MAX_HEAD)
-            .idle_timeout(cx.state.limits.idle)
-            .serve(stream, cx)
-            .map(drop)
+        let connection = Connection::new(http).watermarks(marks).max_unused(MAX_HEAD);
+        let connection = layer(connection.idle_timeout(cx.state.limits.idle))?;
+        connection.serve(stream, cx).map(drop)
     })?;
     Ok(())
 }
 
 /// The protocol of one connection.
-struct Http {
+pub struct Http {
     session: Session,
     /// What the session waits for, and the number of responses when that began.
     since: (Wait, u64),

@@ -15,6 +15,8 @@
 //! | `/echo`, and `/` without a root | any | the body |
 //! | all others, with `--root FOLDER` | GET | the file, or `index.html` for a path that ends with `/` |
 //!
+//! With `--features tls` the option `--tls CERT KEY` serves HTTPS. Nothing else changes.
+//!
 //! # Limits
 //!
 //! No client can make the server hold more for it than this:
@@ -36,13 +38,15 @@
 mod connection;
 mod files;
 mod protocol;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use common::Options;
-use connection::{Limits, Server};
+use connection::{Layer, Limits, Server};
 use files::Files;
 use tripoll::net::Listener;
 
@@ -53,6 +57,10 @@ struct Arguments {
     /// The folder whose files are served
     #[arg(long, value_name = "FOLDER")]
     root: Option<PathBuf>,
+    /// Serve HTTPS, with the certificates and the private key of two PEM files
+    #[cfg(feature = "tls")]
+    #[arg(long, num_args = 2, value_names = ["CERT", "KEY"])]
+    tls: Option<Vec<PathBuf>>,
     /// How many seconds a client may take for a head, and for a body
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     patience: Duration,
@@ -62,18 +70,19 @@ struct Arguments {
 }
 
 fn main() -> Result<(), common::Failure> {
-    let Arguments { options, root, patience, idle } =
-        common::read("Serves HTTP/1.1", common::ANYWHERE);
+    let arguments: Arguments = common::read("Serves HTTP/1.1", common::ANYWHERE);
+    let Arguments { options, root, patience, idle, .. } = arguments;
     options.begin()?;
-    let server = Server::new(
-        Limits { request: patience, idle },
-        root.as_deref().map(Files::new).transpose()?,
-    );
+    let layer: Layer = Box::new(Ok);
+    #[cfg(feature = "tls")]
+    let layer = arguments.tls.as_deref().map_or(Ok(layer), tls::layer)?;
+    let files = root.as_deref().map(Files::new).transpose()?;
+    let server = Server::new(Limits { request: patience, idle }, files);
     let mut reactor = options.reactor().build_with(server)?;
 
     let listener = Listener::builder().max_buffered(256 << 20).bind(&options.listen)?;
     let address = listener.local_address().clone();
-    connection::serve(listener, &mut reactor.context())?;
+    connection::serve(listener, layer, &mut reactor.context())?;
     common::shut_down_on_signals(&mut reactor)?;
 
     common::announce(&address);

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use support::example::{Server, arguments, example, on_every_backend};
-use support::known_bytes;
+use support::{known_bytes, pem};
 
 #[test]
 fn a_client_that_trusts_its_certificate_is_answered() {
@@ -56,22 +56,4 @@ fn without_files_it_makes_a_certificate_of_its_own() {
         assert_eq!(alert[0], 21, "no alert: {alert:?}");
         server.stop(Signal::TERM).assert_graceful();
     });
-}
-
-/// Returns the text form of a certificate or key.
-fn pem(label: &str, der: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = format!("-----BEGIN {label}-----\n");
-    for (index, three) in der.chunks(3).enumerate() {
-        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
-        let bits = bits << (8 * (3 - three.len()));
-        for at in 0..4 {
-            let digit = char::from(DIGITS[(bits >> (18 - 6 * at)) as usize & 63]);
-            text.push(if at <= three.len() { digit } else { '=' });
-        }
-        if index % 16 == 15 {
-            text.push('\n');
-        }
-    }
-    text + &format!("\n-----END {label}-----\n")
 }

@@ -16,10 +16,15 @@ pub fn start(backend: Backend, trigger: Trigger) -> Server {
     Server::start("http", backend, trigger)
 }
 
-/// Sends all that a case says, and checks the answers.
-fn run(server: &Server, case: &Case, before: usize, send: impl Fn(&mut TcpStream, &[u8])) {
-    let mut client = server.connect();
-    client.set_nodelay(true).unwrap();
+/// Sends all that a case says, behind plain requests, and checks the answers. `send` sends bytes, and
+/// `end` half-closes.
+pub fn run<C: Read>(
+    mut client: C,
+    case: &Case,
+    before: usize,
+    send: impl Fn(&mut C, &[u8]),
+    end: impl Fn(&mut C),
+) {
     let mut output = Vec::new();
     let mut first = PLAIN.repeat(before).into_bytes();
     first.extend(case.first());
@@ -33,10 +38,20 @@ fn run(server: &Server, case: &Case, before: usize, send: impl Fn(&mut TcpStream
     match case.then {
         Then::Keep => send(&mut client, LAST.as_bytes()),
         Then::Close => {}
-        Then::Wait => client.shutdown(Shutdown::Write).unwrap(),
+        Then::Wait => end(&mut client),
     }
     client.read_to_end(&mut output).unwrap_or_else(|error| panic!("{}: {error}", case.name));
     case.check(before, &output);
+}
+
+fn connect(server: &Server) -> TcpStream {
+    let client = server.connect();
+    client.set_nodelay(true).unwrap();
+    client
+}
+
+fn half_close(client: &mut TcpStream) {
+    client.shutdown(Shutdown::Write).unwrap();
 }
 
 /// The server may have closed before it has read all, and does not reset.
@@ -53,7 +68,7 @@ fn each_case_is_answered() {
     on_every_backend(|backend, trigger| {
         let server = start(backend, trigger);
         for case in cases() {
-            run(&server, &case, 0, send_all);
+            run(connect(&server), &case, 0, send_all, half_close);
         }
     });
 }
@@ -63,7 +78,7 @@ fn each_case_is_answered_byte_by_byte() {
     on_every_backend(|backend, trigger| {
         let server = start(backend, trigger);
         for case in cases().iter().filter(|case| case.first().len() < 400) {
-            run(&server, case, 0, send_each);
+            run(connect(&server), case, 0, send_each, half_close);
         }
     });
 }
@@ -73,7 +88,7 @@ fn each_case_is_answered_in_a_pipeline() {
     on_every_backend(|backend, trigger| {
         let server = start(backend, trigger);
         for case in cases().iter().filter(|case| case.status.first() != Some(&100)) {
-            run(&server, case, 20, send_all);
+            run(connect(&server), case, 20, send_all, half_close);
         }
     });
 }

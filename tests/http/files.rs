@@ -17,16 +17,16 @@ use crate::cases::{LAST, PLAIN, Response, responses};
 use crate::clients::assert_served;
 
 /// More than the buffers of both ends hold.
-const LARGE: usize = 20 << 20;
+pub const LARGE: usize = 20 << 20;
 
 /// As much as a client reads in the time that a server has to end, on a busy machine too.
 const MEDIUM: usize = 5 << 20;
 
 /// A folder, which is removed when this is dropped.
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("tripoll-http-{}-{number}", std::process::id());
@@ -53,7 +53,7 @@ impl Folder {
         folder
     }
 
-    fn root(&self) -> PathBuf {
+    pub fn root(&self) -> PathBuf {
         self.0.join("root")
     }
 

@@ -10,6 +10,8 @@ mod in_memory;
 #[path = "../../examples/http/protocol/mod.rs"]
 mod protocol;
 mod slow;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::alloc::System;
 

@@ -25,9 +25,11 @@ pub mod sockets;
 
 mod bytes;
 mod pair;
+mod pem;
 mod wait;
 
 pub use bytes::{Dice, known_bytes, pattern};
 pub use caught::expect_panic;
 pub use pair::{Context, Pair, on_every_pair, on_every_pair_and_noise, on_every_pair_at_once};
+pub use pem::pem;
 pub use wait::{LONG, MINUTE, await_that};

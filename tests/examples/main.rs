@@ -8,6 +8,7 @@ mod frame_echo;
 mod help;
 mod hostile;
 mod image;
+mod keep_alive;
 mod line;
 mod login;
 mod loops;

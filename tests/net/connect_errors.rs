@@ -13,7 +13,7 @@ use support::alone::in_own_processes;
 use support::reactor::drive;
 use support::refuse::refuse;
 use support::sockets::Silent;
-use support::{LONG, Pair};
+use support::{Pair, await_that};
 use tripoll::net::{Address, Connect, Connecting, Stream};
 use tripoll::pool::Pool;
 use tripoll::{Backend, Context, Deadline, Reactor, Trigger, sys};
@@ -198,16 +198,15 @@ fn no_descriptor_is_left_behind_however_a_connect_ends() {
             }
         };
         round(&mut reactor); // what is opened once and for all is open now
+        // A worker may still hold the descriptor of an answer.
+        let idle = || await_that("the pool is idle", || pool.jobs() == 0);
+        idle();
         let before = open_descriptors();
         for _ in 0..5 {
             round(&mut reactor);
         }
-        let began = Deadline::after(LONG);
-        while open_descriptors() != before {
-            // The worker may still hold the descriptor of an answer.
-            assert!(!began.has_passed(), "{} descriptors, not {before}", open_descriptors());
-            std::thread::yield_now();
-        }
+        idle();
+        assert_eq!(open_descriptors(), before);
         let Address::Unix(full) = full else { unreachable!() };
         fs::remove_file(full).unwrap();
     });

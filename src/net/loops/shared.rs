@@ -312,3 +312,24 @@ fn close_politely(mut stream: &Stream) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::net::address::Address;
+
+    #[test]
+    fn a_client_that_has_sent_data_sees_an_end_and_no_reset() {
+        let listener = Listener::bind("127.0.0.1:0").unwrap();
+        let Address::Inet(address) = *listener.local_address() else { unreachable!() };
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(&[7; 10_000]).unwrap();
+        let stream = listener.accept().unwrap();
+        close_politely(&stream);
+        drop(stream);
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    }
+}

@@ -65,12 +65,14 @@ pub(super) fn run_loop<S: 'static>(
     let Some(mut reactor) = start.when_all_are_ready(prepared) else { return };
 
     let ended = catch_panic(|| reactor.run());
-    slot.end(reactor.context().counters());
+    slot.drain();
     shared.hand_on(slot);
+    shared.end_acceptor_without_loops();
+    let counters = reactor.context().counters();
     drop_reactor(&name, reactor);
     shared.look_for_connections();
+    slot.end(counters);
     report(shared, name, Some(slot.index), ended);
-    shared.end_acceptor_without_loops();
 }
 
 /// The thread that accepts for all.

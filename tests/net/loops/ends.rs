@@ -87,6 +87,33 @@ fn what_was_handed_to_a_loop_that_hangs_goes_to_the_others_when_it_is_drained() 
     });
 }
 
+/// The loop is stopped while its handler blocks, and so it does not take what was handed to it.
+#[test]
+fn what_was_handed_to_a_loop_that_ends_goes_to_the_others_or_is_counted() {
+    for loops in [2, 1] {
+        on_every_pair(|pair| {
+            let service = Service::new(pair, loops, builder(Distribution::RoundRobin));
+            let clients: Vec<Client> = (0..loops).map(|_| service.client()).collect();
+            assert_eq!(clients[loops - 1].loop_index(), loops - 1);
+            service.block(&clients[0]);
+            let waits = service.client();
+            await_that("the hand-over", || service.counters().loops[0].alive == 2);
+            waits.send(super::ASK);
+            service.loops.reactor(0).unwrap().stop();
+            service.unblock(0);
+            await_state(&service, 0, LoopState::Ended);
+            if loops == 2 {
+                assert_eq!(waits.answer(), 1);
+            } else {
+                waits.assert_ended();
+            }
+            assert_eq!(service.counters().closed_unserved, if loops == 2 { 0 } else { 1 });
+            assert_eq!(service.counters().loops[0].alive, 0);
+            service.end();
+        });
+    }
+}
+
 #[test]
 fn the_last_loop_that_is_drained_closes_the_listener() {
     for &distribution in Distribution::ALL {
@@ -339,4 +366,58 @@ fn a_panic_while_a_connection_is_begun_loses_that_connection_only() {
             service.end();
         });
     }
+}
+
+/// Shuts the listening socket of this address down, which nothing but its owner has.
+fn break_listener(address: std::net::SocketAddr) {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+    let me = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
+    for fd in std::fs::read_dir("/proc/self/fd").unwrap() {
+        let number = fd.unwrap().file_name().to_str().unwrap().parse().unwrap();
+        let Ok(copy) = pidfd_getfd(&me, number, PidfdGetfdFlags::empty()) else { continue };
+        let socket = socket2::SockRef::from(&copy);
+        let is_it = || socket.local_addr().ok()?.as_socket().map(|found| found == address);
+        if socket.is_listener().is_ok_and(|yes| yes) && is_it() == Some(true) {
+            return socket.shutdown(std::net::Shutdown::Both).unwrap();
+        }
+    }
+    panic!("no socket listens at {address}");
+}
+
+#[test]
+fn when_the_thread_that_accepts_has_failed_the_loops_finish_and_end() {
+    for distribution in
+        [Distribution::LeastConnections, Distribution::RoundRobin, Distribution::PeerAddress]
+    {
+        on_every_pair(|pair| {
+            let (builder, failures) = reporting(builder(distribution));
+            let service = Service::new(pair, 2, builder);
+            let clients = one_client_each(&service);
+            break_listener(service.port());
+            let error = failures.recv_timeout(LONG).unwrap();
+            assert_eq!((error.index(), error.panic()), (None, None));
+            assert!(error.to_string().contains("loop acceptor"), "{error}");
+            for (index, client) in clients.iter().enumerate() {
+                assert_eq!(client.loop_index(), index);
+            }
+            assert!(TcpStream::connect(service.port()).is_err());
+            drop(clients);
+            assert_eq!(service.loops.join().unwrap_err().index(), None);
+            assert_eq!(service.counters().alive(), 0);
+        });
+    }
+}
+
+#[test]
+fn a_listener_that_breaks_ends_its_own_loop_and_the_others_take_over() {
+    on_every_pair(|pair| {
+        let (builder, failures) = reporting(builder(Distribution::ReusePort));
+        let service = Service::new(pair, 2, builder);
+        break_listener(service.port());
+        let failed = failures.recv_timeout(LONG).unwrap().index().unwrap();
+        await_state(&service, failed, LoopState::Ended);
+        assert!((1..=20).all(|peer| service.client_from(peer).loop_index() != failed));
+        service.loops.shutdown(MINUTE);
+        assert_eq!(service.loops.join().unwrap_err().index(), Some(failed));
+    });
 }

@@ -30,10 +30,12 @@
 //! | the time for a head, for a body | `--patience`, by default 10 s | 408 |
 //! | the time between requests | `--idle`, by default 60 s | is closed |
 //! | the time in which a client reads nothing of its answer | 60 s | is reset |
+//! | connections | 10,000 | waits in the backlog |
 //!
-//! A connection holds at most 64 KiB of input that was read together, 64 KiB of a body, and 256 KiB of
-//! output. Files are sent by the kernel and take no memory. A connection that waits for a request holds no buffer. All connections hold at most 256 MiB
-//! together: above that, those with the most are closed.
+//! A connection holds about 80 KiB of input at most, 64 KiB of a body, and 192 KiB of output. All
+//! connections together hold 256 MiB of input and output at most: above that, those with the most are
+//! closed. A connection that waits for a request takes 640 bytes, and 1 KiB more after a body. Files are
+//! sent by the kernel and take no memory.
 
 mod connection;
 mod files;
@@ -80,7 +82,8 @@ fn main() -> Result<(), common::Failure> {
     let server = Server::new(Limits { request: patience, idle }, files);
     let mut reactor = options.reactor().build_with(server)?;
 
-    let listener = Listener::builder().max_buffered(256 << 20).bind(&options.listen)?;
+    let listener = Listener::builder().max_connections(10_000).max_buffered(256 << 20);
+    let listener = listener.bind(&options.listen)?;
     let address = listener.local_address().clone();
     connection::serve(listener, layer, &mut reactor.context())?;
     common::shut_down_on_signals(&mut reactor)?;

@@ -7,6 +7,7 @@ mod cases;
 mod clients;
 mod files;
 mod in_memory;
+mod mutations;
 #[path = "../../examples/http/protocol/mod.rs"]
 mod protocol;
 mod slow;

@@ -135,12 +135,12 @@ impl Session {
         let mut body = Body::new(head.framing)?;
         let action = site::find(&head, self.has_files)?;
         let mut persistence = Persistence { closes: !head.keeps_alive, is_1_0: head.is_1_0 };
-        if head.expects_continue && head.has_body() && input.len() == length {
+        if head.expects_continue && head.has_body() {
             if action.is_refusal() {
                 // Whether the client sends the body all the same is not known.
                 body = Body::new(Framing::Length(0))?;
                 persistence.closes = true;
-            } else {
+            } else if input.len() == length {
                 out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
         }

@@ -77,8 +77,9 @@
 //! With `SO_REUSEPORT` each loop has a backlog of its own. The kernel chooses one by a hash, however
 //! busy its loop is: a connection waits there although other loops are idle. When such a listener is
 //! closed, **the connections in its backlog are reset**. Draining a loop hands on what it finds there,
-//! but a connection whose handshake ends at that moment is lost (`tcp_migrate_req` of Linux 5.14 moves
-//! it). Any process of the same user may bind the port as well, and then gets its share.
+//! but a connection that completes its handshake at that moment is lost. (With the sysctl
+//! `net.ipv4.tcp_migrate_req` of Linux 5.14 the kernel moves it to another listener.) Any process of
+//! the same user may bind the port as well, and then gets its share.
 //!
 //! With a shared listener there is one backlog, and a loop that is busy takes nothing from it. On epoll
 //! the kernel wakes only one of the loops that sleep (`EPOLLEXCLUSIVE`). It looks for that one in the

@@ -106,7 +106,7 @@ fn the_counters_of_the_reactors_are_readable_while_they_run() {
     });
 }
 
-/// How often the threads whose names begin with `name` have slept.
+/// Returns how often the threads have slept that have names with this beginning.
 fn sleeps(name: &str) -> u64 {
     let status =
         |task: io::Result<fs::DirEntry>| fs::read_to_string(task.unwrap().path().join("status"));

@@ -251,7 +251,7 @@ fn all_loops_end_with_one_that_fails_if_that_was_chosen() {
     }
 }
 
-/// Loops whose hook panics when the loop has a connection from 127.0.0.99.
+/// Loops with a hook that panics when the loop has a connection from 127.0.0.99.
 fn that_may_panic(pair: Pair, builder: LoopsBuilder) -> Loops<bool> {
     let reactor = move |_, builder: tripoll::reactor::ReactorBuilder| {
         let mut reactor = pair.build(builder, false);

@@ -18,7 +18,7 @@ use crate::server::concurrency::{Runner, Slot};
 use crate::server::connections::Connections;
 use crate::server::handler::python::PythonSocket;
 use crate::server::handler::{self, HandlerFactory, guarded};
-use crate::server::lifecycle::Lifecycle;
+use crate::server::lifecycle::{Lifecycle, Limits};
 use crate::server::report;
 use crate::server::transport::{Endpoint, Request};
 use crate::sync::{self, LogLimit, lock};
@@ -71,6 +71,7 @@ impl<R: Request> BaseServer<R> {
         let socket = BindOptions::socket(&address, R::Endpoint::KIND)?;
         let has_input = R::Endpoint::KIND == Type::STREAM && !factory.is_in_loop();
         let input_end = has_input.then(InputEnd::new).transpose()?;
+        let limits = Limits { read: config.read_timeout, idle: config.idle_timeout };
         Ok(Arc::new_cyclic(|me| BaseServer {
             me: Weak::clone(me),
             config,
@@ -80,7 +81,7 @@ impl<R: Request> BaseServer<R> {
             factory,
             hooks,
             runner,
-            lifecycle: Lifecycle::new(),
+            lifecycle: Lifecycle::new(limits),
             connections: Connections::new(),
             slot: Mutex::default(),
             input_end: Mutex::new(input_end),

@@ -26,6 +26,7 @@ use crate::sync::{Counter, lock, wait_until};
 /// `server_close` leads from each of these states to CLOSED, in which serving cannot begin. A *run*
 /// is the time of one serving.
 pub(super) struct Lifecycle {
+    limits: Limits,
     state: Mutex<State>,
     ended: Condvar,
     /// Whether this is the copy in a child process, where nothing serves.
@@ -56,12 +57,26 @@ struct Active {
     until: Option<Deadline>,
 }
 
+/// The time limits of a server's clients.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Limits {
+    pub(super) read: Option<Duration>,
+    pub(super) idle: Option<Duration>,
+}
+
+impl Limits {
+    pub(super) fn is_any(self) -> bool {
+        self.read.or(self.idle).is_some()
+    }
+}
+
 /// How long a shutdown waits for the output of clients in the loop.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The state that a loop checks while it serves. Each run has its own, so that a request to stop one
 /// run does not reach the next.
 pub(super) struct RunState {
+    pub(super) limits: Limits,
     is_stopping: AtomicBool,
     is_exiting: AtomicBool,
     /// Number of requests that the loop tried to accept.
@@ -82,8 +97,9 @@ impl fmt::Debug for RunState {
 }
 
 impl RunState {
-    fn new(notify: impl Fn(Token) + Send + Sync + 'static) -> Self {
+    fn new(limits: Limits, notify: impl Fn(Token) + Send + Sync + 'static) -> Self {
         RunState {
+            limits,
             is_stopping: AtomicBool::new(false),
             is_exiting: AtomicBool::new(false),
             tried: Counter::new(),
@@ -136,8 +152,9 @@ impl RunState {
 pub(super) struct RunId(u64);
 
 impl Lifecycle {
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Lifecycle {
+            limits,
             state: Mutex::default(),
             ended: Condvar::new(),
             is_child: AtomicBool::new(false),
@@ -168,7 +185,7 @@ impl Lifecycle {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the server has been closed"));
         }
         state.count += 1;
-        let run_state = Arc::new(RunState::new(notify));
+        let run_state = Arc::new(RunState::new(self.limits, notify));
         state.running = Some(Active {
             thread: thread::current().id(),
             run_state: Arc::clone(&run_state),

@@ -208,11 +208,11 @@ impl LoopProtocol {
             }
         }
         if let Some(timeout) = timeout {
-            let timeouts = self.timeouts.get_or_insert_with(|| Box::new(Timeouts::new(None, None)));
+            let timeouts = self.timeouts.get_or_insert_with(|| Box::new(Timeouts::new()));
             timeouts.set_handler_timeout(timeout);
         }
         if let Some(timeouts) = &mut self.timeouts {
-            timeouts.note_unsent(wire.unsent(), output.len());
+            timeouts.note_unsent(wire.unsent(), output.len(), self.run_state.limits);
         }
         if state.is_finished() {
             wire.close(); // this sets a deadline of its own
@@ -226,7 +226,7 @@ impl LoopProtocol {
             self.set_owed(wire.unsent() > 0);
             return cx.set_deadline(wire.token(), Instant::now().checked_add(QUIET));
         }
-        match self.timeouts.as_ref().and_then(|timeouts| timeouts.next()) {
+        match self.timeouts.as_ref().and_then(|timeouts| timeouts.next(self.run_state.limits)) {
             None if timeout.is_none() => Ok(()), // unchanged: most clients have no time limit
             next => cx.set_deadline(wire.token(), next),
         }
@@ -269,7 +269,7 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
         cx: &mut Context<'_, S>,
     ) -> io::Result<usize> {
         if let Some(timeouts) = &mut self.timeouts {
-            timeouts.note_received();
+            timeouts.note_received(self.run_state.limits);
         }
         self.handler.state().add_input(data);
         self.handle_input(wire, cx)?;
@@ -298,7 +298,9 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
             return self.perform_pending(wire, cx);
         }
         let timeouts = self.timeouts.as_mut();
-        let expired = timeouts.map(|limits| limits.check(wire.unsent(), wire.send_queue()));
+        let expired = timeouts.map(|timeouts| {
+            timeouts.check(wire.unsent(), wire.send_queue(), self.run_state.limits)
+        });
         match expired.unwrap_or(Expired::Nothing) {
             Expired::Nothing => {}
             Expired::Handler => self.handler.timed_out(),
@@ -361,11 +363,10 @@ pub(in crate::server) fn adopt<S: 'static>(
     let Some(run_state) = server.lifecycle.run_state() else {
         return Err(io::Error::new(io::ErrorKind::NotConnected, "the server does not serve"));
     };
-    let ServerConfig { read_timeout, idle_timeout, .. } = *server.config();
-    let timeouts = Timeouts::new(read_timeout, idle_timeout);
+    let idle_timeout = server.config().idle_timeout;
     let protocol = LoopProtocol {
         handler,
-        timeouts: timeouts.is_limited().then(|| Box::new(timeouts)),
+        timeouts: run_state.limits.is_any().then(|| Box::new(Timeouts::new())),
         run_state: Arc::clone(&run_state),
         is_ending: false,
         is_owed: false,

@@ -5,23 +5,27 @@
 
 use std::time::{Duration, Instant};
 
+use crate::server::lifecycle::Limits;
+
 /// The three time limits behind the one deadline of a client in the loop: the timeout of its handler,
-/// and the `read_timeout` and `idle_timeout` of its server.
+/// and the `read_timeout` and `idle_timeout` of its server, which are the same for all clients. There may
+/// be very many of them, so this is small.
 #[derive(Debug)]
 pub(super) struct Timeouts {
     /// When the timeout of the handler expires.
     handler_deadline: Option<Instant>,
-    read: Option<Duration>,
-    idle: Option<Duration>,
     /// When data was last received.
     received_at: Instant,
     /// When data last passed in either direction.
     progress_at: Instant,
     /// The size of the write buffer when it was last noted.
     unsent: usize,
-    /// The size of the kernel's send queue when it was last noted.
-    send_queue: Option<usize>,
+    /// The size of the kernel's send queue when it was last noted. [`UNKNOWN`] before.
+    send_queue: usize,
 }
+
+/// There is nothing to compare.
+const UNKNOWN: usize = usize::MAX;
 
 /// The time limit that has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,21 +37,15 @@ pub(super) enum Expired {
 }
 
 impl Timeouts {
-    pub(super) fn new(read: Option<Duration>, idle: Option<Duration>) -> Self {
+    pub(super) fn new() -> Self {
         let now = Instant::now();
         Timeouts {
             handler_deadline: None,
-            read,
-            idle,
             received_at: now,
             progress_at: now,
             unsent: 0,
-            send_queue: None,
+            send_queue: UNKNOWN,
         }
-    }
-
-    pub(super) fn is_limited(&self) -> bool {
-        self.read.or(self.idle).is_some()
     }
 
     pub(super) fn set_handler_timeout(&mut self, timeout: Option<Duration>) {
@@ -55,8 +53,8 @@ impl Timeouts {
     }
 
     /// Notes that data was received.
-    pub(super) fn note_received(&mut self) {
-        if self.is_limited() {
+    pub(super) fn note_received(&mut self, limits: Limits) {
+        if limits.is_any() {
             self.received_at = Instant::now();
             self.progress_at = self.received_at;
         }
@@ -64,8 +62,8 @@ impl Timeouts {
 
     /// Notes the size of the write buffer, after `new` bytes were written to it. If it is smaller than
     /// their sum, the client has read something.
-    pub(super) fn note_unsent(&mut self, unsent: usize, new: usize) {
-        if self.is_limited() && unsent < self.unsent + new {
+    pub(super) fn note_unsent(&mut self, unsent: usize, new: usize, limits: Limits) {
+        if limits.is_any() && unsent < self.unsent + new {
             self.progress_at = Instant::now();
         }
         self.unsent = unsent;
@@ -73,25 +71,24 @@ impl Timeouts {
 
     /// Notes the size of the kernel's send queue. While it falls, the client reads, although the write
     /// buffer may stay as it is. The first time there is nothing to compare.
-    fn note_send_queue(&mut self, send_queue: usize) {
-        let has_fallen =
-            self.send_queue.replace(send_queue).is_none_or(|before| send_queue < before);
-        if self.is_limited() && self.unsent > 0 && has_fallen {
+    fn note_send_queue(&mut self, send_queue: usize, limits: Limits) {
+        let before = std::mem::replace(&mut self.send_queue, send_queue);
+        if limits.is_any() && self.unsent > 0 && send_queue < before {
             self.progress_at = Instant::now();
         }
     }
 
     /// Returns when the next limit may expire.
-    pub(super) fn next(&self) -> Option<Instant> {
-        let read = self.read.and_then(|read| self.received_at.checked_add(read));
-        let idle = self.idle.and_then(|idle| self.progress_at.checked_add(idle));
+    pub(super) fn next(&self, limits: Limits) -> Option<Instant> {
+        let read = limits.read.and_then(|read| self.received_at.checked_add(read));
+        let idle = limits.idle.and_then(|idle| self.progress_at.checked_add(idle));
         [self.handler_deadline, read, idle].into_iter().flatten().min()
     }
 
     /// Returns which limit has expired at the deadline, if any.
-    pub(super) fn check(&mut self, unsent: usize, send_queue: usize) -> Expired {
-        self.note_unsent(unsent, 0);
-        self.note_send_queue(send_queue);
+    pub(super) fn check(&mut self, unsent: usize, send_queue: usize, limits: Limits) -> Expired {
+        self.note_unsent(unsent, 0, limits);
+        self.note_send_queue(send_queue, limits);
         let now = Instant::now();
         let is_over = |since: Instant, limit: Option<Duration>| {
             limit.is_some_and(|limit| now.duration_since(since) >= limit)
@@ -99,9 +96,9 @@ impl Timeouts {
         if self.handler_deadline.is_some_and(|handler_deadline| handler_deadline <= now) {
             self.handler_deadline = None;
             Expired::Handler
-        } else if is_over(self.received_at, self.read) {
+        } else if is_over(self.received_at, limits.read) {
             Expired::Read
-        } else if is_over(self.progress_at, self.idle) {
+        } else if is_over(self.progress_at, limits.idle) {
             Expired::Idle
         } else {
             Expired::Nothing

@@ -1,11 +1,11 @@
 //! The session of a connection, with its socket.
 
 use std::io;
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, SystemTime};
 
 use tripoll::Context;
 use tripoll::net::{Connection, Listener, Protocol, Watermarks, Wire};
+use tripoll::reactor::Id;
 
 use super::files::{Files, Opened};
 use super::protocol::{Clock, MAX_HEAD, MAX_OUTPUT, Session, Status, Wait};
@@ -45,7 +45,7 @@ pub fn serve(listener: Listener, layer: Layer, cx: &mut Context<Server>) -> io::
     let marks = Watermarks::new(MAX_OUTPUT / 4, MAX_OUTPUT, 4 * MAX_OUTPUT);
     listener.serve(cx, move |stream, cx| {
         let session = Session::new(cx.state.files.is_some());
-        let http = Http { session, since: (Wait::Idle, 0), has_deadline: false, opening: None };
+        let http = Http { session, since: (Wait::Idle, 0), has_deadline: false };
         let connection = Connection::new(http).watermarks(marks).max_unused(MAX_HEAD);
         let connection = layer(connection.idle_timeout(cx.state.limits.idle))?;
         connection.serve(stream, cx).map(drop)
@@ -59,8 +59,6 @@ pub struct Http {
     /// What the session waits for, and the number of responses when that began.
     since: (Wait, u64),
     has_deadline: bool,
-    /// The file that is being opened.
-    opening: Option<Receiver<Opened>>,
 }
 
 impl Http {
@@ -80,18 +78,24 @@ impl Http {
     }
 
     /// Does what the session waits for.
-    fn wait_for(&mut self, wait: Wait, wire: &mut Wire, cx: &Context<Server>) {
-        match wait {
-            Wait::File => self.open_file(wire, cx),
-            Wait::Nothing => wire.close(),
-            Wait::Idle | Wait::Head | Wait::Body | Wait::Output => {}
-        }
+    fn wait_for(
+        &mut self,
+        wait: Wait,
+        wire: &mut Wire,
+        cx: &mut Context<Server>,
+    ) -> io::Result<()> {
         // A slow client gets no further time for each of its bytes.
         let since = (wait, self.session.responses());
         if self.since != since {
             self.since = since;
             self.set_deadline(wire, cx);
         }
+        match wait {
+            Wait::File => self.open_file(wire, cx)?,
+            Wait::Nothing => wire.close(),
+            Wait::Idle | Wait::Head | Wait::Body | Wait::Output => {}
+        }
+        Ok(())
     }
 
     /// Sets how long the session may wait from now on. The time between two requests is a limit of the
@@ -109,11 +113,37 @@ impl Http {
     }
 
     /// Begins to open the file that the session waits for. What follows its request is not read yet.
-    fn open_file(&mut self, wire: &mut Wire, cx: &Context<Server>) {
-        if let (Some(files), Some(path)) = (&cx.state.files, self.session.file()) {
-            wire.pause();
-            self.opening = Some(files.open(path.into(), wire.token(), cx.handle()));
+    fn open_file(&mut self, wire: &mut Wire, cx: &mut Context<Server>) -> io::Result<()> {
+        let (Some(files), Some(path)) = (&cx.state.files, self.session.file()) else {
+            return Ok(());
+        };
+        let this: Id<Connection<Http>> = cx.id(wire.token())?;
+        let job = files.job(path);
+        let submitted = files.pool.submit_to(&cx.handle(), this, job, |http, wire, opened, cx| {
+            http.send_file(opened.unwrap_or(Err(Status::UNAVAILABLE)), wire, cx)
+        });
+        wire.pause();
+        match submitted {
+            Ok(()) => Ok(()),
+            Err(_) => self.send_file(Err(Status::UNAVAILABLE), wire, cx), // the queue is full
         }
+    }
+
+    /// Sends the file that was opened, or the reason why it was not.
+    fn send_file(
+        &mut self,
+        opened: Opened,
+        wire: &mut Wire,
+        cx: &mut Context<Server>,
+    ) -> io::Result<()> {
+        let length = opened.as_ref().map(|(_, length)| *length).map_err(|status| *status);
+        let (sends_content, wait) =
+            self.write(wire, cx, |session, clock, out| session.answer_file(length, clock, out));
+        if let (Ok((file, length)), true) = (opened, sends_content) {
+            wire.send_file(file, 0..length);
+        }
+        wire.resume();
+        self.wait_for(wait, wire, cx)
     }
 
     /// Ends the wait for input: with `status` if a request is incomplete.
@@ -141,25 +171,8 @@ impl Protocol<Server> for Http {
     ) -> io::Result<usize> {
         let (used, wait) =
             self.write(wire, cx, |session, clock, out| session.receive(data, clock, out));
-        self.wait_for(wait, wire, cx);
+        self.wait_for(wait, wire, cx)?;
         Ok(used)
-    }
-
-    /// The file was opened, or cannot be.
-    fn notified(&mut self, wire: &mut Wire, cx: &mut Context<Server>) -> io::Result<()> {
-        let Some(Ok(opened)) = self.opening.as_ref().map(Receiver::try_recv) else {
-            return Ok(());
-        };
-        self.opening = None;
-        let length = opened.as_ref().map(|(_, length)| *length).map_err(|status| *status);
-        let (sends_content, wait) =
-            self.write(wire, cx, |session, clock, out| session.answer_file(length, clock, out));
-        if let (Ok((file, length)), true) = (opened, sends_content) {
-            wire.send_file(file, 0..length);
-        }
-        wire.resume();
-        self.wait_for(wait, wire, cx);
-        Ok(())
     }
 
     fn ended(&mut self, wire: &mut Wire, _: &[u8], cx: &mut Context<Server>) -> io::Result<()> {

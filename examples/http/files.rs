@@ -4,22 +4,20 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{Advice, Mode, OFlags, ResolveFlags, fadvise, openat2};
 use rustix::io::{Errno, retry_on_intr};
 use tripoll::pool::Pool;
-use tripoll::{ReactorHandle, Token};
 
 use super::protocol::Status;
 
 /// A file that was opened, with its length in bytes, or the reason why it was not.
 pub type Opened = Result<(File, u64), Status>;
 
-/// A folder. Its files are opened by a pool, since `open(2)` may wait for a disk.
+/// A folder with files, and a pool to open them, since `open(2)` may wait for a disk.
 pub struct Files {
     root: Arc<File>,
-    pool: Pool,
+    pub pool: Pool,
 }
 
 impl Files {
@@ -29,27 +27,10 @@ impl Files {
         Ok(Files { root, pool: Pool::new(2, 1_000)? })
     }
 
-    /// Opens a file, and notifies the source at `token` when the result is received.
-    pub fn open<S: 'static>(
-        &self,
-        path: String,
-        token: Token,
-        handle: ReactorHandle<S>,
-    ) -> Receiver<Opened> {
-        let (opened, receiver) = mpsc::channel();
-        let root = Arc::clone(&self.root);
-        let refused = (opened.clone(), handle.clone());
-        let submitted = self.pool.submit(move || {
-            // The connection may be closed by now. Then the file is closed, too.
-            let _ = opened.send(open(&root, path));
-            let _ = handle.notify(token);
-        });
-        if submitted.is_err() {
-            let (opened, handle) = refused;
-            let _ = opened.send(Err(Status::UNAVAILABLE));
-            let _ = handle.notify(token);
-        }
-        receiver
+    /// Returns the job that opens a file.
+    pub fn job(&self, path: &str) -> impl FnOnce() -> Opened + Send + use<> {
+        let (root, path) = (Arc::clone(&self.root), path.into());
+        move || open(&root, path)
     }
 }
 
@@ -69,7 +50,11 @@ fn open(root: &File, mut path: String) -> Opened {
         _ => Status::UNAVAILABLE, // there are no descriptors, or there is no memory
     })?);
     match file.metadata() {
-        Ok(metadata) if metadata.is_file() => Ok((file, metadata.len())),
+        Ok(metadata) if metadata.is_file() => {
+            // The kernel begins to read it, so that the loop has less to wait for. This may fail.
+            let _ = fadvise(&file, 0, None, Advice::WillNeed);
+            Ok((file, metadata.len()))
+        }
         _ => Err(Status::NOT_FOUND),
     }
 }

@@ -52,6 +52,8 @@ const WORDS: &[&[u8]] = &[
     "\u{202e}".as_bytes(),
     b"epoll",
     b"edge",
+    b"$3\r\nabc\r\n",
+    b"*2\r\n",
     &[0xFF; 8],
     &[0; 8],
 ];
@@ -155,6 +157,11 @@ fn frames_of_a_connection() {
 #[test]
 fn datagrams_of_any_length() {
     check("datagrams");
+}
+
+#[test]
+fn requests_of_redis() {
+    check("redis");
 }
 
 #[test]

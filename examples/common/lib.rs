@@ -20,7 +20,7 @@ use std::error::Error;
 use std::fmt;
 use std::io::Write as _;
 
-pub use options::{ANYWHERE, Options, TCP, UNIX, parse, read};
+pub use options::{ANYWHERE, Options, TCP, UNIX, parse, read, seconds};
 pub use serve::{Concurrency, ServerOptions, finish, patient, serve, serve_inline};
 pub use stop::{GRACE, block_signals, shut_down_on_signals, signals, start_thread, wait_for};
 use tripoll::net::Address;

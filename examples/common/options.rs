@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::process::exit;
+use std::time::Duration;
 
 use clap::{Command, Parser};
 use tripoll::net::{Address, Listener, ToAddress};
@@ -88,6 +89,12 @@ pub fn parse<C: Parser>(mut command: Command) -> C {
         eprintln!("{}", one_line(&error));
         exit(2)
     })
+}
+
+/// Parses a number of seconds, such as `0.5`.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "it is no number".to_string())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 /// Returns the reason, and what may have been meant. The usage that clap adds is in `--help`.

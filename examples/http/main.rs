@@ -64,10 +64,10 @@ struct Arguments {
     #[arg(long, num_args = 2, value_names = ["CERT", "KEY"])]
     tls: Option<Vec<PathBuf>>,
     /// How many seconds a client may take for a head, and for a body
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = common::seconds)]
     patience: Duration,
     /// How many seconds a client may be silent between two requests
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = common::seconds)]
     idle: Duration,
 }
 
@@ -91,10 +91,4 @@ fn main() -> Result<(), common::Failure> {
     common::announce(&address);
     reactor.run()?;
     Ok(())
-}
-
-/// Parses a number of seconds, such as `0.5`.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| "it is no number".to_string())?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

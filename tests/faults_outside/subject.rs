@@ -49,6 +49,7 @@ pub const SUBJECTS: &[Subject] = &[
     tcp("echo mio", "echo", "--backend mio"),
     Subject { name: "broadcast", program: "broadcast", arguments: "", client: chat },
     Subject { name: "http", program: "http", arguments: "--root .", client: http },
+    Subject { name: "redis", program: "redis", arguments: "", client: redis },
     tcp("line_tcp reactor", "line_tcp", "--concurrency reactor"),
     tcp("inline", "line_tcp", "--concurrency inline"),
     tcp("threading", "line_tcp", "--concurrency threading"),
@@ -116,6 +117,16 @@ fn http(address: &str) -> io::Result<()> {
     client.read_to_string(&mut answers)?;
     let is_answered = answers.matches("HTTP/1.1 200 OK\r\n").count() == 2;
     if is_answered { Ok(()) } else { Err(io::Error::other(answers)) }
+}
+
+/// Sets a value that expires, and asks for it, in one packet.
+fn redis(address: &str) -> io::Result<()> {
+    let mut client = connect(address)?;
+    client.write_all(b"SET name bob EX 60\r\nGET name\r\nQUIT\r\n")?;
+    let mut replies = String::new();
+    client.read_to_string(&mut replies)?;
+    let is_answered = replies == "+OK\r\n$3\r\nbob\r\n+OK\r\n";
+    if is_answered { Ok(()) } else { Err(io::Error::other(replies)) }
 }
 
 /// More clients at the same time than a pool of one and its queue of 64 take.

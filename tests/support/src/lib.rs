@@ -15,6 +15,7 @@ pub mod noise;
 pub mod one;
 pub mod outside;
 pub mod program;
+pub mod protocols;
 pub mod reactor;
 pub mod refuse;
 pub mod selector;

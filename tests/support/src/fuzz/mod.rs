@@ -5,6 +5,7 @@ mod connection;
 mod datagrams;
 mod frames;
 mod lines;
+mod redis;
 mod texts;
 
 use std::collections::VecDeque;
@@ -29,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "lines", body: lines::lines, runs: 2_000 },
     Target { name: "frames", body: frames::frames, runs: 3_000 },
     Target { name: "datagrams", body: datagrams::datagrams, runs: 5_000 },
+    Target { name: "redis", body: redis::redis, runs: 20_000 },
 ];
 
 /// Runs the body of a target.

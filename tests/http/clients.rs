@@ -55,7 +55,7 @@ fn half_close(client: &mut TcpStream) {
 }
 
 /// The server may have closed before it has read all, and does not reset.
-fn send_all(client: &mut TcpStream, bytes: &[u8]) {
+pub fn send_all(client: &mut TcpStream, bytes: &[u8]) {
     client.write_all(bytes).unwrap();
 }
 

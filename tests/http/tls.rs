@@ -15,7 +15,7 @@ use tripoll::{Backend, Trigger};
 
 use crate::cases::{LAST, cases, responses};
 use crate::clients::run;
-use crate::files::{Folder, LARGE};
+use crate::folder::{Folder, LARGE};
 
 type Client = StreamOwned<ClientConnection, TcpStream>;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -70,13 +70,12 @@ impl Drop for Folder {
     }
 }
 
-fn get(path: &str) -> String {
+pub fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
 }
 
 /// Sends requests, of which the last is [`LAST`], and returns the responses to the others.
-fn ask(server: &Server, requests: &str) -> Vec<Response> {
-    let mut client = server.connect();
+pub fn ask(mut client: TcpStream, requests: &str) -> Vec<Response> {
     let mut output = Vec::new();
     client.write_all(format!("{requests}{LAST}").as_bytes()).unwrap();
     client.read_to_end(&mut output).unwrap();
@@ -102,12 +101,12 @@ fn files_are_served_with_their_types() {
             ("/empty.css", b"", "text/css; charset=utf-8"),
             ("/large.bin", pattern(LARGE), "application/octet-stream"),
         ] {
-            let answers = ask(&server, &get(path));
+            let answers = ask(server.connect(), &get(path));
             assert_eq!((answers.len(), answers[0].status), (1, 200), "{path}");
             assert!(answers[0].body == body, "{path}: {} bytes", answers[0].body.len());
             assert!(answers[0].has_field(&format!("Content-Type: {kind}")), "{path}");
         }
-        let answers = ask(&server, &get("/large.bin").replace("GET", "HEAD"));
+        let answers = ask(server.connect(), &get("/large.bin").replace("GET", "HEAD"));
         assert_eq!((answers.len(), answers[0].status), (1, 200));
         assert!(answers[0].has_field(&format!("Content-Length: {LARGE}")));
         support::await_that("the server closes its files", || server.fds() == fds);
@@ -121,7 +120,7 @@ fn no_path_leads_out_of_the_root() {
     on_every_backend(|backend, trigger| {
         let server = folder.serve(backend, trigger);
         for path in ["/nothing", "/sub", "/index.html/", "/way-out", "/sub/way-out", "/fifo"] {
-            assert_eq!(ask(&server, &get(path))[0].status, 404, "{path}");
+            assert_eq!(ask(server.connect(), &get(path))[0].status, 404, "{path}");
         }
         for path in ["/up/secret.txt", "/up/", "/proc/self/environ", "/\\..\\secret.txt"] {
             let mut client = server.connect();
@@ -148,7 +147,7 @@ fn files_in_a_pipeline_are_answered_in_order() {
         let server = folder.serve(backend, trigger);
         let (large, small) = (get("/large.bin"), get("/a%20b.txt"));
         let requests = format!("{small}{PLAIN}{large}{}{small}{large}{PLAIN}", get("/nothing"));
-        let answers = ask(&server, &requests);
+        let answers = ask(server.connect(), &requests);
         let lengths: Vec<_> =
             answers.iter().map(|answer| (answer.status, answer.body.len())).collect();
         let large = (200, LARGE);
@@ -177,7 +176,7 @@ fn clients_that_do_not_read_their_file_take_no_memory() {
     // One pair after the other: the files fill the kernel's buffers.
     for pair in Pair::all() {
         let server = folder.serve(pair.backend, pair.trigger);
-        assert_eq!(ask(&server, &get("/a%20b.txt"))[0].status, 200);
+        assert_eq!(ask(server.connect(), &get("/a%20b.txt"))[0].status, 200);
         let (fds, memory) = (server.fds_at_start, server.memory());
         let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
         for client in &mut clients {

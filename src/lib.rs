@@ -33,26 +33,35 @@
 //!
 //! # I want to …
 //!
-//! | I want to … | go there |
-//! |---|---|
-//! | serve clients with callbacks and buffers | [`net`]: [`Listener`], [`Connection`], [`Protocol`] |
-//! | receive lines or messages with a length | [`net::framing`]: [`Lines`](net::framing::Lines), [`LengthPrefixed`](net::framing::LengthPrefixed), [`Delimited`](net::framing::Delimited) |
-//! | write a handler for any descriptor | [`reactor`]: [`Reactor`], [`Handler`], [`Source`] |
-//! | use all processors: a loop for each | [`net::Loops`] |
-//! | hand connections to threads | [`Listener::serve_in_pool`], [`pool::Pool`] |
-//! | port a Python `socketserver` | [`server`]: [`ThreadingTcpServer`](server::ThreadingTcpServer) and its sisters |
-//! | receive datagrams | [`net::DatagramSocket`], [`server::ThreadingUdpServer`] |
-//! | set timers and timeouts | [`Context::set_timer`], [`Context::set_interval`], [`Context::set_deadline`] |
-//! | reach another connection's handler | [`Context::tell`], [`Context::notify`] |
-//! | test timers and timeouts without sleeping | [`reactor::ManualClock`] |
-//! | reach the loop from another thread | [`ReactorHandle`]: [`post`](ReactorHandle::post), [`stop`](ReactorHandle::stop), [`shutdown`](ReactorHandle::shutdown) |
-//! | handle signals, ticks, ends of processes, messages of threads | [`reactor::sources`] |
-//! | choose the backend and the trigger | [`Reactor::builder`], [`Backend`], [`Trigger`] |
-//! | switch the backend of a running loop | [`Context::switch_to`] |
-//! | see what the loop does | [`reactor::Counters`], [`reactor::Probe`], the log |
-//! | put the reactor into another loop | [`Reactor::prepare_poll`], [`Reactor::turn`] |
-//! | call the kernel directly and safely | [`sys::select`], [`sys::poll`], [`sys::Epoll`] |
-//! | write a backend | [`Selector`] |
+//! The [`guide`] is a cookbook: a complete small program for each common task.
+//!
+//! | I want to … | go there | recipe |
+//! |---|---|---|
+//! | serve clients with callbacks and buffers | [`net`]: [`Listener`], [`Connection`], [`Protocol`] | [long answers](guide::long_answers) |
+//! | receive lines or messages with a length | [`net::framing`]: [`Lines`](net::framing::Lines), [`LengthPrefixed`](net::framing::LengthPrefixed), [`Delimited`](net::framing::Delimited) | |
+//! | set timers and timeouts | [`Connection::idle_timeout`], [`Wire::set_deadline`], [`Context::set_timer`], [`Context::set_interval`] | [timeouts](guide::timeouts) |
+//! | connect to servers, by address or by name | [`net::Connect`], [`net::Retry`], [`net::resolve`](net::resolve()) | [connect](guide::connect) |
+//! | pass bytes between two connections | [`Wire::pause`], [`Wire::finish`], [`Context::tell`] | [proxy](guide::proxy) |
+//! | serve TLS | feature `tls`: [`Connection::over`], [`net::Filter`] | [TLS](guide::tls) |
+//! | reach another connection's handler | [`Context::tell`], [`Context::notify`] | [broadcast](guide::broadcast) |
+//! | answer after work that blocks | [`pool::Pool::submit_to`] | [answers from a pool](guide::pool_answers) |
+//! | use all processors: a loop for each | [`net::Loops`] | [a thread for each core](guide::thread_per_core) |
+//! | hand connections to threads | [`Listener::serve_in_pool`], [`pool::Pool`] | [threads](guide::threads) |
+//! | keep thousands of silent clients with a few threads | [`server::ParkedTcpServer`] | [parking](guide::parking) |
+//! | get sockets from systemd, or pass them on | [`net::inherited`], [`Wire::detach`] | [descriptors](guide::descriptors) |
+//! | receive datagrams | [`net::DatagramEndpoint`], [`net::DatagramSocket`], [`server::ThreadingUdpServer`] | [datagrams](guide::datagrams) |
+//! | handle signals, ticks, ends of processes, messages of threads | [`reactor::sources`] | [signals](guide::signals) |
+//! | reach the loop from another thread | [`ReactorHandle`]: [`post`](ReactorHandle::post), [`tell`](ReactorHandle::tell), [`stop`](ReactorHandle::stop), [`shutdown`](ReactorHandle::shutdown) | |
+//! | share state between components | [`Context::state`](Context#structfield.state), [`Context::split`] | [shared state](guide::state) |
+//! | test a protocol, without a network or sleeping | [`net::testing`], [`reactor::ManualClock`] | [testing](guide::testing) |
+//! | write a handler for any descriptor | [`reactor`]: [`Reactor`], [`Handler`], [`Source`] | |
+//! | put the reactor into another loop, or another loop into it | [`Reactor::prepare_poll`], [`Reactor::turn`] | [nested loops](guide::nested_loops) |
+//! | see what the loop does | [`reactor::Counters`], [`reactor::Probe`], the log | [metrics](guide::metrics) |
+//! | port a Python `socketserver` | [`server`]: [`ThreadingTcpServer`](server::ThreadingTcpServer) and its sisters | |
+//! | choose the backend and the trigger | [`Reactor::builder`], [`Backend`], [`Trigger`] | |
+//! | switch the backend of a running loop | [`Context::switch_to`] | |
+//! | call the kernel directly and safely | [`sys::select`], [`sys::poll`], [`sys::Epoll`] | |
+//! | write a backend | [`Selector`] | |
 //!
 //! # Layers
 //!
@@ -69,7 +78,8 @@
 //!
 //! # Features and platform
 //!
-//! The feature `mio` adds [`selector::MioSelector`]. Default: on.
+//! The feature `mio` adds [`selector::MioSelector`]. Default: on. The feature `tls` adds `net::tls`, by the
+//! crate `rustls`. Default: off.
 //!
 //! The crate supports Linux only, with glibc or musl, of 64 or 32 bits and either byte order. It also
 //! compiles for Android, where its tests have not been run.
@@ -83,6 +93,8 @@ compile_error!(
      which no other system has together"
 );
 
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(loom)))]
+pub mod guide;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(loom)))]
 pub mod net;
 #[cfg(any(target_os = "linux", target_os = "android"))]

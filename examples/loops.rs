@@ -10,11 +10,12 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use clap::Parser;
 use common::Options;
 use tripoll::Context;
-use tripoll::net::loops::Distribution;
+use tripoll::net::loops::{Distribution, WhenOneFails};
 use tripoll::net::{Connection, Loops, Protocol, Wire};
 
 #[derive(Debug, Parser)]
@@ -39,12 +40,14 @@ fn main() -> Result<(), common::Failure> {
         common::ANYWHERE,
     );
     options.begin()?;
+    let signals = common::signals()?; // before there are threads, which would get the signals
     let loops = Loops::builder()
         .threads(threads.get())
         .backend(options.backend)
         .trigger(options.trigger)
         .distribution(distribution)
         .max_connections_per_peer(per_peer)
+        .when_one_fails(WhenOneFails::ShutDown(common::GRACE))
         .serve(
             &options.listen,
             |index| State { index, lines: 0 },
@@ -53,11 +56,17 @@ fn main() -> Result<(), common::Failure> {
                 Ok(())
             },
         )?;
+    let loops = Arc::new(loops);
     common::announce(loops.local_address());
 
-    common::wait_for(&common::signals()?);
-    loops.shutdown(common::GRACE);
-    loops.join()?;
+    let stopped = Arc::clone(&loops);
+    common::start_thread(move || {
+        common::wait_for(&signals);
+        stopped.shutdown(common::GRACE);
+    })?;
+    if loops.join().is_err() {
+        std::process::exit(1); // the log says why
+    }
     for (index, counters) in loops.counters().loops.iter().enumerate() {
         println!("loop {index}: {} connections", counters.accepted);
     }

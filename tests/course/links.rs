@@ -15,8 +15,11 @@ fn every_experiment_that_a_page_names_is_a_test() {
             continue; // it is a whole module
         }
         // A target of one layer is a folder, a module a file.
-        let (file, name) = match test.split_once("::") {
-            Some((module, name)) => (folder.join(target).join(module).with_extension("rs"), name),
+        let (file, name) = match test.rsplit_once("::") {
+            Some((module, name)) => {
+                let path = module.replace("::", "/");
+                (folder.join(target).join(path).with_extension("rs"), name)
+            }
             None => (folder.join(target).with_extension("rs"), test),
         };
         let file = if file.exists() { file } else { folder.join(target).join("main.rs") };

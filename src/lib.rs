@@ -56,7 +56,9 @@
 //! | test a protocol, without a network or sleeping | [`net::testing`], [`reactor::ManualClock`] | [testing](guide::testing) |
 //! | write a handler for any descriptor | [`reactor`]: [`Reactor`], [`Handler`], [`Source`] | |
 //! | put the reactor into another loop, or another loop into it | [`Reactor::prepare_poll`], [`Reactor::turn`] | [nested loops](guide::nested_loops) |
-//! | see what the loop does | [`reactor::Counters`], [`reactor::Probe`], the log | [metrics](guide::metrics) |
+//! | see what the loop does | [`reactor::Counters`], [`Context::sources`], [`reactor::Probe`], the log | [metrics](guide::metrics) |
+//! | write an access log | [`Connection::measured`] | |
+//! | be scraped by Prometheus | [`metrics`], [`Listener::meter`](net::Listener::meter) | [metrics](guide::metrics) |
 //! | port a Python `socketserver` | [`server`]: [`ThreadingTcpServer`](server::ThreadingTcpServer) and its sisters | |
 //! | choose the backend and the trigger | [`Reactor::builder`], [`Backend`], [`Trigger`] | |
 //! | switch the backend of a running loop | [`Context::switch_to`] | |
@@ -70,6 +72,7 @@
 //! | layer | module | what it knows |
 //! |---|---|---|
 //! | 6 | [`server`] | Python's `socketserver`: transport × concurrency × handler |
+//! | 6 | [`metrics`] | what all this has done, as text for Prometheus |
 //! | 5 | [`net`] | ready-made sources and handlers: listeners, buffered connections, datagram sockets |
 //! | 4 | [`pool`] | worker threads with a bounded queue, for work that blocks |
 //! | 3 | [`reactor`] | what an event *means*: handlers, timers and wakers, the same on every backend and trigger |
@@ -95,6 +98,8 @@ compile_error!(
 
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(loom)))]
 pub mod guide;
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(loom)))]
+pub mod metrics;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(loom)))]
 pub mod net;
 #[cfg(any(target_os = "linux", target_os = "android"))]

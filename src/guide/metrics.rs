@@ -4,12 +4,13 @@
 //!
 //! [`Context::counters`] counts what the loop has done, always and at almost no cost.
 //! [`Context::sources`] lists its sources. [`Pool::counters`] and
-//! [`Loops::counters`](crate::net::Loops::counters) count jobs and connections. The program writes them in
-//! the text format of Prometheus:
+//! [`Loops::counters`](crate::net::Loops::counters) count jobs and connections, and a
+//! [meter](crate::net::Listener::meter) those of a listener. An
+//! [`Exposition`](crate::metrics::Exposition) writes them in the text format of Prometheus:
 //!
 //! ```
-//! use std::fmt::Write as _;
 //! use std::io;
+//! use tripoll::metrics::{Exposition, Kind};
 //! use tripoll::net::{CloseReason, Connection, Protocol, Stream, Wire};
 //! use tripoll::pool::Pool;
 //! use tripoll::{Context, Reactor};
@@ -18,20 +19,11 @@
 //! struct Metrics;
 //!
 //! fn figures(cx: &Context<Pool>) -> String {
-//!     let (counters, pool) = (cx.counters(), cx.state.counters());
-//!     let mut text = String::new();
-//!     for (name, kind, value) in [
-//!         ("turns_total", "counter", counters.turns),
-//!         ("events_total", "counter", counters.events),
-//!         ("idle_calls_total", "counter", counters.idle), // they grow when a handler spins
-//!         ("errors_total", "counter", counters.errors),
-//!         ("sources", "gauge", cx.len() as u64),
-//!         ("pool_queued", "gauge", pool.queued as u64),
-//!         ("pool_refused_total", "counter", pool.refused),
-//!     ] {
-//!         let _ = writeln!(text, "# TYPE tripoll_{name} {kind}\ntripoll_{name} {value}");
-//!     }
-//!     text
+//!     let mut text = Exposition::new();
+//!     text.add([([], cx.counters())]); // `tripoll_loop_idle_total` grows when a handler spins
+//!     text.add([([], cx.state.counters())]);
+//!     text.family("sources", Kind::Gauge, "Sources of the loop.").sample(&[], cx.len());
+//!     text.into_string()
 //! }
 //!
 //! impl Protocol<Pool> for Metrics {
@@ -55,7 +47,7 @@
 //! io::Write::write_all(&mut client, b"GET /metrics HTTP/1.0\r\n\r\n")?;
 //! client.shutdown(std::net::Shutdown::Write)?;
 //! reactor.run()?;
-//! assert!(io::read_to_string(&client)?.contains("\ntripoll_sources 1\n"));
+//! assert!(io::read_to_string(&client)?.contains("\nsources 1\n"));
 //! # io::Result::Ok(())
 //! ```
 //!
@@ -65,6 +57,8 @@
 //!   without having done anything, and is called again.
 //! * [`Counters::cut_off`](crate::reactor::Counters::cut_off) counts calls that the budget ended. If it
 //!   grows fast, a few sources have most of the work.
+//! * A [measured](crate::net::Connection::measured) connection knows its bytes and its age: its protocol
+//!   writes the access log.
 //! * How long a handler takes is measured only by a [`Probe`](crate::reactor::Probe) that
 //!   [asks for it](crate::reactor::Probe::measures_calls).
 //! * Let the figures listen on an address of their own, which is not public.

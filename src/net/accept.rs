@@ -52,6 +52,13 @@ pub(crate) trait Incoming<F, S> {
     /// Accepts and closes the pending connections. Returns their number, and the error that ended it.
     /// `None`: as many were rejected as the backlog has.
     fn reject_pending(&mut self, listener: &F) -> (usize, Option<io::Error>);
+
+    /// Counts a pause of accepting because of a shortage. Does nothing by default.
+    fn note_pause(&mut self) {}
+
+    /// Counts a connection that was lost by a panic in [`deliver`](Self::deliver). Does nothing by
+    /// default.
+    fn note_panic(&mut self) {}
 }
 
 /// What became of an attempt to accept.
@@ -222,6 +229,7 @@ impl<I> Acceptor<I> {
                 Ok(Some(Next::Keep))
             }
             Decision::Pause(pause) => {
+                self.incoming.note_pause();
                 suspend(pause, listener, cx);
                 Ok(Some(Next::Keep))
             }
@@ -253,6 +261,7 @@ impl<I> Acceptor<I> {
         let delivered = catch_panic(|| self.incoming.deliver(accepted, slot, reserve, cx));
         delivered.unwrap_or_else(|panic| {
             cx.note_panic();
+            self.incoming.note_panic();
             if let Some(left_out) = self.lines.panics.pass() {
                 log::error!("{}: a new connection was lost: {panic}{left_out}", self.name);
             }

@@ -330,6 +330,20 @@ impl<P> Connection<P> {
         S: 'static,
         P: Protocol<S>,
     {
+        let next = self.advance_all(stream, cx);
+        self.link.measure(stream);
+        next
+    }
+
+    fn advance_all<S>(
+        &mut self,
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next>
+    where
+        S: 'static,
+        P: Protocol<S>,
+    {
         if self.link.state != State::Ended {
             self.flush_gathered(stream, cx);
         }
@@ -438,6 +452,7 @@ where
 {
     fn added(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
         let stream = &mut StreamIo::begin(source);
+        self.begin_figures(stream, cx.now());
         self.begin_deadlines(stream, cx);
         if self.link.is(Facts::LAYERED) {
             // Input from before the filter is the peer's, and must not bypass the filter.
@@ -503,11 +518,14 @@ where
         self.advance(stream, cx)
     }
 
-    fn removed(&mut self, _: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
+    fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
         let why = match error {
             Some(error) => CloseReason::Failed(clone_error(error)),
             None => self.link.take_reason().unwrap_or(CloseReason::Removed),
         };
+        if let Some(figures) = self.link.figures(token) {
+            self.protocol.measured(&figures, &why, cx);
+        }
         self.protocol.closed(&why, cx);
     }
 }

@@ -10,6 +10,7 @@ use super::accept_class::is_by_peer;
 use super::address::Address;
 use super::limit::{Limit, Permit};
 use super::listener::Listener;
+use super::listener_counters::ListenerMeter;
 use super::stream::Stream;
 use crate::pool::{Pool, Reservation, WhenFull};
 use crate::reactor::{Context, Next};
@@ -74,7 +75,8 @@ impl Listener {
         cx: &mut Context<'_, S>,
     ) -> io::Result<Token> {
         let limit = Limit::new(self.max_connections());
-        let limited = Limited { limit, destination, warnings: LogLimit::new() };
+        let meter = self.take_meter();
+        let limited = Limited { limit, destination, warnings: LogLimit::new(), meter };
         let name = self.local_address().to_string();
         let acceptor = Acceptor::new(name, self.accepts_per_turn(), limited);
         let acceptor = acceptor.on_end(self.take_on_end());
@@ -104,6 +106,13 @@ struct Limited<D> {
     limit: Limit,
     destination: D,
     warnings: LogLimit,
+    meter: Option<ListenerMeter>,
+}
+
+impl<D> Limited<D> {
+    fn note(&self, note: impl FnOnce(&ListenerMeter)) {
+        self.meter.as_ref().map(note);
+    }
 }
 
 impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Limited<D> {
@@ -111,8 +120,12 @@ impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Limited<D> {
     type Slot = (Permit, D::Capacity);
 
     fn reserve(&mut self, waker: &Waker) -> Option<Self::Slot> {
-        let permit = self.limit.acquire(waker)?;
-        Some((permit, self.destination.reserve(waker)?))
+        let permit = self.limit.acquire(waker);
+        let slot = permit.and_then(|permit| Some((permit, self.destination.reserve(waker)?)));
+        if slot.is_none() {
+            self.note(ListenerMeter::note_limit);
+        }
+        slot
     }
 
     fn accept(&mut self, listener: &Listener) -> io::Result<Attempt<Stream>> {
@@ -126,9 +139,13 @@ impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Limited<D> {
         _: Option<RawFd>,
         cx: &mut Context<'_, S>,
     ) -> Next {
-        stream.hold(permit);
+        stream.hold(match &self.meter {
+            Some(meter) => permit.and(meter.accept()),
+            None => permit,
+        });
         let peer = stream.peer().clone();
         if let Err(error) = self.destination.deliver(stream, capacity, cx) {
+            self.note(ListenerMeter::note_refused);
             warn(&self.warnings, "the new connection of", &peer, &error);
         }
         Next::Keep
@@ -139,7 +156,17 @@ impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Limited<D> {
     }
 
     fn reject_pending(&mut self, listener: &Listener) -> (usize, Option<io::Error>) {
-        listener.reject_pending()
+        let (count, error) = listener.reject_pending();
+        self.note(|meter| meter.note_shed(count));
+        (count, error)
+    }
+
+    fn note_pause(&mut self) {
+        self.note(ListenerMeter::note_pause);
+    }
+
+    fn note_panic(&mut self) {
+        self.note(ListenerMeter::note_refused);
     }
 }
 

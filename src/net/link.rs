@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::buffered_total::Share;
 use super::close_reason::CloseReason;
+use super::figures::Measured;
 use super::layer::Layer;
 use super::stream_io::StreamIo;
 use super::timeout::Timeout;
@@ -72,6 +73,8 @@ bitflags::bitflags! {
         const HANDSHAKING = 2_048;
         /// `Wire::detach` was called.
         const DETACHING = 4_096;
+        /// `Connection::measured` was called. No call is ordinary then, so that others pay nothing.
+        const MEASURED = 8_192;
     }
 }
 
@@ -105,9 +108,11 @@ pub(super) struct Options {
     pub(super) passed_at: Option<Instant>,
     /// When data was last received, or when the connection began to read. `None` while it does not.
     pub(super) reading_since: Option<Instant>,
+    /// What a connection that is measured has done.
+    pub(super) measured: Option<Box<Measured>>,
 }
 
-const DEFAULT: Options = Options {
+static DEFAULT: Options = Options {
     marks: Watermarks::DEFAULT,
     max_unused: 1 << 20,
     read_above_mark: false,
@@ -119,6 +124,7 @@ const DEFAULT: Options = Options {
     linger: Timeout::millis(1_000),
     passed_at: None,
     reading_since: None,
+    measured: None,
 };
 
 /// How many bytes a closed connection discards at most.
@@ -145,7 +151,7 @@ impl Link {
     }
 
     pub(super) fn options_mut(&mut self) -> &mut Options {
-        self.options.get_or_insert_with(|| Box::new(DEFAULT))
+        self.options.get_or_insert_with(|| Box::new(DEFAULT.clone()))
     }
 
     pub(super) fn buffers_mut(&mut self) -> &mut Buffers {

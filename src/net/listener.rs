@@ -1,7 +1,7 @@
 //! A listening socket.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::{fmt, fs, io};
 
 use socket2::{Socket, Type};
@@ -10,6 +10,7 @@ use super::accept::OnEnd;
 use super::address::Address;
 use super::bind::BindOptions;
 use super::buffered_total::BufferedTotal;
+use super::listener_counters::ListenerMeter;
 use super::socket_file::SocketFile;
 use super::socket_kind::{SocketKind, socket_of};
 use super::stream::Stream;
@@ -59,6 +60,8 @@ pub struct Listener {
     buffered_total: Arc<BufferedTotal>,
     accepts_per_turn: u32,
     on_end: Option<EndCallback>,
+    /// Set by the first call of `meter`.
+    meter: OnceLock<ListenerMeter>,
 }
 
 /// What is called when a listener ends: see [`Listener::on_end`].
@@ -147,6 +150,35 @@ impl Listener {
     /// Those of `fcntl(2)`.
     pub fn set_nonblocking(&self, yes: bool) -> io::Result<()> {
         self.socket.set_nonblocking(yes)
+    }
+
+    /// Returns a meter, which counts the connections from now on. Call it before the listener
+    /// [serves](Self::serve) or [serves in a pool](Self::serve_in_pool). A listener without a meter counts
+    /// nothing. ([`Loops`](super::Loops) have [counters](super::Loops::counters) of their own.)
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use tripoll::net::Listener;
+    /// use tripoll::{Deadline, Reactor};
+    ///
+    /// let listener = Listener::bind("127.0.0.1:0")?;
+    /// let meter = listener.meter();
+    /// let address = listener.local_address().to_string();
+    /// let mut reactor = Reactor::builder().build_with(Vec::new())?;
+    /// listener.serve(&mut reactor.context(), |stream, cx| {
+    ///     cx.state.push(stream);
+    ///     Ok(())
+    /// })?;
+    /// let _client = std::net::TcpStream::connect(address)?;
+    /// reactor.turn(Deadline::Never)?;
+    /// assert_eq!((meter.counters().accepted, meter.counters().alive), (1, 1));
+    /// reactor.state().clear(); // closes the connection
+    /// assert_eq!((meter.counters().accepted, meter.counters().alive), (1, 0));
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "metrics")]
+    pub fn meter(&self) -> ListenerMeter {
+        self.meter.get_or_init(ListenerMeter::default).clone()
     }
 
     /// Sets what is called when the listener [serves](Self::serve) in a reactor and can no longer
@@ -238,11 +270,16 @@ impl Listener {
             buffered_total: BufferedTotal::new(MAX_BUFFERED),
             accepts_per_turn: ACCEPTS_PER_TURN,
             on_end: None,
+            meter: OnceLock::new(),
         }
     }
 
     pub(super) fn take_on_end(&mut self) -> Option<OnEnd> {
         self.on_end.take().map(|EndCallback(on_end)| on_end)
+    }
+
+    pub(super) fn take_meter(&mut self) -> Option<ListenerMeter> {
+        self.meter.take()
     }
 
     pub(super) fn max_connections(&self) -> Option<usize> {

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::close_reason::CloseReason;
+use super::figures::ConnectionFigures;
 use super::wire::Wire;
 use crate::reactor::Context;
 
@@ -227,6 +228,18 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
+    /// Called before [`closed`](Self::closed), if the connection is
+    /// [measured](super::Connection::measured), with what it has done: the place for an access log. Does
+    /// nothing by default.
+    fn measured(
+        &mut self,
+        figures: &ConnectionFigures,
+        why: &CloseReason,
+        cx: &mut Context<'_, S>,
+    ) {
+        let _ = (figures, why, cx);
+    }
+
     /// Called exactly once, as the last callback, when the connection is closed. When the reactor itself
     /// is dropped, it is not called. Does nothing by default.
     fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
@@ -275,6 +288,15 @@ impl<S, P: Protocol<S> + ?Sized> Protocol<S> for Box<P> {
 
     fn shutting_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         (**self).shutting_down(wire, cx)
+    }
+
+    fn measured(
+        &mut self,
+        figures: &ConnectionFigures,
+        why: &CloseReason,
+        cx: &mut Context<'_, S>,
+    ) {
+        (**self).measured(figures, why, cx);
     }
 
     fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {

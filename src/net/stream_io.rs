@@ -82,6 +82,11 @@ impl<'a> StreamIo<'a> {
         self.io.bytes_moved()
     }
 
+    /// Returns how many bytes were read in this call, and how many were written.
+    pub(super) fn bytes_of_call(&self) -> (u32, u32) {
+        self.io.bytes_of_call()
+    }
+
     /// Lets the user's deadline be set at the end of this call, so long after it.
     pub(super) fn request_deadline(&mut self, after: Option<Duration>) {
         self.io.requested_deadline = Some(after);

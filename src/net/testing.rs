@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::close_reason::CloseReason;
 use super::connection::Connection;
+use super::figures::ConnectionFigures;
 use super::protocol::Protocol;
 use super::stream::Stream;
 use super::wire::Wire;
@@ -330,6 +331,15 @@ impl<S, P: Protocol<S>> Protocol<S> for Watched<P> {
 
     fn shutting_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         self.protocol.shutting_down(wire, cx)
+    }
+
+    fn measured(
+        &mut self,
+        figures: &ConnectionFigures,
+        why: &CloseReason,
+        cx: &mut Context<'_, S>,
+    ) {
+        self.protocol.measured(figures, why, cx);
     }
 
     fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {

@@ -227,6 +227,11 @@ impl IoState {
         (self.used.bytes_read > 0, self.used.bytes_written > 0)
     }
 
+    /// Returns how many bytes were read in this call, and how many were written.
+    pub(crate) fn bytes_of_call(&self) -> (u32, u32) {
+        (self.used.bytes_read, self.used.bytes_written)
+    }
+
     /// Returns whether this is the call for the deadline that the handler has set for itself.
     pub(crate) fn is_handlers_deadline(&self) -> bool {
         self.flags.contains(Flags::HANDLERS_DEADLINE)

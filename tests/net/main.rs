@@ -15,6 +15,7 @@ mod deadlines;
 mod descriptors;
 mod detach;
 mod extremes;
+mod figures;
 mod filters;
 mod finish;
 mod framing;

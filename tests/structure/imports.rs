@@ -39,7 +39,7 @@ const CIRCLES: &[(&[&str], &str)] = &[
 
 /// The library's modules, from the lowest layer to the highest.
 const LAYERS: &[&[&str]] =
-    &[&["sync", "sys"], &["selector"], &["reactor"], &["pool"], &["net"], &["server"]];
+    &[&["sync", "sys"], &["selector"], &["reactor"], &["pool"], &["net"], &["server", "metrics"]];
 
 /// The lab's.
 const LAB_LAYERS: &[&[&str]] = &[&["workload"], &["balance", "compare", "soak"], &["cli"]];

@@ -4,6 +4,7 @@ use std::io;
 
 use super::frame_wire::FrameWire;
 use crate::net::close_reason::CloseReason;
+use crate::net::figures::ConnectionFigures;
 use crate::reactor::Context;
 
 /// Decides what a connection sends and how it uses the frames that it receives, in a reactor with the
@@ -176,6 +177,17 @@ pub trait FrameProtocol<S = ()> {
         Ok(())
     }
 
+    /// Called before [`closed`](Self::closed), if the connection is
+    /// [measured](crate::net::Connection::measured), with what it has done. Does nothing by default.
+    fn measured(
+        &mut self,
+        figures: &ConnectionFigures,
+        why: &CloseReason,
+        cx: &mut Context<'_, S>,
+    ) {
+        let _ = (figures, why, cx);
+    }
+
     /// Called exactly once, as the last callback, when the connection is closed. When the reactor itself
     /// is dropped, it is not called. Does nothing by default.
     fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
@@ -244,6 +256,15 @@ impl<S, P: FrameProtocol<S> + ?Sized> FrameProtocol<S> for Box<P> {
         cx: &mut Context<'_, S>,
     ) -> io::Result<()> {
         (**self).shutting_down(wire, cx)
+    }
+
+    fn measured(
+        &mut self,
+        figures: &ConnectionFigures,
+        why: &CloseReason,
+        cx: &mut Context<'_, S>,
+    ) {
+        (**self).measured(figures, why, cx);
     }
 
     fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {

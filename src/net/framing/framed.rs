@@ -6,6 +6,7 @@ use super::frame_protocol::FrameProtocol;
 use super::frame_wire::FrameWire;
 use super::framing::{Decoded, Framing};
 use crate::net::close_reason::CloseReason;
+use crate::net::figures::ConnectionFigures;
 use crate::net::protocol::Protocol;
 use crate::net::wire::Wire;
 use crate::reactor::Context;
@@ -128,6 +129,15 @@ impl<S, F: Framing, P: FrameProtocol<S>> Protocol<S> for Framed<F, P> {
 
     fn shutting_down(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         self.protocol.shutting_down(&mut FrameWire::new(wire, &self.framing), cx)
+    }
+
+    fn measured(
+        &mut self,
+        figures: &ConnectionFigures,
+        why: &CloseReason,
+        cx: &mut Context<'_, S>,
+    ) {
+        self.protocol.measured(figures, why, cx);
     }
 
     fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {

@@ -1,7 +1,7 @@
 //! The book is the same in every language: pages, programs, outputs, links, anchors, exercises.
 
 use super::links::anchor_of;
-use super::pages::{LANGUAGES, Page, book_in};
+use super::pages::{LANGUAGES, Page, book_in, root};
 
 /// What a translation has in common with its original.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,6 +95,34 @@ fn the_chinese_book_is_in_chinese() {
                 let path = page.path.display();
                 assert!(text.chars().any(is_chinese), "{path} has a line of English: {line}");
             }
+        }
+    }
+}
+
+#[test]
+fn every_picture_has_a_text_and_two_colour_schemes() {
+    let pictures = |language: &str| {
+        let folder = root().join("book").join(language).join("src/pictures");
+        let files = folder.read_dir().unwrap().map(|file| file.unwrap().path());
+        let mut files: Vec<_> = files.collect();
+        files.sort();
+        files
+    };
+    let names = |language| -> Vec<_> {
+        pictures(language).iter().map(|path| path.file_name().unwrap().to_owned()).collect()
+    };
+    for language in LANGUAGES {
+        assert_eq!(names(language), names(LANGUAGES[0]), "{language}");
+        let text: String = book_in(language).into_iter().map(|page| page.text).collect();
+        for path in pictures(language) {
+            let picture = std::fs::read_to_string(&path).unwrap();
+            for part in ["<title ", "<desc ", "prefers-color-scheme: dark", "role=\"img\""] {
+                assert!(picture.contains(part), "{path:?} has no {part}");
+            }
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let (before, _) = text.split_once(&format!("](pictures/{name})")).expect(name);
+            let (_, alternative) = before.rsplit_once("![").unwrap();
+            assert!(alternative.chars().count() > 20, "{path:?} has no text beside it");
         }
     }
 }

@@ -30,6 +30,7 @@ pub fn book_in(language: &str) -> Vec<Page> {
     let folder = Path::new("book").join(language).join("src");
     let files = root().join(&folder).read_dir().unwrap();
     let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+    names.retain(|name| Path::new(name).extension().is_some_and(|ending| ending == "md"));
     names.sort();
     names.iter().map(|name| page(folder.join(name))).collect()
 }

@@ -81,7 +81,7 @@
 //! # let handle = reactor.handle();
 //! # let client = std::thread::spawn(move || {
 //! #     let mut stream = TcpStream::connect(address)?;
-//! #     let sent: Vec<u8> = (0..8_000_000).map(|number: u32| number as u8).collect();
+//! #     let sent: Vec<u8> = (0..2_000_000).map(|number: u32| number as u8).collect();
 //! #     stream.write_all(&sent)?;
 //! #     stream.shutdown(Shutdown::Write)?;
 //! #     let mut text = Vec::new();

@@ -3,6 +3,24 @@
 use std::{fmt, io};
 
 /// Why a connection was closed.
+///
+/// ```
+/// use std::io;
+/// use tripoll::net::CloseReason;
+///
+/// /// Returns a line for the log, if the end is worth one.
+/// fn line(why: &CloseReason) -> Option<String> {
+///     match why {
+///         CloseReason::Finished | CloseReason::IdleTimedOut => None, // as usual
+///         other => Some(other.to_string()),
+///     }
+/// }
+///
+/// assert_eq!(line(&CloseReason::Finished), None);
+/// let reset = CloseReason::Failed(io::ErrorKind::ConnectionReset.into());
+/// assert_eq!(line(&reset).as_deref(), Some("connection reset"));
+/// assert_eq!(reset.to_error().map(|error| error.kind()), Some(io::ErrorKind::ConnectionReset));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CloseReason {

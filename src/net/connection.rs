@@ -70,6 +70,9 @@ use crate::selector::{Interest, Token};
 /// assert_eq!(answer, "HELLO");
 /// # io::Result::Ok(())
 /// ```
+#[doc(alias = "transport")]
+#[doc(alias = "bufferevent")]
+#[doc(alias = "Channel")]
 #[derive(Debug)]
 pub struct Connection<P> {
     protocol: P,
@@ -108,6 +111,8 @@ impl<P> Connection<P> {
     /// write buffer. Then it is reset, and the reason is [`CloseReason::WriteTimedOut`]. It may take up
     /// to twice as long after the peer has read something. What the peer takes out of the kernel's
     /// [send queue](Stream::send_queue) counts, too. `Duration::MAX` is no limit. Default: 60 s.
+    #[doc(alias = "write stall")]
+    #[doc(alias = "WriteTimeoutHandler")]
     pub fn write_timeout(mut self, time: Duration) -> Self {
         self.link.options_mut().write_timeout = Timeout::new(time);
         self
@@ -158,6 +163,7 @@ impl<P> Connection<P> {
     /// reason is [`CloseReason::ReadTimedOut`]. Output does not count, and neither does the time in which
     /// the connection is [paused](Wire::pause) or does not read above its
     /// [high watermark](Watermarks::high). `Duration::MAX` is no limit. Default: none.
+    #[doc(alias = "ReadTimeoutHandler")]
     pub fn read_timeout(mut self, time: Duration) -> Self {
         self.link.options_mut().read_timeout = Timeout::new(time);
         self
@@ -181,6 +187,7 @@ impl<P> Connection<P> {
     /// Sets how long a closed connection waits for the peer to finish, after its output was
     /// flushed: see [`Wire::close`]. While the kernel still holds some of the output, it waits longer,
     /// for [`close_within`](Self::close_within) at most. Zero does not wait. Default: 1 s.
+    #[doc(alias = "SO_LINGER")]
     pub fn linger(mut self, time: Duration) -> Self {
         self.link.options_mut().linger = Timeout::new(time);
         self
@@ -192,6 +199,8 @@ impl<P> Connection<P> {
     ///
     /// The watermarks, limits and timeouts concern what is sent to the peer. A part of a file is read and
     /// passed through the filter. [`Wire::close`] and [`Wire::finish`] end the filter before the stream.
+    #[doc(alias = "tls")]
+    #[doc(alias = "ssl")]
     pub fn over(mut self, filter: impl Filter + Send) -> Self {
         self.link.facts |= Facts::LAYERED;
         self.link.layer = Some(Box::new(Layer::new(Box::new(filter))));

@@ -51,6 +51,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 /// server.send_to_timeout(b"cut", &info.from, Duration::from_millis(10))?;
 /// # std::io::Result::Ok(())
 /// ```
+#[doc(alias = "UdpSocket")]
+#[doc(alias = "UDP")]
 #[derive(Debug)]
 pub struct DatagramSocket {
     // Dropped first: a socket that is closed looks stale as long as its file exists.

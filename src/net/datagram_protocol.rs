@@ -13,6 +13,61 @@ use crate::reactor::Context;
 /// The callbacks are those of Python's `asyncio.DatagramProtocol`, under Rust's names. None of them is
 /// called after [`closed`](Self::closed).
 ///
+/// ```
+/// use std::io;
+/// use tripoll::net::{
+///     Address, DatagramEndpoint, DatagramProtocol, DatagramSocket, DatagramWire, ReceivedDatagram,
+/// };
+/// use tripoll::{Context, Reactor};
+///
+/// /// Answers with the number of the datagram. An empty one ends it.
+/// struct Count(u32);
+///
+/// impl DatagramProtocol for Count {
+///     fn received(
+///         &mut self,
+///         wire: &mut DatagramWire,
+///         datagram: ReceivedDatagram,
+///         _: &mut Context,
+///     ) -> io::Result<()> {
+///         self.0 += 1;
+///         wire.send_to(format!("{}", self.0).as_bytes(), &datagram.from);
+///         if datagram.data.is_empty() {
+///             wire.close();
+///         }
+///         Ok(())
+///     }
+///
+///     fn error_received(
+///         &mut self,
+///         _: &mut DatagramWire,
+///         error: &io::Error,
+///         to: Option<&Address>,
+///         _: &mut Context,
+///     ) -> io::Result<()> {
+///         eprintln!("{to:?}: {error}"); // one peer's error, and the others go on
+///         Ok(())
+///     }
+///
+///     fn closed(&mut self, _: Option<&io::Error>, cx: &mut Context) {
+///         cx.stop();
+///     }
+/// }
+///
+/// let mut reactor = Reactor::new()?;
+/// let socket = DatagramSocket::bind("127.0.0.1:0")?;
+/// let address = socket.local_address().clone();
+/// DatagramEndpoint::new(Count(0)).serve(socket, &mut reactor.context())?;
+/// let client = DatagramSocket::bind("127.0.0.1:0")?;
+/// client.send_to(b"hello", &address)?;
+/// client.send_to(b"", &address)?;
+/// reactor.run()?;
+/// let mut answer = [0; 8];
+/// assert_eq!(client.recv_from(&mut answer)?.size, 1);
+/// assert_eq!(answer[0], b'1');
+/// # io::Result::Ok(())
+/// ```
+///
 /// # Errors
 ///
 /// An error that a callback returns closes the socket. [`closed`](Self::closed) gets it. An error of one

@@ -11,6 +11,39 @@ use crate::reactor::{IoState, Source};
 use crate::selector::{Interest, Token};
 
 /// A datagram socket as its protocol sees it, during a callback.
+///
+/// ```
+/// use std::io;
+/// use tripoll::Context;
+/// use tripoll::net::{DatagramProtocol, DatagramWire, ReceivedDatagram};
+///
+/// /// Sends each datagram back, unless many answers wait.
+/// struct Echo;
+///
+/// impl DatagramProtocol for Echo {
+///     fn received(
+///         &mut self,
+///         wire: &mut DatagramWire,
+///         datagram: ReceivedDatagram,
+///         _: &mut Context,
+///     ) -> io::Result<()> {
+///         if wire.unsent() < 10_000 {
+///             wire.send_to(datagram.data, &datagram.from);
+///         }
+///         Ok(())
+///     }
+/// }
+/// # use tripoll::net::{DatagramEndpoint, DatagramSocket};
+/// # let mut reactor = tripoll::Reactor::new()?;
+/// # let socket = DatagramSocket::bind("127.0.0.1:0")?;
+/// # let address = socket.local_address().clone();
+/// # DatagramEndpoint::new(Echo).serve(socket, &mut reactor.context())?;
+/// # let client = DatagramSocket::bind("127.0.0.1:0")?;
+/// # client.send_to(b"hello", &address)?;
+/// # reactor.turn(tripoll::Deadline::Never)?;
+/// # assert_eq!(client.recv_from(&mut [0; 8])?.size, 5);
+/// # io::Result::Ok(())
+/// ```
 pub struct DatagramWire<'a> {
     pub(super) socket: &'a DatagramSocket,
     pub(super) io: &'a mut IoState,

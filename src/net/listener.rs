@@ -49,6 +49,10 @@ use crate::sys;
 /// assert_eq!(answer, "hello");
 /// # std::io::Result::Ok(())
 /// ```
+#[doc(alias = "server")]
+#[doc(alias = "accept")]
+#[doc(alias = "TcpListener")]
+#[doc(alias = "evconnlistener")]
 #[derive(Debug)]
 pub struct Listener {
     // Dropped first: a socket that is closed looks stale as long as its file exists.
@@ -74,6 +78,20 @@ impl fmt::Debug for EndCallback {
 }
 
 /// Builds a [`Listener`].
+///
+/// ```
+/// use tripoll::net::Listener;
+///
+/// let options = Listener::builder().backlog(128).max_connections(1_000).max_buffered(16 << 20);
+/// let tcp = options.clone().bind("127.0.0.1:0")?; // port 0: any free port
+/// assert!(tcp.local_address().to_string().starts_with("127.0.0.1:"));
+///
+/// let path = std::env::temp_dir().join(format!("tripoll-{}", std::process::id()));
+/// let unix = options.replace_stale(true).mode(0o600).bind(&path)?; // for this user only
+/// drop(unix);
+/// assert!(!path.exists());
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "nothing listens before `bind`"]
 pub struct ListenerBuilder {
@@ -366,6 +384,7 @@ impl ListenerBuilder {
 
     /// Sets how many accepted connections can be open at once, at least one. Further connections are
     /// not accepted and wait in the backlog. Default: no limit.
+    #[doc(alias = "limit")]
     pub fn max_connections(mut self, max: usize) -> Self {
         self.max_connections = Some(max.max(1));
         self

@@ -76,12 +76,17 @@ use crate::reactor::Context;
 ///
 /// An error that a callback returns closes the connection at once. What it has written before is sent.
 /// [`closed`](Self::closed) gets it as [`CloseReason::Failed`].
+#[doc(alias = "callback")]
+#[doc(alias = "ChannelHandler")]
+#[doc(alias = "ChannelInboundHandler")]
 pub trait Protocol<S = ()> {
     /// Called once, before all others. Does nothing by default.
     ///
     /// # Errors
     ///
     /// See the [trait](Self#errors).
+    #[doc(alias = "connection_made")]
+    #[doc(alias = "channelActive")]
     fn opened(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         let _ = (wire, cx);
         Ok(())
@@ -100,6 +105,8 @@ pub trait Protocol<S = ()> {
     /// # Errors
     ///
     /// See the [trait](Self#errors).
+    #[doc(alias = "data_received")]
+    #[doc(alias = "channelRead")]
     fn received(
         &mut self,
         wire: &mut Wire<'_>,
@@ -113,6 +120,8 @@ pub trait Protocol<S = ()> {
     /// # Errors
     ///
     /// See the [trait](Self#errors).
+    #[doc(alias = "eof_received")]
+    #[doc(alias = "half-close")]
     fn ended(
         &mut self,
         wire: &mut Wire<'_>,
@@ -199,6 +208,7 @@ pub trait Protocol<S = ()> {
     /// # Errors
     ///
     /// See the [trait](Self#errors).
+    #[doc(alias = "timeout")]
     fn timed_out(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, S>) -> io::Result<()> {
         let _ = (wire, cx);
         Err(io::ErrorKind::TimedOut.into())
@@ -242,6 +252,9 @@ pub trait Protocol<S = ()> {
 
     /// Called exactly once, as the last callback, when the connection is closed. When the reactor itself
     /// is dropped, it is not called. Does nothing by default.
+    #[doc(alias = "connection_lost")]
+    #[doc(alias = "channelInactive")]
+    #[doc(alias = "disconnect")]
     fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
         let _ = (why, cx);
     }

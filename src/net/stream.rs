@@ -48,6 +48,9 @@ use crate::sys;
 /// assert_eq!(answer, "HELLO");
 /// # std::io::Result::Ok(())
 /// ```
+#[doc(alias = "socket")]
+#[doc(alias = "TcpStream")]
+#[doc(alias = "UnixStream")]
 #[doc(alias = "half-close")]
 #[derive(Debug)]
 pub struct Stream {
@@ -314,6 +317,8 @@ impl Stream {
     /// # Errors
     ///
     /// Fails when the socket is not TCP.
+    #[doc(alias = "Nagle")]
+    #[doc(alias = "TCP_NODELAY")]
     pub fn set_nodelay(&self, yes: bool) -> io::Result<()> {
         self.socket.set_tcp_nodelay(yes)
     }

@@ -48,6 +48,21 @@ use super::filter::Filter;
 /// [time limit](super::Connection::handshake_timeout). A peer that ends the stream without a
 /// `close_notify` closes the connection with an error of kind `UnexpectedEof`: somebody else may have cut
 /// the data off. Some peers never send one.
+///
+/// The [guide](crate::guide::tls) has a server and a client with a certificate.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tripoll::net::tls::{TlsFilter, rustls};
+///
+/// let roots = rustls::RootCertStore::empty(); // trusts no server: add certificates
+/// let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+/// let name = "example.org".try_into().map_err(std::io::Error::other)?;
+/// let tls = TlsFilter::client(Arc::new(config), name)?;
+/// assert!(tls.connection().is_handshaking());
+/// // let connection = Connection::new(protocol).over(tls);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct TlsFilter {
     connection: rustls::Connection,

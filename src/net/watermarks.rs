@@ -17,6 +17,8 @@
 /// # struct Nothing;
 /// let connection = Connection::new(Nothing).watermarks(marks);
 /// ```
+#[doc(alias = "set_write_buffer_limits")]
+#[doc(alias = "WriteBufferWaterMark")]
 #[doc(alias = "backpressure")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -47,6 +47,8 @@ use crate::selector::Token;
 /// assert_eq!(text, "hello");
 /// # io::Result::Ok(())
 /// ```
+#[doc(alias = "transport")]
+#[doc(alias = "ChannelHandlerContext")]
 pub struct Wire<'a> {
     pub(super) stream: StreamIo<'a>,
     pub(super) link: &'a mut Link,
@@ -254,6 +256,8 @@ impl Wire<'_> {
 
     /// Closes at once with a reset, and discards the write buffer, with what was gathered in this
     /// call of the handler.
+    #[doc(alias = "reset")]
+    #[doc(alias = "RST")]
     pub fn abort(&mut self) {
         self.stream.gathered_mut().clear();
         self.link.abort();
@@ -274,6 +278,8 @@ impl Wire<'_> {
     /// it in good order does not, for its input is still to be read. `select` reports neither while
     /// nothing is read or written, nor does mio for Unix sockets. There the reset is noticed after
     /// `resume`, or by a write.
+    #[doc(alias = "pause_reading")]
+    #[doc(alias = "setAutoRead")]
     pub fn pause(&mut self) {
         self.link.facts |= Facts::PAUSED;
     }
@@ -319,6 +325,7 @@ impl Wire<'_> {
     /// reactor.run()?;
     /// # io::Result::Ok(())
     /// ```
+    #[doc(alias = "resume_reading")]
     pub fn resume(&mut self) {
         self.link.facts.remove(Facts::PAUSED);
         self.link.defer_unread();
@@ -356,6 +363,7 @@ impl Wire<'_> {
     ///     }
     /// }
     /// ```
+    #[doc(alias = "timeout")]
     pub fn set_deadline(&mut self, after: Option<Duration>) {
         self.stream.request_deadline(after);
     }

@@ -217,6 +217,8 @@ impl Pool {
     /// # Errors
     ///
     /// Those of [`submit`](Self::submit). `answer` is then not called.
+    #[doc(alias = "run_in_executor")]
+    #[doc(alias = "spawn_blocking")]
     pub fn submit_for<S, T>(
         &self,
         handle: &ReactorHandle<S>,
@@ -273,6 +275,8 @@ impl Pool {
     /// # Errors
     ///
     /// Those of [`submit`](Self::submit). `answer` is then not called.
+    #[doc(alias = "run_in_executor")]
+    #[doc(alias = "spawn_blocking")]
     pub fn submit_to<S, R, T>(
         &self,
         handle: &ReactorHandle<S>,

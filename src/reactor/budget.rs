@@ -4,6 +4,28 @@
 ///
 /// When the budget is used up, operations return `WouldBlock` although they would not block. The
 /// source stays ready, and its handler is called again in the next turn.
+///
+/// ```
+/// use std::io::{PipeReader, Read, Write};
+/// use tripoll::reactor::Budget;
+/// use tripoll::{Context, Deadline, Next, Interest, Reactor, Source};
+///
+/// let (reader, mut writer) = std::io::pipe()?;
+/// let mut reactor = Reactor::builder().budget(Budget::new(2, 1_000)).build_with(0)?;
+/// let read = |pipe: &mut Source<PipeReader>, cx: &mut Context<usize>| -> std::io::Result<Next> {
+///     loop {
+///         *cx.state += pipe.read(&mut [0; 10])?; // `WouldBlock` after two reads
+///     }
+/// };
+/// reactor.context().add(reader, Interest::READ, read)?;
+/// writer.write_all(&[0; 50])?;
+/// reactor.turn(Deadline::Never)?;
+/// assert_eq!(*reactor.state(), 20); // and now other sources have their turn
+/// reactor.turn(Deadline::Never)?;
+/// assert_eq!(*reactor.state(), 40);
+/// assert_eq!(reactor.context().counters().cut_off, 2);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     operations: u32,

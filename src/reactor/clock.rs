@@ -33,6 +33,8 @@ use crate::sys::TimerFd;
 /// assert_eq!(*reactor.state(), 1);
 /// # std::io::Result::Ok(())
 /// ```
+#[doc(alias = "mock")]
+#[doc(alias = "virtual time")]
 #[derive(Clone)]
 pub struct ManualClock {
     shared: Arc<Mutex<Shared>>,

@@ -92,6 +92,8 @@ use crate::selector::{Backend, Interest, Selector, Token, Trigger};
 ///
 /// `S` is the state that the handlers share, and `T` what this context can reach of it: all, or
 /// nothing after a split.
+#[doc(alias = "loop")]
+#[doc(alias = "event loop")]
 pub struct Context<'a, S = (), T = S> {
     pub(super) core: &'a mut Core<S>,
     /// The state that all handlers share.

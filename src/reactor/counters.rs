@@ -24,6 +24,9 @@
 /// assert_eq!((counters.spurious, counters.idle), (0, 0));
 /// # std::io::Result::Ok(())
 /// ```
+#[doc(alias = "metrics")]
+#[doc(alias = "statistics")]
+#[doc(alias = "Prometheus")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {

@@ -20,6 +20,27 @@ pub(super) type Job<S> = Box<dyn FnOnce(&mut Context<'_, S>) + Send>;
 /// A wake costs a system call only when it is needed. While the loop is awake, or when the caller
 /// *is* the loop, a wake is one atomic store. Of several wakes to a sleeping loop only the first is a
 /// system call.
+///
+/// ```
+/// use std::thread;
+/// use tripoll::Reactor;
+///
+/// let mut reactor = Reactor::builder().build_with(Vec::new())?;
+/// let handle = reactor.handle();
+/// let other = thread::spawn(move || {
+///     handle.post(|cx| {
+///         cx.state.push("from a thread"); // runs in the loop
+///         cx.stop();
+///     })?;
+///     std::io::Result::Ok(handle)
+/// });
+/// reactor.run()?;
+/// let handle = other.join().expect("no panic")?;
+/// assert_eq!(*reactor.state(), ["from a thread"]);
+/// drop(reactor);
+/// assert!(handle.post(|_| ()).is_err()); // there is no loop any more
+/// # std::io::Result::Ok(())
+/// ```
 pub struct ReactorHandle<S = ()> {
     wake_state: Arc<WakeState<S>>,
 }
@@ -60,6 +81,8 @@ impl<S: 'static> ReactorHandle<S> {
     ///
     /// `BrokenPipe` when the reactor has been dropped. A closure that it did not run is dropped with
     /// it.
+    #[doc(alias = "call_soon_threadsafe")]
+    #[doc(alias = "wakeup")]
     pub fn post(&self, job: impl FnOnce(&mut Context<'_, S>) + Send + 'static) -> io::Result<()> {
         self.wake_state.jobs().as_mut().ok_or_else(reactor_dropped)?.push(Box::new(job));
         self.wake_state.wake();

@@ -11,6 +11,29 @@ use crate::selector::Token;
 use crate::sync::{LogLimit, Panicked};
 
 /// What a handler returns: what happens with its source next.
+///
+/// ```
+/// use std::io::{self, PipeReader, Read, Write};
+/// use tripoll::{Context, Interest, Next, Reactor, Source};
+///
+/// let (reader, mut writer) = io::pipe()?;
+/// let mut reactor = Reactor::builder().build_with(Vec::new())?;
+/// let read = |pipe: &mut Source<PipeReader>, cx: &mut Context<Vec<u8>>| {
+///     let mut byte = [0];
+///     if pipe.read(&mut byte)? == 0 {
+///         cx.stop();
+///         return Ok(Next::Remove); // the end: the pipe is closed
+///     }
+///     cx.state.extend(byte);
+///     Ok(Next::Keep) // more may be there: the handler is called again
+/// };
+/// reactor.context().add(reader, Interest::READ, read)?;
+/// writer.write_all(b"ok")?;
+/// drop(writer);
+/// reactor.run()?;
+/// assert_eq!(reactor.state(), b"ok");
+/// # io::Result::Ok(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Next {
@@ -91,6 +114,8 @@ pub enum Next {
 /// All methods that return a result follow one rule. An error of kind `WouldBlock` or `Interrupted`
 /// means [`Next::Keep`]. Any other error removes the source: [`removed`](Self::removed) is called
 /// with it, and the source is closed.
+#[doc(alias = "callback")]
+#[doc(alias = "EventHandler")]
 pub trait Handler<F, S = ()> {
     /// Called when the source is ready for a direction of its interest.
     ///

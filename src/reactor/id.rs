@@ -22,6 +22,36 @@ use crate::selector::Token;
 /// |---|---|
 /// | `(F, H)` | a source of type `F` with a handler of type `H` |
 /// | [`Connection<P>`](crate::net::Connection) | a connection with a protocol of type `P` |
+///
+/// ```
+/// use std::io::{self, Read};
+/// use tripoll::net::{Connection, Protocol, Stream, Wire};
+/// use tripoll::reactor::Id;
+/// use tripoll::{Context, Deadline, Reactor};
+///
+/// struct Quiet;
+///
+/// impl Protocol for Quiet {
+///     fn received(&mut self, _: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+///         Ok(data.len())
+///     }
+/// }
+///
+/// let (here, mut there) = Stream::pair()?;
+/// let mut reactor = Reactor::new()?;
+/// let mut cx = reactor.context();
+/// let token = Connection::new(Quiet).serve(here, &mut cx)?;
+/// let id: Id<Connection<Quiet>> = cx.id(token)?; // fails if the source is of another type
+/// cx.tell(id, |_quiet, wire, _| {
+///     wire.write(b"hello");
+///     Ok(())
+/// })?;
+/// reactor.turn(Deadline::Now)?;
+/// let mut text = [0; 5];
+/// there.read_exact(&mut text)?;
+/// assert_eq!(&text, b"hello");
+/// # io::Result::Ok(())
+/// ```
 pub struct Id<T> {
     token: Token,
     recipient: PhantomData<fn() -> T>,

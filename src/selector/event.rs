@@ -117,6 +117,15 @@ bitflags::bitflags! {
 /// When a selector reports an event: as long as a descriptor is ready, when it becomes ready, or once.
 ///
 /// [`Caps::triggers`](super::Caps::triggers) lists those that a selector supports.
+///
+/// ```
+/// use tripoll::{Backend, Reactor, Trigger};
+///
+/// let trigger: Trigger = "edge".parse()?; // from a command line, for example
+/// let mut reactor = Reactor::builder().backend(Backend::Epoll).trigger(trigger).build()?;
+/// assert_eq!(reactor.context().effective_trigger(), Trigger::Edge);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Trigger {

@@ -24,6 +24,31 @@ use crate::server::transport::Transport;
 ///
 /// When it is dropped, it stops serving and closes its socket, without waiting.
 /// [`server_close`](Self::server_close) waits.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::net::{Shutdown, TcpStream};
+/// use tripoll::server::{Exchange, POLL_INTERVAL, PythonSocket, ThreadingTcpServer};
+///
+/// let server = ThreadingTcpServer::from_fn("127.0.0.1:0", |exchange: &mut Exchange| {
+///     let data = exchange.request.recv(1024)?;
+///     exchange.request.sendall(&data.to_ascii_uppercase())?;
+///     Ok(())
+/// })?;
+/// std::thread::scope(|scope| {
+///     let serving = scope.spawn(|| server.serve_forever(POLL_INTERVAL));
+///     let mut client = TcpStream::connect(server.server_address().to_string())?;
+///     client.write_all(b"hello")?;
+///     client.shutdown(Shutdown::Write)?;
+///     let mut answer = String::new();
+///     client.read_to_string(&mut answer)?;
+///     assert_eq!(answer, "HELLO");
+///     server.shutdown()?; // the loop ends
+///     server.server_close(); // and so do the threads
+///     serving.join().expect("no panic")
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
 pub struct Server<T: Transport, C: Concurrency> {
     base: Arc<BaseServer<T::Request>>,
     concurrency: PhantomData<fn() -> C>,

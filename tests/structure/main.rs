@@ -4,6 +4,7 @@
 
 mod code;
 mod crate_tree;
+mod examples;
 mod forwards;
 mod hazards;
 mod imports;

@@ -12,6 +12,32 @@ use crate::net::wire::Wire;
 /// [`send_frame`](Self::send_frame) sends a frame. All else is done as with a [`Wire`], to which this
 /// type dereferences: [`pause`](Wire::pause), [`close`](Wire::close), [`peer`](Wire::peer) and the
 /// others. [`Wire::write`] and [`Wire::send`] send bytes without a frame around them.
+///
+/// ```
+/// use std::io;
+/// use tripoll::Context;
+/// use tripoll::net::framing::{FrameProtocol, FrameWire, Lines};
+/// use tripoll::net::testing::ProtocolTest;
+///
+/// struct Greet;
+///
+/// impl FrameProtocol for Greet {
+///     fn frame(&mut self, wire: &mut FrameWire, name: &[u8], _: &mut Context) -> io::Result<()> {
+///         wire.send_frame(&[b"hello ", name].concat())?; // with the end of the line
+///         if name == b"bye" {
+///             wire.close(); // a method of `Wire`
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let mut test = ProtocolTest::new(Lines::new(Greet), ())?;
+/// test.receive(b"ann\nbo");
+/// test.receive(b"b\nbye\n");
+/// assert_eq!(test.written(), b"hello ann\nhello bob\nhello bye\n");
+/// assert!(test.is_closing());
+/// # io::Result::Ok(())
+/// ```
 pub struct FrameWire<'a, 'w> {
     wire: &'a mut Wire<'w>,
     framing: &'a dyn Framing,

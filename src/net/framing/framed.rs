@@ -15,6 +15,33 @@ use crate::reactor::Context;
 ///
 /// [`Lines`](super::Lines), [`LengthPrefixed`](super::LengthPrefixed) and
 /// [`Delimited`](super::Delimited) are this type with the framings of this module.
+///
+/// ```
+/// use std::io;
+/// use tripoll::Context;
+/// use tripoll::net::framing::{FrameProtocol, FrameWire, LengthPrefixed, Prefix};
+/// use tripoll::net::testing::ProtocolTest;
+///
+/// struct Upper;
+///
+/// impl FrameProtocol for Upper {
+///     fn frame(&mut self, wire: &mut FrameWire, frame: &[u8], _: &mut Context) -> io::Result<()> {
+///         wire.send_frame(&frame.to_ascii_uppercase())
+///     }
+/// }
+///
+/// let protocol = LengthPrefixed::new(Upper).prefix(Prefix::U16).max_frame(1_000);
+/// let mut test = ProtocolTest::new(protocol, ())?; // or `Connection::new(protocol)`
+/// test.receive(b"\0\x05hello\0\x02o");
+/// assert_eq!(test.written(), b"\0\x05HELLO"); // the second frame is not complete
+/// test.receive(b"k");
+/// assert_eq!(test.written(), b"\0\x02OK");
+/// test.receive(b"\xff\xff"); // over `max_frame`
+/// assert!(test.is_closing());
+/// # io::Result::Ok(())
+/// ```
+#[doc(alias = "codec")]
+#[doc(alias = "decoder")]
 #[derive(Debug)]
 pub struct Framed<F, P> {
     pub(super) framing: F,

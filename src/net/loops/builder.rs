@@ -22,6 +22,28 @@ use crate::selector::{Backend, EpollSelector, Trigger};
 const MAX_CONNECTIONS: usize = 10_000;
 
 /// Builds [`Loops`].
+///
+/// ```
+/// use tripoll::net::loops::{Distribution, WhenOneFails};
+/// use tripoll::net::{Listener, Loops};
+/// use tripoll::{Backend, Trigger};
+///
+/// let loops = Loops::builder()
+///     .threads(2) // default: as many as processors
+///     .name("web") // threads are called "web 0", "web 1", "web acceptor"
+///     .backend(Backend::Poll)
+///     .trigger(Trigger::Level)
+///     .distribution(Distribution::RoundRobin)
+///     .listener(Listener::builder().backlog(100))
+///     .max_connections(1_000)
+///     .max_connections_per_peer(10)
+///     .when_one_fails(WhenOneFails::Continue)
+///     .on_failure(|error| eprintln!("{error}"))
+///     .serve("127.0.0.1:0", |index| vec![index], |_, _| Ok(()))?;
+/// loops.stop();
+/// loops.join()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 #[must_use = "nothing runs before `serve`"]
 pub struct LoopsBuilder {

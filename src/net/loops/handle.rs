@@ -17,6 +17,26 @@ use crate::sync::lock;
 ///
 /// All methods take `&self`: share it in an `Arc`. Dropping it stops the loops at the end of their
 /// turns, and does not wait for them.
+///
+/// ```
+/// use std::time::Duration;
+/// use tripoll::net::Loops;
+///
+/// let loops = Loops::builder()
+///     .threads(2)
+///     .serve("127.0.0.1:0", |_index| (), |stream, _cx| {
+///         println!("{} is connected", stream.peer());
+///         Ok(()) // and the connection is closed
+///     })?;
+/// println!("listening on {}", loops.local_address());
+/// assert_eq!((loops.threads(), loops.counters().alive()), (2, 0));
+/// loops.shutdown(Duration::from_secs(1));
+/// loops.join()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "EventLoopGroup")]
+#[doc(alias = "thread per core")]
+#[doc(alias = "multi-threaded")]
 pub struct Loops<S: 'static = ()> {
     shared: Arc<Shared<S>>,
     address: Address,

@@ -79,6 +79,9 @@ impl<S: 'static, T> Context<'_, S, T> {
     /// # Errors
     ///
     /// `NotFound` if the source was removed.
+    #[doc(alias = "message")]
+    #[doc(alias = "mailbox")]
+    #[doc(alias = "actor")]
     pub fn tell<R: Recipient<S>>(
         &mut self,
         id: Id<R>,
@@ -110,6 +113,7 @@ impl<S: 'static, T> Context<'_, S, T> {
     /// assert_eq!(**reactor.state(), [Rc::new("a name")]);
     /// # std::io::Result::Ok(())
     /// ```
+    #[doc(alias = "call_soon")]
     pub fn defer(&mut self, job: impl FnOnce(&mut Context<'_, S>) + 'static) {
         self.core.call_late(LateCall::Job(Box::new(job)));
     }

@@ -38,6 +38,10 @@ impl<S: 'static, T> Context<'_, S, T> {
     /// Sets a timer: the loop runs `job` at `at`, or in the first turn after it. Timers due at the
     /// same instant run in the order in which they were set. A timer that is set while timers run
     /// fires in the next turn at the earliest.
+    #[doc(alias = "call_later")]
+    #[doc(alias = "call_at")]
+    #[doc(alias = "timeout")]
+    #[doc(alias = "sleep")]
     pub fn set_timer(
         &mut self,
         at: Instant,
@@ -89,6 +93,7 @@ impl<S: 'static, T> Context<'_, S, T> {
     /// # Errors
     ///
     /// `NotFound` if the source was removed.
+    #[doc(alias = "timeout")]
     pub fn set_deadline(&mut self, token: Token, at: Option<Instant>) -> io::Result<()> {
         if self.core.set_deadline(token, Slot::User, at) {
             Ok(())

@@ -56,6 +56,10 @@ use crate::sys::{self, SignalDetails, SignalFd};
 /// A signal that is pending already is not pending twice. So several signals of a kind may be one
 /// event, except for the real-time signals. After [`Signal::CHLD`], call `waitpid(2)` in a loop until no
 /// further child has ended. To wait for certain children only, see [`Child`](super::Child).
+#[doc(alias = "SIGTERM")]
+#[doc(alias = "SIGINT")]
+#[doc(alias = "Ctrl-C")]
+#[doc(alias = "signalfd")]
 #[derive(Debug)]
 pub struct Signals {
     signal_fd: SignalFd,

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::failure::Failure;
 use super::output::print;
-use crate::compare::{Machine, MeasureError, Plan, Point, Progress, Report, measure};
+use crate::compare::{Machine, Plan, Point, Progress, Report, measure};
 use crate::workload::{Layer, Pipes};
 
 pub(super) fn run(layer: Layer, quick: bool, json: Option<&Path>) -> Result<(), Failure> {
@@ -27,7 +27,7 @@ pub(super) fn run(layer: Layer, quick: bool, json: Option<&Path>) -> Result<(), 
     let pipes = Pipes::open(plan.pipes())?;
     let machine = Machine::pinned()?;
     let progress = progress(&plan);
-    let cells = measure(&plan, &pipes, |step| {
+    let measured = measure(&plan, &pipes, |step| {
         progress.set_position(step.done as u64);
         progress.set_message(describe(&plan, step));
         if stop.load(Ordering::Relaxed) {
@@ -37,18 +37,25 @@ pub(super) fn run(layer: Layer, quick: bool, json: Option<&Path>) -> Result<(), 
         }
     });
     progress.finish_and_clear();
-    let report = match cells {
-        Ok(cells) => Report::new(&plan, machine, &cells),
-        Err(MeasureError::Stopped) => return Err(Failure::Stopped),
-        Err(MeasureError::Failed(error)) => return Err(error.into()),
-    };
+    let measured = measured?;
+    if measured.cells.is_empty() {
+        return Err(Failure::Stopped);
+    }
+    let report = Report::new(&plan, machine.measured(), &measured);
 
-    print(&report.text(columns(io::stdout())))?;
+    let stdout = io::stdout();
+    print(&report.text(columns(&stdout), is_coloured(&stdout)))?;
     if let Some(path) = json {
         let text = serde_json::to_string_pretty(&report).map_err(io::Error::from)?;
         fs::write(path, text + "\n").map_err(|error| cannot_write(path, &error))?;
     }
-    Ok(())
+    if measured.stopped { Err(Failure::Stopped) } else { Ok(()) }
+}
+
+/// Returns whether the report has colours: on a terminal, unless `NO_COLOR` or `TERM` say otherwise.
+fn is_coloured(to: &impl IsTerminal) -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    to.is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
 }
 
 /// Checks that the file can be written, before two minutes are spent. Its content stays until the
@@ -94,7 +101,7 @@ fn bar_template(columns: usize) -> &'static str {
 /// Returns the columns of a terminal. If `to` is none, returns as many as a text has in a file.
 fn columns(to: impl AsFd) -> usize {
     let size = rustix::termios::tcgetwinsize(to).map(|size| usize::from(size.ws_col));
-    size.ok().filter(|&columns| columns > 0).unwrap_or(96)
+    size.ok().filter(|&columns| columns > 0).unwrap_or(80)
 }
 
 fn describe(plan: &Plan, Progress { round, point, .. }: Progress) -> String {

@@ -12,7 +12,7 @@ use tripoll::{Backend, Context, Reactor};
 
 use super::failure::Failure;
 use super::output::print;
-use crate::compare::sentences::grouped;
+use crate::compare::format::grouped;
 use crate::compare::statistics::Estimate;
 
 /// How often the jobs are measured. A part of them runs before, as a warm-up.

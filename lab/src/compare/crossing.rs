@@ -1,187 +1,291 @@
-//! Where one call becomes cheaper than another along a line of points.
+//! Where two calls cost the same, along a line of points.
 //!
-//! The calls are of two families: `select` and `poll`, whose cost grows with the descriptors that
-//! are watched, and the two triggers of `epoll`, whose cost grows with those that are ready. The
-//! result is a list of segments: on each, one family is the cheapest, or neither is clearly.
+//! The cost of a wait is nearly a straight line, `a + b·x`, where `x` is the number of watched or of
+//! ready descriptors. [`meet`] fits such a line for each call near the place where they cross, by
+//! least squares of the relative errors, and returns where the two lines meet. The interval is from
+//! a bootstrap: the rounds of each point are drawn again and again, and the fit is repeated.
 
 use serde::Serialize;
 
-use super::plan::Call;
-use super::statistics::{Estimate, NEGLIGIBLE, Verdict};
+use super::statistics::{Estimate, Verdict, median};
+use crate::workload::Xorshift;
 
-/// The calls that scan all watched descriptors.
-pub const SCANNING: [Call; 2] = [Call::SELECT, Call::POLL];
-/// The calls that return a list of the ready descriptors.
-pub const LISTED: [Call; 2] = [Call::EPOLL_LEVEL, Call::EPOLL_EDGE];
-
-/// A point of the line: its position, and the samples of each call in the order of [`Call::ALL`].
-/// Samples with the same index are of the same round.
-pub type LinePoint<'a> = (usize, [&'a [f64]; 4]);
-
-/// A part of the line with one result.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Segment {
-    /// The position of its first point.
-    pub from: usize,
-    /// The position of its last point.
-    pub to: usize,
-    /// The cheapest calls: two of a family if their difference is negligible, none if the
-    /// difference between the families is too close to call.
-    #[serde(serialize_with = "names")]
-    pub cheapest: Vec<Call>,
+/// The samples of two calls at a point. Those with the same index are of the same round.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair<'a> {
+    /// The position of the point on its line.
+    pub x: usize,
+    /// The number of events of a wait.
+    pub events: f64,
+    /// The cost of an event by the first call.
+    pub first: &'a [f64],
+    /// The cost of an event by the second call.
+    pub second: &'a [f64],
 }
 
-fn names<S: serde::Serializer>(calls: &[Call], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(calls.iter().map(|call| call.name()))
+/// How the costs of two calls compare along a line.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "result", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// One is cheaper up to a point, and the other one beyond.
+    Cross(Crossing),
+    /// The first call is cheaper, as far as there is a difference.
+    First,
+    /// The second call is cheaper, as far as there is a difference.
+    Second,
+    /// At no point is the difference certain.
+    TooClose,
 }
 
-impl Segment {
-    /// Returns whether `select` or `poll` is cheapest on this segment.
-    pub fn is_scanning(&self) -> bool {
-        self.cheapest.iter().any(|call| SCANNING.contains(call))
-    }
+/// The place where two calls cost the same, with its 90 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Crossing {
+    /// The place, on the scale of the line.
+    pub at: f64,
+    /// The lower end of the interval.
+    pub low: f64,
+    /// The upper end of the interval.
+    pub high: f64,
+    /// Whether the first call is cheaper below, and the second one above.
+    pub first_below: bool,
 }
 
-/// Divides a line into segments of one result each.
-pub fn segments(line: &[LinePoint<'_>]) -> Vec<Segment> {
-    let verdicts = without_lone_winners(line.iter().map(verdict).collect());
-    let mut segments = Vec::new();
-    let mut rest = line;
-    for same in verdicts.chunk_by(|a, b| a == b) {
-        let (here, after) = rest.split_at(same.len());
-        let cheapest = match same[0] {
-            Verdict::First => cheapest(here, SCANNING),
-            Verdict::Second => cheapest(here, LISTED),
-            Verdict::TooClose => Vec::new(),
-        };
-        segments.push(Segment { from: here[0].0, to: here[here.len() - 1].0, cheapest });
-        rest = after;
-    }
-    segments
-}
+/// The fit has the points up to so many times below and above the crossing: costs are straight lines
+/// only as long as the caches hold what is watched.
+const WINDOW: f64 = 5.0;
+/// How often the bootstrap draws.
+const DRAWS: usize = 500;
+/// A single ratio counts at most so much when the line is divided.
+const MOST_WEIGHT: f64 = 0.3;
 
-/// A single point that is decided between two that are too close to call is in doubt as well: near a
-/// crossing the noise would split it into several.
-fn without_lone_winners(verdicts: Vec<Verdict>) -> Vec<Verdict> {
-    let is_in_doubt = |index: Option<usize>| {
-        index.and_then(|index| verdicts.get(index)) == Some(&Verdict::TooClose)
+/// Compares two calls along a line, which is sorted by `x`.
+pub fn meet(line: &[Pair<'_>]) -> Outcome {
+    let ratios: Vec<Estimate> =
+        line.iter().map(|pair| Estimate::of_ratio(pair.first, pair.second)).collect();
+    let is = |verdict: Verdict| ratios.iter().any(|ratio| ratio.verdict() == verdict);
+    let (split, first_below) = divide(&ratios);
+    let (below, above) = ratios.split_at(split);
+    let [at_low, at_high] = match first_below {
+        true => [Verdict::First, Verdict::Second],
+        false => [Verdict::Second, Verdict::First],
     };
-    let settled = |(index, verdict): (usize, &Verdict)| {
-        if is_in_doubt(index.checked_sub(1)) && is_in_doubt(Some(index + 1)) {
-            Verdict::TooClose
-        } else {
-            *verdict
+    let certain = |part: &[Estimate], side| part.iter().any(|ratio| ratio.verdict() == side);
+    if certain(below, at_low) && certain(above, at_high) {
+        return Outcome::Cross(crossing(line, split, first_below));
+    }
+    match (is(Verdict::First), is(Verdict::Second)) {
+        (true, false) => Outcome::First,
+        (false, true) => Outcome::Second,
+        _ => Outcome::TooClose,
+    }
+}
+
+/// Divides the line where the two parts differ most, and returns the index of the first point of the
+/// second part, and whether the first call is cheaper in the first part. A single noisy point cannot
+/// make a crossing of its own.
+fn divide(ratios: &[Estimate]) -> (usize, bool) {
+    let weights: Vec<f64> =
+        ratios.iter().map(|ratio| ratio.median.ln().clamp(-MOST_WEIGHT, MOST_WEIGHT)).collect();
+    let all: f64 = weights.iter().sum();
+    let (mut best, mut before) = ((0, all < 0.0), 0.0);
+    let mut contrast = all.abs();
+    for (index, weight) in weights.iter().enumerate() {
+        before += weight;
+        let here = all - 2.0 * before;
+        if here.abs() > contrast {
+            (best, contrast) = ((index + 1, here > 0.0), here.abs());
         }
-    };
-    verdicts.iter().enumerate().map(settled).collect()
+    }
+    best
 }
 
-/// Compares the cheaper calls of both families at a point.
-fn verdict((_, samples): &LinePoint<'_>) -> Verdict {
-    let best = |family: [Call; 2]| {
-        let [a, b] = family.map(|call| samples_of(samples, call));
-        if Estimate::of_ratio(a, b).median <= 1.0 { a } else { b }
+/// Fits the crossing that lies between the points `split - 1` and `split`.
+fn crossing(line: &[Pair<'_>], split: usize, first_below: bool) -> Crossing {
+    let middle = (line[split - 1].x as f64 * line[split].x as f64).sqrt();
+    let near = |pair: &&Pair<'_>| {
+        let x = pair.x as f64;
+        middle / WINDOW <= x && x <= middle * WINDOW
     };
-    Estimate::of_ratio(best(SCANNING), best(LISTED)).verdict()
-}
+    let mut window: Vec<&Pair<'_>> = line.iter().filter(near).collect();
+    if window.len() < 3 {
+        window = line[split.saturating_sub(2)..(split + 2).min(line.len())].iter().collect();
+    }
 
-/// Returns the cheaper call of a family along a segment, or both if their difference is negligible.
-fn cheapest(segment: &[LinePoint<'_>], family: [Call; 2]) -> Vec<Call> {
-    let [a, b] = family;
-    let ratios: Vec<f64> = segment
-        .iter()
-        .map(|(_, samples)| {
-            Estimate::of_ratio(samples_of(samples, a), samples_of(samples, b)).median
+    let at = intersection(&window, first_below, |_, samples| median(samples));
+    let mut random = Xorshift::default();
+    let mut drawn: Vec<f64> = (0..DRAWS)
+        .map(|_| {
+            let rounds: Vec<Vec<usize>> = window
+                .iter()
+                .map(|pair| {
+                    let count = pair.first.len().min(pair.second.len());
+                    (0..count).map(|_| random.below(count)).collect()
+                })
+                .collect();
+            intersection(&window, first_below, |index, samples| {
+                let again: Vec<f64> = rounds[index].iter().map(|&round| samples[round]).collect();
+                median(&again)
+            })
         })
         .collect();
-    let ratio = Estimate::of(&ratios).median;
-    if (ratio - 1.0).abs() < NEGLIGIBLE {
-        family.to_vec()
-    } else if ratio < 1.0 {
-        vec![a]
-    } else {
-        vec![b]
-    }
+    drawn.sort_by(f64::total_cmp);
+    let (low, high) = (drawn[DRAWS / 20], drawn[DRAWS - 1 - DRAWS / 20]);
+    Crossing { at, low: low.min(at), high: high.max(at), first_below }
 }
 
-fn samples_of<'a>(samples: &[&'a [f64]; 4], call: Call) -> &'a [f64] {
-    let index = Call::ALL.iter().position(|&other| other == call);
-    samples[index.expect("`Call::ALL` has every call")]
+/// Returns where the fitted lines of the two calls meet, and at most the ends of the window.
+fn intersection(
+    window: &[&Pair<'_>],
+    first_below: bool,
+    cost: impl Fn(usize, &[f64]) -> f64,
+) -> f64 {
+    let points = |samples: for<'a> fn(&Pair<'a>) -> &'a [f64]| -> Vec<(f64, f64)> {
+        let cost = |(index, pair): (usize, &&Pair<'_>)| {
+            (pair.x as f64, cost(index, samples(pair)) * pair.events)
+        };
+        window.iter().enumerate().map(cost).collect()
+    };
+    let first = fit(&points(|pair| pair.first));
+    let second = fit(&points(|pair| pair.second));
+    let (low, high) = (window[0].x as f64, window[window.len() - 1].x as f64);
+    let (apart, closing) = (first.0 - second.0, second.1 - first.1);
+    // Where the lines part instead of meeting, the cheaper call at the middle decides.
+    if (closing < 0.0) == first_below && closing != 0.0 {
+        return (apart / closing).clamp(low, high);
+    }
+    let first_is_cheaper = apart < closing * (low * high).sqrt();
+    if first_is_cheaper == first_below { high } else { low }
+}
+
+/// Fits `a + b·x` by least squares of the relative errors, and returns `(a, b)`.
+fn fit(points: &[(f64, f64)]) -> (f64, f64) {
+    let (mut w, mut x, mut y, mut xx, mut xy) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    for &(px, py) in points {
+        let weight = 1.0 / (py * py);
+        w += weight;
+        x += weight * px;
+        y += weight * py;
+        xx += weight * px * px;
+        xy += weight * px * py;
+    }
+    let determinant = w * xx - x * x;
+    if determinant <= 0.0 {
+        return (y / w, 0.0);
+    }
+    let slope = (w * xy - x * y) / determinant;
+    ((y - slope * x) / w, slope)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Samples of three rounds that agree within 0.2 %.
-    fn steady(ns: f64) -> [f64; 3] {
-        [ns, ns * 1.001, ns * 0.999]
+    /// The samples of a line on which the costs of a wait are `a + b·x`, with noise of `noise`.
+    struct Costs(Vec<(usize, f64, Vec<f64>, Vec<f64>)>);
+
+    impl Costs {
+        fn new(
+            line: &[usize],
+            noise: f64,
+            [first, second]: [(f64, f64); 2],
+            events: impl Fn(usize) -> usize,
+        ) -> Self {
+            let mut random = Xorshift::default();
+            let mut samples = |(a, b): (f64, f64), x: usize| -> Vec<f64> {
+                let cost = (a + b * x as f64) / events(x) as f64;
+                let mut noisy = || 1.0 + noise * (random.below(2_001) as f64 / 1_000.0 - 1.0);
+                (0..9).map(|_| cost * noisy()).collect()
+            };
+            let point = |&x: &usize| (x, events(x) as f64, samples(first, x), samples(second, x));
+            Costs(line.iter().map(point).collect())
+        }
+
+        fn meet(&self) -> Outcome {
+            let pair = |(x, events, first, second): &(usize, f64, Vec<f64>, Vec<f64>)| {
+                (*x, *events, first.clone(), second.clone())
+            };
+            let owned: Vec<_> = self.0.iter().map(pair).collect();
+            let pairs: Vec<Pair<'_>> = owned
+                .iter()
+                .map(|(x, events, first, second)| Pair { x: *x, events: *events, first, second })
+                .collect();
+            meet(&pairs)
+        }
     }
 
-    fn line<'a>(points: &'a [(usize, [[f64; 3]; 4])]) -> Vec<LinePoint<'a>> {
-        points.iter().map(|(x, samples)| (*x, samples.each_ref().map(|s| s.as_slice()))).collect()
-    }
+    const WATCHED: [usize; 12] = [1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256];
+    const READY: [usize; 11] = [1, 10, 50, 100, 200, 250, 300, 400, 500, 750, 1_000];
 
-    fn point(x: usize, ns: [f64; 4]) -> (usize, [[f64; 3]; 4]) {
-        (x, ns.map(steady))
-    }
-
-    fn segment(from: usize, to: usize, cheapest: &[Call]) -> Segment {
-        Segment { from, to, cheapest: cheapest.to_vec() }
+    fn crossing_of(outcome: Outcome) -> Crossing {
+        let Outcome::Cross(crossing) = outcome else { panic!("{outcome:?}") };
+        assert!(crossing.low <= crossing.at && crossing.at <= crossing.high);
+        crossing
     }
 
     #[test]
     fn poll_below_and_epoll_above() {
-        let points = [
-            point(1, [220.0, 150.0, 200.0, 190.0]),
-            point(2, [250.0, 170.0, 200.0, 190.0]),
-            point(4, [300.0, 250.0, 200.0, 190.0]),
-            point(8, [500.0, 450.0, 200.0, 190.0]),
-        ];
-        assert_eq!(
-            segments(&line(&points)),
-            [segment(1, 2, &[Call::POLL]), segment(4, 8, &[Call::EPOLL_EDGE])]
-        );
+        let costs = Costs::new(&WATCHED, 0.0, [(700.0, 40.0), (940.0, 0.0)], |_| 1);
+        let crossing = crossing_of(costs.meet());
+        assert!((crossing.at - 6.0).abs() < 0.01, "{crossing:?}");
+        assert!(crossing.high - crossing.low < 0.01 && crossing.first_below);
     }
 
     #[test]
-    fn overlapping_intervals_are_too_close_to_call() {
-        let noisy = (4, [[210.0; 3], [180.0, 195.0, 215.0], [220.0; 3], [190.0; 3]]);
-        let points = [point(1, [220.0, 150.0, 200.0, 190.0]), noisy];
-        assert_eq!(segments(&line(&points)), [segment(1, 1, &[Call::POLL]), segment(4, 4, &[])]);
+    fn the_interval_has_the_true_crossing_and_grows_with_the_noise() {
+        let width = |noise| {
+            let costs = Costs::new(&WATCHED, noise, [(700.0, 40.0), (940.0, 0.0)], |_| 1);
+            let crossing = crossing_of(costs.meet());
+            assert!(crossing.low <= 6.0 && 6.0 <= crossing.high, "{crossing:?}");
+            crossing.high - crossing.low
+        };
+        let (calm, noisy) = (width(0.02), width(0.15));
+        assert!(calm < noisy && noisy < 8.0, "{calm} {noisy}");
     }
 
     #[test]
-    fn a_negligible_difference_is_too_close_to_call_however_steady() {
-        let points = [point(3, [192.0, 192.0, 190.0, 190.0])];
-        assert_eq!(segments(&line(&points)), [segment(3, 3, &[])]);
+    fn a_noisy_line_has_one_crossing() {
+        // Of 1,000 watched, a wait by epoll costs 72 ns for each that is ready, and by poll 18 µs.
+        let wait = [(18_000.0, 0.0), (100.0, 72.0)].map(|(a, b)| (a, b + 500.0));
+        let costs = Costs::new(&READY, 0.1, wait, |ready| ready);
+        let crossing = crossing_of(costs.meet());
+        assert!(crossing.low <= 248.6 && 248.6 <= crossing.high, "{crossing:?}");
+        assert!((150.0..400.0).contains(&crossing.at) && !crossing.first_below, "{crossing:?}");
     }
 
     #[test]
-    fn a_lone_winner_between_doubts_does_not_split_a_crossing() {
-        let (poll, equal, epoll) =
-            ([220.0, 150.0, 200.0, 190.0], [190.0; 4], [500.0, 450.0, 200.0, 190.0]);
-        let points = [(1, poll), (2, equal), (3, poll), (4, equal), (6, epoll)];
-        assert_eq!(
-            segments(&line(&points.map(|(x, ns)| point(x, ns)))),
-            [segment(1, 1, &[Call::POLL]), segment(2, 4, &[]), segment(6, 6, &[Call::EPOLL_EDGE])]
-        );
+    fn caches_that_end_far_from_the_crossing_do_not_move_it() {
+        let line: Vec<usize> = WATCHED.into_iter().chain([1_000, 10_000]).collect();
+        let mut costs = Costs::new(&line, 0.0, [(700.0, 40.0), (940.0, 0.0)], |_| 1);
+        for (_, _, poll, epoll) in costs.0.iter_mut().filter(|point| point.0 >= 1_000) {
+            poll.iter_mut().for_each(|ns| *ns *= 4.0);
+            epoll.iter_mut().for_each(|ns| *ns *= 3.0);
+        }
+        assert!((crossing_of(costs.meet()).at - 6.0).abs() < 0.01);
     }
 
     #[test]
-    fn equal_calls_of_a_family_are_both_named_and_a_line_may_cross_twice() {
-        let points = [
-            point(1, [100.0, 100.5, 200.0, 150.0]),
-            point(100, [300.0, 301.0, 200.0, 150.0]),
-            point(1_000, [100.0, 100.5, 200.0, 199.0]),
-        ];
-        assert_eq!(
-            segments(&line(&points)),
-            [
-                segment(1, 1, &SCANNING),
-                segment(100, 100, &[Call::EPOLL_EDGE]),
-                segment(1_000, 1_000, &SCANNING)
-            ]
-        );
+    fn one_call_is_cheaper_everywhere() {
+        let costs = Costs::new(&WATCHED, 0.01, [(900.0, 0.0), (950.0, 10.0)], |_| 1);
+        assert_eq!(costs.meet(), Outcome::First);
+        let costs = Costs::new(&WATCHED, 0.01, [(1_100.0, 10.0), (1_000.0, 0.0)], |_| 1);
+        assert_eq!(costs.meet(), Outcome::Second);
+    }
+
+    #[test]
+    fn equal_calls_are_too_close_to_call_however_steady() {
+        for noise in [0.0, 0.001, 0.05, 0.2] {
+            let costs = Costs::new(&WATCHED, noise, [(1_000.0, 40.0), (1_010.0, 40.0)], |_| 1);
+            assert_eq!(costs.meet(), Outcome::TooClose, "{noise}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_few_points_and_one_round_still_has_an_answer() {
+        let pair = |x, first, second| Pair { x, events: 1.0, first, second };
+        assert_eq!(meet(&[]), Outcome::TooClose);
+        assert_eq!(meet(&[pair(4, &[100.0], &[200.0])]), Outcome::First);
+        let two = [pair(1, &[100.0], &[200.0]), pair(100, &[500.0], &[200.0])];
+        let crossing = crossing_of(meet(&two));
+        assert!((1.0..100.0).contains(&crossing.at), "{crossing:?}");
     }
 }

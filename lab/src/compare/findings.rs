@@ -2,26 +2,50 @@
 
 use serde::Serialize;
 
-use super::crossing::Segment;
+use super::crossing::Outcome;
+use super::format::{grouped, percent};
+use super::plan::{Active, Call, Line};
 
-/// A line of points, and the cheapest calls along it.
+/// A line of points, and where two calls cross on it.
 #[derive(Debug, Clone, Serialize)]
-pub struct Line {
+pub struct Finding {
     /// The layer through which the calls were measured.
     pub layer: &'static str,
     /// The number that grows along the line.
     pub along: Axis,
-    /// The other number, which is the same at each point.
-    pub fixed: usize,
-    /// The cheapest calls, part by part.
-    pub segments: Vec<Segment>,
+    /// The other number, which is the same at each point: `1`, `10%`, `1,000`.
+    pub fixed: String,
+    /// The two calls.
+    pub calls: [String; 2],
+    /// How their costs compare.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+impl Finding {
+    /// Returns the conclusion about a line.
+    pub(super) fn new(
+        layer: &'static str,
+        line: &Line,
+        calls: [Call; 2],
+        outcome: Outcome,
+    ) -> Self {
+        let (along, fixed) = match *line {
+            Line::Watched { active: Active::Count(count), .. } => (Axis::Watched, grouped(count)),
+            Line::Watched { active: Active::PerMille(share), .. } => {
+                (Axis::Watched, percent(share, 1_000))
+            }
+            Line::Ready { n, .. } => (Axis::Ready, grouped(n)),
+        };
+        Finding { layer, along, fixed, calls: calls.map(Call::name), outcome }
+    }
 }
 
 /// The number that grows along a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Axis {
-    /// The number of watched descriptors, one of which is ready.
+    /// The number of watched descriptors.
     Watched,
     /// The number of ready descriptors, of a fixed number that are watched.
     Ready,

@@ -6,7 +6,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 use tripoll::sys::descriptor_limit;
 
-use super::sentences::{counted, grouped};
+use super::format::{counted, grouped};
 
 /// The facts about the machine without which a figure has no meaning.
 #[derive(Debug, Clone, Serialize)]
@@ -20,6 +20,8 @@ pub struct Machine {
     /// The mean number of runnable threads in the minute before (`/proc/loadavg`), if it is known.
     /// A machine that has other work measures worse.
     pub load: Option<f64>,
+    /// The same, after the measurement.
+    pub load_after: Option<f64>,
     /// The hard limit of descriptors.
     pub descriptor_limit: u64,
 }
@@ -48,8 +50,16 @@ impl Machine {
             cpus: allowed.count() as usize,
             pinned_to,
             load: load(),
+            load_after: None,
             descriptor_limit: descriptor_limit()?.hard,
         })
+    }
+}
+
+impl Machine {
+    /// Notes the load after the measurement.
+    pub fn measured(self) -> Self {
+        Machine { load_after: load(), ..self }
     }
 }
 
@@ -66,6 +76,9 @@ impl fmt::Display for Machine {
         }
         if let Some(load) = self.load {
             write!(f, " · load {load:.2} before")?;
+        }
+        if let Some(load) = self.load_after {
+            write!(f, ", {load:.2} after")?;
         }
         write!(f, " · {} descriptors allowed", grouped(self.descriptor_limit as usize))
     }

@@ -9,22 +9,26 @@
 //!
 //! A comparison is the ratio of two times from the same round. The result is the median of the
 //! rounds, with its 90 % confidence interval ([`statistics`]). If that interval does not show which
-//! call is cheaper, the result is "too close to call" ([`crossing`]).
+//! call is cheaper, the result is "too close to call". Where two calls cost the same is found by
+//! fitting their costs along a line of points ([`crossing`]).
 //!
 //! The figure is processor time, which other programs disturb less than wall-clock time.
 
+mod advice;
 pub mod crossing;
+mod figures;
 mod findings;
+pub(crate) mod format;
 mod machine;
 mod plan;
 mod report;
 mod runner;
-pub(crate) mod sentences;
+mod sentences;
 pub mod statistics;
 mod table;
 
-pub use findings::{Axis, Cost, Line, Ratios};
+pub use findings::{Axis, Cost, Finding, Ratios};
 pub use machine::Machine;
-pub use plan::{Call, LeftOut, Plan, Point};
+pub use plan::{Active, Call, LeftOut, Line, Plan, Point};
 pub use report::{Config, Figure, Report};
-pub use runner::{Cell, MeasureError, Progress, measure};
+pub use runner::{Cell, Measured, Progress, measure};

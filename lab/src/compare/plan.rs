@@ -78,6 +78,14 @@ impl Point {
         }
     }
 
+    /// Returns the number of pipes that are ready in each wait.
+    pub fn ready(self) -> usize {
+        match self {
+            Point::Watch { .. } => 1,
+            Point::Ring { active, .. } => active,
+        }
+    }
+
     /// Returns the workload at this point with about `events` events.
     ///
     /// It has at least 16 events, and whole batches: a wait costs the same whether its last events
@@ -90,6 +98,55 @@ impl Point {
                 Workload::Ring { n, active, writes: events.next_multiple_of(active as u64) }
             }
         }
+    }
+}
+
+/// How many of the watched descriptors are ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Active {
+    /// So many.
+    Count(usize),
+    /// So many of a thousand.
+    PerMille(usize),
+}
+
+impl Active {
+    /// Returns how many of `n` are ready: at least one, and at most all.
+    pub fn of(self, n: usize) -> usize {
+        match self {
+            Active::Count(count) => count.clamp(1, n),
+            Active::PerMille(share) => (n * share / 1_000).max(1),
+        }
+    }
+}
+
+/// A line of points on which one number grows. Two calls may cross on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// More and more descriptors are watched.
+    Watched {
+        /// How many of them are ready.
+        active: Active,
+        /// The numbers of watched descriptors.
+        counts: Vec<usize>,
+    },
+    /// More and more of the watched descriptors are ready.
+    Ready {
+        /// The number of watched descriptors.
+        n: usize,
+        /// The numbers of ready descriptors.
+        counts: Vec<usize>,
+    },
+}
+
+impl Line {
+    /// Returns the points, each with the number that grows.
+    pub fn points(&self) -> impl Iterator<Item = (usize, Point)> {
+        let (Line::Watched { counts, .. } | Line::Ready { counts, .. }) = self;
+        counts.iter().map(move |&count| match *self {
+            Line::Watched { active, .. } => (count, ring(count, active.of(count))),
+            Line::Ready { n, .. } => (count, ring(n, count)),
+        })
     }
 }
 
@@ -113,14 +170,14 @@ pub struct Plan {
     pub sample_time: Duration,
     /// The points, sorted and without duplicates.
     pub points: Vec<Point>,
-    /// The number of pipes that are watched on the line of ready shares.
-    pub share_n: usize,
+    /// The lines on which the calls may cross, the most important first.
+    pub lines: Vec<Line>,
     /// The points that were left out because the descriptor limit is too low.
     pub left_out: Vec<LeftOut>,
 }
 
 /// The numbers of watched pipes on the line on which one is ready.
-const ONE_READY: [usize; 12] = [1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256];
+const ONE_READY: [usize; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256, 1_000, 10_000];
 /// The shares of ready pipes, in thousandths, on the line on which 1,000 are watched.
 const SHARES_PER_MILLE: [usize; 11] = [1, 10, 50, 100, 200, 250, 300, 400, 500, 750, 1_000];
 /// The numbers of watched pipes in the watch table and in the grid.
@@ -136,24 +193,34 @@ impl Plan {
             true => (5, Duration::from_millis(4)),
             false => (9, Duration::from_millis(20)),
         };
-        let mut counts: Vec<usize> = PIPE_COUNTS.iter().map(|&n| n.min(max)).collect();
-        counts.dedup();
+        let allowed = |counts: &[usize]| {
+            let mut counts: Vec<usize> = counts.iter().map(|&n| n.min(max)).collect();
+            counts.dedup();
+            counts
+        };
+        let counts = allowed(&PIPE_COUNTS);
         let share_n = 1_000.min(max);
+        let mut shares = SHARES_PER_MILLE.map(|share| Active::PerMille(share).of(share_n)).to_vec();
+        shares.dedup();
+        let lines = vec![
+            Line::Watched { active: Active::Count(1), counts: allowed(&ONE_READY) },
+            Line::Ready { n: share_n, counts: shares },
+        ];
 
-        let mut points: Vec<Point> = Vec::new();
-        points.extend(ONE_READY.iter().filter(|&&n| n <= max).map(|&n| ring(n, 1)));
-        points.extend(SHARES_PER_MILLE.iter().map(|&share| ring(share_n, part(share_n, share))));
+        let mut points: Vec<Point> =
+            lines.iter().flat_map(Line::points).map(|(_, point)| point).collect();
         for n in counts {
             points.push(Point::Watch { n });
             points.push(ring(n, 1));
-            points.extend(GRID_PER_MILLE.iter().map(|&share| ring(n, part(n, share))));
+            points.extend(GRID_PER_MILLE.map(|share| ring(n, Active::PerMille(share).of(n))));
         }
         points.sort();
         points.dedup();
 
-        let left_out = PIPE_COUNTS.iter().filter(|&&n| n > max);
+        // A little below is the same point: 9,980 for 10,000.
+        let left_out = PIPE_COUNTS.iter().filter(|&&n| max < n / 10 * 9);
         let left_out = left_out.map(|&n| LeftOut { n, descriptors: 2 * n }).collect();
-        Plan { layer, rounds, sample_time, points, share_n, left_out }
+        Plan { layer, rounds, sample_time, points, lines, left_out }
     }
 
     /// Returns the contenders at each point: every call through the layer, and its raw loops.
@@ -177,31 +244,14 @@ impl Plan {
         self.points.len() * self.contenders().count() * (self.rounds + 1)
     }
 
-    /// Returns the points at which one pipe of the ring is ready, by the number that is watched.
-    pub fn one_ready(&self) -> impl Iterator<Item = (usize, Point)> {
-        self.points.iter().filter_map(|&point| match point {
-            Point::Ring { n, active: 1 } => Some((n, point)),
-            _ => None,
-        })
-    }
-
-    /// Returns the points at which [`share_n`](Self::share_n) pipes are watched, by the number that
-    /// is ready.
-    pub fn shares(&self) -> impl Iterator<Item = (usize, Point)> {
-        self.points.iter().filter_map(|&point| match point {
-            Point::Ring { n, active } if n == self.share_n => Some((active, point)),
-            _ => None,
-        })
+    /// Returns the points of the ring.
+    pub fn ring(&self) -> impl Iterator<Item = Point> {
+        self.points.iter().copied().filter(|point| matches!(point, Point::Ring { .. }))
     }
 }
 
 fn ring(n: usize, active: usize) -> Point {
     Point::Ring { n, active }
-}
-
-/// Returns `per_mille` thousandths of `n`, at least one.
-fn part(n: usize, per_mille: usize) -> usize {
-    (n * per_mille / 1_000).max(1)
 }
 
 #[cfg(test)]
@@ -212,11 +262,14 @@ mod tests {
     fn points_above_a_low_limit_are_left_out_and_listed() {
         let plan = Plan::new(Layer::Selector, false, 400);
         assert_eq!(plan.pipes(), 400);
-        assert_eq!(plan.share_n, 400);
         let left_out: Vec<_> = plan.left_out.iter().map(|row| (row.n, row.descriptors)).collect();
         assert_eq!(left_out, [(1_000, 2_000), (10_000, 20_000)]);
         assert!(plan.points.contains(&Point::Watch { n: 400 }));
-        assert_eq!(plan.shares().last(), Some((400, ring(400, 400))));
+        for line in &plan.lines {
+            assert!(line.points().all(|(_, point)| plan.points.contains(&point)));
+        }
+        assert_eq!(plan.lines[0].points().last(), Some((400, ring(400, 1))));
+        assert_eq!(plan.lines[1].points().last(), Some((400, ring(400, 400))));
     }
 
     #[test]

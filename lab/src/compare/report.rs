@@ -5,12 +5,14 @@ use std::fmt::Write;
 use chrono::{SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::crossing::{LinePoint, segments};
-use super::findings::{Axis, Cost, Line, Ratios};
+use super::crossing::Outcome;
+use super::figures::Figures;
+use super::findings::{Cost, Finding, Ratios};
+use super::format::{counted, wrapped};
 use super::machine::Machine;
 use super::plan::{Call, LeftOut, Plan, Point};
-use super::runner::{Cell, samples};
-use super::sentences::{self, counted};
+use super::runner::{Cell, Measured};
+use super::sentences::{self, RIVALS};
 use super::statistics::Estimate;
 use super::table::Tables;
 use crate::workload::{Layer, Pipes};
@@ -28,8 +30,11 @@ pub struct Report {
     pub config: Config,
     /// The conclusions in sentences, the most important first.
     pub sentences: Vec<String>,
-    /// The data of the first sentences.
-    pub lines: Vec<Line>,
+    /// The number of sentences about the calls. The others are about tripoll itself, and stand last.
+    #[serde(skip)]
+    about_calls: usize,
+    /// Where the calls cross, through the layer and then in raw loops.
+    pub lines: Vec<Finding>,
     /// The cost of the layer, call by call.
     pub costs: Vec<Cost>,
     /// The points that could not be measured.
@@ -81,81 +86,89 @@ pub struct Figure {
 }
 
 impl Report {
-    /// Creates the report from the cells that [`measure`](super::measure) returned for `plan`.
-    pub fn new(plan: &Plan, machine: Machine, cells: &[Cell]) -> Self {
-        let line = |layer: Layer, along: Axis| {
-            let (fixed, points): (usize, Vec<_>) = match along {
-                Axis::Watched => (1, plan.one_ready().collect()),
-                Axis::Ready => (plan.share_n, plan.shares().collect()),
-            };
-            let segments = segments(&along_of(cells, &points, layer));
-            Line { layer: layer.name(), along, fixed, segments }
+    /// Creates the report from what [`measure`](super::measure) returned for `plan`.
+    pub fn new(plan: &Plan, machine: Machine, measured: &Measured) -> Self {
+        let cells = &measured.cells;
+        let figures = Figures(cells);
+        let outcomes = |layer: Layer| -> Vec<Outcome> {
+            plan.lines.iter().map(|line| figures.meet(line, RIVALS, layer)).collect()
         };
-        let layer_lines = [Axis::Watched, Axis::Ready].map(|along| line(plan.layer, along));
-        let raw_lines = [Axis::Watched, Axis::Ready].map(|along| line(Layer::Raw, along));
+        let [of_layer, of_raw] = [plan.layer, Layer::Raw].map(outcomes);
         let costs: Vec<Cost> =
             Call::ALL.into_iter().filter_map(|call| cost(plan.layer, cells, call)).collect();
-        let watch = widest_watch(plan.layer, cells);
-        let sentences =
-            sentences::sentences(layer_lines.each_ref(), raw_lines.each_ref(), watch, &costs);
+
+        let of_layer_only = cells.iter().filter(|cell| cell.contender.layer == plan.layer);
+        let spreads: Vec<f64> = of_layer_only.map(|cell| cell.estimate().spread()).collect();
+        let stopped = measured.stopped.then(|| sentences::stopped(measured.rounds, plan));
+        let warnings = stopped.into_iter().chain(sentences::busy(&machine, &spreads)).collect();
+        let mut sentences = sentences::about_calls(plan, figures, warnings, &of_layer);
+        let about_calls = sentences.len();
+        sentences.extend(sentences::about_tripoll(plan, &of_raw, &costs));
+
+        let findings = |layer: Layer, outcomes: Vec<Outcome>| {
+            let lines = plan.lines.iter().zip(outcomes);
+            lines.map(move |(line, outcome)| Finding::new(layer.name(), line, RIVALS, outcome))
+        };
         Report {
             tripoll: env!("CARGO_PKG_VERSION"),
             date: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
-            tables: Tables::new(plan, cells),
+            tables: Tables::new(plan, figures),
             machine,
             config: Config {
-                version: 3,
+                version: 4,
                 layer: plan.layer.name(),
-                rounds: plan.rounds,
+                rounds: measured.rounds,
                 sample_time_ms: plan.sample_time.as_secs_f64() * 1e3,
                 figure: "CPU nanoseconds per event: median, and the interval in which it lies \
                          nine times out of ten",
             },
             sentences,
-            lines: layer_lines.into_iter().chain(raw_lines).collect(),
+            about_calls,
+            lines: findings(plan.layer, of_layer).chain(findings(Layer::Raw, of_raw)).collect(),
             costs,
             left_out: plan.left_out.clone(),
             cells: cells.iter().map(figure).collect(),
         }
     }
 
-    /// Returns the report as text: the sentences, the tables, the machine.
+    /// Returns the report as text: the answer, the tables, what tripoll costs, the machine.
     ///
-    /// No line is longer than `width` columns, and at least 40.
-    pub fn text(&self, width: usize) -> String {
+    /// No line is longer than `width` columns, and at least 40. With `colour`, the cheapest figures
+    /// are green.
+    pub fn text(&self, width: usize, colour: bool) -> String {
         let width = width.max(40);
-        let wrapped = |paragraph: &str| wrapped(paragraph, width);
         let mut text = String::new();
-        for sentence in &self.sentences {
-            let _ = writeln!(text, "{}", wrapped(sentence));
-        }
+        let paragraph = |text: &mut String, paragraph: &str| {
+            let _ = writeln!(text, "{}", wrapped(paragraph, width));
+        };
+        let (about_calls, about_tripoll) = self.sentences.split_at(self.about_calls);
+        about_calls.iter().for_each(|sentence| paragraph(&mut text, sentence));
         let max = Pipes::max().unwrap_or_default();
         for row in &self.left_out {
             let row = sentences::left_out(row, self.machine.descriptor_limit, max);
-            let _ = writeln!(text, "{}", wrapped(&row));
+            paragraph(&mut text, &row);
         }
         if cfg!(debug_assertions) {
             let debug = "These figures are of a debug build. Measure again with --release.";
-            let _ = writeln!(text, "{}", wrapped(debug));
+            paragraph(&mut text, debug);
         }
-        for table in self.tables.all() {
-            let _ = write!(text, "\n{}\n{}", wrapped(&table.caption), table.text(width));
+        for table in self.tables.calls.iter().filter(|table| !table.is_empty()) {
+            text.push('\n');
+            paragraph(&mut text, &table.caption);
+            text.push_str(&table.text(width, colour));
         }
+        text.push('\n');
+        about_tripoll.iter().for_each(|sentence| paragraph(&mut text, sentence));
+        text.push('\n');
+        paragraph(&mut text, &self.tables.layer.caption);
+        text.push_str(&self.tables.layer.text(width, colour));
         let Config { rounds, sample_time_ms, .. } = self.config;
         let rounds = counted(rounds, "interleaved round");
         let facts = format!("{} · {rounds} of {sample_time_ms:.0} ms a cell", self.machine);
-        let _ = writeln!(text, "\n{}", wrapped(&facts));
+        text.push('\n');
+        paragraph(&mut text, &facts);
         text
     }
-}
-
-/// Returns the samples of every call through `layer` at each of `points`.
-fn along_of<'a>(cells: &'a [Cell], points: &[(usize, Point)], layer: Layer) -> Vec<LinePoint<'a>> {
-    let all = |point| {
-        let [select, poll, level, edge] = Call::ALL.map(|call| samples(cells, point, call, layer));
-        Some([select?, poll?, level?, edge?])
-    };
-    points.iter().filter_map(|&(x, point)| Some((x, all(point)?))).collect()
 }
 
 fn cost(layer: Layer, cells: &[Cell], call: Call) -> Option<Cost> {
@@ -165,7 +178,7 @@ fn cost(layer: Layer, cells: &[Cell], call: Call) -> Option<Cost> {
             .filter(|cell| cell.contender == call.contender(layer))
             .filter(|cell| matches!(cell.point, Point::Ring { .. }))
             .filter_map(|cell| {
-                let raw = samples(cells, cell.point, call, raw)?;
+                let raw = Figures(cells).samples(cell.point, call, raw)?;
                 Some(Estimate::of_ratio(&cell.cpu_ns, raw).median)
             })
             .collect();
@@ -182,15 +195,6 @@ fn cost(layer: Layer, cells: &[Cell], call: Call) -> Option<Cost> {
     })
 }
 
-/// Returns the greatest number of pipes in the watch table, and the ratio of poll to epoll there.
-fn widest_watch(layer: Layer, cells: &[Cell]) -> Option<(usize, f64)> {
-    let widest = cells.iter().filter(|cell| matches!(cell.point, Point::Watch { .. }));
-    let point = widest.map(|cell| cell.point).max()?;
-    let poll = samples(cells, point, Call::POLL, layer)?;
-    let epoll = samples(cells, point, Call::EPOLL_EDGE, layer)?;
-    Some((point.n(), Estimate::of_ratio(poll, epoll).median))
-}
-
 fn figure(cell: &Cell) -> Figure {
     Figure {
         point: cell.point,
@@ -203,23 +207,4 @@ fn figure(cell: &Cell) -> Figure {
         wall_ns: Estimate::of(&cell.wall_ns),
         registration_ns: Estimate::of(&cell.registration_ns),
     }
-}
-
-/// Breaks a paragraph into lines that fit a terminal.
-fn wrapped(sentence: &str, most: usize) -> String {
-    let mut text = String::new();
-    let mut column = 0;
-    for word in sentence.split(' ') {
-        let width = word.chars().count();
-        if column > 0 && column + 1 + width > most {
-            text.push_str("\n  ");
-            column = 2;
-        } else if column > 0 {
-            text.push(' ');
-            column += 1;
-        }
-        text.push_str(word);
-        column += width;
-    }
-    text
 }

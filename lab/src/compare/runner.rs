@@ -4,9 +4,9 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::plan::{Call, Plan, Point};
+use super::plan::{Plan, Point};
 use super::statistics::Estimate;
-use crate::workload::{Contender, Layer, Measurement, Pipes, Xorshift};
+use crate::workload::{Contender, Measurement, Pipes, Xorshift};
 
 /// The samples of one contender at one point, one from each round.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,13 +32,6 @@ impl Cell {
     }
 }
 
-/// Returns the samples of `call` through `layer` at `point`.
-pub(super) fn samples(cells: &[Cell], point: Point, call: Call, layer: Layer) -> Option<&[f64]> {
-    let contender = call.contender(layer);
-    let cell = cells.iter().find(|cell| cell.point == point && cell.contender == contender)?;
-    Some(&cell.cpu_ns)
-}
-
 /// The progress of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
@@ -50,33 +43,29 @@ pub struct Progress {
     pub point: Point,
 }
 
-/// The reason why a measurement has no result.
-#[derive(Debug)]
-pub enum MeasureError {
-    /// `on_progress` stopped it.
-    Stopped,
-    /// A workload failed.
-    Failed(io::Error),
+/// What was measured.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// The cells, point by point. The cells of a point have equally many samples, at least one.
+    pub cells: Vec<Cell>,
+    /// The number of rounds that were completed.
+    pub rounds: usize,
+    /// Whether `on_progress` stopped the measurement.
+    pub stopped: bool,
 }
 
-impl From<io::Error> for MeasureError {
-    fn from(error: io::Error) -> Self {
-        MeasureError::Failed(error)
-    }
-}
-
-/// Measures all points of `plan` on the same `pipes`. Calls `on_progress` before each run.
+/// Measures all points of `plan` on the same `pipes`. Calls `on_progress` before each run. If that
+/// returns `Break`, the result has what was measured so far.
 ///
 /// # Errors
 ///
-/// [`MeasureError::Stopped`] if `on_progress` returned `Break`; [`MeasureError::Failed`] if a
-/// workload failed.
+/// Any error of a workload.
 pub fn measure(
     plan: &Plan,
     pipes: &Pipes,
     mut on_progress: impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Vec<Cell>, MeasureError> {
-    let mut cells: Vec<Cell> = plan
+) -> io::Result<Measured> {
+    let mut all: Vec<Cell> = plan
         .points
         .iter()
         .flat_map(|&point| plan.contenders().map(move |contender| new_cell(point, contender)))
@@ -86,7 +75,7 @@ pub fn measure(
     let mut random = Xorshift::default();
 
     for round in 0..=plan.rounds {
-        for cells in cells.chunks_mut(per_point) {
+        for cells in all.chunks_mut(per_point) {
             let mut order: Vec<usize> = (0..per_point).collect();
             for last in (1..per_point).rev() {
                 order.swap(last, random.below(last + 1));
@@ -94,7 +83,7 @@ pub fn measure(
             for index in order {
                 let cell = &mut cells[index];
                 if on_progress(Progress { done, round, point: cell.point }).is_break() {
-                    return Err(MeasureError::Stopped);
+                    return Ok(stopped(all, per_point, round.saturating_sub(1)));
                 }
                 match round {
                     0 => calibrate(cell, plan.sample_time, pipes)?,
@@ -104,7 +93,18 @@ pub fn measure(
             }
         }
     }
-    Ok(cells)
+    Ok(Measured { cells: all, rounds: plan.rounds, stopped: false })
+}
+
+/// Returns what has been measured when the measurement is stopped. The last point may have been
+/// measured for some of its contenders only: a comparison needs all of them.
+fn stopped(mut all: Vec<Cell>, per_point: usize, rounds: usize) -> Measured {
+    for cells in all.chunks_mut(per_point) {
+        let complete = cells.iter().map(|cell| cell.cpu_ns.len()).min().unwrap_or(0);
+        cells.iter_mut().for_each(|cell| cell.truncate(complete));
+    }
+    all.retain(|cell| !cell.cpu_ns.is_empty());
+    Measured { cells: all, rounds, stopped: true }
 }
 
 fn new_cell(point: Point, contender: Contender) -> Cell {
@@ -117,6 +117,12 @@ impl Cell {
         self.cpu_ns.push(measurement.cpu_ns());
         self.wall_ns.push(measurement.wall_ns());
         self.registration_ns.push(measurement.registration_ns());
+    }
+
+    fn truncate(&mut self, samples: usize) {
+        for all in [&mut self.cpu_ns, &mut self.wall_ns, &mut self.registration_ns] {
+            all.truncate(samples);
+        }
     }
 }
 

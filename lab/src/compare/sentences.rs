@@ -1,265 +1,204 @@
-//! The conclusions in sentences.
+//! The conclusions in sentences: the answer first, what tripoll itself costs last.
 
-use super::crossing::Segment;
-use super::findings::{Cost, Line};
-use super::plan::{Call, LeftOut};
+use super::advice::{advice, widest};
+use super::crossing::Outcome;
+use super::figures::Figures;
+use super::findings::Cost;
+use super::format::{grouped, more, name, percent, place, rounded_place};
+use super::machine::Machine;
+use super::plan::{Active, Call, LeftOut, Line, Plan, Point};
+use super::statistics::{Estimate, Verdict, median};
 
-/// Formats a number with separators: `12,345`.
-pub fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
+/// The two calls whose crossing everyone asks for.
+pub(super) const RIVALS: [Call; 2] = [Call::POLL, Call::EPOLL_LEVEL];
+
+/// A typical spread above this share makes the figures doubtful.
+const BUSY: f64 = 0.1;
+
+/// Formats what is the same along a line: "With one ready", "Of 1,000 watched".
+fn fixed(line: &Line) -> String {
+    match *line {
+        Line::Watched { active: Active::Count(1), .. } => "With one ready".to_string(),
+        Line::Watched { active: Active::Count(count), .. } => {
+            format!("With {} ready", grouped(count))
         }
-        text.push(digit);
+        Line::Watched { active: Active::PerMille(share), .. } => {
+            format!("With {} ready", percent(share, 1_000))
+        }
+        Line::Ready { n, .. } => format!("Of {} watched", grouped(n)),
     }
-    text
 }
 
-/// Formats a number with its noun: `1 pipe`, `1,000 pipes`.
-pub fn counted(number: usize, noun: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{ending}", grouped(number))
-}
-
-/// Formats a share: `0.1%`, `25%`.
-pub fn percent(part: usize, of: usize) -> String {
-    let percent = part as f64 * 100.0 / of as f64;
-    let digits = usize::from(percent < 9.95 && percent.fract() > 0.05);
-    format!("{percent:.digits$}%")
-}
-
-/// Formats the names of some calls: "select and poll", "epoll (edge)".
-fn names(calls: &[Call]) -> String {
-    let name = |call: &Call| match *call {
-        Call::EPOLL_LEVEL => "epoll (level)".to_string(),
-        Call::EPOLL_EDGE => "epoll (edge)".to_string(),
-        other => other.name(),
+/// Formats where two calls cross on a line: "epoll and poll cross at 6 (4 to 9) watched".
+fn cross(line: &Line, outcome: &Outcome, [first, second]: [Call; 2]) -> String {
+    let noun = match line {
+        Line::Watched { .. } => "watched",
+        Line::Ready { .. } => "ready",
     };
-    match calls {
-        [Call::EPOLL_LEVEL, Call::EPOLL_EDGE] => "epoll (level or edge)".to_string(),
-        calls => calls.iter().map(name).collect::<Vec<_>>().join(" and "),
+    let [first, second] = [name(first), name(second)];
+    let range = || match (line.points().next(), line.points().last()) {
+        (Some((from, _)), Some((to, _))) if from != to => {
+            format!("from {} to {} {noun}", grouped(from), grouped(to))
+        }
+        (Some((at, _)), _) => format!("at {} {noun}", grouped(at)),
+        _ => String::new(),
+    };
+    match outcome {
+        Outcome::Cross(crossing) => {
+            let (below, above) = match crossing.first_below {
+                true => (&first, &second),
+                false => (&second, &first),
+            };
+            let interval =
+                format!("{} to {}", rounded_place(crossing.low), rounded_place(crossing.high));
+            format!(
+                "{second} and {first} cross at {} ({interval}) {noun}: {below} is cheaper below, \
+                 {above} above",
+                rounded_place(crossing.at)
+            )
+        }
+        Outcome::First => format!("{first} is cheaper than {second} {}", range()),
+        Outcome::Second => format!("{second} is cheaper than {first} {}", range()),
+        Outcome::TooClose => format!("{second} and {first} are too close to call {}", range()),
     }
 }
 
-/// Formats segments: "poll is cheapest up to 3 descriptors, too close to call at 4, epoll (edge)
-/// from 6 on".
-///
-/// `label` formats the position of a point, and `full` the first one, with its unit.
-fn clauses(
-    segments: &[Segment],
-    label: impl Fn(usize) -> String,
-    full: impl Fn(usize) -> String,
-) -> String {
-    let Some(last) = segments.len().checked_sub(1) else { return "not measured".to_string() };
-    let mut verb_said = false;
-    // A family wins again if it has won, and the other one after it.
-    let mut winners = [false; 2];
-    let clauses: Vec<String> = segments
-        .iter()
-        .enumerate()
-        .map(|(index, segment)| {
-            let from = label(segment.from);
-            let to = if index == 0 { full(segment.to) } else { label(segment.to) };
-            let place = match (index == 0, index == last) {
-                _ if segment.from == segment.to => format!("at {to}"),
-                (true, true) => format!("everywhere from {from} to {to}"),
-                (true, false) => format!("up to {to}"),
-                (false, true) => format!("from {from} on"),
-                (false, false) => format!("from {from} to {to}"),
-            };
-            if segment.cheapest.is_empty() {
-                return format!("too close to call {place}");
-            }
-            let several = segment.cheapest.len() > 1 && segment.is_scanning();
-            let family = usize::from(segment.is_scanning());
-            let wins_again = winners[family] && winners[1 - family];
-            let verb = match (wins_again, verb_said, several) {
-                (true, _, true) => " win again",
-                (true, _, false) => " wins again",
-                (_, true, _) => "",
-                (_, false, true) => " are cheapest",
-                (_, false, false) => " is cheapest",
-            };
-            verb_said = true;
-            winners[family] = true;
-            format!("{}{verb} {place}", names(&segment.cheapest))
-        })
+/// Formats how two calls compare over all points of the ring.
+fn contest(plan: &Plan, figures: Figures<'_>, [a, b]: [Call; 2]) -> Option<String> {
+    let ratios: Vec<(Point, Estimate)> = plan
+        .ring()
+        .filter_map(|point| Some((point, figures.ratio(point, [a, b], plan.layer)?)))
         .collect();
-    clauses.join(", ")
+    let medians: Vec<f64> = ratios.iter().map(|(_, ratio)| ratio.median).collect();
+    let typical = (!medians.is_empty()).then(|| Estimate::of(&medians))?;
+    let [a, b] = [name(a), name(b)];
+    // The first of equally wide ones.
+    let widest = ratios
+        .iter()
+        .rev()
+        .filter(|(_, ratio)| ratio.verdict() != Verdict::TooClose)
+        .max_by(|(_, a), (_, b)| a.median.ln().abs().total_cmp(&b.median.ln().abs()));
+    // The dearer call, and by how much.
+    let dearer = |ratio: f64| match ratio >= 1.0 {
+        true => (&a, &b, more(ratio)),
+        false => (&b, &a, more(1.0 / ratio)),
+    };
+    let most = widest.map(|(point, ratio)| (place(*point), dearer(ratio.median)));
+    let (dear, cheap, typically) = dearer(typical.median);
+    Some(match (typical.verdict(), most) {
+        (Verdict::TooClose, None) => format!("{a} and {b} are too close to call."),
+        (Verdict::TooClose, Some((place, (dear, _, most)))) => format!(
+            "{a} and {b} are too close to call at most points; at {place}, {dear} costs {most}."
+        ),
+        (_, Some((place, (same, _, most)))) if same == dear => format!(
+            "{dear} costs {typically}, compared with {cheap} (the median of all points); at {place}, \
+             {most}."
+        ),
+        _ => format!("{dear} costs {typically}, compared with {cheap} (the median of all points)."),
+    })
 }
 
-/// Formats a line along which the number of watched descriptors grows.
-fn one_ready(segments: &[Segment]) -> String {
-    clauses(segments, grouped, |n| counted(n, "descriptor"))
+/// Says that the machine was busy, if it was: the load, the spread, and what to do.
+pub(super) fn busy(machine: &Machine, spreads: &[f64]) -> Option<String> {
+    let spread = (!spreads.is_empty()).then(|| median(spreads))?;
+    if spread < BUSY {
+        return None;
+    }
+    let load = machine.load.into_iter().chain(machine.load_after).max_by(f64::total_cmp);
+    let load = load.map(|load| {
+        let cpus = machine.cpus;
+        let ending = if cpus == 1 { "" } else { "s" };
+        format!("its load was {load:.1} on {cpus} processor{ending}, and ")
+    });
+    Some(format!(
+        "This machine was busy: {}half of the figures vary by more than ±{:.0}%. Repeat when nothing \
+         else runs; until then trust the order of the calls more than the factors.",
+        load.unwrap_or_default(),
+        spread * 100.0
+    ))
 }
 
-/// Formats a line along which the number of ready descriptors of `n` grows.
-fn shares(segments: &[Segment], n: usize) -> String {
-    clauses(segments, |ready| percent(ready, n), |ready| percent(ready, n) + " ready")
+/// Says that only some rounds were measured.
+pub(super) fn stopped(rounds: usize, plan: &Plan) -> String {
+    format!(
+        "Stopped after {rounds} of {} rounds: with so few, the figures are a first impression.",
+        plan.rounds
+    )
 }
 
-/// Returns all conclusions, the most important first.
-pub(super) fn sentences(
-    [layer_one_ready, layer_shares]: [&Line; 2],
-    [raw_one_ready, raw_shares]: [&Line; 2],
-    watch: Option<(usize, f64)>,
-    costs: &[Cost],
+/// Returns the conclusions about the calls, the most important first.
+pub(super) fn about_calls(
+    plan: &Plan,
+    figures: Figures<'_>,
+    warnings: Vec<String>,
+    outcomes: &[Outcome],
 ) -> Vec<String> {
-    let fixed = layer_shares.fixed;
-    let (n, layer) = (grouped(fixed), layer_shares.layer);
-    let mut all = vec![
-        format!(
-            "On pipes, through the {layer}, with one descriptor ready: {}.",
-            one_ready(&layer_one_ready.segments)
-        ),
-        format!(
-            "On pipes, through the {layer}, with {n} watched: {}.",
-            shares(&layer_shares.segments, fixed)
-        ),
-        format!(
-            "The C library's calls alone, blocking at once as in most programs: with one ready, \
-             {}; with {n} watched, {}.",
-            one_ready(&raw_one_ready.segments),
-            shares(&raw_shares.segments, fixed)
-        ),
-    ];
-    all.extend(watch.map(|(n, times)| {
-        let times =
-            if times < 9.95 { format!("{times:.1}") } else { grouped(times.round() as usize) };
-        format!(
-            "Through the {layer}, with {} watched and a random one ready: a write, a wait by poll \
-             and a read cost {times} times what they cost by epoll (edge).",
-            grouped(n)
-        )
+    let mut all = vec![advice(plan, figures)];
+    all.extend(warnings);
+    all.push(
+        "All costs are processor time for an event on a pipe: its share of the wait, and the read \
+         and the write of one byte. A range in brackets holds nine times out of ten."
+            .to_string(),
+    );
+    let lines = plan.lines.iter().zip(outcomes);
+    all.extend(
+        lines.map(|(line, outcome)| format!("{}, {}.", fixed(line), cross(line, outcome, RIVALS))),
+    );
+    all.extend(contest(plan, figures, [Call::SELECT, Call::POLL]));
+    all.extend(contest(plan, figures, [Call::EPOLL_LEVEL, Call::EPOLL_EDGE]));
+    let watch = plan.points.iter().rfind(|point| matches!(point, Point::Watch { .. }));
+    all.extend(watch.and_then(|&point| {
+        Some(widest(point.n(), figures.ratio(point, RIVALS, plan.layer)?.median))
     }));
-    all.push(cost_sentence(layer, costs));
     all
 }
 
-/// Formats the cost of the layer relative to the raw loops of the same call.
+/// Returns the conclusions about tripoll itself.
+pub(super) fn about_tripoll(plan: &Plan, raw_outcomes: &[Outcome], costs: &[Cost]) -> Vec<String> {
+    let crossings: Vec<String> = plan
+        .lines
+        .iter()
+        .zip(raw_outcomes)
+        .map(|(line, outcome)| {
+            let fixed = fixed(line);
+            let fixed = fixed.replacen('W', "w", 1).replacen('O', "o", 1);
+            format!("{fixed}, {}", cross(line, outcome, RIVALS))
+        })
+        .collect();
+    let bare = format!(
+        "The figures above are of tripoll, which asks without sleeping before it sleeps, because \
+         that is cheaper by select and poll. In a bare C loop that sleeps at once, {}.",
+        crossings.join("; ")
+    );
+    vec![bare, cost_sentence(plan.layer.name(), costs)]
+}
+
+/// Formats the cost of the layer relative to the bare loops of the same call.
 fn cost_sentence(layer: &str, costs: &[Cost]) -> String {
     let list = |text: &dyn Fn(&Cost) -> Option<String>| {
         costs.iter().filter_map(text).collect::<Vec<_>>().join(", ")
     };
-    let to_raw = list(&|cost| match cost.to_raw_zero {
-        None => Some(format!("{} {:.2}", cost.call, cost.to_raw.median)),
-        Some(_) => None,
+    let medians = list(&|cost| {
+        let median = cost.to_raw_zero.unwrap_or(cost.to_raw).median;
+        Some(format!("{} {median:.2}", cost.call))
     });
-    let to_raw_zero = list(&|cost| Some(format!("{} {:.2}", cost.call, cost.to_raw_zero?.median)));
     let range = list(&|Cost { call, to_raw, to_raw_zero }| {
         to_raw_zero.map(|_| format!("{call} {:.2} to {:.2}", to_raw.least, to_raw.most))
     });
     format!(
-        "Cost of the {layer} relative to the raw C loop of the same call, median over the ring: \
-         {to_raw}. Relative to a raw loop that polls with a zero timeout before it blocks, as \
-         tripoll does: {to_raw_zero}. Relative to one that blocks at once: {range}."
+        "What the {layer} of tripoll costs, beside a bare C loop that makes the same calls (1.00 is \
+         equal, median of all points): {medians}. Beside one that sleeps at once: {range}."
     )
 }
 
 /// Formats a point that could not be measured, with the limit.
 pub(super) fn left_out(row: &LeftOut, limit: u64, max: usize) -> String {
     format!(
-        "Left out: N = {}, which needs {} descriptors and a few more; the limit of this process is \
-         {}, enough for N = {}.",
+        "Left out: {} watched, which needs {} descriptors and a few more; the limit of this process \
+         is {}, enough for {}.",
         grouped(row.n),
         grouped(row.descriptors),
         grouped(limit as usize),
         grouped(max)
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn segment(from: usize, to: usize, cheapest: &[Call]) -> Segment {
-        Segment { from, to, cheapest: cheapest.to_vec() }
-    }
-
-    #[test]
-    fn one_crossing() {
-        let segments = [segment(1, 1, &[Call::POLL]), segment(2, 256, &[Call::EPOLL_EDGE])];
-        assert_eq!(
-            one_ready(&segments),
-            "poll is cheapest at 1 descriptor, epoll (edge) from 2 on"
-        );
-        let segments = [segment(1, 3, &[Call::POLL]), segment(4, 256, &[Call::EPOLL_EDGE])];
-        assert_eq!(
-            one_ready(&segments),
-            "poll is cheapest up to 3 descriptors, epoll (edge) from 4 on"
-        );
-    }
-
-    #[test]
-    fn two_crossings_with_a_doubt_between() {
-        let segments = [
-            segment(1, 200, &[Call::EPOLL_EDGE]),
-            segment(250, 250, &[]),
-            segment(300, 1_000, &[Call::SELECT, Call::POLL]),
-        ];
-        assert_eq!(
-            shares(&segments, 1_000),
-            "epoll (edge) is cheapest up to 20% ready, too close to call at 25%, \
-             select and poll from 30% on"
-        );
-    }
-
-    #[test]
-    fn only_a_family_that_has_won_before_wins_again() {
-        let segments = [
-            segment(1, 3, &[Call::POLL]),
-            segment(4, 100, &[Call::EPOLL_EDGE]),
-            segment(200, 900, &[Call::SELECT, Call::POLL]),
-        ];
-        assert_eq!(
-            shares(&segments, 1_000),
-            "poll is cheapest up to 0.3% ready, epoll (edge) from 0.4% to 10%, \
-             select and poll win again from 20% on"
-        );
-    }
-
-    #[test]
-    fn the_last_of_all_shares_is_a_point() {
-        let segments = [segment(1, 900, &[Call::EPOLL_EDGE]), segment(1_000, 1_000, &[Call::POLL])];
-        assert_eq!(
-            shares(&segments, 1_000),
-            "epoll (edge) is cheapest up to 90% ready, poll at 100%"
-        );
-    }
-
-    #[test]
-    fn nouns_agree_with_their_numbers() {
-        assert_eq!(counted(1, "CPU"), "1 CPU");
-        assert_eq!(counted(2, "CPU"), "2 CPUs");
-        assert_eq!(counted(1_000, "pipe"), "1,000 pipes");
-    }
-
-    #[test]
-    fn no_crossing_and_no_result() {
-        let everywhere = [segment(1, 1_000, &[Call::EPOLL_LEVEL, Call::EPOLL_EDGE])];
-        assert_eq!(
-            one_ready(&everywhere),
-            "epoll (level or edge) is cheapest everywhere from 1 to 1,000 descriptors"
-        );
-        let nowhere = [segment(1, 2, &[]), segment(3, 9, &[Call::POLL])];
-        assert_eq!(
-            one_ready(&nowhere),
-            "too close to call up to 2 descriptors, poll is cheapest from 3 on"
-        );
-    }
-
-    #[test]
-    fn numbers_and_shares_are_formatted() {
-        assert_eq!(
-            [1, 999, 1_000, 9_990, 1_234_567].map(grouped).join(" "),
-            "1 999 1,000 9,990 1,234,567"
-        );
-        assert_eq!(percent(1, 1_000), "0.1%");
-        assert_eq!(percent(250, 1_000), "25%");
-        assert_eq!(percent(1, 3), "33%");
-        assert_eq!(percent(10, 1_000), "1%");
-        assert_eq!(percent(1_000, 1_000), "100%");
-    }
 }

@@ -34,13 +34,8 @@ impl Estimate {
     ///
     /// If there are no samples.
     pub fn of(samples: &[f64]) -> Self {
-        let mut sorted = samples.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let (count, half) = (sorted.len(), sorted.len() / 2);
-        let median = match count % 2 {
-            1 => sorted[half],
-            _ => (sorted[half - 1] + sorted[half]) / 2.0,
-        };
+        let (sorted, count) = (sorted(samples), samples.len());
+        let median = middle(&sorted);
         let beyond = samples_beyond(count);
         Estimate { median, low: sorted[beyond], high: sorted[count - 1 - beyond] }
     }
@@ -67,6 +62,29 @@ impl Estimate {
     /// Returns half the width of the interval, as a share of the median.
     pub fn spread(&self) -> f64 {
         (self.high - self.low) / 2.0 / self.median
+    }
+}
+
+/// Returns the median of `samples`.
+///
+/// # Panics
+///
+/// If there are no samples.
+pub fn median(samples: &[f64]) -> f64 {
+    middle(&sorted(samples))
+}
+
+fn sorted(samples: &[f64]) -> Vec<f64> {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+}
+
+fn middle(sorted: &[f64]) -> f64 {
+    let half = sorted.len() / 2;
+    match sorted.len() % 2 {
+        1 => sorted[half],
+        _ => (sorted[half - 1] + sorted[half]) / 2.0,
     }
 }
 

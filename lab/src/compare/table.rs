@@ -2,15 +2,20 @@
 
 use std::fmt::Write;
 
+use super::figures::Figures;
+use super::format::{grouped, percent};
 use super::plan::{Call, Plan, Point};
-use super::runner::{Cell, samples};
-use super::sentences::{grouped, percent};
-use super::statistics::Estimate;
+use super::statistics::{Estimate, Verdict};
 use crate::workload::Layer;
 
-/// The table of the ring and the watch table.
+/// The tables of the report.
 #[derive(Debug, Clone)]
-pub(super) struct Tables([Table; 2]);
+pub(super) struct Tables {
+    /// The ring and the watch table: what an event costs by each call.
+    pub(super) calls: [Table; 2],
+    /// What the layer costs beside the raw loops.
+    pub(super) layer: Table,
+}
 
 /// A table: a row for each point, and a block of columns for each call.
 #[derive(Debug, Clone)]
@@ -20,73 +25,106 @@ pub(super) struct Table {
     /// The number of watched and of ready descriptors: the head, then the rows.
     points: Vec<String>,
     /// The columns of each call: the head, then the rows.
-    calls: Vec<Vec<String>>,
+    calls: Vec<Vec<TableCell>>,
 }
 
+/// The figures of a call at a point.
+#[derive(Debug, Clone)]
+struct TableCell {
+    text: String,
+    /// Whether no other call of its row is cheaper for certain.
+    cheapest: bool,
+}
+
+/// What makes the cheapest figures green on a terminal, and what ends that.
+const GREEN: [&str; 2] = ["\x1b[32m", "\x1b[0m"];
+
 impl Tables {
-    pub(super) fn new(plan: &Plan, cells: &[Cell]) -> Self {
-        let layer = plan.layer.name();
-        let ring = format!(
-            "The ring: CPU nanoseconds per event through the {layer}, with its read and write, and \
-             the spread. ×raw: relative to the raw C loop of the same call; ×zero: relative to the \
-             one that polls with a zero timeout first."
+    pub(super) fn new(plan: &Plan, figures: Figures<'_>) -> Self {
+        let ring = "Nanoseconds for an event, by the number of watched and of ready descriptors. The \
+                    spread (±) has nine of ten medians. *: the cheapest, and all that are too close \
+                    to it to call.";
+        let watch = "Seconds for 100,000 times: a write to a random one of the watched descriptors, a \
+                     wait, and a read (table 63-9 of The Linux Programming Interface).";
+        let layer = format!(
+            "The cost of the {} of tripoll beside bare C loops that make the same calls; 1.00 is \
+             equal. sleeps: beside one that sleeps at once, without asking first.",
+            plan.layer.name()
         );
-        let watch = format!(
-            "The watch table (The Linux Programming Interface, 63-9): CPU seconds per 100,000 \
-             operations through the {layer}, with the write and the read; measured on fewer, and \
-             scaled."
-        );
-        let points = |is_ring| {
-            let of_kind = move |point: &&Point| matches!(point, Point::Ring { .. }) == is_ring;
-            plan.points.iter().copied().filter(move |point| of_kind(&point))
-        };
         let nanoseconds = |ns: f64| grouped(ns.round() as usize);
         let seconds = |ns: f64| {
             let seconds = ns * 1e-9 * 100_000.0;
             let digits = if seconds < 1.0 { 3 } else { 1 };
             format!("{seconds:.digits$}")
         };
-        Tables([
-            Table::new(ring, plan.layer, points(true), cells, nanoseconds),
-            Table::new(watch, plan.layer, points(false), cells, seconds),
-        ])
-    }
-
-    pub(super) fn all(&self) -> &[Table] {
-        &self.0
+        let ring_points: Vec<Point> = plan.ring().collect();
+        let is_watch = |point: &Point| matches!(point, Point::Watch { .. });
+        let watch_points: Vec<Point> = plan.points.iter().copied().filter(is_watch).collect();
+        Tables {
+            calls: [
+                Table::of_calls(ring, &ring_points, plan.layer, figures, nanoseconds),
+                Table::of_calls(watch, &watch_points, plan.layer, figures, seconds),
+            ],
+            layer: Table::of_layer(layer, &ring_points, plan.layer, figures),
+        }
     }
 }
 
 impl Table {
-    fn new(
-        caption: String,
+    /// Creates a table of what an event costs.
+    fn of_calls(
+        caption: &str,
+        points: &[Point],
         layer: Layer,
-        points: impl Iterator<Item = Point> + Clone,
-        cells: &[Cell],
+        figures: Figures<'_>,
         figure: impl Fn(f64) -> String,
     ) -> Self {
-        let columns = |call: Call| {
-            let rows = points.clone().map(|point| row(point, call, layer, cells, &figure));
-            std::iter::once(head(call)).chain(rows).collect()
-        };
-        Table {
-            caption,
-            points: std::iter::once(format!("{:>6} {:>5}", "N", "ready"))
-                .chain(points.clone().map(place))
-                .collect(),
-            calls: Call::ALL.into_iter().map(columns).collect(),
-        }
+        Table::new(caption.to_string(), points, figures, layer, |call| {
+            let rows = points.iter().map(|&point| cost(point, call, layer, figures, &figure));
+            std::iter::once(TableCell::plain(format!(" │ {:<13}", call.name())))
+                .chain(rows)
+                .collect()
+        })
+    }
+
+    /// Creates a table of what the layer costs.
+    fn of_layer(caption: String, points: &[Point], layer: Layer, figures: Figures<'_>) -> Self {
+        Table::new(caption, points, figures, layer, |call| {
+            let rows = points.iter().map(|&point| ratios(point, call, layer, figures));
+            let head = TableCell::plain(layer_head(call));
+            std::iter::once(head).chain(rows).collect()
+        })
+    }
+
+    fn new(
+        caption: String,
+        points: &[Point],
+        figures: Figures<'_>,
+        layer: Layer,
+        columns: impl Fn(Call) -> Vec<TableCell>,
+    ) -> Self {
+        let measured =
+            |call: &Call| points.iter().any(|&p| figures.samples(p, *call, layer).is_some());
+        let calls = Call::ALL.into_iter().filter(measured).map(columns).collect();
+        let head = std::iter::once(format!("{:>7} {:>5}", "watched", "ready"));
+        Table { caption, points: head.chain(points.iter().copied().map(numbers)).collect(), calls }
+    }
+
+    /// Returns whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty() || self.points.len() < 2
     }
 
     /// Formats the table. If it is wider than `width` columns, it is divided between two calls.
-    pub(super) fn text(&self, width: usize) -> String {
-        let columns = |column: &[String]| column[0].chars().count();
+    /// With `colour`, the cheapest figures are green.
+    pub(super) fn text(&self, width: usize, colour: bool) -> String {
+        let columns = |text: &str| text.chars().count();
         let mut text = String::new();
         let mut rest = &self.calls[..];
         while !rest.is_empty() {
-            let mut used = columns(&self.points);
+            let mut used = columns(&self.points[0]);
             let fits = rest.iter().take_while(|call| {
-                used += columns(call);
+                used += columns(&call[0].text);
                 used <= width
             });
             let (block, after) = rest.split_at(fits.count().max(1));
@@ -94,11 +132,10 @@ impl Table {
                 text.push('\n');
             }
             for (index, point) in self.points.iter().enumerate() {
-                let line: String = std::iter::once(point)
-                    .chain(block.iter().map(|call| &call[index]))
-                    .cloned()
-                    .collect();
-                let _ = writeln!(text, "{}", line.trim_end());
+                let cells = block.iter().map(|call| &call[index]);
+                let line = cells.fold(point.clone(), |line, cell| line + &cell.coloured(colour));
+                let line = line.trim_end();
+                let _ = writeln!(text, "{line}");
                 if index == 0 {
                     let rule = line.chars().map(|c| if c == '│' { '┼' } else { '─' });
                     let _ = writeln!(text, "{}", rule.collect::<String>());
@@ -110,42 +147,73 @@ impl Table {
     }
 }
 
+impl TableCell {
+    fn plain(text: String) -> Self {
+        TableCell { text, cheapest: false }
+    }
+
+    /// Returns the text. The rule at its left keeps its colour.
+    fn coloured(&self, colour: bool) -> String {
+        match self.text.strip_prefix(" │") {
+            Some(figures) if colour && self.cheapest => {
+                format!(" │{}{figures}{}", GREEN[0], GREEN[1])
+            }
+            _ => self.text.clone(),
+        }
+    }
+}
+
 /// Formats the numbers of a point.
-fn place(point: Point) -> String {
+fn numbers(point: Point) -> String {
     let ready = match point {
         Point::Watch { .. } => "1".to_string(),
         Point::Ring { n, active } if active == 1 || n < 10 => grouped(active),
         Point::Ring { n, active } => percent(active, n),
     };
-    format!("{:>6} {ready:>5}", grouped(point.n()))
+    format!("{:>7} {ready:>5}", grouped(point.n()))
 }
 
-/// Formats the heads of the columns of a call.
-fn head(call: Call) -> String {
-    let mut head = format!(" │ {:<13}", call.name());
-    for layer in call.raw_layers() {
-        head.push_str(if *layer == Layer::RawZero { " ×zero" } else { "  ×raw" });
-    }
-    head
-}
-
-/// Formats the figures of a call at a point.
-fn row(
+/// Formats the cost of a call at a point.
+fn cost(
     point: Point,
     call: Call,
     layer: Layer,
-    cells: &[Cell],
+    figures: Figures<'_>,
     figure: impl Fn(f64) -> String,
-) -> String {
-    let of = |layer| samples(cells, point, call, layer);
-    let Some(samples) = of(layer) else { return format!(" │{:14}", "") };
+) -> TableCell {
+    let Some(samples) = figures.samples(point, call, layer) else {
+        return TableCell::plain(format!(" │{:14}", ""));
+    };
+    let is_cheaper = |&other: &Call| {
+        let ratio = figures.ratio(point, [call, other], layer);
+        other != call && ratio.is_some_and(|ratio| ratio.verdict() == Verdict::Second)
+    };
+    let cheapest = !Call::ALL.iter().any(is_cheaper);
+    let mark = if cheapest { '*' } else { ' ' };
     let estimate = Estimate::of(samples);
     let spread = (estimate.spread() * 100.0).min(99.0);
-    let mut row = format!(" │{:>9} ±{spread:>2.0}%", figure(estimate.median));
-    for &raw in call.raw_layers() {
-        if let Some(raw) = of(raw) {
-            let _ = write!(row, " {:>5.2}", Estimate::of_ratio(samples, raw).median);
-        }
+    let text = format!(" │{:>8}{mark} ±{spread:>2.0}%", figure(estimate.median));
+    TableCell { text, cheapest }
+}
+
+/// Formats the heads of the ratios of a call.
+fn layer_head(call: Call) -> String {
+    match call.raw_layers() {
+        [_] => format!(" │ {:>11}", call.name()),
+        _ => format!(" │ {:>6} sleeps", call.name()),
     }
-    row
+}
+
+/// Formats the cost of the layer relative to the raw loops of a call.
+fn ratios(point: Point, call: Call, layer: Layer, figures: Figures<'_>) -> TableCell {
+    let to = |raw| {
+        let samples = figures.samples(point, call, layer).zip(figures.samples(point, call, raw));
+        let ratio = samples.map(|(ours, raw)| Estimate::of_ratio(ours, raw).median);
+        ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"))
+    };
+    TableCell::plain(match call.raw_layers() {
+        [raw] => format!(" │ {:>11}", to(*raw)),
+        [raw, zero, ..] => format!(" │ {:>6} {:>6}", to(*zero), to(*raw)),
+        [] => String::new(),
+    })
 }

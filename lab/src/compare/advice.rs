@@ -1,0 +1,122 @@
+//! The first sentence: which call to take, and how much it matters.
+
+use super::crossing::Outcome;
+use super::figures::Figures;
+use super::format::{grouped, more, name, place, rounded_place, times};
+use super::plan::{Call, Line, Plan, Point};
+use super::statistics::{Estimate, NEGLIGIBLE, Verdict};
+
+/// The calls that can be recommended. The first of equal ones is taken.
+const CANDIDATES: [Call; 3] = [Call::EPOLL_LEVEL, Call::POLL, Call::SELECT];
+
+/// Points with more watched descriptors do not serve as the example: few programs have so many.
+const LARGEST_EXAMPLE: usize = 1_000;
+
+/// Returns the recommendation, and by what it gains and loses.
+///
+/// The call is taken whose greatest loss is the least: at its worst point it costs less, compared with
+/// the cheapest call there, than every other call at the worst point of that one.
+pub(super) fn advice(plan: &Plan, figures: Figures<'_>) -> String {
+    let Some((taken, worst)) = least_regret(plan, figures) else {
+        return "Nothing was measured.".to_string();
+    };
+    let rival = if taken == Call::POLL { Call::EPOLL_LEVEL } else { Call::POLL };
+    let ratios: Vec<(Point, Estimate)> = plan
+        .ring()
+        .filter_map(|point| Some((point, figures.ratio(point, [rival, taken], plan.layer)?)))
+        .collect();
+    let gain = ratios
+        .iter()
+        .filter(|(point, ratio)| point.n() <= LARGEST_EXAMPLE && ratio.verdict() == Verdict::Second)
+        .max_by(|(_, a), (_, b)| a.median.total_cmp(&b.median));
+    let Some(&(point, ratio)) = gain else {
+        return match worst < 1.0 + NEGLIGIBLE {
+            true => "Take any of them: the differences are too close to call.".to_string(),
+            false => format!(
+                "Take {}, if any: the differences are small, or too close to call.",
+                name(taken)
+            ),
+        };
+    };
+    let losses: Vec<String> = plan
+        .lines
+        .iter()
+        .filter_map(|line| loss(line, plan, figures, [rival, taken]))
+        .enumerate()
+        .map(|(index, (place, saving))| match index {
+            0 => format!("; {place} {} is up to {saving:.0}% cheaper", name(rival)),
+            _ => format!(", {place} up to {saving:.0}%"),
+        })
+        .collect();
+    format!(
+        "Take {}. At {}, {} costs {}{}.",
+        name(taken),
+        place(point),
+        name(rival),
+        more(ratio.median),
+        losses.concat()
+    )
+}
+
+/// Returns the call whose greatest loss is the least, and that loss as a ratio.
+fn least_regret(plan: &Plan, figures: Figures<'_>) -> Option<(Call, f64)> {
+    let cost = |point, call| figures.ns(point, call, plan.layer);
+    let regret = |call: Call| {
+        plan.ring()
+            .filter_map(|point| {
+                let costs = CANDIDATES.into_iter().filter_map(|other| cost(point, other));
+                Some(cost(point, call)? / costs.min_by(f64::total_cmp)?)
+            })
+            .max_by(f64::total_cmp)
+    };
+    let regrets: Vec<(Call, f64)> =
+        CANDIDATES.into_iter().filter_map(|call| Some((call, regret(call)?))).collect();
+    let least = regrets.iter().map(|&(_, regret)| regret).min_by(f64::total_cmp)?;
+    regrets.into_iter().find(|&(_, regret)| regret <= least * (1.0 + NEGLIGIBLE))
+}
+
+/// Returns the part of `line` on which the rival is cheaper, and by how many per cent at most.
+fn loss(
+    line: &Line,
+    plan: &Plan,
+    figures: Figures<'_>,
+    [rival, taken]: [Call; 2],
+) -> Option<(String, f64)> {
+    let Outcome::Cross(crossing) = figures.meet(line, [rival, taken], plan.layer) else {
+        return None;
+    };
+    let is_cheaper = |x: usize| (x as f64 <= crossing.at) == crossing.first_below;
+    let cheapest = line
+        .points()
+        .filter(|&(x, _)| is_cheaper(x))
+        .filter_map(|(_, point)| figures.ratio(point, [rival, taken], plan.layer))
+        .map(|ratio| ratio.median)
+        .min_by(f64::total_cmp)?;
+    let at = rounded_place(crossing.at);
+    let place = match (line, crossing.first_below) {
+        (Line::Watched { .. }, true) => format!("up to {at} watched"),
+        (Line::Watched { .. }, false) => format!("with more than {at} watched"),
+        (Line::Ready { n, .. }, true) => format!("with up to {at} of {} ready", grouped(*n)),
+        (Line::Ready { n, .. }, false) => {
+            format!("with more than {at} of {} ready", grouped(*n))
+        }
+    };
+    let saving = (1.0 - cheapest) * 100.0;
+    (saving >= NEGLIGIBLE * 100.0).then_some((place, saving))
+}
+
+/// Formats what the widest watch table says: poll against epoll.
+pub(super) fn widest(n: usize, ratio: f64) -> String {
+    let noun = grouped(n);
+    match ratio >= 1.995 {
+        true => format!(
+            "With {noun} watched and a random one ready, a write, a wait by poll and a read cost \
+             {} what they cost by epoll.",
+            times(ratio)
+        ),
+        false => format!(
+            "With {noun} watched and a random one ready, a wait by poll costs {ratio:.2} times \
+             what it costs by epoll."
+        ),
+    }
+}

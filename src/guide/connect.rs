@@ -1,7 +1,7 @@
 //! Connect: connections out, by name, with retries.
 //!
-//! The problem: a client must not block the loop while a name is resolved or a server is slow, and must
-//! come back when the connection is lost.
+//! The problem: a client must not block the loop while it connects, and must connect again when the
+//! connection is lost.
 //!
 //! [`Connect`] tries the addresses of a server one after another. A [`Pool`] resolves the name.
 //! [`Retry`] says when it is tried again.

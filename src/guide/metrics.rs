@@ -58,11 +58,11 @@
 //! * [`Counters::cut_off`](crate::reactor::Counters::cut_off) counts calls that the budget ended. If it
 //!   grows fast, a few sources have most of the work.
 //! * A [measured](crate::net::Connection::measured) connection knows its bytes and its age: its protocol
-//!   writes the access log.
+//!   writes the access log. The log of this crate has one line for each event with
+//!   `RUST_LOG=tripoll=trace`.
 //! * How long a handler takes is measured only by a [`Probe`](crate::reactor::Probe) that
 //!   [asks for it](crate::reactor::Probe::measures_calls).
 //! * Let the figures listen on an address of their own, which is not public.
-//! * The log has one line for each event with `RUST_LOG=tripoll=trace`.
 //!
 //! # In other libraries
 //!

@@ -1,7 +1,7 @@
 //! The cookbook: a complete small program for each common task.
 //!
-//! Each page has the problem in one sentence, a program that the tests of this crate compile and run,
-//! what to watch out for, and the names of the same thing in other libraries.
+//! Each page has the problem in one sentence and a program, which the tests of this crate run. It says
+//! what to watch out for, and how other libraries call the same thing.
 //!
 //! | I want to … | recipe |
 //! |---|---|

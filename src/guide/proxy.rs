@@ -1,7 +1,7 @@
 //! Proxy: two connections, coupled in both directions.
 //!
-//! The problem: what one side sends goes to the other, as fast as the other reads and no faster, and the
-//! end of one direction leaves the other open.
+//! The problem: what one side sends goes to the other, no faster than the other reads, and each direction
+//! ends by itself.
 //!
 //! Each side is a connection with a protocol of its own, and [tells](crate::Context::tell) the other what
 //! it received. When the write buffer of one side is above its high watermark, the other side stops

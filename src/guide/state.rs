@@ -60,8 +60,7 @@
 //! * While a part of the state is borrowed, [`Context::split`] gives access to the reactor as well.
 //! * For a value that is another handler's own, [tell](crate::Context::tell) that handler, instead of
 //!   moving the value into the state.
-//! * Two components with the same type of part would share it. Give each a type of its own.
-//! * A protocol that wraps another forwards *all* callbacks: one that is left out does what the trait does
+//! * Two components with the same type of part would share it. Give each a type of its own. A protocol that wraps another forwards *all* callbacks: one that is left out does what the trait does
 //!   by default.
 //! * With [several loops](super::thread_per_core) each has a state of its own. What they share is in an
 //!   `Arc`.

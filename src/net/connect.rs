@@ -44,6 +44,8 @@ use run::{Done, Plan, Target};
 /// | one address | [`attempt_timeout`](Self::attempt_timeout) | 10 s | the next address |
 /// | resolving and all addresses | [`timeout`](Self::timeout) | 30 s | it fails: `TimedOut` |
 ///
+/// See [a client](crate::guide::connect) in the guide.
+///
 /// ```
 /// use std::io::{self, Write};
 /// use tripoll::net::{CloseReason, Connect, Connection, Listener, Protocol, Wire};

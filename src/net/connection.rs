@@ -127,6 +127,8 @@ impl<P> Connection<P> {
     /// [`Wire::set_deadline`]. They are measured in milliseconds by the reactor's clock. Data that passes
     /// does not set a timer.
     ///
+    /// See [timeouts](crate::guide::timeouts) in the guide.
+    ///
     /// ```
     /// use std::io;
     /// use std::time::Duration;
@@ -214,7 +216,8 @@ impl<P> Connection<P> {
         self
     }
 
-    /// Adds the stream to the reactor, with this handler.
+    /// Adds the stream to the reactor, with this handler. Returns its token, of which
+    /// [`Context::id`] makes the [`Id`](crate::reactor::Id) that other handlers need to reach its protocol.
     ///
     /// # Errors
     ///

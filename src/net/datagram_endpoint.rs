@@ -20,6 +20,8 @@ use crate::selector::{Interest, Token};
 
 /// The handler of a datagram socket: drives a [`DatagramProtocol`] on a [`DatagramSocket`].
 ///
+/// See [datagrams](crate::guide::datagrams) in the guide.
+///
 /// ```
 /// use std::io;
 /// use tripoll::net::{

@@ -31,6 +31,44 @@ impl Listener {
     ///
     /// To serve connections by threads, see [`serve_in_pool`](Self::serve_in_pool).
     ///
+    /// ```
+    /// use std::io;
+    /// use tripoll::net::{Connection, Listener, Protocol, Wire};
+    /// use tripoll::{Context, Reactor};
+    ///
+    /// /// Tells each client its address.
+    /// struct Tell;
+    ///
+    /// impl Protocol for Tell {
+    ///     fn opened(&mut self, wire: &mut Wire, _: &mut Context) -> io::Result<()> {
+    ///         let peer = wire.peer().to_string();
+    ///         wire.write(peer.as_bytes());
+    ///         wire.close();
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn received(&mut self, _: &mut Wire, data: &[u8], _: &mut Context) -> io::Result<usize> {
+    ///         Ok(data.len())
+    ///     }
+    ///
+    ///     fn closed(&mut self, _: &tripoll::net::CloseReason, cx: &mut Context) {
+    ///         cx.stop();
+    ///     }
+    /// }
+    ///
+    /// let mut reactor = Reactor::new()?;
+    /// let listener = Listener::bind("127.0.0.1:0")?;
+    /// let address = listener.local_address().to_string();
+    /// listener.serve(&mut reactor.context(), |stream, cx| {
+    ///     Connection::new(Tell).serve(stream, cx).map(drop) // its token is not needed
+    /// })?;
+    /// let client = std::net::TcpStream::connect(address)?;
+    /// client.shutdown(std::net::Shutdown::Write)?;
+    /// reactor.run()?;
+    /// assert_eq!(io::read_to_string(&client)?, client.local_addr()?.to_string());
+    /// # io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Fails when the selector cannot watch the socket.

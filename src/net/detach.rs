@@ -63,6 +63,8 @@ impl Wire<'_> {
     /// [changes](Stream::set_nonblocking) that. If the connection fails or is closed before, `then` is
     /// dropped.
     ///
+    /// See [leaving for a thread](crate::guide::threads) in the guide.
+    ///
     /// ```
     /// use std::io::{self, Read, Write};
     /// use tripoll::net::{Connection, Protocol, Stream, Wire};

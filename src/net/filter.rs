@@ -12,6 +12,8 @@ use std::io;
 /// [`opened`](super::Protocol::opened) comes after it. The handshake has a
 /// [time limit](super::Connection::handshake_timeout).
 ///
+/// See [TLS](crate::guide::tls) in the guide.
+///
 /// ```
 /// use std::io::{self, Read, Write};
 /// use tripoll::net::{CloseReason, Connection, Filter, Protocol, Stream, Wire};

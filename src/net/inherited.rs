@@ -40,6 +40,8 @@ pub enum Inherited {
 /// The descriptors can be taken once. Call it at the beginning of `main`. The environment is not
 /// changed.
 ///
+/// See [descriptors](crate::guide::descriptors) in the guide.
+///
 /// ```
 /// use tripoll::net::{self, Inherited, Listener};
 /// use tripoll::Reactor;

@@ -250,8 +250,9 @@ pub trait Protocol<S = ()> {
         let _ = (figures, why, cx);
     }
 
-    /// Called exactly once, as the last callback, when the connection is closed. When the reactor itself
-    /// is dropped, it is not called. Does nothing by default.
+    /// Called exactly once, as the last callback, when the connection is closed. There is no wire any
+    /// more: a protocol that needs its token here keeps it from [`opened`](Self::opened), or is
+    /// [measured](Self::measured). When the reactor itself is dropped, it is not called. Does nothing by default.
     #[doc(alias = "connection_lost")]
     #[doc(alias = "channelInactive")]
     #[doc(alias = "disconnect")]

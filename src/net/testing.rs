@@ -27,6 +27,8 @@ use crate::sync::lock;
 /// joined by a pair of Unix sockets inside the process, which delivers at once and in order. The
 /// reactor's clock is a [`ManualClock`].
 ///
+/// See [testing](crate::guide::testing) in the guide.
+///
 /// ```
 /// use std::io;
 /// use std::time::Duration;

@@ -125,6 +125,8 @@ impl Wire<'_> {
     /// If the file has fewer bytes than `range` when they are sent, the connection is closed with an
     /// error of kind `UnexpectedEof`, which names both, and the peer gets a reset.
     ///
+    /// See [long answers](crate::guide::long_answers) in the guide.
+    ///
     /// ```
     /// use std::fs::File;
     /// use std::io;
@@ -155,6 +157,8 @@ impl Wire<'_> {
     /// When the peer has finished, too, the connection is closed as
     /// [`CloseReason::Finished`](super::CloseReason::Finished). There is no time limit for that: set a
     /// deadline for a peer that is not trusted. [`close`](Self::close) has limits of its own.
+    ///
+    /// See [a proxy](crate::guide::proxy) in the guide.
     ///
     /// ```
     /// use std::io::{self, Read, Write};

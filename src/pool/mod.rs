@@ -240,6 +240,8 @@ impl Pool {
     /// [`ReactorHandle::tell`]. If the source has been removed by then, `answer` is dropped. So a
     /// connection that asks for something need not wait for the answer.
     ///
+    /// See [answers from a pool](crate::guide::pool_answers) in the guide.
+    ///
     /// ```
     /// use std::io::{self, PipeWriter, Write};
     /// use tripoll::pool::Pool;

@@ -5,6 +5,8 @@
 /// A program can act upon each figure, or it explains a busy processor. Counting costs one addition
 /// and cannot be disabled.
 ///
+/// See [metrics](crate::guide::metrics) in the guide.
+///
 /// ```
 /// use std::io::{PipeReader, Read, Write};
 /// use tripoll::{Context, Deadline, Interest, Next, Reactor, Source};

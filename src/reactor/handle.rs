@@ -144,8 +144,9 @@ impl<S: 'static> ReactorHandle<S> {
     /// Stops the loop: [`Reactor::run`](super::Reactor::run) returns at the end of the current turn.
     /// A sleeping loop wakes and returns at once.
     ///
-    /// A stop is permanent: a later `run` returns without a turn. This method does not wait for the
-    /// loop; to wait, join its thread.
+    /// A stop is permanent: a later `run` returns without a turn. So a stop before `run` begins leaves
+    /// posted jobs undone. To stop after them, [post](Self::post) a job that calls [`Context::stop`]. This
+    /// method does not wait for the loop; to wait, join its thread.
     #[doc(alias = "signal")]
     pub fn stop(&self) {
         self.wake_state.stop();

@@ -198,7 +198,9 @@ impl<S: 'static> Reactor<S> {
         self.core.registry.reinit(selector)
     }
 
-    /// Runs turns until the loop is [stopped](ReactorHandle::stop).
+    /// Runs turns until the loop is [stopped](ReactorHandle::stop). It does not end by itself when the last
+    /// source is removed: a handle may still post something. A program that ends then calls
+    /// [`Context::stop`], or [`Context::shutdown`], which stops the loop after its last source.
     ///
     /// # Errors
     ///

@@ -112,6 +112,8 @@ impl<S: 'static> Reactor<S> {
     /// Call it before each wait of the other loop. [Switching](Context::switch_to) the backend
     /// changes the descriptor. Regular files are always ready, but do not make it readable.
     ///
+    /// See [nested loops](crate::guide::nested_loops) in the guide.
+    ///
     /// # Errors
     ///
     /// Fails when the kernel refuses to set the timer descriptor, and in a forked child, where

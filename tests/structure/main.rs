@@ -6,6 +6,7 @@ mod code;
 mod crate_tree;
 mod examples;
 mod forwards;
+mod guide;
 mod hazards;
 mod imports;
 mod public_items;

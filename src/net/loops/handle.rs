@@ -18,6 +18,8 @@ use crate::sync::lock;
 /// All methods take `&self`: share it in an `Arc`. Dropping it stops the loops at the end of their
 /// turns, and does not wait for them.
 ///
+/// See [a thread for each core](crate::guide::thread_per_core) in the guide.
+///
 /// ```
 /// use std::time::Duration;
 /// use tripoll::net::Loops;

@@ -45,6 +45,8 @@ impl<S: 'static, T> Context<'_, S, T> {
     /// A message to a source that is removed before the end of the turn is dropped, with all that it
     /// owns. The log says so at level *debug*.
     ///
+    /// See [a broadcast](crate::guide::broadcast) in the guide.
+    ///
     /// ```
     /// use std::io::{self, PipeWriter, Write};
     /// use tripoll::reactor::Id;

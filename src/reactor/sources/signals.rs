@@ -15,6 +15,8 @@ use crate::sys::{self, SignalDetails, SignalFd};
 /// The signals are *blocked*, so that they are not delivered but stay pending, and the source is ready
 /// while one is pending. No signal handler runs, so nothing is interrupted.
 ///
+/// See [signals](crate::guide::signals) in the guide.
+///
 /// ```
 /// use std::time::Duration;
 /// use tripoll::Reactor;

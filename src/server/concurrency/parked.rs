@@ -22,6 +22,8 @@ use crate::sync::lock;
 /// keeps its client sets [`close_connection`](StreamExchange#structfield.close_connection) to false.
 /// Thousands of clients then need no more than eight threads:
 ///
+/// See [parking](crate::guide::parking) in the guide.
+///
 /// ```
 /// use std::io::{BufRead, BufReader, Read, Write};
 /// use std::net::TcpStream;

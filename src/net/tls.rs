@@ -113,9 +113,10 @@ impl TlsFilter {
         Ok(())
     }
 
-    /// Reads all records in `data`.
+    /// Reads all records in `data` up to the one that ends the peer's side. Of what follows, rustls reads
+    /// nothing.
     fn read_records(&mut self, mut data: &[u8], plain: &mut Vec<u8>) -> io::Result<()> {
-        while !data.is_empty() {
+        while !data.is_empty() && !self.has_peer_closed {
             self.connection.read_tls(&mut data)?;
             let state = self
                 .connection

@@ -101,6 +101,25 @@ fn a_server_answers_over_tls_and_knows_an_end_from_a_cut() {
     });
 }
 
+/// Nothing counts after the message that ends the peer's side, however much it is.
+#[test]
+fn what_a_peer_sends_after_its_end_is_ignored() {
+    on_every_pair(|pair| {
+        let (address, server) = serve(pair);
+        let mut client = connect(address, &CONFIGS.1);
+        client.write_all(b"hello").unwrap();
+        client.read_exact(&mut [0; 5]).unwrap();
+        client.conn.send_close_notify();
+        let mut end = Vec::new();
+        client.conn.write_tls(&mut end).unwrap();
+        end.resize(20_000, 23);
+        client.sock.write_all(&end).unwrap();
+        assert_eq!(client.read(&mut [0; 5]).unwrap(), 0);
+        drop(client);
+        assert_eq!(server.until_closed().pop(), Some(Call::Closed(Why::Finished)));
+    });
+}
+
 #[test]
 fn a_client_in_the_loop_speaks_tls_and_does_not_trust_everybody() {
     let (_, stranger) = configs();

@@ -286,7 +286,7 @@ impl<P> Connection<P> {
         self.link.flush(stream);
         self.link.note_low_mark();
         let is_over_high_mark = self.link.is(Facts::OVER_HIGH_MARK);
-        if self.link.is_open() && was_over_high_mark && !is_over_high_mark {
+        if self.link.has_open_protocol() && was_over_high_mark && !is_over_high_mark {
             self.call(stream, cx, |protocol, wire, cx| protocol.below_low_mark(wire, cx));
         }
         self.flush_gathered(stream, cx);
@@ -303,7 +303,9 @@ impl<P> Connection<P> {
         // What `drained` writes is gathered, too.
         while self.link.is_open() && self.link.is(Facts::BACKLOG) && self.link.unsent(stream) == 0 {
             self.link.facts.remove(Facts::BACKLOG);
-            self.call(stream, cx, |protocol, wire, cx| protocol.drained(wire, cx));
+            if self.link.has_open_protocol() {
+                self.call(stream, cx, |protocol, wire, cx| protocol.drained(wire, cx));
+            }
             self.link.flush(stream);
         }
     }
@@ -367,10 +369,10 @@ impl<P> Connection<P> {
             let _ = cx.set_deadline(stream.token(), at); // it may have been removed
         }
         self.note_passed(stream, cx);
+        self.link.close_layer(stream);
         if self.link.is_open() && self.link.kept() > 0 && !self.link.is(Facts::WRITE_DEADLINE) {
             self.begin_write_deadline(stream, cx);
         }
-        self.link.close_layer(stream);
         self.finish_output(stream);
         self.move_on(stream, cx);
         if let Some(reason) = self.link.reason() {

@@ -97,7 +97,8 @@ pub trait Filter: Any {
     }
 
     /// Takes all of `data`, which the peer has sent. Bytes for the protocol are appended to `plain`, and
-    /// answers to the peer to `out`. The data comes in pieces of any size.
+    /// answers to the peer to `out`. The data comes in pieces of any size. What is appended to `plain`
+    /// before the handshake is over waits for its end.
     ///
     /// # Errors
     ///
@@ -124,7 +125,8 @@ pub trait Filter: Any {
     }
 
     /// Returns whether the peer has ended its side by a message of its own. Then
-    /// [`Protocol::ended`](super::Protocol::ended) is called. False by default.
+    /// [`Protocol::ended`](super::Protocol::ended) is called. During the handshake the connection fails
+    /// instead. False by default.
     fn has_peer_closed(&self) -> bool {
         false
     }

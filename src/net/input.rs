@@ -21,7 +21,9 @@ impl<P> Connection<P> {
                 continue;
             }
             if self.link.is(Facts::LAYERED) && self.has_filter_ended() {
-                self.end(stream, cx);
+                if self.end_filter() {
+                    self.end(stream, cx);
+                }
                 return;
             }
             if !stream.is_readable() {
@@ -97,6 +99,19 @@ impl<P> Connection<P> {
         if self.link.is_over_share() {
             self.link.fail(CloseReason::ListenerOverflow);
         }
+    }
+
+    /// Keeps input that has passed a filter during its handshake. The protocol is not open yet.
+    pub(super) fn keep_early(&mut self, plain: &[u8], stream: &StreamIo<'_>) {
+        if plain.is_empty() {
+            return;
+        }
+        let mut unread = self.link.take_unread();
+        unread.extend_from_slice(plain);
+        if unread.len() > self.link.options().max_unused {
+            self.link.fail(CloseReason::InputOverflow);
+        }
+        self.keep_unread(unread, Offered { used: 0, is_deferred: false }, stream);
     }
 
     /// Offers data as long as some of it is used, and the connection reads.

@@ -44,7 +44,9 @@ impl<P> Connection<P> {
         let Some(layer) = &mut self.link.layer else { return };
         let received = layer.call(|filter, out| filter.received(data, &mut plain, out));
         self.after_filter(received, stream, cx);
-        if !plain.is_empty() {
+        if self.link.handshaking_layer().is_some() {
+            self.keep_early(&plain, stream);
+        } else if !plain.is_empty() {
             self.deliver(&plain, stream, cx);
         }
     }
@@ -74,6 +76,8 @@ impl<P> Connection<P> {
         layer.handshake_until = None;
         let (was_notified, has_timed_out) = (layer.was_notified, layer.has_timed_out);
         self.call(stream, cx, |protocol, wire, cx| protocol.opened(wire, cx));
+        self.link.defer_unread(); // what has passed the filter before
+        cx.release(stream.token());
         if was_notified && self.link.is_open() {
             self.call(stream, cx, |protocol, wire, cx| protocol.notified(wire, cx));
         }
@@ -88,14 +92,16 @@ impl<P> Connection<P> {
         layer.is_some_and(|layer| layer.filter.has_peer_closed()) && self.link.is_open()
     }
 
-    /// Tells the filter that the stream has ended. Returns false if the connection has failed.
+    /// Tells the filter that the stream has ended, if the peer has not said so. Returns false if the
+    /// connection has failed.
     pub(super) fn end_filter(&mut self) -> bool {
         let Some(layer) = &mut self.link.layer else { return true };
-        if self.link.state != State::Open || layer.filter.has_peer_closed() {
+        if self.link.state != State::Open {
             return true;
         }
         let is_handshaking = self.link.facts.contains(Facts::HANDSHAKING);
-        let ended = match layer.filter.ended() {
+        let ended = if layer.filter.has_peer_closed() { Ok(()) } else { layer.filter.ended() };
+        let ended = match ended {
             Ok(()) if is_handshaking => {
                 let message = "the peer has ended the connection during the handshake";
                 Err(io::Error::new(io::ErrorKind::UnexpectedEof, message))

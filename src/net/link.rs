@@ -174,6 +174,12 @@ impl Link {
         self.state == State::Open
     }
 
+    /// Returns whether the protocol may be called. It is not open before the handshake of a filter is
+    /// over.
+    pub(super) fn has_open_protocol(&self) -> bool {
+        self.is_open() && !self.is(Facts::HANDSHAKING)
+    }
+
     #[inline]
     fn has_no_special_fact(&self) -> bool {
         Facts::WRITE_DEADLINE.contains(self.facts)

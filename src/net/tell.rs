@@ -10,7 +10,8 @@ use super::wire::Wire;
 use crate::reactor::{Context, Next, Parts, Recipient, Source, Types};
 
 /// A connection that is [served](Connection::serve): its protocol is told something, with its wire. A
-/// message to a connection that is closing is dropped.
+/// message to a connection that is closing is dropped. During the handshake of a
+/// [filter](super::Filter) messages wait, and are delivered after the protocol was opened.
 ///
 /// ```
 /// use std::io::{self, Read};
@@ -56,12 +57,14 @@ impl<S: 'static, P: Protocol<S> + 'static> Recipient<S> for Connection<P> {
     fn deliver(
         parts: Parts<'_>,
         cx: &mut Context<'_, S>,
-        message: impl FnOnce(&mut P, &mut Wire<'_>, &mut Context<'_, S>) -> io::Result<()>,
+        message: impl FnOnce(&mut P, &mut Wire<'_>, &mut Context<'_, S>) -> io::Result<()> + 'static,
     ) -> io::Result<Next> {
         let (stream, connection, io) = parts.downcast::<Stream, Self>();
         let source = &mut Source::new(stream, io);
         let stream = &mut StreamIo::begin(source);
-        if connection.is_open() {
+        if connection.link.handshaking_layer().is_some() {
+            cx.hold::<Self>(stream.token(), message);
+        } else if connection.is_open() {
             connection.call(stream, cx, message);
         }
         connection.advance(stream, cx)

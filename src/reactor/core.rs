@@ -1,7 +1,7 @@
 //! The parts of a reactor that a running handler can reach.
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +33,8 @@ pub(super) struct Core<S> {
     pub(super) deferred: VecDeque<Deferred<S>>,
     /// What is called at the end of the turn.
     pub(super) late_calls: VecDeque<LateCall<S>>,
+    /// Messages for sources that cannot take them yet: see [`Context::hold`].
+    pub(super) held: HashMap<Token, Vec<Message<S>>>,
     pub(super) is_shutting_down: bool,
     /// The sources whose `shutting_down` was not called yet.
     pub(super) shutdown_queue: VecDeque<Token>,
@@ -95,6 +97,7 @@ impl<S> Core<S> {
             attention: false,
             deferred: VecDeque::new(),
             late_calls: VecDeque::new(),
+            held: HashMap::new(),
             is_shutting_down: false,
             shutdown_queue: VecDeque::new(),
             scratch: Vec::new(),
@@ -153,6 +156,9 @@ impl<S> Core<S> {
         let Some(entry) = self.registry.remove(token) else { return false };
         for deadline in entry.deadlines.into_iter().flatten() {
             self.timers.take(deadline.timer);
+        }
+        if !self.held.is_empty() {
+            self.held.remove(&token);
         }
         true
     }

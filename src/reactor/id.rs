@@ -123,7 +123,8 @@ pub trait Recipient<S>: Sized + 'static {
             &mut Self::Handler,
             &mut Self::Io<'_>,
             &mut Context<'_, S>,
-        ) -> io::Result<()>,
+        ) -> io::Result<()>
+        + 'static,
     ) -> io::Result<Next>;
 }
 
@@ -160,7 +161,8 @@ impl<S, F: 'static, H: Handler<F, S> + 'static> Recipient<S> for (F, H) {
     fn deliver(
         parts: Parts<'_>,
         cx: &mut Context<'_, S>,
-        message: impl FnOnce(&mut H, &mut Source<'_, F>, &mut Context<'_, S>) -> io::Result<()>,
+        message: impl FnOnce(&mut H, &mut Source<'_, F>, &mut Context<'_, S>) -> io::Result<()>
+        + 'static,
     ) -> io::Result<Next> {
         let (source, handler, io) = parts.downcast::<F, H>();
         message(handler, &mut Source::new(source, io), cx)?;

@@ -20,6 +20,7 @@ mod filters;
 mod finish;
 mod framing;
 mod framing_splits;
+mod handshakes;
 mod inherited;
 mod listener;
 mod listener_end;

@@ -4,7 +4,7 @@ use std::io;
 
 use super::{Context, not_registered};
 use crate::reactor::core::LateCall;
-use crate::reactor::id::{Id, Parts, Recipient};
+use crate::reactor::id::{Id, Message, Parts, Recipient};
 use crate::selector::Token;
 
 /// The calls that are left here run in one order, that in which they were made. One that is left by
@@ -92,9 +92,7 @@ impl<S: 'static, T> Context<'_, S, T> {
     ) -> io::Result<()> {
         let token = id.token();
         self.core.registry.get(token).ok_or_else(|| not_registered(token))?;
-        let message =
-            Box::new(|parts: Parts<'_>, cx: &mut Context<'_, S>| R::deliver(parts, cx, message));
-        self.core.call_late(LateCall::Told(token, message));
+        self.core.call_late(LateCall::Told(token, message_for::<R, S>(message)));
         Ok(())
     }
 
@@ -119,4 +117,30 @@ impl<S: 'static, T> Context<'_, S, T> {
     pub fn defer(&mut self, job: impl FnOnce(&mut Context<'_, S>) + 'static) {
         self.core.call_late(LateCall::Job(Box::new(job)));
     }
+
+    /// Keeps a message for a recipient that cannot take it yet, until it is [released](Self::release) or
+    /// the source is removed.
+    pub(crate) fn hold<R: Recipient<S>>(
+        &mut self,
+        token: Token,
+        message: impl FnOnce(&mut R::Handler, &mut R::Io<'_>, &mut Context<'_, S>) -> io::Result<()>
+        + 'static,
+    ) {
+        self.core.held.entry(token).or_default().push(message_for::<R, S>(message));
+    }
+
+    /// Delivers what was [held](Self::hold) for a source, before what it is told later.
+    pub(crate) fn release(&mut self, token: Token) {
+        for message in self.core.held.remove(&token).into_iter().flatten().rev() {
+            self.core.attention = true;
+            self.core.late_calls.push_front(LateCall::Told(token, message));
+        }
+    }
+}
+
+fn message_for<R: Recipient<S>, S: 'static>(
+    message: impl FnOnce(&mut R::Handler, &mut R::Io<'_>, &mut Context<'_, S>) -> io::Result<()>
+    + 'static,
+) -> Message<S> {
+    Box::new(|parts: Parts<'_>, cx: &mut Context<'_, S>| R::deliver(parts, cx, message))
 }

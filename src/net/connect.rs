@@ -262,9 +262,9 @@ impl Connect {
     /// closes at once costs two to four tries a second.
     ///
     /// This ends when `make` returns `None`, when the tries are used up, when it is
-    /// [cancelled](Connecting::cancel), when the connection is [removed](Context::remove), and when the
-    /// reactor shuts down. Any other end of the connection is a loss, be it by the peer or by its own
-    /// protocol.
+    /// [cancelled](Connecting::cancel), when the connection is [removed](Context::remove) or
+    /// [detached](super::Wire::detach), and when the reactor shuts down. Any other end of the connection
+    /// is a loss, be it by the peer or by its own protocol.
     ///
     /// ```
     /// use std::io;

@@ -237,9 +237,9 @@ impl<P> Connection<P> {
         self.protocol.closed(why, cx);
     }
 
-    /// Returns whether the connection has ended by itself: closed, failed or aborted.
-    pub(super) fn has_ended(&self) -> bool {
-        self.link.state == State::Ended
+    /// Returns whether the connection has ended by itself, and was not handed over.
+    pub(super) fn is_lost(&self) -> bool {
+        self.link.reason().is_some_and(|reason| !matches!(reason, CloseReason::Detached))
     }
 
     /// Returns whether its protocol may still be called.

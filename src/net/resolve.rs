@@ -165,7 +165,12 @@ struct Resolving {
 impl Wait<Arc<Slot>> for Resolving {
     type Output = Vec<Address>;
 
-    fn poll(&mut self, cause: Cause, source: &mut Source<'_, Arc<Slot>>) -> Poll<io::Result<()>> {
+    fn poll(
+        &mut self,
+        cause: Cause,
+        source: &mut Source<'_, Arc<Slot>>,
+        _: Instant,
+    ) -> Poll<io::Result<()>> {
         match cause {
             Cause::Added => Poll::Pending,
             Cause::Ready => {

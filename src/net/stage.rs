@@ -125,7 +125,12 @@ pub(super) trait Wait<F>: 'static {
     type Output;
 
     /// Looks whether the wait is over.
-    fn poll(&mut self, cause: Cause, source: &mut Source<'_, F>) -> Poll<io::Result<()>>;
+    fn poll(
+        &mut self,
+        cause: Cause,
+        source: &mut Source<'_, F>,
+        now: Instant,
+    ) -> Poll<io::Result<()>>;
 
     /// Returns when [`poll`](Self::poll) must be called with [`Cause::Deadline`]. Asked after each
     /// call.
@@ -188,7 +193,7 @@ impl<W, T> Stage<W, T> {
         S: 'static,
     {
         let Some((wait, _)) = &mut self.left else { return Ok(Next::Keep) };
-        match wait.poll(cause, source) {
+        match wait.poll(cause, source, cx.now()) {
             Poll::Pending => {
                 let deadline = wait.deadline();
                 cx.set_handlers_deadline(source.token(), deadline);

@@ -14,8 +14,8 @@ pub(super) struct TimeLimit {
 
 impl TimeLimit {
     /// Begins now. `Duration::MAX` is no limit.
-    pub(super) fn of(time: Duration) -> Self {
-        TimeLimit { time, until: Instant::now().checked_add(time) }
+    pub(super) fn of(time: Duration, now: Instant) -> Self {
+        TimeLimit { time, until: now.checked_add(time) }
     }
 
     /// Returns the one that ends earlier.
@@ -27,8 +27,8 @@ impl TimeLimit {
         }
     }
 
-    pub(super) fn is_over(self) -> bool {
-        self.until.is_some_and(|until| until <= Instant::now())
+    pub(super) fn is_over(self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now)
     }
 
     /// Returns when it is over. `None`: never.

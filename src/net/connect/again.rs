@@ -199,7 +199,7 @@ where
 
     /// Pauses before the next try, unless the program has removed the connection.
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
-        let is_lost = error.is_some() || self.connection.has_ended();
+        let is_lost = error.is_some() || self.connection.is_lost();
         Handler::<Stream, S>::removed(&mut self.connection, token, error, cx);
         match self.again.take() {
             Some((mut again, Ok(sleeper))) if is_lost => {

@@ -65,6 +65,7 @@ impl Attempt {
         address: &Address,
         local: Option<&Address>,
         limit: TimeLimit,
+        now: Instant,
     ) -> io::Result<(Socket, Interest, Self)> {
         let target = address.to_sock_addr()?;
         let socket = Socket::new(target.domain(), Type::STREAM.nonblocking().cloexec(), None)
@@ -81,13 +82,13 @@ impl Attempt {
         let pauses = Backoff::new(SHORTEST, LONGEST);
         let mut attempt = Attempt { target, answer, paused: None, pauses, limit, file };
         if answer == Answer::Full {
-            attempt.pause();
+            attempt.pause(now);
         }
         Ok((socket, interest, attempt))
     }
 
-    fn pause(&mut self) {
-        self.paused = Some(Instant::now() + self.pauses.fail());
+    fn pause(&mut self, now: Instant) {
+        self.paused = Some(now + self.pauses.fail());
     }
 
     /// Looks whether a socket that is writable is connected.
@@ -111,12 +112,12 @@ impl Attempt {
     }
 
     /// Looks at a socket that is writable.
-    fn writable(&mut self, source: &mut Source<'_, Socket>) -> Poll<io::Result<()>> {
+    fn writable(&mut self, source: &mut Source<'_, Socket>, now: Instant) -> Poll<io::Result<()>> {
         match source.try_io(Interest::WRITE, |socket| self.check(socket)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 // It is not asked in each turn, should it be reported in each.
                 source.set_interest(Interest::NONE);
-                self.pause();
+                self.pause(now);
                 Poll::Pending
             }
             checked => Poll::Ready(checked),
@@ -124,8 +125,12 @@ impl Attempt {
     }
 
     /// Ends a pause, if it is time.
-    fn asked_again(&mut self, source: &mut Source<'_, Socket>) -> Poll<io::Result<()>> {
-        if self.paused.is_none_or(|until| Instant::now() < until) {
+    fn asked_again(
+        &mut self,
+        source: &mut Source<'_, Socket>,
+        now: Instant,
+    ) -> Poll<io::Result<()>> {
+        if self.paused.is_none_or(|until| now < until) {
             return Poll::Pending;
         }
         self.paused = None;
@@ -137,7 +142,7 @@ impl Attempt {
             Err(error) => Poll::Ready(Err(error)),
             Ok(Answer::Connected) => Poll::Ready(Ok(())),
             Ok(Answer::InProgress | Answer::Full) => {
-                self.pause();
+                self.pause(now);
                 Poll::Pending
             }
         }
@@ -147,14 +152,19 @@ impl Attempt {
 impl Wait<Socket> for Attempt {
     type Output = Stream;
 
-    fn poll(&mut self, cause: Cause, source: &mut Source<'_, Socket>) -> Poll<io::Result<()>> {
+    fn poll(
+        &mut self,
+        cause: Cause,
+        source: &mut Source<'_, Socket>,
+        now: Instant,
+    ) -> Poll<io::Result<()>> {
         let polled = match (self.answer, cause) {
             (Answer::Connected, _) => Poll::Ready(Ok(())),
-            (Answer::InProgress, Cause::Ready) => self.writable(source),
-            (_, Cause::Deadline) => self.asked_again(source),
+            (Answer::InProgress, Cause::Ready) => self.writable(source, now),
+            (_, Cause::Deadline) => self.asked_again(source, now),
             _ => Poll::Pending,
         };
-        if polled.is_pending() && self.limit.is_over() {
+        if polled.is_pending() && self.limit.is_over(now) {
             let what = match self.answer {
                 Answer::Full => "the backlog of the listener was not free",
                 _ => "no answer",

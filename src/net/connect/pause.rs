@@ -33,7 +33,7 @@ impl Sleeper {
         then: T,
         cx: &mut Context<'_, S>,
     ) -> Result<(), (io::Error, T)> {
-        let wait = Sleep { until: Instant::now().checked_add(pause) };
+        let wait = Sleep { until: cx.now().checked_add(pause) };
         let source = stage::begin(self.0, Interest::NONE, wait, then, cx)?;
         connecting.wait_for(source);
         Ok(())
@@ -49,7 +49,12 @@ struct Sleep {
 impl Wait<EventFd> for Sleep {
     type Output = Sleeper;
 
-    fn poll(&mut self, cause: Cause, _: &mut Source<'_, EventFd>) -> Poll<io::Result<()>> {
+    fn poll(
+        &mut self,
+        cause: Cause,
+        _: &mut Source<'_, EventFd>,
+        _: Instant,
+    ) -> Poll<io::Result<()>> {
         if cause == Cause::Deadline { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::address::Address;
 use super::super::resolve::begin_resolving;
@@ -56,7 +56,7 @@ pub(super) fn begin<S: 'static>(
     cx: &mut Context<'_, S>,
     done: Done<S>,
 ) {
-    let limit = TimeLimit::of(plan.timeout);
+    let limit = TimeLimit::of(plan.timeout, cx.now());
     let target = plan.target.clone();
     let mut run = Box::new(Run {
         plan,
@@ -68,6 +68,10 @@ pub(super) fn begin<S: 'static>(
         is_in_call,
         done,
     });
+    if run.connecting.is_cancelled() {
+        // By the closure that has made the connection.
+        return run.end(Err(Stop::Cancelled), cx);
+    }
     match target {
         Target::Addresses(addresses) => {
             run.addresses = addresses.into();
@@ -86,13 +90,14 @@ pub(super) fn begin<S: 'static>(
 impl<S: 'static> Run<S> {
     /// Tries the next address for which the kernel begins to connect a socket.
     fn try_next(mut self: Box<Self>, cx: &mut Context<'_, S>) {
+        let now = cx.now();
         while let Some(address) = self.addresses.pop_front() {
-            if self.limit.is_over() {
+            if self.limit.is_over(now) {
                 self.failures.add(address, self.limit.error("not tried: no connection"));
                 continue;
             }
-            let limit = TimeLimit::of(self.plan.attempt_timeout).min(self.limit);
-            match Attempt::begin(&address, self.plan.local.as_ref(), limit) {
+            let limit = TimeLimit::of(self.plan.attempt_timeout, now).min(self.limit);
+            match Attempt::begin(&address, self.plan.local.as_ref(), limit, now) {
                 Ok((socket, interest, attempt)) => {
                     let connecting = self.connecting.clone();
                     self.current = Some(address);
@@ -132,7 +137,7 @@ impl<S: 'static> Run<S> {
             done(result, cx);
         };
         if is_in_call {
-            cx.set_timer(Instant::now(), done);
+            cx.defer(done);
         } else {
             done(cx);
         }

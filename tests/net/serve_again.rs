@@ -1,0 +1,106 @@
+//! The ends of a connection that is made again. On every backend and trigger.
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use support::on_every_pair_and_noise;
+use support::reactor::drive;
+use tripoll::net::{CloseReason, Connect, Connecting, Connection, Protocol, Retry, Stream, Wire};
+use tripoll::{Context, Deadline, Reactor};
+
+#[derive(Default)]
+struct State {
+    connecting: Option<Connecting>,
+    tries: u32,
+    detached: Option<Stream>,
+    closed: Vec<String>,
+}
+
+/// Is handed over, or closes at once.
+struct Brief {
+    detaches: bool,
+}
+
+impl Protocol<State> for Brief {
+    fn opened(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, State>) -> io::Result<()> {
+        if self.detaches {
+            wire.detach(cx, |stream, _, cx: &mut Context<'_, State>| {
+                cx.state.detached = Some(stream);
+            })?;
+        } else {
+            wire.abort();
+        }
+        Ok(())
+    }
+
+    fn received(
+        &mut self,
+        _: &mut Wire<'_>,
+        data: &[u8],
+        _: &mut Context<'_, State>,
+    ) -> io::Result<usize> {
+        Ok(data.len())
+    }
+
+    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, State>) {
+        cx.state.closed.push(why.to_string());
+    }
+}
+
+fn serve_again(
+    reactor: &mut Reactor<State>,
+    make: impl FnMut(&mut Context<'_, State>) -> Option<Connection<Brief>> + 'static,
+) -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let retry = Retry::new().first(Duration::from_millis(1)).longest(Duration::from_millis(1));
+    let connect = Connect::to(listener.local_addr().unwrap()).retry(retry);
+    let connecting = connect.serve_again(&mut reactor.context(), make);
+    reactor.state().connecting = Some(connecting);
+    listener
+}
+
+#[track_caller]
+fn assert_over(reactor: &mut Reactor<State>) {
+    for _ in 0..10 {
+        reactor.turn(Deadline::Now).unwrap();
+    }
+    let mut cx = reactor.context();
+    assert_eq!((cx.len(), cx.timers()), (0, 0), "something waits");
+    let connecting = cx.state.connecting.clone().unwrap();
+    assert!(!connecting.cancel(&mut cx), "it is not over");
+}
+
+#[test]
+fn a_connection_that_is_detached_is_not_made_again() {
+    on_every_pair_and_noise(|pair| {
+        let mut reactor = pair.reactor(State::default());
+        let _listener = serve_again(&mut reactor, |cx| {
+            cx.state.tries += 1;
+            Some(Connection::new(Brief { detaches: true }))
+        });
+        drive(&mut reactor, 1_000, |state| state.detached.is_some());
+        assert_over(&mut reactor);
+        let state = reactor.state();
+        assert_eq!((state.tries, &state.closed[..]), (1, &["detached".to_owned()][..]));
+    });
+}
+
+#[test]
+fn a_cancel_by_what_makes_the_next_connection_is_heard() {
+    on_every_pair_and_noise(|pair| {
+        let mut reactor = pair.reactor(State::default());
+        let _listener = serve_again(&mut reactor, |cx| {
+            cx.state.tries += 1;
+            if cx.state.tries == 2 {
+                let connecting = cx.state.connecting.clone().unwrap();
+                assert!(connecting.cancel(cx));
+            }
+            Some(Connection::new(Brief { detaches: false }))
+        });
+        drive(&mut reactor, 1_000, |state| state.closed.len() == 2);
+        assert_over(&mut reactor);
+        let state = reactor.state();
+        assert_eq!((state.tries, &*state.closed[0], &*state.closed[1]), (2, "aborted", "removed"));
+    });
+}

@@ -137,3 +137,29 @@ fn a_receiver_can_be_asked_without_a_reactor() {
     drop(sender);
     assert_eq!(receiver.receive().unwrap(), None);
 }
+
+#[test]
+fn busy_senders_do_not_keep_a_reactor_from_its_end() {
+    const CAPACITY: usize = 1_000;
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(0);
+        let (sender, receiver) = channel(CAPACITY).unwrap();
+        let count = |_: Option<()>, cx: &mut Context<'_, usize>| {
+            *cx.state += usize::from(cx.is_shutting_down());
+        };
+        receiver.on(&mut reactor.context(), count).unwrap();
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                let sender = sender.clone();
+                scope.spawn(
+                    move || while sender.try_send(()) != Err(TrySendError::Disconnected(())) {},
+                );
+            }
+            while sender.try_send(()).is_ok() {} // until it is full
+            reactor.context().shutdown(LONG);
+            reactor.run().unwrap();
+            let budget = 64; // of the turn in which it is told
+            assert!(*reactor.state() <= CAPACITY + budget, "{} messages", reactor.state());
+        });
+    });
+}

@@ -42,7 +42,8 @@ pub fn channel<T>(capacity: usize) -> io::Result<(Sender<T>, Receiver<T>)> {
     }
     let (ping, pinger) = Ping::new()?;
     let (queue, messages) = mpsc::sync_channel(capacity);
-    Ok((Sender { queue, pinger: PingOnDrop(pinger) }, Receiver { messages, ping }))
+    let receiver = Receiver { messages, capacity, ping };
+    Ok((Sender { queue, pinger: PingOnDrop(pinger) }, receiver))
 }
 
 /// Sends messages to the [`Receiver`] of its [`channel()`], from any thread.
@@ -103,6 +104,7 @@ impl<T> fmt::Debug for Sender<T> {
 /// A forked child shares the descriptor with its parent, so only one of them may use it.
 pub struct Receiver<T> {
     messages: mpsc::Receiver<T>,
+    capacity: usize,
     ping: Ping,
 }
 
@@ -171,8 +173,9 @@ where
         source: &mut Source<'_, Receiver<T>>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
-        // Not more than were there: busy senders must not keep the reactor from its end.
-        let waiting: Vec<T> = source.get_ref().messages.try_iter().collect();
+        // Not more than can be there now: busy senders must not keep the reactor from its end.
+        let receiver = source.get_ref();
+        let waiting: Vec<T> = receiver.messages.try_iter().take(receiver.capacity).collect();
         for message in waiting {
             (self.0)(Some(message), cx);
         }

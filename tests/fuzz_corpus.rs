@@ -54,6 +54,7 @@ const WORDS: &[&[u8]] = &[
     b"edge",
     b"$3\r\nabc\r\n",
     b"*2\r\n",
+    b"PROXY TCP6 ",
     &[0xFF; 8],
     &[0; 8],
 ];
@@ -157,6 +158,11 @@ fn frames_of_a_connection() {
 #[test]
 fn datagrams_of_any_length() {
     check("datagrams");
+}
+
+#[test]
+fn headers_of_the_proxy_protocol() {
+    check("proxy_header");
 }
 
 #[test]

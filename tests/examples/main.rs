@@ -18,6 +18,7 @@ mod message_dict;
 mod message_dict_literal;
 mod multiport;
 mod once;
+mod proxy;
 mod redis;
 mod requests;
 mod select_rw;

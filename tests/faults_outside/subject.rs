@@ -1,11 +1,13 @@
 //! The servers, and a client of each.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::{self, Command};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use support::example::example;
@@ -31,6 +33,9 @@ impl Subject {
         };
         let mut command = example(self.program);
         command.args(["--listen", &address]).args(self.arguments.split_whitespace());
+        if self.program == "proxy" {
+            command.args(["--to", upstream()]);
+        }
         command
     }
 
@@ -38,6 +43,21 @@ impl Subject {
     pub fn ask(&self, address: &str) -> io::Result<()> {
         (self.client)(address)
     }
+}
+
+/// Returns the address of an echo in this process, to which a proxy connects.
+fn upstream() -> &'static str {
+    static ADDRESS: LazyLock<String> = LazyLock::new(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound").to_string();
+        thread::spawn(move || {
+            for mut client in listener.incoming().flatten() {
+                thread::spawn(move || io::copy(&mut client.try_clone()?, &mut client));
+            }
+        });
+        address
+    });
+    &ADDRESS
 }
 
 /// The programs: echo on each backend, and the other kinds of servers.
@@ -49,6 +69,7 @@ pub const SUBJECTS: &[Subject] = &[
     tcp("echo mio", "echo", "--backend mio"),
     Subject { name: "broadcast", program: "broadcast", arguments: "", client: chat },
     Subject { name: "http", program: "http", arguments: "--root .", client: http },
+    tcp("proxy", "proxy", "--connect-timeout 1"),
     Subject { name: "redis", program: "redis", arguments: "", client: redis },
     tcp("line_tcp reactor", "line_tcp", "--concurrency reactor"),
     tcp("inline", "line_tcp", "--concurrency inline"),

@@ -5,6 +5,7 @@ mod connection;
 mod datagrams;
 mod frames;
 mod lines;
+mod proxy_header;
 mod redis;
 mod texts;
 
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "lines", body: lines::lines, runs: 2_000 },
     Target { name: "frames", body: frames::frames, runs: 3_000 },
     Target { name: "datagrams", body: datagrams::datagrams, runs: 5_000 },
+    Target { name: "proxy_header", body: proxy_header::proxy_header, runs: 20_000 },
     Target { name: "redis", body: redis::redis, runs: 20_000 },
 ];
 

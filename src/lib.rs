@@ -55,7 +55,7 @@
 //! | share state between components | [`Context::state`](Context#structfield.state), [`Context::split`] | [shared state](guide::state) |
 //! | test a protocol, without a network or sleeping | [`net::testing`], [`reactor::ManualClock`] | [testing](guide::testing) |
 //! | write a handler for any descriptor | [`reactor`]: [`Reactor`], [`Handler`], [`Source`] | |
-//! | put the reactor into another loop, or another loop into it | [`Reactor::prepare_poll`], [`Reactor::turn`] | [nested loops](guide::nested_loops) |
+//! | put the reactor into another loop, or another loop into it | [`Reactor::prepare_poll`], [`Reactor::poll_fd`], [`Reactor::turn`] | [nested loops](guide::nested_loops) |
 //! | see what the loop does | [`reactor::Counters`], [`Context::sources`], [`reactor::Probe`], the log | [metrics](guide::metrics) |
 //! | write an access log | [`Connection::measured`] | |
 //! | be scraped by Prometheus | [`metrics`], [`Listener::meter`](net::Listener::meter) | [metrics](guide::metrics) |

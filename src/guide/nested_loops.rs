@@ -59,7 +59,8 @@
 //! # What to watch out for
 //!
 //! * Call `prepare_poll` before *each* wait of the other loop. It applies changed interests, sets the
-//!   timer, and lets posted jobs wake the loop.
+//!   timer, and lets posted jobs wake the loop. That is so with the descriptor of
+//!   [`Reactor::poll_fd`](crate::Reactor::poll_fd), too, which borrows nothing.
 //! * select and poll have no descriptor: `prepare_poll` returns `None`. Use epoll or mio.
 //! * Watch the descriptor level-triggered. One turn does not always do all the work.
 //! * A handler of a nested loop returns [`Next::Done`](crate::Next::Done). It is right when the trigger is

@@ -7,7 +7,7 @@ mod wait;
 
 use std::any::Any;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::context::Context;
@@ -127,6 +127,44 @@ impl<S: 'static> Reactor<S> {
             self.core.wake_state.waker().wake();
         }
         Ok(self.core.registry.selector().own_fd())
+    }
+
+    /// Returns a descriptor for a loop that keeps the descriptors that it watches: a duplicate of that of
+    /// [`prepare_poll`](Self::prepare_poll), which borrows nothing. Returns `None` on select and poll, which
+    /// have no descriptor.
+    ///
+    /// Poll it for reading, level-triggered, and call `prepare_poll` before *each* wait of the other loop.
+    /// Otherwise a timer or a change that was made since is not noticed. After a
+    /// [switch](Context::switch_to) of the backend, or [`reinit`](Self::reinit), call this again. Remove the
+    /// descriptor from the other loop, and drop it, when the reactor is dropped.
+    ///
+    /// ```
+    /// use std::os::fd::AsRawFd;
+    /// use std::time::{Duration, Instant};
+    /// use tripoll::sys::{Epoll, EpollFlags};
+    /// use tripoll::{Context, Deadline, Reactor};
+    ///
+    /// let mut reactor = Reactor::builder().build_with(false)?;
+    /// let fd = reactor.poll_fd()?.expect("epoll has a descriptor");
+    /// let other_loop = Epoll::new()?;
+    /// other_loop.add(fd.as_raw_fd(), EpollFlags::IN, 0)?; // once
+    /// let soon = Instant::now() + Duration::from_millis(2);
+    /// reactor.context().set_timer(soon, |cx: &mut Context<bool>| *cx.state = true);
+    /// while !*reactor.state() {
+    ///     reactor.prepare_poll()?; // each time
+    ///     other_loop.wait(&mut Vec::with_capacity(4), None)?;
+    ///     reactor.turn(Deadline::Now)?;
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of `dup(2)`, when the process has no free descriptors.
+    #[doc(alias = "AsFd")]
+    pub fn poll_fd(&self) -> io::Result<Option<OwnedFd>> {
+        let fd = self.core.registry.selector().own_fd();
+        fd.map(|fd| fd.try_clone_to_owned()).transpose()
     }
 
     #[inline]

@@ -32,10 +32,10 @@
 //! struct Ask(Address);
 //!
 //! impl DatagramProtocol<Vec<u8>> for Ask {
-//!     fn opened(&mut self, wire: &mut DatagramWire, cx: &mut Cx) -> io::Result<()> {
+//!     fn opened(&mut self, wire: &mut DatagramWire, _: &mut Cx) -> io::Result<()> {
 //!         wire.send_to(b"hello", &self.0);
-//!         let again = cx.now() + Duration::from_millis(100);
-//!         cx.set_deadline(wire.token(), Some(again))
+//!         wire.set_deadline(Some(Duration::from_millis(100)));
+//!         Ok(())
 //!     }
 //!
 //!     fn timed_out(&mut self, wire: &mut DatagramWire, cx: &mut Cx) -> io::Result<()> {

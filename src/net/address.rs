@@ -42,6 +42,26 @@ pub enum Address {
 }
 
 impl Address {
+    /// Returns the IP address with its port, for the types of the standard library. `None` for the address
+    /// of a Unix socket.
+    ///
+    /// ```
+    /// use std::net::TcpStream;
+    /// use tripoll::net::Listener;
+    ///
+    /// let listener = Listener::bind("127.0.0.1:0")?;
+    /// let address = listener.local_address().as_inet().expect("it is a TCP listener");
+    /// TcpStream::connect(address)?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "SocketAddr")]
+    pub fn as_inet(&self) -> Option<SocketAddr> {
+        match self {
+            Address::Inet(address) => Some(*address),
+            _ => None,
+        }
+    }
+
     pub(crate) fn of(address: &SockAddr) -> Self {
         if let Some(address) = address.as_socket() {
             Address::Inet(address)

@@ -137,7 +137,7 @@ impl<P> DatagramEndpoint<P> {
     }
 
     /// Calls the protocol, unless it must not be called any more.
-    fn call<S, F: Borrow<DatagramSocket>>(
+    fn call<S: 'static, F: Borrow<DatagramSocket>>(
         &mut self,
         source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
@@ -145,14 +145,35 @@ impl<P> DatagramEndpoint<P> {
     ) {
         if self.link.failed.is_none() {
             let (file, io) = source.split();
+            io.requested_deadline = None; // of a protocol that panicked
             let mut wire = DatagramWire { socket: file.borrow(), io, link: &mut self.link };
             let result = call(&mut self.protocol, &mut wire, cx);
             self.link.failed = result.err();
+            if let Some(after) = source.split().1.requested_deadline.take() {
+                let at = after.and_then(|after| cx.now().checked_add(after));
+                let _ = cx.set_deadline(source.token(), at); // it may have been removed
+            }
         }
     }
 
+    /// Delivers a message, unless the socket is closing.
+    pub(super) fn deliver<S: 'static, F: Borrow<DatagramSocket>>(
+        &mut self,
+        source: &mut Source<'_, F>,
+        cx: &mut Context<'_, S>,
+        message: impl FnOnce(&mut P, &mut DatagramWire<'_>, &mut Context<'_, S>) -> io::Result<()>,
+    ) -> io::Result<Next>
+    where
+        P: DatagramProtocol<S>,
+    {
+        if !self.link.is_closing {
+            self.call(source, cx, message);
+        }
+        self.advance(source, cx)
+    }
+
     /// Reports the datagrams that were not sent.
-    fn report<S, F: Borrow<DatagramSocket>>(
+    fn report<S: 'static, F: Borrow<DatagramSocket>>(
         &mut self,
         source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
@@ -232,7 +253,7 @@ impl<P> DatagramEndpoint<P> {
     }
 
     /// Sends what there is room for, and tells the protocol of the low mark.
-    fn flush<S, F: Borrow<DatagramSocket>>(
+    fn flush<S: 'static, F: Borrow<DatagramSocket>>(
         &mut self,
         source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
@@ -244,7 +265,7 @@ impl<P> DatagramEndpoint<P> {
         self.note_low_mark(source, cx);
     }
 
-    fn note_low_mark<S, F: Borrow<DatagramSocket>>(
+    fn note_low_mark<S: 'static, F: Borrow<DatagramSocket>>(
         &mut self,
         source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
@@ -370,10 +391,7 @@ where
         source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
-        if !self.link.is_closing {
-            self.call(source, cx, |protocol, wire, cx| protocol.notified(wire, cx));
-        }
-        self.advance(source, cx)
+        self.deliver(source, cx, |protocol, wire, cx| protocol.notified(wire, cx))
     }
 
     fn shutting_down(
@@ -381,10 +399,7 @@ where
         source: &mut Source<'_, F>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
-        if !self.link.is_closing {
-            self.call(source, cx, |protocol, wire, cx| protocol.shutting_down(wire, cx));
-        }
-        self.advance(source, cx)
+        self.deliver(source, cx, |protocol, wire, cx| protocol.shutting_down(wire, cx))
     }
 
     fn removed(&mut self, _: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {

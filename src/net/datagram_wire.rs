@@ -152,6 +152,53 @@ impl DatagramWire<'_> {
         self.link.is_paused = false;
     }
 
+    /// Sets the deadline of the socket, measured from the end of this callback.
+    /// [`timed_out`](super::DatagramProtocol::timed_out) is called when it has come. `None` removes it. It is
+    /// the deadline of [`Context::set_deadline`](crate::Context::set_deadline), of which a socket has one.
+    ///
+    /// ```
+    /// use std::io;
+    /// use std::time::Duration;
+    /// use tripoll::net::{
+    ///     DatagramEndpoint, DatagramProtocol, DatagramSocket, DatagramWire, ReceivedDatagram,
+    /// };
+    /// use tripoll::{Context, Reactor};
+    ///
+    /// /// Waits for an answer, but not for ever.
+    /// struct Patient;
+    ///
+    /// impl DatagramProtocol for Patient {
+    ///     fn opened(&mut self, wire: &mut DatagramWire, _: &mut Context) -> io::Result<()> {
+    ///         wire.set_deadline(Some(Duration::from_millis(5)));
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn timed_out(&mut self, _: &mut DatagramWire, cx: &mut Context) -> io::Result<()> {
+    ///         cx.stop();
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn received(
+    ///         &mut self,
+    ///         _: &mut DatagramWire,
+    ///         _: ReceivedDatagram,
+    ///         _: &mut Context,
+    ///     ) -> io::Result<()> {
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let mut reactor = Reactor::new()?;
+    /// let socket = DatagramSocket::bind("127.0.0.1:0")?;
+    /// DatagramEndpoint::new(Patient).serve(socket, &mut reactor.context())?;
+    /// reactor.run()?;
+    /// # io::Result::Ok(())
+    /// ```
+    #[doc(alias = "timeout")]
+    pub fn set_deadline(&mut self, after: Option<Duration>) {
+        self.io.requested_deadline = Some(after);
+    }
+
     /// Returns the socket itself, for its options and addresses. What is sent through it directly
     /// overtakes the queue.
     pub fn socket(&self) -> &DatagramSocket {

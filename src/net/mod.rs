@@ -117,6 +117,7 @@ mod datagram_batch;
 mod datagram_endpoint;
 mod datagram_protocol;
 mod datagram_queue;
+mod datagram_tell;
 mod datagram_wire;
 mod deadlines;
 mod deliver;

@@ -22,6 +22,7 @@ use crate::selector::Token;
 /// |---|---|
 /// | `(F, H)` | a source of type `F` with a handler of type `H` |
 /// | [`Connection<P>`](crate::net::Connection) | a connection with a protocol of type `P` |
+/// | [`DatagramEndpoint<P>`](crate::net::DatagramEndpoint) | a datagram socket with a protocol of type `P` |
 ///
 /// ```
 /// use std::io::{self, Read};

@@ -10,7 +10,7 @@ use tripoll::net::{
     Address, DatagramEndpoint, DatagramProtocol, DatagramSocket, DatagramWire, ReceivedDatagram,
     Watermarks,
 };
-use tripoll::reactor::Budget;
+use tripoll::reactor::{Budget, Id, ManualClock};
 use tripoll::{Context, Deadline, Reactor};
 
 use crate::listener::{Directory, unix};
@@ -412,5 +412,81 @@ fn a_paused_one_receives_nothing_until_it_resumes_and_has_a_deadline_of_its_user
         reactor.context().set_deadline(token, Some(Instant::now())).unwrap();
         drive(&mut reactor, |log| log.len() == 3);
         assert_eq!(*reactor.state(), [Call::Opened, Call::TimedOut, received(b"early")]);
+    });
+}
+
+#[test]
+fn a_deadline_that_the_wire_sets_comes_and_one_that_it_removes_does_not() {
+    on_every_pair(|pair| {
+        let clock = ManualClock::new();
+        let mut reactor = pair.build(pair.builder().clock(clock.clone()), Log::new());
+        let minute = Duration::from_secs(60);
+        let protocol = move |call: &Call, _: Option<&Address>, wire: &mut DatagramWire<'_>| {
+            match call {
+                Call::Opened | Call::TimedOut => wire.set_deadline(Some(minute)),
+                Call::Notified => wire.set_deadline(None),
+                _ => {}
+            }
+            Ok(())
+        };
+        let endpoint = DatagramEndpoint::new(Scripted(protocol));
+        let token = endpoint.serve(bound(), &mut reactor.context()).unwrap();
+        reactor.turn(Deadline::Now).unwrap();
+        for expected in [1, 2] {
+            clock.advance(minute);
+            reactor.turn(Deadline::Now).unwrap();
+            assert_eq!(count(reactor.state(), &Call::TimedOut), expected);
+        }
+        reactor.context().notify(token).unwrap();
+        reactor.turn(Deadline::Now).unwrap();
+        assert_eq!(count(reactor.state(), &Call::Notified), 1);
+        clock.advance(minute);
+        reactor.turn(Deadline::Now).unwrap();
+        assert_eq!(count(reactor.state(), &Call::TimedOut), 2);
+    });
+}
+
+/// Counts what it is told.
+struct Told(u32);
+
+impl DatagramProtocol<u32> for Told {
+    fn received(
+        &mut self,
+        _: &mut DatagramWire,
+        _: ReceivedDatagram,
+        _: &mut Context<'_, u32>,
+    ) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_datagram_protocol_is_told_something_with_its_wire_until_it_closes() {
+    on_every_pair(|pair| {
+        let directory = Directory::new("told");
+        let (_receiver, to) = silent(&directory, "silent");
+        let socket = DatagramSocket::bind(unix(&directory.at("socket"))).unwrap();
+        let mut reactor = pair.reactor(0);
+        let token = DatagramEndpoint::new(Told(0)).serve(socket, &mut reactor.context()).unwrap();
+        let id: Id<DatagramEndpoint<Told>> = reactor.context().id(token).unwrap();
+        for closes in [false, true, true] {
+            let to = to.clone();
+            let message = move |told: &mut Told, wire: &mut DatagramWire, cx: &mut Context<u32>| {
+                told.0 += 1;
+                *cx.state = told.0;
+                while closes && wire.unsent() == 0 {
+                    wire.send_to(b"the receiver has no room for all", &to);
+                }
+                if closes {
+                    wire.close();
+                }
+                Ok(())
+            };
+            reactor.context().tell(id, message).unwrap();
+        }
+        reactor.turn(Deadline::Now).unwrap();
+        assert_eq!(*reactor.state(), 2, "the third came after the close");
+        assert_eq!(reactor.context().len(), 1, "it flushes its queue");
+        assert!(reactor.context().id::<(DatagramSocket, DatagramEndpoint<Told>)>(token).is_ok());
     });
 }

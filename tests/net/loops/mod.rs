@@ -127,6 +127,14 @@ impl Service {
         await_that("the right number of connections", || self.counters().alive() == count);
     }
 
+    /// Waits until a loop has done what it was asked to do before.
+    pub fn await_jobs(&self, index: usize) {
+        let (done, is_done) = mpsc::channel();
+        let job = move |_: &mut Context<'_, State>| done.send(()).unwrap();
+        self.loops.reactor(index).unwrap().post(job).unwrap();
+        is_done.recv_timeout(LONG).unwrap();
+    }
+
     /// Makes the handler of a client block its loop.
     pub fn block(&self, client: &Client) {
         client.send(BLOCK);

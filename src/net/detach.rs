@@ -36,10 +36,10 @@ impl<P> Connection<P> {
     ) -> io::Result<Next> {
         let unread = self.link.take_unread();
         let then = self.link.take_then::<S>().expect("a detaching connection has it");
-        self.link.end(CloseReason::Detached);
         cx.take(stream.token(), move |stream, cx: &mut Context<'_, S>| {
             (then.0)(stream, unread, cx)
         })?;
+        self.link.end(CloseReason::Detached);
         Ok(Next::Keep) // it is not the reactor's any more
     }
 }

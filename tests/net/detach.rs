@@ -170,3 +170,23 @@ fn unread_input_passes_a_filter_and_a_stream_under_a_filter_stays_there() {
         assert_eq!(calls, [Call::Opened, Call::Received(vec![13, 14])]);
     });
 }
+
+/// A protocol that removes its own connection has the stream no more, and is told so.
+#[test]
+fn a_connection_that_is_removed_while_it_is_detached_is_not_handed_over() {
+    on_every_pair_and_noise(|pair| {
+        let script = |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+            if let Call::Received(_) = call {
+                wire.detach(cx, |_, _, _| panic!("it was removed before"))?;
+                cx.remove(wire.token())?;
+            }
+            Ok(0)
+        };
+        let server = Server::new(pair, script);
+        let mut client = server.client();
+        client.write_all(b"!").unwrap();
+        let calls = server.until_closed();
+        assert_eq!(calls.last(), Some(&Call::Closed(Why::Removed)), "{calls:?}");
+        assert_eq!(client.read(&mut [0; 1]).unwrap_or(0), 0);
+    });
+}

@@ -55,6 +55,7 @@ const WORDS: &[&[u8]] = &[
     b"$3\r\nabc\r\n",
     b"*2\r\n",
     b"PROXY TCP6 ",
+    b"/nick ",
     &[0xFF; 8],
     &[0; 8],
 ];
@@ -158,6 +159,11 @@ fn frames_of_a_connection() {
 #[test]
 fn datagrams_of_any_length() {
     check("datagrams");
+}
+
+#[test]
+fn lines_of_a_chat() {
+    check("chat");
 }
 
 #[test]

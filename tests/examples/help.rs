@@ -17,7 +17,7 @@ pub fn servers() -> Vec<String> {
         .map(|path| path.file_stem().unwrap().to_str().unwrap().into())
         .filter(|name| cfg!(feature = "tls") || name != "tls_echo") // it is not built then
         .collect();
-    assert!(servers.len() >= 27, "{servers:?}");
+    assert!(servers.len() >= 28, "{servers:?}");
     servers
 }
 

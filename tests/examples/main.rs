@@ -2,6 +2,7 @@
 
 mod answers;
 mod broadcast;
+mod chat;
 mod concurrency;
 mod echo;
 mod embed;

@@ -69,6 +69,7 @@ pub const SUBJECTS: &[Subject] = &[
     tcp("echo mio", "echo", "--backend mio"),
     Subject { name: "broadcast", program: "broadcast", arguments: "", client: chat },
     Subject { name: "http", program: "http", arguments: "--root .", client: http },
+    Subject { name: "chat", program: "chat", arguments: "", client: who },
     tcp("proxy", "proxy", "--connect-timeout 1"),
     Subject { name: "redis", program: "redis", arguments: "", client: redis },
     tcp("line_tcp reactor", "line_tcp", "--concurrency reactor"),
@@ -157,6 +158,15 @@ fn crowd(address: &str) -> io::Result<()> {
     drop(crowd);
     served?;
     line(address)
+}
+
+/// Asks which guests are there, and leaves.
+fn who(address: &str) -> io::Result<()> {
+    let mut client = connect(address)?;
+    client.write_all(b"/who\n/quit\n")?;
+    let mut replies = String::new();
+    client.read_to_string(&mut replies)?;
+    if replies.contains("here: ") { Ok(()) } else { Err(io::Error::other(replies)) }
 }
 
 /// Two members of a room, of whom one hears the other.

@@ -1,6 +1,7 @@
 //! What is checked with any bytes: the bodies of the fuzz targets in `fuzz/`, which `tests/fuzz_corpus.rs`
 //! runs, too, with the inputs in `fuzz/corpus` and with seeded mutations of them.
 
+mod chat;
 mod connection;
 mod datagrams;
 mod frames;
@@ -31,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "lines", body: lines::lines, runs: 2_000 },
     Target { name: "frames", body: frames::frames, runs: 3_000 },
     Target { name: "datagrams", body: datagrams::datagrams, runs: 5_000 },
+    Target { name: "chat", body: chat::chat, runs: 20_000 },
     Target { name: "proxy_header", body: proxy_header::proxy_header, runs: 20_000 },
     Target { name: "redis", body: redis::redis, runs: 20_000 },
 ];

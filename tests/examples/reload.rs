@@ -98,12 +98,16 @@ struct Outcome {
     by_new: usize,
 }
 
-/// Makes `count` connections, one a millisecond at most. Each asks once. `at` is called with the number
-/// of each.
+/// Makes `count` connections, one a millisecond at most, and further ones until the new program answers,
+/// which may start slowly. Each asks once. `at` is called with the number of each.
 fn connect_all(address: &str, count: usize, at: impl Fn(usize)) -> Outcome {
     let mut outcome = Outcome::default();
-    let began = Instant::now();
-    for number in 0..count {
+    let (began, most) = (Instant::now(), LONG + Duration::from_millis(10 * count as u64));
+    for number in 0.. {
+        if number >= count && outcome.by_new > 0 {
+            break;
+        }
+        assert!(began.elapsed() < most, "the new program does not serve: {outcome:?}");
         at(number);
         let due = began + Duration::from_millis(number as u64);
         thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -173,8 +177,7 @@ fn is_running(pid: Pid) -> bool {
 fn assert_nothing_is_lost(outcome: &Outcome, count: usize) {
     let Outcome { refused, reset, unanswered, by_old, by_new } = *outcome;
     assert_eq!((refused, reset, unanswered), (0, 0, 0), "{outcome:?}");
-    assert_eq!(by_old + by_new, count, "{outcome:?}");
-    assert!(by_old > 0 && by_new > 0, "{outcome:?}");
+    assert!(by_old > 0 && by_new > 0 && by_old + by_new >= count, "{outcome:?}");
 }
 
 #[test]

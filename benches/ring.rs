@@ -21,7 +21,8 @@ fn ring(criterion: &mut Criterion) {
                     bencher.iter_custom(|laps| {
                         // Whole batches: a wait costs the same for one of its events as for all.
                         let writes = laps * active as u64;
-                        let run = Workload::Ring { n, active, writes }.run(contender, &pipes);
+                        let ring = Workload::Ring { n, active, writes, changes: 0 };
+                        let run = ring.run(contender, &pipes);
                         run.expect("pipes do not fail").wall
                     })
                 });

@@ -135,6 +135,16 @@ fn wrong_arguments_exit_with_2_and_one_line_that_names_the_option() {
         ("watch --active 3", "--active"),
         ("compare --rapidly", "--rapidly"),
         ("compare --layer raw", "--layer"),
+        ("compare --fds 0", "--fds"),
+        ("compare --fds 9..3", "--fds"),
+        ("compare --fds 10 --active 11", "--active 11 is more than --fds 10"),
+        ("compare --active 101%", "--active"),
+        ("compare --changes 3", "--changes"),
+        ("compare --kind fifo", "--kind"),
+        ("compare --trigger oneshot", "--trigger oneshot"),
+        ("compare --preset all", "--preset"),
+        ("compare --preset full --fds 10", "--fds"),
+        ("compare --sleep --active 2", "--active"),
         ("balance --threads 0", "--threads"),
         ("balance --connections 1000000000 --one-stays-of 1", "--connections 1000000000"),
         ("juggle", "juggle"),
@@ -149,6 +159,33 @@ fn wrong_arguments_exit_with_2_and_one_line_that_names_the_option() {
         assert!(reason.starts_with("error: ") && reason.contains(named), "{arguments}: {reason}");
         assert!(output.stdout.is_empty());
     }
+}
+
+/// A load of few points takes a second, even here. What its figures are is not looked at.
+#[test]
+fn compare_answers_for_the_load_that_it_is_asked_about() {
+    for (arguments, said) in [
+        ("--fds 20 --active 10%", "At 20 watched and 2 ready, times epoll: select costs "),
+        ("--fds 20 --active 2 --changes 1 --kind unix", "2 ready with a change of interest an"),
+        ("--fds 10 --kind tcp --trigger edge", "times edge-triggered epoll: select costs "),
+        ("--fds 10 --sleep --layer reactor", "one ready while the wait sleeps"),
+        ("--fds 2,5..10 --kind unix", "an event on a Unix socket: its share of the wait"),
+    ] {
+        let output = tripoll(&format!("compare --quick {arguments}"));
+        assert!(output.status.success(), "{arguments}: {}", text(&output.stderr));
+        let report = text(&output.stdout);
+        let words = report.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(report.starts_with("Take ") && words.contains(said), "{arguments}: {report}");
+        assert!(report.lines().all(|line| line.chars().count() <= 80), "{report}");
+    }
+}
+
+#[test]
+fn the_presets_are_listed_with_what_they_measure() {
+    let output = tripoll("compare --list");
+    assert!(output.status.success());
+    let names = text(&output.stdout).lines().map(|line| line.split(' ').next().unwrap());
+    assert_eq!(names.collect::<Vec<_>>(), ["crossover", "c10k", "full"]);
 }
 
 #[test]

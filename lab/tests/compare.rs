@@ -36,8 +36,8 @@ fn cell(point: Point, contender: Contender, ns: f64, noise: f64) -> Cell {
 /// 10 ns, or 20 ns if they block at once. Each event costs epoll 100 ns.
 fn synthetic_ns(point: Point, contender: Contender) -> f64 {
     let (watched, ready) = match point {
-        Point::Watch { n } => (n as f64, 1.0),
-        Point::Ring { n, active } => (n as f64, active as f64),
+        Point::Watch { n } | Point::Sleep { n } => (n as f64, 1.0),
+        Point::Ring { n, active, .. } => (n as f64, active as f64),
     };
     let scanned = watched / ready;
     match (contender.backend, contender.trigger, contender.layer) {

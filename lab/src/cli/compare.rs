@@ -11,11 +11,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::failure::Failure;
+use super::load::LoadArgs;
 use super::output::print;
-use crate::compare::{Machine, Plan, Point, Progress, Report, measure};
+use crate::compare::{Machine, Plan, Point, Preset, Progress, Report, measure};
 use crate::workload::{Layer, Pipes};
 
-pub(super) fn run(layer: Layer, quick: bool, json: Option<&Path>) -> Result<(), Failure> {
+pub(super) fn run(
+    layer: Layer,
+    quick: bool,
+    json: Option<&Path>,
+    load: &LoadArgs,
+) -> Result<(), Failure> {
+    if load.list {
+        let line = |preset: Preset| format!("{:<10} {}\n", preset.name(), preset.description());
+        return print(&Preset::ALL.map(line).concat());
+    }
     if let Some(path) = json {
         check_writable(path)?;
     }
@@ -23,8 +33,8 @@ pub(super) fn run(layer: Layer, quick: bool, json: Option<&Path>) -> Result<(), 
     signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))?;
 
     Pipes::check(1)?;
-    let plan = Plan::new(layer, quick, Pipes::max()?);
-    let pipes = Pipes::open(plan.pipes())?;
+    let plan = load.plan(layer, quick, Pipes::max()?)?;
+    let pipes = Pipes::open_kind(plan.kind, plan.pipes())?;
     let machine = Machine::pinned()?;
     let progress = progress(&plan);
     let measured = measure(&plan, &pipes, |step| {
@@ -111,6 +121,7 @@ fn describe(plan: &Plan, Progress { round, point, .. }: Progress) -> String {
     };
     match point {
         Point::Watch { n } => format!("{round}: {n} watched"),
-        Point::Ring { n, active } => format!("{round}: {active} ready of {n}"),
+        Point::Sleep { n } => format!("{round}: {n} watched, asleep"),
+        Point::Ring { n, active, .. } => format!("{round}: {active} ready of {n}"),
     }
 }

@@ -13,6 +13,7 @@ mod balance;
 mod compare;
 mod failure;
 mod handoff;
+mod load;
 mod output;
 mod single;
 mod soak;
@@ -29,6 +30,7 @@ use crate::balance::Balance;
 use crate::workload::{Contender, Layer, Workload, default_trigger};
 use failure::Failure;
 use handoff::Handoff;
+use load::LoadArgs;
 use single::pipes_allowed;
 
 /// Compare select, poll and epoll on this machine.
@@ -44,7 +46,7 @@ enum Command {
     /// Measure select, poll and epoll on this machine, and report where one becomes cheaper
     ///
     /// Takes about two minutes on two slow processors. The report goes to standard output, in
-    /// sentences and then in tables.
+    /// sentences and then in tables. For a load of your own: `--fds 200 --active 10%`
     Compare {
         /// Measure fewer and shorter rounds, in about 20 seconds
         #[arg(long)]
@@ -55,6 +57,8 @@ enum Command {
         /// Also write all results to this file, as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+        #[command(flatten)]
+        load: LoadArgs,
     },
     /// Run libevent's ring once, and print one line of figures
     ///
@@ -241,14 +245,19 @@ fn run(command: &Command) -> Result<(), Failure> {
         }
         Command::Soak { minutes, seconds, seed } => soak::run(*minutes, *seconds, *seed),
         Command::SoakServers { part } => soak::run_servers(part),
-        Command::Compare { quick, layer, json } => compare::run(*layer, *quick, json.as_deref()),
+        Command::Compare { quick, layer, json, load } => {
+            compare::run(*layer, *quick, json.as_deref(), load)
+        }
         Command::Ring { n, active, writes, contender } => {
             if active > n {
                 let reason = format!("--active {active} is more than --n {n}");
                 return Err(Failure::Usage(reason));
             }
             let (n, active) = (pipes_allowed(*n)?, *active as usize);
-            single::run(Workload::Ring { n, active, writes: *writes }, contender.contender())
+            single::run(
+                Workload::Ring { n, active, writes: *writes, changes: 0 },
+                contender.contender(),
+            )
         }
         Command::Watch { n, ops, contender } => single::run(
             Workload::Watch { n: pipes_allowed(*n)?, operations: *ops },

@@ -6,8 +6,11 @@ use super::format::{grouped, more, name, place, rounded_place, times};
 use super::plan::{Call, Line, Plan, Point};
 use super::statistics::{Estimate, NEGLIGIBLE, Verdict};
 
-/// The calls that can be recommended. The first of equal ones is taken.
-const CANDIDATES: [Call; 3] = [Call::EPOLL_LEVEL, Call::POLL, Call::SELECT];
+/// Returns the calls that can be recommended. The first of equal ones is taken.
+fn candidates(plan: &Plan) -> [Call; 3] {
+    let [poll, epoll] = plan.rivals();
+    [epoll, poll, Call::SELECT]
+}
 
 /// Points with more watched descriptors do not serve as the example: few programs have so many.
 const LARGEST_EXAMPLE: usize = 1_000;
@@ -20,7 +23,7 @@ pub(super) fn advice(plan: &Plan, figures: Figures<'_>) -> String {
     let Some((taken, worst)) = least_regret(plan, figures) else {
         return "Nothing was measured.".to_string();
     };
-    let rival = if taken == Call::POLL { Call::EPOLL_LEVEL } else { Call::POLL };
+    let rival = if taken == Call::POLL { plan.rivals()[1] } else { Call::POLL };
     let ratios: Vec<(Point, Estimate)> = plan
         .ring()
         .filter_map(|point| Some((point, figures.ratio(point, [rival, taken], plan.layer)?)))
@@ -38,9 +41,11 @@ pub(super) fn advice(plan: &Plan, figures: Figures<'_>) -> String {
             ),
         };
     };
+    // The first lines are of the plain load; others would make the answer long.
     let losses: Vec<String> = plan
         .lines
         .iter()
+        .take(2)
         .filter_map(|line| loss(line, plan, figures, [rival, taken]))
         .enumerate()
         .map(|(index, (place, saving))| match index {
@@ -60,17 +65,18 @@ pub(super) fn advice(plan: &Plan, figures: Figures<'_>) -> String {
 
 /// Returns the call whose greatest loss is the least, and that loss as a ratio.
 fn least_regret(plan: &Plan, figures: Figures<'_>) -> Option<(Call, f64)> {
+    let candidates = candidates(plan);
     let cost = |point, call| figures.ns(point, call, plan.layer);
     let regret = |call: Call| {
         plan.ring()
             .filter_map(|point| {
-                let costs = CANDIDATES.into_iter().filter_map(|other| cost(point, other));
+                let costs = candidates.into_iter().filter_map(|other| cost(point, other));
                 Some(cost(point, call)? / costs.min_by(f64::total_cmp)?)
             })
             .max_by(f64::total_cmp)
     };
     let regrets: Vec<(Call, f64)> =
-        CANDIDATES.into_iter().filter_map(|call| Some((call, regret(call)?))).collect();
+        candidates.into_iter().filter_map(|call| Some((call, regret(call)?))).collect();
     let least = regrets.iter().map(|&(_, regret)| regret).min_by(f64::total_cmp)?;
     regrets.into_iter().find(|&(_, regret)| regret <= least * (1.0 + NEGLIGIBLE))
 }

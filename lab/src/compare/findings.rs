@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::crossing::Outcome;
 use super::format::{grouped, percent};
-use super::plan::{Active, Call, Line};
+use super::plan::{Active, Call, Line, Style};
 
 /// A line of points, and where two calls cross on it.
 #[derive(Debug, Clone, Serialize)]
@@ -15,6 +15,10 @@ pub struct Finding {
     pub along: Axis,
     /// The other number, which is the same at each point: `1`, `10%`, `1,000`.
     pub fixed: String,
+    /// How often each event changes the interest of its descriptor.
+    pub changes: u8,
+    /// Whether each wait sleeps.
+    pub sleeps: bool,
     /// The two calls.
     pub calls: [String; 2],
     /// How their costs compare.
@@ -37,7 +41,8 @@ impl Finding {
             }
             Line::Ready { n, .. } => (Axis::Ready, grouped(n)),
         };
-        Finding { layer, along, fixed, calls: calls.map(Call::name), outcome }
+        let Style { changes, sleeps } = line.style();
+        Finding { layer, along, fixed, changes, sleeps, calls: calls.map(Call::name), outcome }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Numbers, names and paragraphs as the report prints them.
 
-use super::plan::{Call, Point};
+use super::plan::{Call, Point, Style};
 
 /// Formats a number with separators: `12,345`.
 pub fn grouped(number: usize) -> String {
@@ -61,9 +61,24 @@ pub fn name(call: Call) -> String {
 
 /// Formats a point: "1,000 watched and one ready".
 pub fn place(point: Point) -> String {
-    match point.ready() {
-        1 => format!("{} watched and one ready", grouped(point.n())),
-        ready => format!("{} watched and {} ready", grouped(point.n()), grouped(ready)),
+    let ready = match point.ready() {
+        1 => "one".to_string(),
+        ready => grouped(ready),
+    };
+    let style = match point.style() {
+        None => String::new(),
+        Some(style) => of_style(style),
+    };
+    format!("{} watched and {ready} ready{style}", grouped(point.n()))
+}
+
+/// Formats what is special about a load: " with a change of interest an event".
+pub fn of_style(style: Style) -> String {
+    match style {
+        Style { sleeps: true, .. } => " while the wait sleeps".to_string(),
+        Style { changes: 0, .. } => String::new(),
+        Style { changes: 1, .. } => " with a change of interest an event".to_string(),
+        Style { changes, .. } => format!(" with {changes} changes of interest an event"),
     }
 }
 

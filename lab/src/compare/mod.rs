@@ -29,6 +29,6 @@ mod table;
 
 pub use findings::{Axis, Cost, Finding, Ratios};
 pub use machine::Machine;
-pub use plan::{Active, Call, LeftOut, Line, Plan, Point};
+pub use plan::{Active, Call, LeftOut, Line, Load, Plan, Point, Preset, Style};
 pub use report::{Config, Figure, Report};
 pub use runner::{Cell, Measured, Progress, measure};

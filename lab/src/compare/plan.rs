@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tripoll::{Backend, Trigger};
 
-use crate::workload::{Contender, Layer, Workload};
+use crate::workload::{Contender, Kind, Layer, Workload};
 
 /// A system call with a trigger: the alternatives between which the user chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,6 +67,13 @@ pub enum Point {
         n: usize,
         /// The number of pipes that are ready at any time.
         active: usize,
+        /// How often each event changes the interest of its descriptor.
+        changes: u8,
+    },
+    /// [`Workload::Sleep`] over `n` pipes.
+    Sleep {
+        /// The number of pipes that are watched.
+        n: usize,
     },
 }
 
@@ -74,15 +81,24 @@ impl Point {
     /// Returns the number of pipes that are watched.
     pub fn n(self) -> usize {
         match self {
-            Point::Watch { n } | Point::Ring { n, .. } => n,
+            Point::Watch { n } | Point::Ring { n, .. } | Point::Sleep { n } => n,
         }
     }
 
     /// Returns the number of pipes that are ready in each wait.
     pub fn ready(self) -> usize {
         match self {
-            Point::Watch { .. } => 1,
+            Point::Watch { .. } | Point::Sleep { .. } => 1,
             Point::Ring { active, .. } => active,
+        }
+    }
+
+    /// Returns what its waits and its handlers do. The watch table has a table of its own.
+    pub fn style(self) -> Option<Style> {
+        match self {
+            Point::Watch { .. } => None,
+            Point::Ring { changes, .. } => Some(Style { changes, sleeps: false }),
+            Point::Sleep { .. } => Some(Style { changes: 0, sleeps: true }),
         }
     }
 
@@ -94,9 +110,29 @@ impl Point {
         let events = events.max(16);
         match self {
             Point::Watch { n } => Workload::Watch { n, operations: events },
-            Point::Ring { n, active } => {
-                Workload::Ring { n, active, writes: events.next_multiple_of(active as u64) }
+            Point::Sleep { n } => Workload::Sleep { n, operations: events },
+            Point::Ring { n, active, changes } => {
+                let writes = events.next_multiple_of(active as u64);
+                Workload::Ring { n, active, writes, changes }
             }
+        }
+    }
+}
+
+/// What the waits and the handlers of a load do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Style {
+    /// How often each event changes the interest of its descriptor.
+    pub changes: u8,
+    /// Whether each wait begins before a descriptor is ready, and sleeps. Then one is ready.
+    pub sleeps: bool,
+}
+
+impl Style {
+    fn point(self, n: usize, active: usize) -> Point {
+        match self.sleeps {
+            true => Point::Sleep { n },
+            false => Point::Ring { n, active, changes: self.changes },
         }
     }
 }
@@ -129,6 +165,8 @@ pub enum Line {
         active: Active,
         /// The numbers of watched descriptors.
         counts: Vec<usize>,
+        /// What the waits and the handlers do.
+        style: Style,
     },
     /// More and more of the watched descriptors are ready.
     Ready {
@@ -136,18 +174,37 @@ pub enum Line {
         n: usize,
         /// The numbers of ready descriptors.
         counts: Vec<usize>,
+        /// What the waits and the handlers do.
+        style: Style,
     },
 }
 
 impl Line {
     /// Returns the points, each with the number that grows.
     pub fn points(&self) -> impl Iterator<Item = (usize, Point)> {
-        let (Line::Watched { counts, .. } | Line::Ready { counts, .. }) = self;
+        let (Line::Watched { counts, style, .. } | Line::Ready { counts, style, .. }) = self;
         counts.iter().map(move |&count| match *self {
-            Line::Watched { active, .. } => (count, ring(count, active.of(count))),
-            Line::Ready { n, .. } => (count, ring(n, count)),
+            Line::Watched { active, .. } => (count, style.point(count, active.of(count))),
+            Line::Ready { n, .. } => (count, style.point(n, count)),
         })
     }
+
+    /// Returns what its waits and its handlers do.
+    pub fn style(&self) -> Style {
+        let (Line::Watched { style, .. } | Line::Ready { style, .. }) = self;
+        *style
+    }
+}
+
+/// A load that somebody wants to know about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// The numbers of watched descriptors.
+    pub fds: Vec<usize>,
+    /// How many of them are ready.
+    pub active: Vec<Active>,
+    /// What the waits and the handlers do.
+    pub styles: Vec<Style>,
 }
 
 /// A point that the descriptor limit does not allow.
@@ -164,6 +221,10 @@ pub struct LeftOut {
 pub struct Plan {
     /// The layer of tripoll that is compared with the raw loops.
     pub layer: Layer,
+    /// What is watched.
+    pub kind: Kind,
+    /// The calls that are compared, among them at least one trigger of epoll.
+    pub calls: Vec<Call>,
     /// How often every point is measured; at least once.
     pub rounds: usize,
     /// How long each contender runs at each point in each round.
@@ -176,6 +237,40 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
 }
 
+/// Plans that have names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// Where the calls cross.
+    Crossover,
+    /// Up to 10,000 descriptors, of which few are ready.
+    C10k,
+    /// All that can be measured: changes of interest, and waits that sleep.
+    Full,
+}
+
+impl Preset {
+    /// All presets.
+    pub const ALL: [Preset; 3] = [Preset::Crossover, Preset::C10k, Preset::Full];
+
+    /// Returns its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Preset::Crossover => "crossover",
+            Preset::C10k => "c10k",
+            Preset::Full => "full",
+        }
+    }
+
+    /// Returns what it measures.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Preset::Crossover => "where the calls cross: 1 to 256 watched, and 1 to 1,000 ready",
+            Preset::C10k => "1,000 to 10,000 watched, of which one, 1% or 10% are ready",
+            Preset::Full => "the default, changes of interest, and waits that sleep",
+        }
+    }
+}
+
 /// The numbers of watched pipes on the line on which one is ready.
 const ONE_READY: [usize; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256, 1_000, 10_000];
 /// The shares of ready pipes, in thousandths, on the line on which 1,000 are watched.
@@ -184,15 +279,14 @@ const SHARES_PER_MILLE: [usize; 11] = [1, 10, 50, 100, 200, 250, 300, 400, 500, 
 const PIPE_COUNTS: [usize; 4] = [10, 100, 1_000, 10_000];
 /// The shares of ready pipes in the grid, in thousandths. A single ready pipe comes in addition.
 const GRID_PER_MILLE: [usize; 3] = [100, 500, 1_000];
+/// Two calls may cross on a line of so many points.
+const SHORTEST_LINE: usize = 3;
 
 impl Plan {
     /// Creates the plan for a process that can have `max` pipes, to compare `layer` with the raw
     /// loops. A `quick` plan has fewer and shorter rounds.
     pub fn new(layer: Layer, quick: bool, max: usize) -> Self {
-        let (rounds, sample_time) = match quick {
-            true => (5, Duration::from_millis(4)),
-            false => (9, Duration::from_millis(20)),
-        };
+        let mut plan = Plan::empty(layer, quick);
         let allowed = |counts: &[usize]| {
             let mut counts: Vec<usize> = counts.iter().map(|&n| n.min(max)).collect();
             counts.dedup();
@@ -202,31 +296,120 @@ impl Plan {
         let share_n = 1_000.min(max);
         let mut shares = SHARES_PER_MILLE.map(|share| Active::PerMille(share).of(share_n)).to_vec();
         shares.dedup();
-        let lines = vec![
-            Line::Watched { active: Active::Count(1), counts: allowed(&ONE_READY) },
-            Line::Ready { n: share_n, counts: shares },
+        let style = Style::default();
+        plan.lines = vec![
+            Line::Watched { active: Active::Count(1), counts: allowed(&ONE_READY), style },
+            Line::Ready { n: share_n, counts: shares, style },
         ];
 
-        let mut points: Vec<Point> =
-            lines.iter().flat_map(Line::points).map(|(_, point)| point).collect();
+        plan.points = plan.points_of_lines();
         for n in counts {
-            points.push(Point::Watch { n });
-            points.push(ring(n, 1));
-            points.extend(GRID_PER_MILLE.map(|share| ring(n, Active::PerMille(share).of(n))));
+            plan.points.push(Point::Watch { n });
+            plan.points.push(style.point(n, 1));
+            let grid = GRID_PER_MILLE.map(|share| style.point(n, Active::PerMille(share).of(n)));
+            plan.points.extend(grid);
         }
-        points.sort();
-        points.dedup();
-
         // A little below is the same point: 9,980 for 10,000.
         let left_out = PIPE_COUNTS.iter().filter(|&&n| max < n / 10 * 9);
-        let left_out = left_out.map(|&n| LeftOut { n, descriptors: 2 * n }).collect();
-        Plan { layer, rounds, sample_time, points, lines, left_out }
+        plan.left_out = left_out.map(|&n| LeftOut { n, descriptors: 2 * n }).collect();
+        plan.sorted()
+    }
+
+    /// Creates the plan for a load. Two calls may cross on a line of at least three points.
+    pub fn of_load(load: &Load, layer: Layer, quick: bool, max: usize) -> Self {
+        let mut plan = Plan::empty(layer, quick);
+        let (mut fds, too_many): (Vec<usize>, Vec<usize>) =
+            load.fds.iter().partition(|&&n| n <= max);
+        fds.sort_unstable();
+        fds.dedup();
+        plan.left_out = too_many.into_iter().map(|n| LeftOut { n, descriptors: 2 * n }).collect();
+        for &style in &load.styles {
+            let actives = if style.sleeps { &[Active::Count(1)] } else { &load.active[..] };
+            for &n in &fds {
+                let mut counts: Vec<usize> = actives.iter().map(|active| active.of(n)).collect();
+                counts.sort_unstable();
+                counts.dedup();
+                plan.points.extend(counts.iter().map(|&active| style.point(n, active)));
+                if counts.len() >= SHORTEST_LINE {
+                    plan.lines.push(Line::Ready { n, counts, style });
+                }
+            }
+            if fds.len() >= SHORTEST_LINE {
+                let line = |&active| Line::Watched { active, counts: fds.clone(), style };
+                plan.lines.extend(actives.iter().map(line));
+            }
+        }
+        plan.sorted()
+    }
+
+    /// Creates the plan of a preset, for a process that can have `max` pipes.
+    pub fn of_preset(preset: Preset, layer: Layer, quick: bool, max: usize) -> Self {
+        let load = |fds: &[usize], active: &[Active], styles: &[Style]| {
+            let (fds, active, styles) = (fds.to_vec(), active.to_vec(), styles.to_vec());
+            Plan::of_load(&Load { fds, active, styles }, layer, quick, max)
+        };
+        match preset {
+            Preset::Crossover => {
+                let mut plan = Plan::new(layer, quick, max);
+                for line in &mut plan.lines {
+                    if let Line::Watched { counts, .. } = line {
+                        counts.retain(|&n| n <= 256);
+                    }
+                }
+                plan.points = plan.points_of_lines();
+                plan.left_out.clear();
+                plan.sorted()
+            }
+            Preset::C10k => load(
+                &[1_000, 2_000, 5_000, max.clamp(1, 10_000)],
+                &[Active::Count(1), Active::PerMille(10), Active::PerMille(100)],
+                &[Style::default()],
+            ),
+            Preset::Full => {
+                let mut plan = Plan::new(layer, quick, max);
+                let styles = [(1, false), (2, false), (0, true)];
+                for (changes, sleeps) in styles {
+                    let mut counts = ONE_READY.to_vec();
+                    counts.retain(|&n| n <= max.min(1_000));
+                    let style = Style { changes, sleeps };
+                    plan.lines.push(Line::Watched { active: Active::Count(1), counts, style });
+                }
+                plan.points.extend(plan.points_of_lines());
+                plan.sorted()
+            }
+        }
+    }
+
+    fn empty(layer: Layer, quick: bool) -> Self {
+        let (rounds, sample_time) = match quick {
+            true => (5, Duration::from_millis(4)),
+            false => (9, Duration::from_millis(20)),
+        };
+        let (kind, calls) = (Kind::Pipe, Call::ALL.to_vec());
+        let (points, lines, left_out) = (Vec::new(), Vec::new(), Vec::new());
+        Plan { layer, kind, calls, rounds, sample_time, points, lines, left_out }
+    }
+
+    fn points_of_lines(&self) -> Vec<Point> {
+        self.lines.iter().flat_map(Line::points).map(|(_, point)| point).collect()
+    }
+
+    fn sorted(mut self) -> Self {
+        self.points.sort();
+        self.points.dedup();
+        self
+    }
+
+    /// Returns the calls whose crossing is looked for: poll and the first trigger of epoll.
+    pub fn rivals(&self) -> [Call; 2] {
+        let epoll = self.calls.iter().find(|call| call.backend == Backend::Epoll);
+        [Call::POLL, epoll.copied().unwrap_or(Call::EPOLL_LEVEL)]
     }
 
     /// Returns the contenders at each point: every call through the layer, and its raw loops.
     pub fn contenders(&self) -> impl Iterator<Item = Contender> {
         let layer = self.layer;
-        Call::ALL.into_iter().flat_map(move |call| {
+        self.calls.iter().flat_map(move |&call| {
             iter::once(layer)
                 .chain(call.raw_layers().iter().copied())
                 .map(move |layer| call.contender(layer))
@@ -244,14 +427,18 @@ impl Plan {
         self.points.len() * self.contenders().count() * (self.rounds + 1)
     }
 
-    /// Returns the points of the ring.
+    /// Returns all points but those of the watch table.
     pub fn ring(&self) -> impl Iterator<Item = Point> {
-        self.points.iter().copied().filter(|point| matches!(point, Point::Ring { .. }))
+        self.points.iter().copied().filter(|point| point.style().is_some())
     }
-}
 
-fn ring(n: usize, active: usize) -> Point {
-    Point::Ring { n, active }
+    /// Returns what the waits and the handlers do at the points, without duplicates.
+    pub fn styles(&self) -> Vec<Style> {
+        let mut styles: Vec<Style> = self.ring().filter_map(Point::style).collect();
+        styles.sort();
+        styles.dedup();
+        styles
+    }
 }
 
 #[cfg(test)]
@@ -268,8 +455,9 @@ mod tests {
         for line in &plan.lines {
             assert!(line.points().all(|(_, point)| plan.points.contains(&point)));
         }
-        assert_eq!(plan.lines[0].points().last(), Some((400, ring(400, 1))));
-        assert_eq!(plan.lines[1].points().last(), Some((400, ring(400, 400))));
+        let last = |active| Some((400, Style::default().point(400, active)));
+        assert_eq!(plan.lines[0].points().last(), last(1));
+        assert_eq!(plan.lines[1].points().last(), last(400));
     }
 
     #[test]
@@ -279,11 +467,49 @@ mod tests {
             assert!(plan.points.windows(2).all(|pair| pair[0] < pair[1]));
             assert!(plan.pipes() <= max.min(10_000));
             for &point in &plan.points {
-                if let Point::Ring { n, active } = point {
+                if let Point::Ring { n, active, .. } = point {
                     assert!((1..=n).contains(&active), "{point:?}");
                 }
             }
         }
         assert!(Plan::new(Layer::Selector, false, 10_000).left_out.is_empty());
+    }
+
+    #[test]
+    fn a_load_has_its_points_and_lines_where_there_are_enough_of_them() {
+        let plan = |fds: &[usize], active: &[Active], styles: &[Style]| {
+            let (fds, active, styles) = (fds.to_vec(), active.to_vec(), styles.to_vec());
+            Plan::of_load(&Load { fds, active, styles }, Layer::Selector, true, 1_000)
+        };
+        let (share, style) = (Active::PerMille(100), Style::default());
+        let one = plan(&[200], &[share], &[style]);
+        assert_eq!((one.points, one.lines), (vec![style.point(200, 20)], vec![]));
+
+        let line = plan(&[10, 100, 1_000, 5_000], &[share], &[style]);
+        let counts = vec![10, 100, 1_000];
+        assert_eq!(line.lines, [Line::Watched { active: share, counts, style }]);
+        assert_eq!(line.left_out[0].n, 5_000);
+
+        let [few, many] = [1, 500].map(Active::Count);
+        let sleeps = Style { changes: 0, sleeps: true };
+        let both = plan(&[100], &[few, share, many], &[style, sleeps]);
+        // No more are ready than are watched; and one, where the waits sleep.
+        assert_eq!(both.points.len(), 4);
+        assert_eq!(both.lines, [Line::Ready { n: 100, counts: vec![1, 10, 100], style }]);
+        assert!(both.points.contains(&Point::Sleep { n: 100 }));
+    }
+
+    #[test]
+    fn every_preset_fits_every_limit() {
+        for preset in Preset::ALL {
+            for max in [1, 3, 400, 9_980, 500_000] {
+                let plan = Plan::of_preset(preset, Layer::Selector, true, max);
+                assert!(plan.pipes() <= max, "{preset:?} {max}");
+                assert!(plan.points.windows(2).all(|pair| pair[0] < pair[1]), "{preset:?}");
+                for line in &plan.lines {
+                    assert!(line.points().all(|(_, point)| plan.points.contains(&point)));
+                }
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::format::{counted, wrapped};
 use super::machine::Machine;
 use super::plan::{Call, LeftOut, Plan, Point};
 use super::runner::{Cell, Measured};
-use super::sentences::{self, RIVALS};
+use super::sentences;
 use super::statistics::Estimate;
 use super::table::Tables;
 use crate::workload::{Layer, Pipes};
@@ -52,6 +52,8 @@ pub struct Config {
     pub version: u32,
     /// The layer of tripoll that is compared with the raw loops.
     pub layer: &'static str,
+    /// What was watched.
+    pub kind: &'static str,
     /// The number of rounds, without the calibration.
     pub rounds: usize,
     /// How long each contender ran at each point in each round, in milliseconds.
@@ -91,11 +93,11 @@ impl Report {
         let cells = &measured.cells;
         let figures = Figures(cells);
         let outcomes = |layer: Layer| -> Vec<Outcome> {
-            plan.lines.iter().map(|line| figures.meet(line, RIVALS, layer)).collect()
+            plan.lines.iter().map(|line| figures.meet(line, plan.rivals(), layer)).collect()
         };
         let [of_layer, of_raw] = [plan.layer, Layer::Raw].map(outcomes);
         let costs: Vec<Cost> =
-            Call::ALL.into_iter().filter_map(|call| cost(plan.layer, cells, call)).collect();
+            plan.calls.iter().filter_map(|&call| cost(plan.layer, cells, call)).collect();
 
         let of_layer_only = cells.iter().filter(|cell| cell.contender.layer == plan.layer);
         let spreads: Vec<f64> = of_layer_only.map(|cell| cell.estimate().spread()).collect();
@@ -107,7 +109,9 @@ impl Report {
 
         let findings = |layer: Layer, outcomes: Vec<Outcome>| {
             let lines = plan.lines.iter().zip(outcomes);
-            lines.map(move |(line, outcome)| Finding::new(layer.name(), line, RIVALS, outcome))
+            lines.map(move |(line, outcome)| {
+                Finding::new(layer.name(), line, plan.rivals(), outcome)
+            })
         };
         Report {
             tripoll: env!("CARGO_PKG_VERSION"),
@@ -117,6 +121,7 @@ impl Report {
             config: Config {
                 version: 4,
                 layer: plan.layer.name(),
+                kind: plan.kind.name(),
                 rounds: measured.rounds,
                 sample_time_ms: plan.sample_time.as_secs_f64() * 1e3,
                 figure: "CPU nanoseconds per event: median, and the interval in which it lies \
@@ -176,7 +181,7 @@ fn cost(layer: Layer, cells: &[Cell], call: Call) -> Option<Cost> {
         let ratios: Vec<f64> = cells
             .iter()
             .filter(|cell| cell.contender == call.contender(layer))
-            .filter(|cell| matches!(cell.point, Point::Ring { .. }))
+            .filter(|cell| cell.point.style().is_some())
             .filter_map(|cell| {
                 let raw = Figures(cells).samples(cell.point, call, raw)?;
                 Some(Estimate::of_ratio(&cell.cpu_ns, raw).median)

@@ -4,20 +4,20 @@ use super::advice::{advice, widest};
 use super::crossing::Outcome;
 use super::figures::Figures;
 use super::findings::Cost;
-use super::format::{grouped, more, name, percent, place, rounded_place};
+use super::format::{grouped, more, name, of_style, percent, place, rounded_place};
 use super::machine::Machine;
 use super::plan::{Active, Call, LeftOut, Line, Plan, Point};
 use super::statistics::{Estimate, Verdict, median};
 
-/// The two calls whose crossing everyone asks for.
-pub(super) const RIVALS: [Call; 2] = [Call::POLL, Call::EPOLL_LEVEL];
+/// So many single points have a sentence each; the others are in the table.
+const MOST_POINTS: usize = 6;
 
 /// A typical spread above this share makes the figures doubtful.
 const BUSY: f64 = 0.1;
 
 /// Formats what is the same along a line: "With one ready", "Of 1,000 watched".
 fn fixed(line: &Line) -> String {
-    match *line {
+    let fixed = match *line {
         Line::Watched { active: Active::Count(1), .. } => "With one ready".to_string(),
         Line::Watched { active: Active::Count(count), .. } => {
             format!("With {} ready", grouped(count))
@@ -26,7 +26,22 @@ fn fixed(line: &Line) -> String {
             format!("With {} ready", percent(share, 1_000))
         }
         Line::Ready { n, .. } => format!("Of {} watched", grouped(n)),
-    }
+    };
+    fixed + &of_style(line.style())
+}
+
+/// Formats how the calls compare at a point.
+fn at_point(plan: &Plan, figures: Figures<'_>, point: Point) -> Option<String> {
+    let [_, epoll] = plan.rivals();
+    let other = |call: Call| {
+        let Estimate { median, low, high } = figures.ratio(point, [call, epoll], plan.layer)?;
+        Some(format!("{} costs {median:.2} ({low:.2} to {high:.2})", name(call)))
+    };
+    let others = plan.calls.iter().filter(|&&call| call != epoll);
+    let others: Vec<String> = others.filter_map(|&call| other(call)).collect();
+    let place = place(point);
+    (!others.is_empty())
+        .then(|| format!("At {place}, times {}: {}.", name(epoll), others.join(", ")))
 }
 
 /// Formats where two calls cross on a line: "epoll and poll cross at 6 (4 to 9) watched".
@@ -135,20 +150,25 @@ pub(super) fn about_calls(
 ) -> Vec<String> {
     let mut all = vec![advice(plan, figures)];
     all.extend(warnings);
-    all.push(
-        "All costs are processor time for an event on a pipe: its share of the wait, and the read \
-         and the write of one byte. A range in brackets holds nine times out of ten."
-            .to_string(),
-    );
+    all.push(format!(
+        "All costs are processor time for an event on {}: its share of the wait, and the read \
+             and the write of one byte. A range in brackets holds nine times out of ten.",
+        plan.kind
+    ));
     let lines = plan.lines.iter().zip(outcomes);
-    all.extend(
-        lines.map(|(line, outcome)| format!("{}, {}.", fixed(line), cross(line, outcome, RIVALS))),
-    );
+    all.extend(lines.map(|(line, outcome)| {
+        format!("{}, {}.", fixed(line), cross(line, outcome, plan.rivals()))
+    }));
+    if plan.lines.is_empty() {
+        all.extend(
+            plan.ring().take(MOST_POINTS).filter_map(|point| at_point(plan, figures, point)),
+        );
+    }
     all.extend(contest(plan, figures, [Call::SELECT, Call::POLL]));
     all.extend(contest(plan, figures, [Call::EPOLL_LEVEL, Call::EPOLL_EDGE]));
-    let watch = plan.points.iter().rfind(|point| matches!(point, Point::Watch { .. }));
+    let watch = plan.points.iter().rfind(|point| point.style().is_none());
     all.extend(watch.and_then(|&point| {
-        Some(widest(point.n(), figures.ratio(point, RIVALS, plan.layer)?.median))
+        Some(widest(point.n(), figures.ratio(point, plan.rivals(), plan.layer)?.median))
     }));
     all
 }
@@ -162,15 +182,19 @@ pub(super) fn about_tripoll(plan: &Plan, raw_outcomes: &[Outcome], costs: &[Cost
         .map(|(line, outcome)| {
             let fixed = fixed(line);
             let fixed = fixed.replacen('W', "w", 1).replacen('O', "o", 1);
-            format!("{fixed}, {}", cross(line, outcome, RIVALS))
+            format!("{fixed}, {}", cross(line, outcome, plan.rivals()))
         })
         .collect();
+    let cost = cost_sentence(plan.layer.name(), costs);
+    if crossings.is_empty() {
+        return vec![cost];
+    }
     let bare = format!(
         "The figures above are of tripoll, which asks without sleeping before it sleeps, because \
          that is cheaper by select and poll. In a bare C loop that sleeps at once, {}.",
         crossings.join("; ")
     );
-    vec![bare, cost_sentence(plan.layer.name(), costs)]
+    vec![bare, cost]
 }
 
 /// Formats the cost of the layer relative to the bare loops of the same call.

@@ -3,16 +3,16 @@
 use std::fmt::Write;
 
 use super::figures::Figures;
-use super::format::{grouped, percent};
-use super::plan::{Call, Plan, Point};
+use super::format::{grouped, of_style, percent};
+use super::plan::{Call, Plan, Point, Style};
 use super::statistics::{Estimate, Verdict};
 use crate::workload::Layer;
 
 /// The tables of the report.
 #[derive(Debug, Clone)]
 pub(super) struct Tables {
-    /// The ring and the watch table: what an event costs by each call.
-    pub(super) calls: [Table; 2],
+    /// What an event costs by each call: a table for each style, and the watch table.
+    pub(super) calls: Vec<Table>,
     /// What the layer costs beside the raw loops.
     pub(super) layer: Table,
 }
@@ -41,9 +41,14 @@ const GREEN: [&str; 2] = ["\x1b[32m", "\x1b[0m"];
 
 impl Tables {
     pub(super) fn new(plan: &Plan, figures: Figures<'_>) -> Self {
-        let ring = "Nanoseconds for an event, by the number of watched and of ready descriptors. The \
-                    spread (±) has nine of ten medians. *: the cheapest, and all that are too close \
-                    to it to call.";
+        let ring = |style: Style| {
+            format!(
+                "Nanoseconds for an event{}, by the number of watched and of ready descriptors. The \
+                 spread (±) has nine of ten medians. *: the cheapest, and all that are too close to \
+                 it to call.",
+                of_style(style)
+            )
+        };
         let watch = "Seconds for 100,000 times: a write to a random one of the watched descriptors, a \
                      wait, and a read (table 63-9 of The Linux Programming Interface).";
         let layer = format!(
@@ -58,15 +63,19 @@ impl Tables {
             format!("{seconds:.digits$}")
         };
         let ring_points: Vec<Point> = plan.ring().collect();
-        let is_watch = |point: &Point| matches!(point, Point::Watch { .. });
-        let watch_points: Vec<Point> = plan.points.iter().copied().filter(is_watch).collect();
-        Tables {
-            calls: [
-                Table::of_calls(ring, &ring_points, plan.layer, figures, nanoseconds),
-                Table::of_calls(watch, &watch_points, plan.layer, figures, seconds),
-            ],
-            layer: Table::of_layer(layer, &ring_points, plan.layer, figures),
-        }
+        let of_kind = |style: Option<Style>| -> Vec<Point> {
+            plan.points.iter().copied().filter(|point| point.style() == style).collect()
+        };
+        let mut calls: Vec<Table> = plan
+            .styles()
+            .into_iter()
+            .map(|style| {
+                let points = of_kind(Some(style));
+                Table::of_calls(&ring(style), &points, plan.layer, figures, nanoseconds)
+            })
+            .collect();
+        calls.push(Table::of_calls(watch, &of_kind(None), plan.layer, figures, seconds));
+        Tables { calls, layer: Table::of_layer(layer, &ring_points, plan.layer, figures) }
     }
 }
 
@@ -166,9 +175,9 @@ impl TableCell {
 /// Formats the numbers of a point.
 fn numbers(point: Point) -> String {
     let ready = match point {
-        Point::Watch { .. } => "1".to_string(),
-        Point::Ring { n, active } if active == 1 || n < 10 => grouped(active),
-        Point::Ring { n, active } => percent(active, n),
+        Point::Watch { .. } | Point::Sleep { .. } => "1".to_string(),
+        Point::Ring { n, active, .. } if active == 1 || n < 10 => grouped(active),
+        Point::Ring { n, active, .. } => percent(active, n),
     };
     format!("{:>7} {ready:>5}", grouped(point.n()))
 }

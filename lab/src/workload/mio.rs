@@ -26,6 +26,13 @@ impl Waiter for MioWaiter {
         self.poll.registry().register(&mut SourceFd(&fd), Token(index), Interest::READABLE)
     }
 
+    fn change(&mut self, index: usize, link: &Link<'_>, urgent: bool) -> io::Result<()> {
+        let fd = link.from.as_raw_fd();
+        let interest = Interest::READABLE;
+        let interest = if urgent { interest | Interest::PRIORITY } else { interest };
+        self.poll.registry().reregister(&mut SourceFd(&fd), Token(index), interest)
+    }
+
     #[inline]
     fn turn(&mut self, mut on_ready: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
         match self.poll.poll(&mut self.events, None) {

@@ -1,10 +1,11 @@
-//! The two workloads, on real pipes, and the contenders that run them.
+//! The workloads, on real pipes or sockets, and the contenders that run them.
 //!
 //! * **Ring**, libevent's benchmark: of N pipes, A hold a byte. Each event reads the byte and
 //!   writes it to the next pipe, so that A of N pipes are always ready. When all are ready, each
 //!   byte goes back to its own pipe.
 //! * **Watch**, table 63-9 of *The Linux Programming Interface*: one byte is written to a random
 //!   one of N pipes, waited for, and read back.
+//! * **Sleep**: the same, but another thread writes the byte after the wait has begun to sleep.
 //!
 //! Every [`Contender`] does the same reads and writes through the same functions, on the same
 //! descriptors, in the same two loops. Only the waiting differs. Level- and edge-triggered
@@ -13,6 +14,7 @@
 
 mod contender;
 mod driver;
+mod helper;
 mod mio;
 mod pipes;
 mod raw;
@@ -21,13 +23,15 @@ mod selector;
 mod xorshift;
 
 pub use contender::{Contender, Layer, Unsupported, default_trigger};
-pub use pipes::Pipes;
+pub use pipes::{Kind, Pipes};
 pub(crate) use xorshift::Xorshift;
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+
+use helper::{Helper, Sender};
 
 /// A workload and its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +44,18 @@ pub enum Workload {
         active: usize,
         /// The number of events, each of one read and one write.
         writes: u64,
+        /// How often each event changes the interest of its descriptor.
+        changes: u8,
     },
     /// A byte is written to a random one of `n` pipes, waited for and read, `operations` times.
     Watch {
+        /// The number of pipes that are watched.
+        n: usize,
+        /// The number of repetitions.
+        operations: u64,
+    },
+    /// The same, but the byte is written while the wait sleeps.
+    Sleep {
         /// The number of pipes that are watched.
         n: usize,
         /// The number of repetitions.
@@ -86,7 +99,7 @@ impl Workload {
     /// Returns the number of pipes that are watched.
     pub fn n(&self) -> usize {
         match *self {
-            Workload::Ring { n, .. } | Workload::Watch { n, .. } => n,
+            Workload::Ring { n, .. } | Workload::Watch { n, .. } | Workload::Sleep { n, .. } => n,
         }
     }
 
@@ -97,7 +110,7 @@ impl Workload {
     /// gap.
     fn start_index(&self) -> usize {
         match *self {
-            Workload::Ring { n, active, writes } if active < n => {
+            Workload::Ring { n, active, writes, .. } if active < n => {
                 let (gap, way) = (n / active, writes / active as u64);
                 gap.saturating_sub(way as usize) / 2
             }
@@ -116,7 +129,7 @@ impl Workload {
         contender.check().map_err(|error| io::Error::new(io::ErrorKind::Unsupported, error))?;
         let (n, active, step) = match *self {
             Workload::Ring { n, active, .. } => (n, active, usize::from(active < n)),
-            Workload::Watch { n, .. } => (n, 0, 0),
+            Workload::Watch { n, .. } | Workload::Sleep { n, .. } => (n, 0, 0),
         };
         if n == 0 || n > pipes.len() || active > n {
             let message = format!("{self:?} does not fit into {} pipes", pipes.len());
@@ -132,15 +145,21 @@ impl Workload {
         for byte in 0..active {
             pipes.fill(self.start_index() + byte * n / active)?;
         }
+        let sender = match self {
+            Workload::Sleep { .. } => Sender::Helper(Helper::start(pipes.ends(n).1)?),
+            _ => Sender::Direct,
+        };
         let start = (Instant::now(), cpu_time());
         let events = match *self {
-            Workload::Ring { writes, .. } => driver.ring(writes).map(|()| writes),
-            Workload::Watch { operations, .. } => driver.watch(operations).map(|()| operations),
+            Workload::Ring { writes, changes, .. } => driver.ring(writes, changes).map(|()| writes),
+            Workload::Watch { operations, .. } | Workload::Sleep { operations, .. } => {
+                driver.watch(operations, &sender).map(|()| operations)
+            }
         };
         let (wall, cpu) = (start.0.elapsed(), cpu_time() - start.1);
         drop(driver);
 
-        let left = pipes.drain(0..n)?;
+        let left = pipes.drain_all(0..n, active)?;
         let events = events?;
         if left != active {
             return Err(io::Error::other(format!(

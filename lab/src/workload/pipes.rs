@@ -1,15 +1,58 @@
-//! The pipes on which every layer is measured, and the read and write of one byte.
+//! The pipes or sockets on which every layer is measured, and the read and write of one byte.
 
-use std::io;
+use std::net::{TcpListener, TcpStream};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{fmt, io, thread};
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tripoll::sys::{descriptor_limit, raise_descriptor_limit};
 
-/// Pipes whose reading ends have consecutive numbers, and whose writing ends have higher ones.
+/// What is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Kind {
+    /// Pipes.
+    #[default]
+    Pipe,
+    /// Pairs of connected Unix stream sockets.
+    Unix,
+    /// TCP connections on the loopback interface.
+    Tcp,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Kind; 3] = [Kind::Pipe, Kind::Unix, Kind::Tcp];
+
+    /// Returns its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Pipe => "pipe",
+            Kind::Unix => "unix",
+            Kind::Tcp => "tcp",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    /// `a pipe`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Pipe => "a pipe",
+            Kind::Unix => "a Unix socket",
+            Kind::Tcp => "a TCP connection",
+        })
+    }
+}
+
+/// How long a byte may be on its way from one end to the other.
+const LONGEST_WAY: Duration = Duration::from_secs(2);
+
+/// Pipes, or pairs of sockets, whose reading ends have consecutive numbers, and whose writing ends have higher ones.
 ///
 /// The cost of `select` depends on the *number* of the highest descriptor. If reading and writing
 /// ends alternated, it would scan twice as many bits as there are pipes.
@@ -32,11 +75,28 @@ impl Pipes {
     ///
     /// As [`check`](Self::check), and any error of `pipe2(2)` and `fcntl(2)`.
     pub fn open(n: usize) -> io::Result<Self> {
+        Pipes::open_kind(Kind::Pipe, n)
+    }
+
+    /// Does the same with pairs of sockets in the place of pipes.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and any error of `socket(2)`, `connect(2)` and `accept(2)`.
+    pub fn open_kind(kind: Kind, n: usize) -> io::Result<Self> {
         Pipes::check(n)?;
         raise_descriptor_limit(descriptors_for(n))?;
         let mut pipes = Pipes { readers: Vec::with_capacity(n), writers: Vec::with_capacity(n) };
+        let listener = match kind {
+            Kind::Tcp => Some(listener()?),
+            Kind::Pipe | Kind::Unix => None,
+        };
         for _ in 0..n {
-            let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+            let (reader, writer) = match &listener {
+                Some(listener) => tcp_pair(listener)?,
+                None if kind == Kind::Unix => unix_pair()?,
+                None => pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?,
+            };
             // Low numbers have gaps, because other descriptors hold some of them.
             let reader = fcntl_dupfd_cloexec(&reader, FIRST_READER)?;
             let first = pipes.readers.first().map_or(reader.as_raw_fd(), |first| first.as_raw_fd());
@@ -44,7 +104,10 @@ impl Pipes {
             // The kernel allocates the buffer of a pipe at its first byte. Without this one, the
             // first contender would pay for it.
             write_byte(writer.as_fd())?;
-            read_byte(reader.as_fd())?;
+            soon(|| match read_byte(reader.as_fd()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+                result => result.map(Some),
+            })?;
             pipes.readers.push(Arc::new(reader));
             pipes.writers.push(Arc::new(writer));
         }
@@ -109,6 +172,20 @@ impl Pipes {
         write_byte(self.writers[index].as_fd())
     }
 
+    /// Empties some of the pipes, which should hold `expected` bytes, and returns how many they held.
+    /// A byte may still be on its way.
+    pub(super) fn drain_all(&self, which: Range<usize>, expected: usize) -> io::Result<usize> {
+        let mut bytes = 0;
+        let complete = soon(|| {
+            bytes += self.drain(which.clone())?;
+            Ok((bytes >= expected).then_some(()))
+        });
+        match complete {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(bytes),
+            result => result.map(|()| bytes),
+        }
+    }
+
     /// Empties some of the pipes, and returns how many bytes they held.
     pub(super) fn drain(&self, which: Range<usize>) -> io::Result<usize> {
         let mut bytes = 0;
@@ -122,6 +199,49 @@ impl Pipes {
             }
         }
         Ok(bytes)
+    }
+}
+
+/// Returns a listener on a free port.
+fn listener() -> io::Result<TcpListener> {
+    // `bind(2)` may choose a port for which another process calls `listen(2)` first.
+    soon(|| match TcpListener::bind("127.0.0.1:0") {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(None),
+        result => result.map(Some),
+    })
+}
+
+/// Returns both ends of a new TCP connection. They leave no trace in the kernel when they are closed.
+fn tcp_pair(listener: &TcpListener) -> io::Result<(OwnedFd, OwnedFd)> {
+    let writer = TcpStream::connect(listener.local_addr()?)?;
+    let (reader, _) = listener.accept()?;
+    for end in [&reader, &writer] {
+        end.set_nodelay(true)?;
+        end.set_nonblocking(true)?;
+        // Thousands of connections in TIME_WAIT would use up the ports.
+        socket2::SockRef::from(end).set_linger(Some(Duration::ZERO))?;
+    }
+    Ok((reader.into(), writer.into()))
+}
+
+fn unix_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = UnixStream::pair()?;
+    reader.set_nonblocking(true)?;
+    writer.set_nonblocking(true)?;
+    Ok((reader.into(), writer.into()))
+}
+
+/// Repeats `attempt` until it has a result. The error is `TimedOut` if it has none after a while.
+fn soon<T>(mut attempt: impl FnMut() -> io::Result<Option<T>>) -> io::Result<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(result) = attempt()? {
+            return Ok(result);
+        }
+        if start.elapsed() > LONGEST_WAY {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        thread::yield_now();
     }
 }
 

@@ -38,6 +38,10 @@ pub(crate) struct RawSelect {
     zero_first: bool,
     watched: Vec<u64>,
     ready: Vec<u64>,
+    /// Those that are also watched for urgent data, and how many they are.
+    urgent: Vec<u64>,
+    urgent_ready: Vec<u64>,
+    urgent_count: usize,
     nfds: libc::c_int,
     /// The index of each descriptor.
     index: Vec<u32>,
@@ -45,8 +49,16 @@ pub(crate) struct RawSelect {
 
 impl RawSelect {
     pub(crate) fn new(zero_first: bool) -> Self {
-        let (watched, ready, index) = (Vec::new(), Vec::new(), Vec::new());
-        RawSelect { zero_first, watched, ready, nfds: 0, index }
+        RawSelect {
+            zero_first,
+            watched: Vec::new(),
+            ready: Vec::new(),
+            urgent: Vec::new(),
+            urgent_ready: Vec::new(),
+            urgent_count: 0,
+            nfds: 0,
+            index: Vec::new(),
+        }
     }
 
     #[inline]
@@ -54,9 +66,14 @@ impl RawSelect {
         uninterrupted(|| {
             self.ready.copy_from_slice(&self.watched);
             let set = self.ready.as_mut_ptr().cast();
-            // SAFETY: the set has at least `nfds` bits, and the kernel touches no others. `timeout`
-            // is null or points to a timeval of the caller.
-            unsafe { libc::select(self.nfds, set, null_mut(), null_mut(), timeout) }
+            let mut urgent = null_mut();
+            if self.urgent_count > 0 {
+                self.urgent_ready.copy_from_slice(&self.urgent);
+                urgent = self.urgent_ready.as_mut_ptr().cast();
+            }
+            // SAFETY: the sets have at least `nfds` bits, and the kernel touches no others.
+            // `timeout` is null or points to a timeval of the caller.
+            unsafe { libc::select(self.nfds, set, null_mut(), urgent, timeout) }
         })
     }
 }
@@ -68,11 +85,23 @@ impl Waiter for RawSelect {
         if words > self.watched.len() {
             self.watched.resize(words, 0);
             self.ready.resize(words, 0);
+            self.urgent.resize(words, 0);
+            self.urgent_ready.resize(words, 0);
             self.index.resize(words * 64, 0);
         }
         self.watched[fd / 64] |= 1 << (fd % 64);
         self.index[fd] = index as u32;
         self.nfds = self.nfds.max(fd as libc::c_int + 1);
+        Ok(())
+    }
+
+    fn change(&mut self, _: usize, link: &Link<'_>, urgent: bool) -> io::Result<()> {
+        let fd = link.from.as_raw_fd() as usize;
+        self.urgent[fd / 64] ^= 1 << (fd % 64);
+        match urgent {
+            true => self.urgent_count += 1,
+            false => self.urgent_count -= 1,
+        }
         Ok(())
     }
 
@@ -130,6 +159,11 @@ impl Waiter for RawPoll {
         Ok(())
     }
 
+    fn change(&mut self, index: usize, _: &Link<'_>, urgent: bool) -> io::Result<()> {
+        self.array[index].events = libc::POLLIN | if urgent { libc::POLLPRI } else { 0 };
+        Ok(())
+    }
+
     #[inline]
     fn turn(&mut self, mut on_ready: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
         let mut count = 0;
@@ -176,6 +210,15 @@ impl Waiter for RawEpoll {
         let (epoll, fd) = (self.epoll.as_raw_fd(), link.from.as_raw_fd());
         // SAFETY: `event` outlives the call, which only reads it.
         uninterrupted(|| unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &mut event) })
+            .map(drop)
+    }
+
+    fn change(&mut self, index: usize, link: &Link<'_>, urgent: bool) -> io::Result<()> {
+        let events = self.events | if urgent { libc::EPOLLPRI as u32 } else { 0 };
+        let mut event = libc::epoll_event { events, u64: index as u64 };
+        let (epoll, fd) = (self.epoll.as_raw_fd(), link.from.as_raw_fd());
+        // SAFETY: `event` outlives the call, which only reads it.
+        uninterrupted(|| unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_MOD, fd, &mut event) })
             .map(drop)
     }
 

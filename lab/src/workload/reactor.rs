@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tripoll::{Backend, Context, Deadline, Interest, Next, Reactor, Source, Trigger};
 
 use super::driver::Driver;
+use super::helper::Sender;
 use super::pipes::{read_byte, write_byte};
 use super::xorshift::Xorshift;
 
@@ -24,13 +25,15 @@ struct State {
     left: u64,
     /// Whether each byte is written to the next pipe after it was read.
     forwards: bool,
+    /// How often each event changes the interest of its source.
+    changes: u8,
     /// The first error of a handler. The reactor would survive it; the workload must fail.
     error: Option<io::Error>,
 }
 
 impl State {
-    fn new(left: u64, forwards: bool) -> Self {
-        State { left, forwards, error: None }
+    fn new(left: u64, forwards: bool, changes: u8) -> Self {
+        State { left, forwards, changes, error: None }
     }
 }
 
@@ -43,7 +46,7 @@ impl ReactorDriver {
         active: usize,
     ) -> io::Result<Self> {
         let builder = Reactor::builder().backend(backend).trigger(trigger).events_capacity(active);
-        let reactor = builder.build_with(State::new(0, false))?;
+        let reactor = builder.build_with(State::new(0, false, 0))?;
         Ok(ReactorDriver { reactor, readers: readers.to_vec(), writers: writers.to_vec(), step })
     }
 }
@@ -64,6 +67,9 @@ fn handler(
         if cx.state.forwards {
             result = result.and_then(|()| write_byte(to.as_fd()));
         }
+        for _ in 0..cx.state.changes {
+            from.set_interest(from.interest() ^ Interest::PRIORITY);
+        }
         if let Err(error) = result {
             (cx.state.error, cx.state.left) = (Some(error), 0);
         }
@@ -81,20 +87,25 @@ impl Driver for ReactorDriver {
         Ok(())
     }
 
-    fn ring(&mut self, writes: u64) -> io::Result<()> {
-        *self.reactor.state() = State::new(writes, true);
+    fn ring(&mut self, writes: u64, changes: u8) -> io::Result<()> {
+        *self.reactor.state() = State::new(writes, true, changes);
         while self.reactor.state().left > 0 {
             self.reactor.turn(Deadline::Never)?;
         }
         self.reactor.state().error.take().map_or(Ok(()), Err)
     }
 
-    fn watch(&mut self, operations: u64) -> io::Result<()> {
-        *self.reactor.state() = State::new(operations, false);
+    fn watch(&mut self, operations: u64, sender: &Sender) -> io::Result<()> {
+        *self.reactor.state() = State::new(operations, false, 0);
         let mut random = Xorshift::default();
         while self.reactor.state().left > 0 {
-            write_byte(self.writers[random.below(self.writers.len())].as_fd())?;
-            self.reactor.turn(Deadline::Never)?;
+            let index = random.below(self.writers.len());
+            sender.send(index, self.writers[index].as_fd())?;
+            let after = self.reactor.state().left - 1;
+            // A turn may return without an event.
+            while self.reactor.state().left > after {
+                self.reactor.turn(Deadline::Never)?;
+            }
         }
         self.reactor.state().error.take().map_or(Ok(()), Err)
     }

@@ -26,6 +26,11 @@ impl Waiter for SelectorWaiter {
         self.selector.add(link.from.as_raw_fd(), token, Interest::READ, self.trigger)
     }
 
+    fn change(&mut self, _: usize, link: &Link<'_>, urgent: bool) -> io::Result<()> {
+        let interest = Interest::READ | if urgent { Interest::PRIORITY } else { Interest::empty() };
+        self.selector.set(link.from.as_raw_fd(), interest)
+    }
+
     #[inline]
     fn turn(&mut self, mut on_ready: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
         self.selector.wait(&mut self.events, Deadline::Never)?;

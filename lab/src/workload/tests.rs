@@ -16,7 +16,7 @@ fn the_ring_moves_exactly_as_many_bytes_as_it_says() {
             driver.register().unwrap();
             let starts: Vec<usize> = (0..active).map(|byte| byte * n / active).collect();
             starts.iter().for_each(|&start| pipes.fill(start).unwrap());
-            driver.ring(writes).unwrap();
+            driver.ring(writes, 0).unwrap();
 
             // Each write moves one byte to the next pipe: the final positions give the number.
             let ends = (0..n).map(|index| index * bytes_in(&pipes, index)).sum::<usize>();
@@ -32,16 +32,20 @@ fn bytes_in(pipes: &Pipes, index: usize) -> usize {
 }
 
 #[test]
-fn every_contender_runs_both_workloads_and_leaves_the_pipes_empty() {
-    let pipes = Pipes::open(20).unwrap();
-    for contender in Contender::all() {
+fn every_contender_runs_all_workloads_on_each_kind_and_leaves_the_pipes_empty() {
+    let pipes = Kind::ALL.map(|kind| Pipes::open_kind(kind, 20).unwrap());
+    for (pipes, contender) in
+        pipes.iter().flat_map(|p| Contender::all().into_iter().map(move |c| (p, c)))
+    {
         for workload in [
-            Workload::Ring { n: 20, active: 20, writes: 200 },
-            Workload::Ring { n: 20, active: 15, writes: 200 },
-            Workload::Ring { n: 7, active: 2, writes: 3 },
+            Workload::Ring { n: 20, active: 20, writes: 200, changes: 0 },
+            Workload::Ring { n: 20, active: 15, writes: 200, changes: 1 },
+            Workload::Ring { n: 20, active: 20, writes: 200, changes: 2 },
+            Workload::Ring { n: 7, active: 2, writes: 3, changes: 0 },
             Workload::Watch { n: 20, operations: 200 },
+            Workload::Sleep { n: 20, operations: 20 },
         ] {
-            let measurement = workload.run(contender, &pipes).unwrap();
+            let measurement = workload.run(contender, pipes).unwrap();
             assert_eq!(measurement.registered, workload.n());
             assert!(measurement.wall > Duration::ZERO && measurement.cpu > Duration::ZERO);
             assert_eq!(pipes.drain(0..20).unwrap(), 0, "{contender:?}, {workload:?}");
@@ -73,7 +77,7 @@ fn the_reactor_takes_every_backend_and_trigger() {
                 contender.effective_trigger()
             );
             for workload in [
-                Workload::Ring { n: 20, active: 3, writes: 200 },
+                Workload::Ring { n: 20, active: 3, writes: 200, changes: 0 },
                 Workload::Watch { n: 20, operations: 200 },
             ] {
                 workload.run(contender, &pipes).unwrap();
@@ -89,7 +93,7 @@ fn what_does_not_fit_is_an_error() {
     for workload in [
         Workload::Watch { n: 4, operations: 1 },
         Workload::Watch { n: 0, operations: 1 },
-        Workload::Ring { n: 2, active: 3, writes: 1 },
+        Workload::Ring { n: 2, active: 3, writes: 1, changes: 0 },
     ] {
         let error = workload.run(contender, &pipes).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{workload:?}");

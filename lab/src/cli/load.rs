@@ -6,7 +6,7 @@ use clap::Args;
 use tripoll::Trigger;
 
 use super::failure::Failure;
-use super::{name_parser, trigger_parser};
+use super::parsers::{name_parser, trigger_parser};
 use crate::compare::{Active, Call, Load, Plan, Preset, Style};
 use crate::workload::{Kind, Layer, Pipes};
 

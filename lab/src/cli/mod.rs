@@ -15,13 +15,13 @@ mod failure;
 mod handoff;
 mod load;
 mod output;
+mod parsers;
 mod single;
 mod soak;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use tripoll::{Backend, Trigger};
@@ -31,6 +31,7 @@ use crate::workload::{Contender, Layer, Workload, default_trigger};
 use failure::Failure;
 use handoff::Handoff;
 use load::LoadArgs;
+use parsers::{backend_parser, count_parser, layer_parser, trigger_parser};
 use single::pipes_allowed;
 
 /// Compare select, poll and epoll on this machine.
@@ -175,33 +176,6 @@ impl ContenderArgs {
         let trigger = self.trigger.unwrap_or_else(|| default_trigger(self.backend));
         Contender { layer: self.layer, backend: self.backend, trigger }
     }
-}
-
-fn count_parser() -> impl TypedValueParser<Value = u64> {
-    clap::value_parser!(u64).range(1..)
-}
-
-/// Returns a parser for the name of one of `all`.
-fn name_parser<T: Copy + Send + Sync + 'static>(
-    all: impl IntoIterator<Item = T>,
-    name: fn(T) -> &'static str,
-) -> impl TypedValueParser<Value = T> {
-    let all: Vec<T> = all.into_iter().collect();
-    PossibleValuesParser::new(all.iter().map(|&one| name(one))).map(move |given| {
-        *all.iter().find(|&&one| name(one) == given).expect("the parser takes no other name")
-    })
-}
-
-fn backend_parser() -> impl TypedValueParser<Value = Backend> {
-    name_parser(Backend::ALL.iter().copied(), Backend::name)
-}
-
-fn layer_parser(among: impl IntoIterator<Item = Layer>) -> impl TypedValueParser<Value = Layer> {
-    name_parser(among, Layer::name)
-}
-
-fn trigger_parser() -> impl TypedValueParser<Value = Trigger> {
-    name_parser(Trigger::ALL.iter().copied(), Trigger::name)
 }
 
 /// Parses the arguments and runs the command.

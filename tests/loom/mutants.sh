@@ -128,9 +128,9 @@ mutant $queue dropped_reservation \
             self.notify_capacity(state);' \
     'the release of a reservation wakes no waiter'
 mutant $queue jobs_that_wait \
-    'state.working -= 1;
+    'state.done += 1;
                 self.notify_capacity(state);' \
-    'state.working -= 1;
+    'state.done += 1;
                 drop(state);' \
     'the end of a job wakes no waiter'
 mutant $queue jobs_that_wait \

@@ -27,7 +27,8 @@ pub(super) struct Core<S> {
     pub(super) timers: Timers<TimerAction<S>>,
     pub(super) wake_state: Arc<WakeState<S>>,
     /// Whether a turn must look at more than events: something was put into one of the fields below,
-    /// or a wait has failed. An ordinary turn looks only at this flag.
+    /// timers expired, jobs were posted, a wait has failed, or there are hooks or a probe. An ordinary
+    /// turn looks only at this flag.
     pub(super) attention: bool,
     /// What must wait until no handler runs.
     pub(super) deferred: VecDeque<Deferred<S>>,

@@ -255,7 +255,7 @@ impl<S> WakeState<S> {
     pub(super) fn prepare_to_sleep(&self) -> bool {
         let state = self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
         // ASLEEP already, if another loop polls this one.
-        !matches!(state, Err(NOTIFIED))
+        state.unwrap_or_else(|state| state) != NOTIFIED
     }
 
     /// Ends the sleep of the loop. Returns true if there is a wake to handle.
@@ -264,13 +264,11 @@ impl<S> WakeState<S> {
     /// and wrote to the waker, which the next wait reports.
     #[inline]
     pub(super) fn finish_sleep(&self) -> bool {
-        match self.state.load(Ordering::Acquire) {
-            ASLEEP => {
-                self.state.store(AWAKE, Ordering::Release);
-                false
-            }
-            state => state == NOTIFIED,
+        let state = self.state.load(Ordering::Acquire);
+        if state == ASLEEP {
+            self.state.store(AWAKE, Ordering::Release);
         }
+        state == NOTIFIED
     }
 
     /// Takes the posted jobs.

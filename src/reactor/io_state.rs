@@ -23,6 +23,9 @@ pub(crate) struct IoState {
     interest_set: Interest,
     pub(super) flags: Flags,
     pub(super) used: Used,
+    /// How many operations the call may make: those of the budget, and none once its bytes are used
+    /// up.
+    limit: u32,
     budget: Budget,
     /// The error that the handler returned.
     pub(super) error: Option<io::Error>,
@@ -64,16 +67,14 @@ bitflags::bitflags! {
         /// The kernel has reported, edge-triggered, that the stream ends. The report may have come
         /// with data, and is not repeated.
         const END_REPORTED = 128;
-        /// The budget is used up.
-        const USED_UP = 256;
         /// An operation of [`Source::try_io`](super::Source::try_io) in direction READ succeeded.
-        const READ_OTHERWISE = 512;
+        const READ_OTHERWISE = 256;
         /// The deadline has come that a handler of this crate has set for itself.
-        const HANDLERS_DEADLINE = 1024;
+        const HANDLERS_DEADLINE = 512;
         /// The end that was read is not final: see [`Source::read_on`](super::Source::read_on).
-        const READ_ON = 2048;
+        const READ_ON = 1024;
         /// The end of the stream was read in an earlier call.
-        const HAD_ENDED = 4096;
+        const HAD_ENDED = 2048;
     }
 }
 
@@ -87,6 +88,7 @@ impl IoState {
             interest_set: Interest::NONE,
             flags: Flags::empty(),
             used: Used::default(),
+            limit: budget.operations(),
             budget,
             error: None,
             changes: 0,
@@ -111,6 +113,7 @@ impl IoState {
         self.interest_before = interest_before;
         self.flags = flags;
         self.used = Used::default();
+        self.limit = self.budget.operations();
     }
 
     /// Returns `WouldBlock` if an operation in this direction is known to block, or if the budget is
@@ -125,13 +128,10 @@ impl IoState {
         } else {
             !self.ready.intersects(direction)
         };
-        if may_block || self.flags.contains(Flags::USED_UP) {
+        if may_block || self.used.operations >= self.limit {
             return Err(self.would_block(direction, may_block));
         }
         self.used.operations += 1;
-        if self.used.operations == self.budget.operations() {
-            self.flags |= Flags::USED_UP;
-        }
         Ok(())
     }
 
@@ -197,7 +197,7 @@ impl IoState {
     fn note_bytes(&mut self) {
         let bytes = self.used.bytes_read.saturating_add(self.used.bytes_written);
         if bytes >= self.budget.bytes() {
-            self.flags |= Flags::USED_UP;
+            self.limit = 0;
         }
     }
 

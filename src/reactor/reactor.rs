@@ -96,8 +96,10 @@ impl<S: 'static> Reactor<S> {
         let mut registry = Registry::new(selector, builder.trigger)?;
         registry.add_own(wake_state.waker().as_fd(), WAKER)?;
         registry.add_own(timer_source.as_fd(), TIMER)?;
+        let mut core = Core::new(registry, wake_state, Clock::new(builder.clock));
+        core.attention = builder.probe.is_some();
         Ok(Reactor {
-            core: Core::new(registry, wake_state, Clock::new(builder.clock)),
+            core,
             handlers: Vec::new(),
             state,
             timer_source,
@@ -141,11 +143,13 @@ impl<S: 'static> Reactor<S> {
     /// panic of the turn.
     pub fn before_wait(&mut self, hook: impl FnMut(&mut Context<'_, S>) + 'static) {
         self.before_wait.push(Box::new(hook));
+        self.core.attention = true;
     }
 
     /// Adds a hook that is called in every turn after the wait, before the first handler.
     pub fn after_wait(&mut self, hook: impl FnMut(&mut Context<'_, S>) + 'static) {
         self.after_wait.push(Box::new(hook));
+        self.core.attention = true;
     }
 
     /// Returns when the next timer or deadline is due, at the earliest, by the reactor's

@@ -46,25 +46,15 @@ impl<S: 'static> Reactor<S> {
     pub fn turn(&mut self, deadline: Deadline) -> io::Result<u64> {
         self.core.counters.turns += 1;
         let dispatches = self.core.counters.dispatches;
-        self.turn_state.is_observed = self.probe.is_some() || log::log_enabled!(log::Level::Trace);
         self.core.registry.check_process()?;
-        if !self.turn_state.is_unfinished() {
-            Self::call_hooks(&mut self.before_wait, &mut self.core, &mut self.state);
-            let deadline = match self.apply_changes() {
-                Ok(()) => deadline,
-                Err(error) => self.timer_not_set(&error, deadline),
-            };
-            if let Err(error) = self.wait(deadline) {
-                self.wait_failed(error, deadline)?;
-            }
-            Self::call_hooks(&mut self.after_wait, &mut self.core, &mut self.state);
+        if self.is_ordinary() {
+            self.wait(deadline)?;
+        } else {
+            self.wait_attentively(deadline)?;
         }
         // After a panic the phases begin again. Each continues where it was interrupted.
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run_phases())) {
             self.note_panic(&*panic);
-        }
-        if let Some(probe) = &mut self.probe {
-            probe.turned(&self.core.counters());
         }
         if self.core.attention {
             self.settle()?;
@@ -72,23 +62,29 @@ impl<S: 'static> Reactor<S> {
         Ok(self.core.counters.dispatches - dispatches)
     }
 
-    /// Ends the attention if there is nothing left that needs it. Returns the error with which a
-    /// handler has failed.
+    /// Ends a turn that needed attention, and the attention if there is nothing left that needs it.
+    /// Returns the error with which a handler has failed.
     fn settle(&mut self) -> io::Result<()> {
         let core = &mut self.core;
-        let failure = core.failure.take();
+        if let Some(probe) = &mut self.probe {
+            probe.turned(&core.counters());
+        }
         core.attention = !core.deferred.is_empty()
             || !core.late_calls.is_empty()
             || core.is_shutting_down
-            || self.turn_state.waits.are_failing();
-        failure.map_or(Ok(()), Err)
+            || self.turn_state.waits.are_failing()
+            || self.turn_state.is_observed
+            || !(self.before_wait.is_empty() && self.after_wait.is_empty());
+        core.failure.take().map_or(Ok(()), Err)
     }
 
     /// The phases after the wait.
     fn run_phases(&mut self) {
-        self.run_deferred();
+        if self.core.attention {
+            self.run_deferred();
+        }
         self.dispatch();
-        if self.turn_state.has_internal_work || self.core.attention {
+        if self.core.attention {
             self.run_rare_phases();
         }
     }
@@ -96,11 +92,8 @@ impl<S: 'static> Reactor<S> {
     /// The phases after `dispatch`. They are no part of an ordinary turn, and stay out of its code.
     #[inline(never)]
     fn run_rare_phases(&mut self) {
-        if self.turn_state.has_internal_work {
-            self.run_timers();
-            self.run_jobs();
-            self.turn_state.has_internal_work = false;
-        }
+        self.run_timers();
+        self.run_jobs();
         self.run_late_calls();
         self.run_shutdown();
     }
@@ -121,8 +114,10 @@ impl<S: 'static> Reactor<S> {
     pub fn prepare_poll(&mut self) -> io::Result<Option<BorrowedFd<'_>>> {
         self.core.registry.check_process()?;
         self.apply_changes()?;
-        let has_work =
-            self.has_work() || self.turn_state.is_unfinished() || self.core.registry.has_ready();
+        let has_work = self.has_rare_work()
+            || self.core.wake_state.is_stopped()
+            || self.turn_state.is_unfinished()
+            || self.core.registry.has_ready();
         if has_work || !self.core.wake_state.prepare_to_sleep() {
             self.core.wake_state.waker().wake();
         }
@@ -167,7 +162,6 @@ impl<S: 'static> Reactor<S> {
         fd.map(|fd| fd.try_clone_to_owned()).transpose()
     }
 
-    #[inline]
     fn call_hooks(hooks: &mut [Hook<S>], core: &mut Core<S>, state: &mut S) {
         if hooks.is_empty() {
             return;
@@ -182,7 +176,6 @@ impl<S: 'static> Reactor<S> {
 
     /// Applies what was changed since the last wait: interests to the selector, the earliest
     /// deadline to the timer descriptor.
-    #[inline]
     fn apply_changes(&mut self) -> io::Result<()> {
         if self.core.registry.has_changes() {
             self.apply_interests();
@@ -190,7 +183,6 @@ impl<S: 'static> Reactor<S> {
         self.timer_source.set(self.core.timers.next(), &self.core.clock)
     }
 
-    #[inline(never)] // out of the code of an ordinary turn
     fn apply_interests(&mut self) {
         let Self { core, probe, .. } = self;
         let mut failed = Vec::new();
@@ -262,20 +254,20 @@ impl<S: 'static> Reactor<S> {
     #[inline]
     fn dispatch(&mut self) {
         self.turn_state.is_in_handler = true; // a panic from here on is one of a handler
-        while self.begin_next_call() {
-            self.call_handler();
+        while let Some(token) = self.begin_next_call() {
+            self.call_handler(token);
         }
         self.turn_state.is_in_handler = false;
     }
 
     /// Begins the next call: first for the sources that the kernel reported, then for those on the
-    /// ready list. Returns false when no source is left.
+    /// ready list. Returns the source, or `None` when none is left.
     #[inline]
-    fn begin_next_call(&mut self) -> bool {
+    fn begin_next_call(&mut self) -> Option<Token> {
         while let Some((token, readiness)) = self.turn_state.events.at(self.turn_state.next_event) {
             self.turn_state.next_event += 1;
             match self.core.registry.deliver(token, readiness, &mut self.turn_state.io) {
-                Delivery::Dispatch => return true,
+                Delivery::Dispatch => return Some(token),
                 Delivery::Recorded => {}
                 Delivery::Stale => self.handle_internal_event(Event::new(token, readiness)),
             }
@@ -283,10 +275,10 @@ impl<S: 'static> Reactor<S> {
         while let Some(&token) = self.turn_state.ready.get(self.turn_state.next_ready) {
             self.turn_state.next_ready += 1;
             if self.core.registry.begin_call_if_ready(token, &mut self.turn_state.io) {
-                return true;
+                return Some(token);
             }
         }
-        false
+        None
     }
 
     /// Handles an event of one of the reactor's own descriptors, or a stale one.
@@ -296,12 +288,11 @@ impl<S: 'static> Reactor<S> {
         match event.token() {
             WAKER => {
                 self.core.wake_state.waker().clear();
-                (self.turn_state.has_new_jobs, self.turn_state.has_internal_work) = (true, true);
+                self.expect_jobs();
             }
             TIMER => {
                 self.timer_source.clear();
-                self.turn_state.expired_at = Some(self.core.now());
-                self.turn_state.has_internal_work = true;
+                self.expect_expired();
             }
             PARKING => self.core.registry.unpark_changed(),
             _ => {
@@ -316,10 +307,10 @@ impl<S: 'static> Reactor<S> {
 
     /// Calls the handler for which the call has begun.
     #[inline]
-    fn call_handler(&mut self) {
+    fn call_handler(&mut self, token: Token) {
         let Self { core, handlers, state, turn_state, .. } = self;
         core.counters.dispatches += 1;
-        let index = turn_state.io.token.index() as usize;
+        let index = token.index() as usize;
         let Some(Some(handler)) = handlers.get_mut(index) else { return };
         let returned = handler.ready(&mut turn_state.io, &mut Context { core, state });
         // The fast path: the readiness is consumed, and nothing else has happened.

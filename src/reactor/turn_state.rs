@@ -38,8 +38,6 @@ pub(super) struct TurnState<S> {
     pub(super) expired_at: Option<Instant>,
     /// Whether jobs were posted.
     pub(super) has_new_jobs: bool,
-    /// Whether timers expired or jobs were posted, and not all of them have run.
-    pub(super) has_internal_work: bool,
     /// When the current call began, if the probe asks how long it takes.
     pub(super) call_began: Option<Instant>,
     /// Whether calls are reported to a probe or to the log.
@@ -69,7 +67,6 @@ impl<S> TurnState<S> {
             is_timer_unset: false,
             expired_at: None,
             has_new_jobs: false,
-            has_internal_work: false,
             call_began: None,
             is_observed: false,
         }

@@ -221,10 +221,11 @@ impl Selector for EpollSelector {
     #[inline(always)] // into `wait`
     fn wait_interruptible(&mut self, events: &mut Events, deadline: Deadline) -> io::Result<()> {
         self.counters.waits += 1;
-        let deadline = if self.always_ready.is_empty() { deadline } else { Deadline::Now };
-        self.epoll.wait_once(&mut events.list, deadline)?;
         if !self.always_ready.is_empty() {
+            self.epoll.wait_once(&mut events.list, Deadline::Now)?;
             self.always_ready.report(events);
+        } else {
+            self.epoll.wait_once(&mut events.list, deadline)?;
         }
         events.grow_if_full();
         Ok(())

@@ -25,22 +25,25 @@ impl TimerSource {
         Ok(TimerSource { timer_fd: Arc::new(TimerFd::new()?), set_to: None })
     }
 
-    /// Makes the descriptor readable when the clock shows `next`, or before.
+    /// Returns whether the descriptor becomes readable when the clock shows `next`, or before.
     #[inline]
+    pub(in crate::reactor) fn is_set_for(&self, next: Option<Instant>) -> bool {
+        next.is_none_or(|next| self.set_to.is_some_and(|set_to| set_to <= next))
+    }
+
+    /// Makes the descriptor readable when the clock shows `next`, or before.
     pub(in crate::reactor) fn set(
         &mut self,
         next: Option<Instant>,
         clock: &Clock,
     ) -> io::Result<()> {
-        match (next, self.set_to) {
-            (None, _) => Ok(()),
-            (Some(next), Some(set_to)) if set_to <= next => Ok(()),
-            (Some(next), _) => {
-                clock.set_alarm(next, &self.timer_fd)?;
-                self.set_to = Some(next);
-                Ok(())
-            }
+        if let Some(next) = next
+            && !self.is_set_for(Some(next))
+        {
+            clock.set_alarm(next, &self.timer_fd)?;
+            self.set_to = Some(next);
         }
+        Ok(())
     }
 
     /// Ends the sharing with a parent process.

@@ -91,9 +91,9 @@ pub(super) type TakeJob<S> = Box<dyn FnOnce(Box<dyn Any>, &mut Context<'_, S>)>;
 impl<S> Core<S> {
     pub(super) fn new(registry: Registry, wake_state: WakeState<S>, clock: Clock) -> Self {
         Core {
+            timers: Timers::new(clock.read()),
             clock,
             registry,
-            timers: Timers::new(),
             wake_state: Arc::new(wake_state),
             attention: false,
             deferred: VecDeque::new(),

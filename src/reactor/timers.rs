@@ -1,14 +1,14 @@
 //! Timers: a heap from which cancelled timers are removed.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
 /// Identifies a timer, so that it can be cancelled. An id is never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimerId {
-    slot: usize,
+    slot: u32,
     number: u64,
 }
 
@@ -23,41 +23,77 @@ pub(super) struct Timers<T> {
     timers: Slab<Timer<T>>,
     heap: Vec<HeapItem>,
     number: u64,
+    /// From where the times in the heap are counted.
+    start: Instant,
 }
 
 #[derive(Debug)]
 struct Timer<T> {
     number: u64,
-    /// Its position in the heap. `None` once it is due and has left the heap.
-    position: Option<usize>,
     value: T,
+    /// Its position in the heap. [`OUT`] once it is due and has left the heap.
+    position: u32,
 }
+
+/// The position of a timer that is not in the heap.
+const OUT: u32 = u32::MAX;
 
 /// The heap holds the keys, so that a comparison needs no access to the timers.
 #[derive(Debug, Clone, Copy)]
 struct HeapItem {
-    at: Instant,
+    /// When it is due, in nanoseconds after the start. A number is smaller than an instant, and sooner
+    /// compared.
+    at: i64,
     number: u64,
-    slot: usize,
+    slot: u32,
 }
 
 impl HeapItem {
-    fn key(&self) -> (Instant, u64) {
+    fn key(&self) -> (i64, u64) {
         (self.at, self.number)
+    }
+
+    fn id(&self) -> TimerId {
+        TimerId { slot: self.slot, number: self.number }
     }
 }
 
 const CHILDREN: usize = 4;
 
+/// So many timers that are due leave the heap one by one, however many there are.
+const FEW: usize = 8;
+
+/// To rebuild a heap costs about as much as to remove one of so many items.
+const REBUILD: usize = 32;
+
 impl<T> Timers<T> {
-    pub(super) fn new() -> Self {
-        Timers { timers: Slab::new(), heap: Vec::new(), number: 0 }
+    /// Returns no timers. Most will be due after `start`.
+    pub(super) fn new(start: Instant) -> Self {
+        Timers { timers: Slab::new(), heap: Vec::new(), number: 0, start }
     }
 
     /// Returns when the next timer is due.
     #[inline]
     pub(super) fn next(&self) -> Option<Instant> {
-        self.heap.first().map(|entry| entry.at)
+        self.heap.first().map(|item| self.instant(item.at))
+    }
+
+    fn instant(&self, at: i64) -> Instant {
+        let distance = Duration::from_nanos(at.unsigned_abs());
+        let instant = match at {
+            0.. => self.start.checked_add(distance),
+            ..0 => self.start.checked_sub(distance),
+        };
+        instant.unwrap_or(self.start)
+    }
+
+    /// Returns an instant as the heap has it. What is beyond is centuries away.
+    fn nanos(&self, at: Instant) -> i64 {
+        let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        match at.checked_duration_since(self.start) {
+            Some(after) => nanos(after),
+            None => -nanos(self.start.saturating_duration_since(at)),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -67,41 +103,35 @@ impl<T> Timers<T> {
     pub(super) fn set(&mut self, at: Instant, value: T) -> TimerId {
         let number = self.number;
         self.number += 1;
-        let position = self.heap.len();
-        let slot = self.timers.insert(Timer { number, position: Some(position), value });
-        self.heap.push(HeapItem { at, number, slot });
-        self.sift_up(position);
+        let slot = self.timers.insert(Timer { number, value, position: OUT }) as u32;
+        self.push(HeapItem { at: self.nanos(at), number, slot });
         TimerId { slot, number }
     }
 
     /// Returns the value of a timer, due or not. Returns `None` if it has fired or was cancelled.
     pub(super) fn get_mut(&mut self, id: TimerId) -> Option<&mut T> {
-        let timer = self.timers.get_mut(id.slot)?;
+        let timer = self.timers.get_mut(id.slot as usize)?;
         (timer.number == id.number).then_some(&mut timer.value)
     }
 
     /// Sets a timer that is due once more, under its id. Does nothing if it was cancelled.
     pub(super) fn set_again(&mut self, id: TimerId, at: Instant) {
         let TimerId { slot, number } = id;
-        let position = self.heap.len();
-        match self.timers.get_mut(slot) {
-            Some(timer) if timer.number == number && timer.position.is_none() => {
-                timer.position = Some(position);
-            }
-            _ => return,
+        let timer = self.timers.get(slot as usize);
+        if timer.is_some_and(|timer| timer.number == number && timer.position == OUT) {
+            self.push(HeapItem { at: self.nanos(at), number, slot });
         }
-        self.heap.push(HeapItem { at, number, slot });
-        self.sift_up(position);
     }
 
     /// Removes a timer, due or not. Returns `None` if it has fired or was cancelled.
     pub(super) fn take(&mut self, id: TimerId) -> Option<T> {
-        if self.timers.get(id.slot)?.number != id.number {
+        let slot = id.slot as usize;
+        if self.timers.get(slot)?.number != id.number {
             return None;
         }
-        let timer = self.timers.remove(id.slot);
-        if let Some(position) = timer.position {
-            self.remove_from_heap(position);
+        let timer = self.timers.remove(slot);
+        if timer.position != OUT {
+            self.remove_from_heap(timer.position as usize);
         }
         Some(timer.value)
     }
@@ -109,59 +139,99 @@ impl<T> Timers<T> {
     /// Appends the timers due at `now` to `due`, in order. They leave the heap, but must still be
     /// [taken](Self::take), so that one of them can cancel another.
     pub(super) fn take_due(&mut self, now: Instant, due: &mut VecDeque<TimerId>) {
-        while let Some(&HeapItem { at, number, slot }) = self.heap.first()
-            && at <= now
-        {
-            self.remove_from_heap(0);
-            self.timers[slot].position = None;
-            due.push_back(TimerId { slot, number });
+        let now = self.nanos(now);
+        let count = self.count_due(0, now);
+        if count > FEW && count >= self.heap.len() / REBUILD {
+            return self.take_due_at_once(now, due);
         }
+        for _ in 0..count {
+            let item = self.heap[0];
+            self.remove_from_heap(0);
+            self.timers[item.slot as usize].position = OUT;
+            due.push_back(item.id());
+        }
+    }
+
+    /// Returns how many items are due, of the one at `position` and those below it. Below one that is
+    /// not due, none is.
+    fn count_due(&self, position: usize, now: i64) -> usize {
+        match self.heap.get(position) {
+            Some(item) if item.at <= now => {
+                let children = self.children(position);
+                1 + children.map(|child| self.count_due(child, now)).sum::<usize>()
+            }
+            _ => 0,
+        }
+    }
+
+    /// As [`take_due`](Self::take_due): sorts what is due, and makes a new heap of the rest.
+    fn take_due_at_once(&mut self, now: i64, due: &mut VecDeque<TimerId>) {
+        let mut taken: Vec<HeapItem> = Vec::new();
+        self.heap.retain(|&item| {
+            if item.at <= now {
+                taken.push(item);
+            }
+            item.at > now
+        });
+        taken.sort_unstable_by_key(HeapItem::key);
+        for item in taken {
+            self.timers[item.slot as usize].position = OUT;
+            due.push_back(item.id());
+        }
+        for position in (0..self.heap.len()).rev() {
+            self.sift_down(position);
+        }
+    }
+
+    fn push(&mut self, item: HeapItem) {
+        self.heap.push(item);
+        self.sift_up(self.heap.len() - 1);
     }
 
     fn remove_from_heap(&mut self, position: usize) {
         self.heap.swap_remove(position);
-        if position < self.heap.len() {
-            self.update_position(position);
-            self.sift_down(position);
+        let Some(item) = self.heap.get(position) else { return };
+        if position > 0 && item.key() < self.heap[(position - 1) / CHILDREN].key() {
             self.sift_up(position);
+        } else {
+            self.sift_down(position);
         }
     }
 
-    /// Updates the position in the timer of the item at `position`.
-    fn update_position(&mut self, position: usize) {
-        self.timers[self.heap[position].slot].position = Some(position);
+    fn put(&mut self, item: HeapItem, position: usize) {
+        #[cfg(test)]
+        tests::MOVES.set(tests::MOVES.get() + 1);
+        self.heap[position] = item;
+        self.timers[item.slot as usize].position = position as u32;
     }
 
-    fn swap(&mut self, one: usize, other: usize) {
-        #[cfg(test)]
-        tests::SWAPS.set(tests::SWAPS.get() + 1);
-        self.heap.swap(one, other);
-        self.update_position(one);
-        self.update_position(other);
+    fn children(&self, position: usize) -> std::ops::Range<usize> {
+        let first = position * CHILDREN + 1;
+        first..(first + CHILDREN).min(self.heap.len())
     }
 
     fn sift_up(&mut self, mut position: usize) {
+        let item = self.heap[position];
         while position > 0 {
             let parent = (position - 1) / CHILDREN;
-            if self.heap[parent].key() <= self.heap[position].key() {
+            if self.heap[parent].key() <= item.key() {
                 break;
             }
-            self.swap(parent, position);
+            self.put(self.heap[parent], position);
             position = parent;
         }
+        self.put(item, position);
     }
 
     fn sift_down(&mut self, mut position: usize) {
-        loop {
-            let first = position * CHILDREN + 1;
-            let children = first..(first + CHILDREN).min(self.heap.len());
-            let Some(least) = children.min_by_key(|&child| self.heap[child].key()) else { break };
-            if self.heap[position].key() <= self.heap[least].key() {
-                break;
-            }
-            self.swap(position, least);
+        let item = self.heap[position];
+        while let Some(least) = self.children(position).min_by_key(|&child| self.heap[child].key())
+            && self.heap[least].key() < item.key()
+        {
+            self.put(self.heap[least], position);
             position = least;
         }
+        self.put(item, position);
     }
 }
 
@@ -172,15 +242,15 @@ mod tests {
     use std::time::Duration;
 
     std::thread_local! {
-        /// The exchanges in heaps.
-        pub(super) static SWAPS: Cell<u64> = const { Cell::new(0) };
+        /// How often an item was put into a place of a heap.
+        pub(super) static MOVES: Cell<u64> = const { Cell::new(0) };
     }
 
     #[test]
     fn timers_fire_in_order_and_cancelled_ones_do_not() {
         let start = Instant::now();
         let at = |ms: u64| start + Duration::from_millis(ms);
-        let mut timers = Timers::new();
+        let mut timers = Timers::new(start);
         // A fixed shuffle of 0..1000, each instant twice.
         let ids: Vec<_> = (0..1_000_u64)
             .map(|i| (i, timers.set(at(i * 7_919 % 500), (i * 7_919 % 500, i))))
@@ -207,10 +277,35 @@ mod tests {
         assert_eq!(timers.next(), None);
     }
 
+    /// Few leave the heap one by one, and many at once. Both ways keep the order, and what is left is a
+    /// heap again, from which each can be cancelled.
+    #[test]
+    fn however_many_are_due_they_come_in_order_and_the_rest_stays() {
+        const ALIVE: u64 = 2_000;
+        let start = Instant::now();
+        let at = |i: u64| start + Duration::from_millis(1_000) - Duration::from_millis(i);
+        for share in [1, 7, 8, 9, 61, 62, 63, 64, 500, 1_999, 2_000] {
+            let mut timers = Timers::new(start);
+            let place = |i: u64| i * 7_919 % ALIVE;
+            let ids: Vec<_> = (0..ALIVE).map(|i| timers.set(at(place(i)), place(i))).collect();
+            let mut due = VecDeque::new();
+            timers.take_due(at(ALIVE - share), &mut due);
+            let fired: Vec<_> = due.into_iter().filter_map(|id| timers.take(id)).collect();
+            assert!(fired.iter().copied().eq((ALIVE - share..ALIVE).rev()), "{share}: {fired:?}");
+            let left = (share < ALIVE).then(|| at(ALIVE - share - 1));
+            assert_eq!(timers.next(), left);
+            for id in ids {
+                timers.take(id);
+            }
+            assert_eq!((timers.len(), timers.heap.len()), (0, 0));
+        }
+    }
+
     #[test]
     fn a_million_cancelled_timers_leave_no_memory_behind() {
-        let mut timers = Timers::new();
-        let at = Instant::now() + Duration::from_secs(3_600);
+        let start = Instant::now();
+        let mut timers = Timers::new(start);
+        let at = start + Duration::from_secs(3_600);
         for _ in 0..1_000_000 {
             let id = timers.set(at, ());
             timers.take(id);
@@ -225,23 +320,23 @@ mod tests {
         let start = Instant::now();
         // Spread by a multiplication: neither in order nor against it.
         let at = |i: u64| start + Duration::from_nanos(i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20);
-        let mut timers = Timers::new();
+        let mut timers = Timers::new(start);
         let mut ids: Vec<_> = (0..ALIVE).map(|i| timers.set(at(i), i)).collect();
         let sizes = |timers: &Timers<u64>| (timers.heap.capacity(), timers.timers.capacity());
         let before = sizes(&timers);
-        // The depth of the heap is ten: four to the tenth is 1,048,576.
+        // The depth of the heap is ten: four to the tenth is 1,048,576. And the item itself is put.
         let mut most = 0;
         let mut steps = |call: &mut dyn FnMut()| {
-            let swaps = SWAPS.get();
+            let before = MOVES.get();
             call();
-            most = most.max(SWAPS.get() - swaps);
+            most = most.max(MOVES.get() - before);
         };
         for i in 0..ALIVE {
             let id = &mut ids[(i.wrapping_mul(7_919) % ALIVE) as usize];
             steps(&mut || assert!(timers.take(*id).is_some()));
             steps(&mut || *id = timers.set(at(ALIVE + i), i));
         }
-        assert!(most <= 10, "{most} steps");
+        assert!(most <= 11, "{most} steps");
         assert_eq!(timers.len() as u64, ALIVE);
         assert_eq!(sizes(&timers), before, "a cancelled timer leaves room for the next");
         for id in ids {

@@ -16,6 +16,7 @@ mod handoff;
 mod load;
 mod output;
 mod parsers;
+mod price;
 mod single;
 mod soak;
 
@@ -32,6 +33,7 @@ use failure::Failure;
 use handoff::Handoff;
 use load::LoadArgs;
 use parsers::{backend_parser, count_parser, layer_parser, trigger_parser};
+use price::Price;
 use single::pipes_allowed;
 
 /// Compare select, poll and epoll on this machine.
@@ -109,6 +111,23 @@ enum Command {
         /// The system call that waits
         #[arg(long, default_value = "epoll", value_parser = backend_parser())]
         backend: Backend,
+    },
+    /// Do one thing again and again, and print one line of figures
+    ///
+    /// The client is in the same thread. Prints `ns=<wall ns each> cpu_ns=<CPU ns each>`. It is made to
+    /// be counted: by callgrind for instructions, by strace for system calls.
+    Price {
+        /// What is done
+        item: price::Item,
+        /// How often
+        #[arg(long, default_value_t = 100_000, value_parser = count_parser())]
+        count: u64,
+        /// The system call that waits
+        #[arg(long, default_value = "epoll", value_parser = backend_parser())]
+        backend: Backend,
+        /// The trigger
+        #[arg(long, default_value = "edge", value_parser = trigger_parser())]
+        trigger: Trigger,
     },
     /// Show how evenly each way of distribution loads several loops
     ///
@@ -211,6 +230,9 @@ fn run(command: &Command) -> Result<(), Failure> {
     match command {
         &Command::Handoff { jobs, in_flight, workers, backend } => {
             handoff::run(Handoff { jobs, in_flight, workers, backend })
+        }
+        &Command::Price { item, count, backend, trigger } => {
+            price::run(Price { item, count, backend, trigger })
         }
         &Command::Balance { threads, connections, clients, one_stays_of, backend, trigger } => {
             let [threads, connections, clients, one_stays_of] =

@@ -29,7 +29,6 @@ use super::stage::{Connecting, Stop};
 use super::stream::Stream;
 use crate::pool::Pool;
 use crate::reactor::Context;
-use crate::selector::Interest;
 use run::{Done, Plan, Target};
 
 /// Connects to one address of several, TCP or Unix, without blocking the loop.
@@ -342,7 +341,7 @@ where
     P: Protocol<S> + 'static,
 {
     let (connection, why) = match result {
-        Ok(stream) => match cx.add_raw_or_return(stream, Interest::READ, connection) {
+        Ok(stream) => match connection.add(stream, cx) {
             Ok(_) => return,
             Err((refused, connection)) => (connection, CloseReason::ConnectFailed(refused.into())),
         },

@@ -1,6 +1,6 @@
 //! A listening socket.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 use std::{fmt, fs, io};
 
@@ -66,6 +66,10 @@ pub struct Listener {
     on_end: Option<EndCallback>,
     /// Set by the first call of `meter`.
     meter: OnceLock<ListenerMeter>,
+    /// Whether it is a TCP socket, as those are that it accepts. `None`: it is not known.
+    is_tcp: Option<bool>,
+    /// Whether what it accepts has `TCP_NODELAY` set, as the listener itself.
+    gives_nodelay: bool,
 }
 
 /// What is called when a listener ends: see [`Listener::on_end`].
@@ -235,7 +239,11 @@ impl Listener {
     /// non-blocking.
     pub fn accept(&self) -> io::Result<Stream> {
         let (socket, peer) = sys::accept(self.as_fd(), libc::SOCK_NONBLOCK)?;
-        Ok(Stream::accepted(socket, &peer).count_toward(&self.buffered_total))
+        let stream = match self.gives_nodelay {
+            true => Stream::plain(socket, &peer),
+            false => Stream::accepted(socket, &peer),
+        };
+        Ok(stream.count_toward(&self.buffered_total).known_by_listener(self.is_tcp))
     }
 
     /// Accepts the next pending connection with the defaults of the system: blocking, and without
@@ -289,7 +297,17 @@ impl Listener {
             accepts_per_turn: ACCEPTS_PER_TURN,
             on_end: None,
             meter: OnceLock::new(),
+            is_tcp: None,
+            gives_nodelay: false,
         }
+    }
+
+    /// Sets `TCP_NODELAY`. On Linux a socket that is accepted inherits it. Not for a socket from elsewhere:
+    /// another process may accept from it.
+    fn give_nodelay(&mut self) {
+        let is_tcp = sys::is_tcp(self.socket.as_raw_fd());
+        self.is_tcp = Some(is_tcp);
+        self.gives_nodelay = is_tcp && self.socket.set_tcp_nodelay(true).is_ok();
     }
 
     pub(super) fn take_on_end(&mut self) -> Option<OnEnd> {
@@ -424,7 +442,8 @@ impl ListenerBuilder {
         let address = address.to_address()?;
         let socket = BindOptions::socket(&address, Type::STREAM)?;
         let file = self.options.bind(&socket, &address)?;
-        let listener = Listener::listen(socket, file, self.backlog)?;
+        let mut listener = Listener::listen(socket, file, self.backlog)?;
+        listener.give_nodelay();
         Ok(self.set_up(listener))
     }
 

@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use super::close_reason::{CloseReason, clone_error};
-use crate::reactor::{Context, Handler, Next, Source};
+use crate::reactor::{Context, Handler, Known, Next, Source};
 use crate::selector::{Interest, Token};
 use crate::sync::lock;
 
@@ -167,7 +167,8 @@ where
     S: 'static,
 {
     let stage = Stage { left: Some((wait, then)) };
-    cx.add_raw_or_return(source, interest, stage).map_err(|(refused, stage)| {
+    let known = Known { reads_raw: true, ..Known::default() };
+    cx.add_known(source, interest, stage, known).map_err(|(refused, stage)| {
         let (_, then) = stage.left.expect("it was not called");
         (refused.error, then)
     })

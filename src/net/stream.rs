@@ -15,6 +15,7 @@ use super::buffered_total::{BufferedTotal, Share};
 use super::idle::{Expired, IdleTimeout, Waiting};
 use super::input_end::InputEnd;
 use super::limit::Permit;
+use crate::reactor::Known;
 use crate::sync::lock;
 use crate::sys;
 
@@ -69,8 +70,11 @@ pub struct Stream {
     is_owed: AtomicBool,
     /// What ends its input early, where a handler reads that blocks.
     pub(super) input_end: Option<Arc<InputEnd>>,
-    /// Whether [`set_nonblocking`](Self::set_nonblocking) was called since.
+    /// Whether it is known to be non-blocking: a listener has accepted it so, or
+    /// [`set_nonblocking`](Self::set_nonblocking) has made it so.
     pub(super) is_nonblocking: AtomicBool,
+    /// Whether it is a TCP socket, if its listener knows.
+    is_tcp: Option<bool>,
 }
 
 /// It shuts the stream down.
@@ -113,6 +117,23 @@ impl Stream {
             is_owed: AtomicBool::new(false),
             input_end: None,
             is_nonblocking: AtomicBool::new(false),
+            is_tcp: None,
+        }
+    }
+
+    /// Notes what the listener knows of a socket that it has accepted non-blocking.
+    pub(super) fn known_by_listener(mut self, is_tcp: Option<bool>) -> Self {
+        self.is_nonblocking = AtomicBool::new(true);
+        self.is_tcp = is_tcp;
+        self
+    }
+
+    /// Returns what a reactor need not ask the kernel.
+    pub(super) fn known(&self) -> Known {
+        Known {
+            reads_raw: true,
+            is_nonblocking: self.is_nonblocking.load(Ordering::Relaxed),
+            is_tcp: self.is_tcp,
         }
     }
 

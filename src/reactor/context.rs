@@ -13,7 +13,7 @@ use super::core::{Core, Deferred};
 use super::counters::Counters;
 use super::handle::ReactorHandle;
 use super::handler::{Handler, Next, Registered};
-use super::mode::reads_raw;
+use super::mode::{Known, reads_raw};
 use super::source::Source;
 use super::source_entry::Types;
 use super::source_info::SourceInfo;
@@ -146,7 +146,8 @@ impl<S: 'static, T> Context<'_, S, T> {
         F: AsFd + 'static,
         H: Handler<F, S> + 'static,
     {
-        self.add_source(source, interest, handler, reads_raw::<F>()).map_err(|(error, _)| error)
+        let known = Known { reads_raw: reads_raw::<F>(), ..Known::default() };
+        self.add_source(source, interest, handler, known).map_err(|(error, _)| error)
     }
 
     /// As [`add`](Self::add), for a closure. The bound names its arguments, so the closure need not.
@@ -181,32 +182,20 @@ impl<S: 'static, T> Context<'_, S, T> {
         self.add(source, interest, handler)
     }
 
-    /// As [`add`](Self::add), for a type of this crate whose reads are plain reads of the kernel.
-    pub(crate) fn add_raw<F, H>(
+    /// As [`add`](Self::add), for a source of which something is known. The handler comes back, too, when
+    /// it fails.
+    pub(crate) fn add_known<F, H>(
         &mut self,
         source: F,
         interest: Interest,
         handler: H,
-    ) -> Result<Token, AddError<F>>
-    where
-        F: AsFd + 'static,
-        H: Handler<F, S> + 'static,
-    {
-        self.add_source(source, interest, handler, true).map_err(|(error, _)| error)
-    }
-
-    /// As [`add_raw`](Self::add_raw). The handler comes back, too, when it fails.
-    pub(crate) fn add_raw_or_return<F, H>(
-        &mut self,
-        source: F,
-        interest: Interest,
-        handler: H,
+        known: Known,
     ) -> Result<Token, (AddError<F>, H)>
     where
         F: AsFd + 'static,
         H: Handler<F, S> + 'static,
     {
-        self.add_source(source, interest, handler, true)
+        self.add_source(source, interest, handler, known)
     }
 
     fn add_source<F, H>(
@@ -214,14 +203,14 @@ impl<S: 'static, T> Context<'_, S, T> {
         source: F,
         interest: Interest,
         handler: H,
-        reads_raw: bool,
+        known: Known,
     ) -> Result<Token, (AddError<F>, H)>
     where
         F: AsFd + 'static,
         H: Handler<F, S> + 'static,
     {
         let Core { registry, is_shutting_down, shutdown_queue, .. } = &mut *self.core;
-        match registry.add(source.as_fd(), interest, reads_raw, Types::of::<F, H>) {
+        match registry.add(source.as_fd(), interest, known, Types::of::<F, H>) {
             Ok(token) => {
                 let registered = Box::new(Registered { source, handler });
                 if *is_shutting_down {

@@ -159,6 +159,7 @@ pub use handler::{Handler, Next};
 pub(crate) use id::Parts;
 pub use id::{Id, Recipient};
 pub(crate) use io_state::IoState;
+pub(crate) use mode::Known;
 pub use probe::{Dispatch, DispatchOutcome, Probe};
 pub use reactor::{Reactor, ReactorBuilder};
 pub use source::Source;

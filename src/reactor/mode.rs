@@ -32,6 +32,17 @@ pub(super) struct SourceKind {
     pub(super) is_tcp: bool,
 }
 
+/// What the owner of a source knows of it, so that the kernel need not be asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Known {
+    /// Its reads are plain reads of the kernel: see [`SourceKind`].
+    pub(crate) reads_raw: bool,
+    /// It is non-blocking already.
+    pub(crate) is_nonblocking: bool,
+    /// Whether it is a TCP socket. `None`: it is not known.
+    pub(crate) is_tcp: Option<bool>,
+}
+
 impl Mode {
     /// Returns the mode for `selector`, with the trigger nearest to the requested one.
     pub(super) fn of(selector: &dyn Selector, requested: Trigger) -> io::Result<Self> {
@@ -54,8 +65,9 @@ impl Mode {
     }
 
     /// Returns the kind of the source `fd`.
-    pub(super) fn kind(self, fd: RawFd, reads_raw: bool) -> SourceKind {
-        SourceKind { reads_raw, is_tcp: self.trigger == Trigger::Edge && sys::is_tcp(fd) }
+    pub(super) fn kind(self, fd: RawFd, known: Known) -> SourceKind {
+        let is_tcp = || known.is_tcp.unwrap_or_else(|| sys::is_tcp(fd));
+        SourceKind { reads_raw: known.reads_raw, is_tcp: self.trigger == Trigger::Edge && is_tcp() }
     }
 
     /// Returns whether the kernel may report this readiness in each wait, although a handler has found

@@ -10,7 +10,7 @@ use slab::Slab;
 
 use super::blocking_files::BlockingFiles;
 use super::io_state::{Flags, IoState};
-use super::mode::Mode;
+use super::mode::{Known, Mode};
 use super::parking::Parking;
 use super::probe::DispatchOutcome;
 use super::source_entry::{SourceEntry, Types};
@@ -124,19 +124,19 @@ impl Registry {
         Ok(())
     }
 
-    /// Adds a source to the selector, at once. `reads_raw`: see [`SourceKind`]. `types` returns
+    /// Adds a source to the selector, at once. `types` returns
     /// those of the source and its handler.
     pub(super) fn add(
         &mut self,
         fd: BorrowedFd<'_>,
         interest: Interest,
-        reads_raw: bool,
+        known: Known,
         types: fn() -> Types,
     ) -> io::Result<Token> {
         self.check_process()?;
         let number = fd.as_raw_fd();
-        let was_blocking = sys::set_nonblocking(number, true)?;
-        let kind = self.mode.kind(number, reads_raw);
+        let was_blocking = !known.is_nonblocking && sys::set_nonblocking(number, true)?;
+        let kind = self.mode.kind(number, known);
         let registered = self.mode.registered(interest, kind);
         let vacant = self.entries.vacant_entry();
         let token = Token::new(vacant.key() as u32, next_generation());

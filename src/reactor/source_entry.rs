@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use std::time::Instant;
 
 use super::io_state::{Flags, IoState};
-use super::mode::SourceKind;
+use super::mode::{Known, SourceKind};
 use super::timers::TimerId;
 use crate::selector::{Interest, Readiness, Token};
 
@@ -90,6 +90,11 @@ pub(super) struct Deadline {
 }
 
 impl SourceEntry {
+    /// Returns what stays known when the trigger changes.
+    pub(super) fn known(&self) -> Known {
+        Known { reads_raw: self.kind.reads_raw, ..Known::default() }
+    }
+
     #[inline]
     pub(super) fn is_ready(&self) -> bool {
         self.ready.intersects(self.effective)

@@ -79,7 +79,8 @@ impl<M> Again<M> {
     {
         let connecting = self.connecting.clone();
         let lasting = Lasting { connection, again: Some((self, sleeper)) };
-        match cx.add_raw_or_return(stream, Interest::READ, lasting) {
+        let known = stream.known();
+        match cx.add_known(stream, Interest::READ, lasting, known) {
             Ok(source) => connecting.wait_for(source),
             Err((refused, lasting)) => {
                 let (again, sleeper) = lasting.again.expect("it was not removed");

@@ -143,12 +143,12 @@ impl Registry {
         }
         for (index, entry) in &self.entries {
             let token = Token::new(index as u32, entry.generation);
-            let kind = mode.kind(entry.fd, entry.kind.reads_raw);
+            let kind = mode.kind(entry.fd, entry.known());
             let registered = mode.registered(entry.effective, kind);
             selector.add(entry.fd, token, registered, mode.trigger)?;
         }
         for (_, entry) in &mut self.entries {
-            entry.kind = mode.kind(entry.fd, entry.kind.reads_raw);
+            entry.kind = mode.kind(entry.fd, entry.known());
             entry.registered = mode.registered(entry.effective, entry.kind);
             entry.flags = mode.flags(entry.kind);
             entry.is_refused = false;

@@ -315,7 +315,8 @@ impl<S: 'static> Reactor<S> {
         let returned = handler.ready(&mut turn_state.io, &mut Context { core, state });
         // The fast path: the readiness is consumed, and nothing else has happened.
         let is_all = returned == Returned::Next(Next::Done) && turn_state.io.is_fully_consumed();
-        if !is_all || !core.deferred.is_empty() || turn_state.is_observed {
+        let is_attended = core.attention && (!core.deferred.is_empty() || turn_state.is_observed);
+        if !is_all || is_attended {
             self.end_call(returned);
         }
     }

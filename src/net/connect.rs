@@ -29,6 +29,7 @@ use super::stage::{Connecting, Stop};
 use super::stream::Stream;
 use crate::pool::Pool;
 use crate::reactor::Context;
+use crate::selector::Interest;
 use run::{Done, Plan, Target};
 
 /// Connects to one address of several, TCP or Unix, without blocking the loop.
@@ -341,10 +342,15 @@ where
     P: Protocol<S> + 'static,
 {
     let (connection, why) = match result {
-        Ok(stream) => match connection.add(stream, cx) {
-            Ok(_) => return,
-            Err((refused, connection)) => (connection, CloseReason::ConnectFailed(refused.into())),
-        },
+        Ok(stream) => {
+            let known = stream.known();
+            match cx.add_known(stream, Interest::READ, connection, known) {
+                Ok(_) => return,
+                Err((refused, connection)) => {
+                    (connection, CloseReason::ConnectFailed(refused.into()))
+                }
+            }
+        }
         Err(stop) => (connection, stop.into_reason()),
     };
     connection.not_connected(&why, cx);

@@ -30,7 +30,7 @@ use super::stream_io::StreamIo;
 use super::timeout::Timeout;
 use super::watermarks::Watermarks;
 use super::wire::Wire;
-use crate::reactor::{AddError, Context, Handler, Next, Source};
+use crate::reactor::{Context, Handler, Next, Source};
 use crate::selector::{Interest, Token};
 
 /// The handler of a buffered, non-blocking stream connection: drives a [`Protocol`] on a
@@ -226,20 +226,9 @@ impl<P> Connection<P> {
     where
         P: Protocol<S> + 'static,
     {
-        Ok(self.add(stream, cx).map_err(|(refused, _)| refused)?)
-    }
-
-    /// As [`serve`](Self::serve). The connection comes back, too, when it fails.
-    pub(super) fn add<S: 'static>(
-        self,
-        stream: Stream,
-        cx: &mut Context<'_, S>,
-    ) -> Result<Token, (AddError<Stream>, Self)>
-    where
-        P: Protocol<S> + 'static,
-    {
         let known = stream.known();
-        cx.add_known(stream, Interest::READ, self, known)
+        let added = cx.add_known(stream, Interest::READ, self, known);
+        Ok(added.map_err(|(refused, _)| refused)?)
     }
 
     /// Tells the protocol that there will be no connection. The connection was never served.

@@ -3,7 +3,8 @@
 //! Run: `cargo run --release --example proxy -- --listen 127.0.0.1:7100 --to 127.0.0.1:7000`, with
 //! `cargo run --example echo -- --listen 127.0.0.1:7000` behind it, then `nc 127.0.0.1 7100`.
 //!
-//! `header.rs` knows the PROXY protocol, and `flow.rs` back-pressure; they know no socket. `upstream.rs`
+//! `header.rs` knows the PROXY protocol, `flow.rs` back-pressure and `target.rs` the text of `--to`; they
+//! know no socket. `upstream.rs`
 //! connects, and `side.rs` joins the two connections of a client.
 //!
 //! * **Addresses.** `--to` takes several. The next one is tried when one fails, or takes longer than
@@ -20,6 +21,7 @@
 mod flow;
 mod header;
 mod side;
+mod target;
 mod upstream;
 
 use std::time::Duration;
@@ -28,9 +30,10 @@ use clap::Parser;
 use common::Options;
 use header::Version;
 use side::{Proxy, Side};
+use target::{Target, target};
 use tripoll::net::Listener;
 use tripoll::sys::raise_descriptor_limit;
-use upstream::{Target, Upstream, target};
+use upstream::Upstream;
 
 #[derive(Debug, Parser)]
 struct Arguments {

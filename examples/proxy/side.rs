@@ -17,7 +17,7 @@ use tripoll::reactor::Id;
 
 use super::flow::Flow;
 use super::header::{self, Ends, Version};
-use super::upstream::{Attempts, Upstream};
+use super::upstream::{UnderWay, Upstream};
 
 /// What all clients share.
 pub struct Proxy {
@@ -42,7 +42,7 @@ pub struct Side {
     /// The other one. The connect of a client leaves it here.
     other: Rc<Cell<Option<SideId>>>,
     /// The connect of a client, until it has succeeded.
-    attempts: Option<Attempts>,
+    connecting: UnderWay,
     /// What this side receives, for the other one.
     input: Rc<RefCell<Flow>>,
     /// What the other side receives, for this one.
@@ -77,11 +77,9 @@ impl Side {
         wire.set_deadline(None);
         let ends = if cx.state.header_in { told } else { ends(wire.stream()) };
         let header = cx.state.header_out.map(|version| header::write(version, ends));
-        let client = cx.id(wire.token())?;
-        let other = Rc::clone(&self.other);
+        let (client, other) = (cx.id(wire.token())?, Rc::clone(&self.other));
         let (input, output) = (Rc::clone(&self.output), Rc::clone(&self.input));
-        let upstream = cx.state.upstream.clone();
-        self.attempts = Some(upstream.connect(cx, move |result, cx| {
+        cx.state.upstream.clone().connect(&self.connecting, cx, move |result, cx| {
             let joined = result.and_then(|stream| {
                 let client = Rc::new(Cell::new(Some(client)));
                 let side = Side { other: client, input, output, header, ..Side::default() };
@@ -99,16 +97,13 @@ impl Side {
                 }
                 Ok(())
             });
-        }));
+        });
         Ok(())
     }
 
     fn resume_other(&self, resumes: bool, cx: &mut Context<Proxy>) {
         if resumes {
-            self.tell_other(cx, |_, wire, _| {
-                wire.resume();
-                Ok(())
-            });
+            self.tell_other(cx, |_, wire, _| wire.resume());
         }
     }
 
@@ -116,11 +111,14 @@ impl Side {
     fn tell_other(
         &self,
         cx: &mut Context<Proxy>,
-        message: impl FnOnce(&mut Side, &mut Wire, &mut Context<Proxy>) -> io::Result<()> + 'static,
+        message: impl FnOnce(&mut Side, &mut Wire, &mut Context<Proxy>) + 'static,
     ) {
         if let Some(other) = self.other.get() {
             // One that is closed has told this side so, or is about to.
-            let _ = cx.tell(other, message);
+            let _ = cx.tell(other, |side, wire, cx| {
+                message(side, wire, cx);
+                Ok(())
+            });
         }
     }
 }
@@ -136,8 +134,9 @@ fn ends(client: &Stream) -> Option<Ends> {
 /// Logs why a client was not connected, once a second at most.
 fn warn(error: &io::Error, cx: &mut Context<Proxy>) {
     let now = cx.now();
-    let is_ours = error.kind() == io::ErrorKind::ConnectionAborted; // the client has left
-    if !is_ours && cx.state.warned.is_none_or(|at| now > at + Duration::from_secs(1)) {
+    let is_quiet = cx.state.warned.is_none_or(|at| now > at + Duration::from_secs(1));
+    // The client may have left, which is no failure.
+    if is_quiet && error.kind() != io::ErrorKind::ConnectionAborted {
         cx.state.warned = Some(now);
         log::warn!("a client was not connected: {error}");
     }
@@ -147,13 +146,12 @@ impl Protocol<Proxy> for Side {
     fn opened(&mut self, wire: &mut Wire, cx: &mut Context<Proxy>) -> io::Result<()> {
         if self.other.get().is_some() {
             wire.send(self.header.take().unwrap_or_default());
-            Ok(())
         } else if cx.state.header_in {
             wire.set_deadline(Some(cx.state.patience));
-            Ok(())
         } else {
-            self.connect(wire, None, cx)
+            self.connect(wire, None, cx)?;
         }
+        Ok(())
     }
 
     fn received(
@@ -173,11 +171,9 @@ impl Protocol<Proxy> for Side {
         }
         let bytes = data.to_vec();
         self.tell_other(cx, move |other, wire, cx| {
-            let count = bytes.len();
-            let has_room = wire.send(bytes);
+            let (count, has_room) = (bytes.len(), wire.send(bytes));
             let resumes = other.output.borrow_mut().write(count, has_room);
             other.resume_other(resumes, cx);
-            Ok(())
         });
         Ok(data.len())
     }
@@ -194,10 +190,7 @@ impl Protocol<Proxy> for Side {
         if self.other.get().is_none() {
             wire.close(); // in its header
         }
-        self.tell_other(cx, |_, wire, _| {
-            wire.finish();
-            Ok(())
-        });
+        self.tell_other(cx, |_, wire, _| wire.finish());
         Ok(())
     }
 
@@ -206,29 +199,22 @@ impl Protocol<Proxy> for Side {
         if self.other.get().is_none() {
             wire.close();
         }
-        self.tell_other(cx, |_, wire, _| {
-            wire.close();
-            Ok(())
-        });
+        self.tell_other(cx, |_, wire, _| wire.close());
         Ok(())
     }
 
     /// A side that has finished leaves the rest to the other one. A failure is passed on as a reset,
     /// unless all that the other side is to receive came before it.
     fn closed(&mut self, why: &CloseReason, cx: &mut Context<Proxy>) {
-        if let Some(attempts) = self.attempts.take() {
-            attempts.cancel(cx);
+        if let Some(connecting) = self.connecting.take() {
+            connecting.cancel(cx);
         }
         let is_whole = self.has_ended || matches!(why, CloseReason::IdleTimedOut);
         if !matches!(why, CloseReason::Finished) {
-            self.tell_other(cx, move |_, wire, _| {
-                if is_whole {
-                    wire.close();
-                } else {
-                    wire.abort();
-                }
-                Ok(())
-            });
+            self.tell_other(
+                cx,
+                move |_, wire, _| if is_whole { wire.close() } else { wire.abort() },
+            );
         }
     }
 }

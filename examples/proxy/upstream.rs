@@ -7,26 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tripoll::Context;
-use tripoll::net::{Address, Connect, Connecting, Stream};
+use tripoll::net::{Connect, Connecting, Stream};
 use tripoll::pool::Pool;
 
-/// One of the addresses of `--to`.
-#[derive(Debug, Clone)]
-pub enum Target {
-    Address(Address),
-    /// `HOST:PORT`, which is resolved for each client.
-    Name(String),
-}
-
-/// Parses an address of `--to`.
-pub fn target(text: &str) -> Result<Target, String> {
-    text.parse().map(Target::Address).or_else(|error: io::Error| {
-        let is_name = text.rsplit_once(':').is_some_and(|(host, port)| {
-            !host.is_empty() && !host.contains(['[', ']', ':']) && port.parse::<u16>().is_ok()
-        });
-        if is_name { Ok(Target::Name(text.into())) } else { Err(error.to_string()) }
-    })
-}
+use super::target::Target;
 
 /// All addresses, as connects: a name is one, and so are the addresses between two names.
 #[derive(Debug, Clone)]
@@ -56,30 +40,32 @@ impl Upstream {
     /// Connects, and calls `done` with the stream, or with the last error.
     pub fn connect<S: 'static>(
         &self,
+        under_way: &UnderWay,
         cx: &mut Context<S>,
         done: impl FnOnce(io::Result<Stream>, &mut Context<S>) + 'static,
-    ) -> Attempts {
-        let attempts = Attempts::default();
-        try_next(Rc::clone(&self.0), 0, attempts.clone(), cx, Box::new(done));
-        attempts
+    ) {
+        try_next(Rc::clone(&self.0), 0, Rc::clone(under_way), cx, Box::new(done));
     }
 }
+
+/// The connect that is under way, so that it can be cancelled.
+pub type UnderWay = Rc<RefCell<Option<Connecting>>>;
 
 type Done<S> = Box<dyn FnOnce(io::Result<Stream>, &mut Context<S>)>;
 
 fn try_next<S: 'static>(
     connects: Rc<[Connect]>,
     index: usize,
-    attempts: Attempts,
+    under_way: UnderWay,
     cx: &mut Context<S>,
     done: Done<S>,
 ) {
-    let current = Rc::clone(&attempts.0);
+    let current = Rc::clone(&under_way);
     let connect = connects[index].clone();
     let connecting = connect.start(cx, move |result, cx| match result {
         Err(error) if error.kind() != io::ErrorKind::ConnectionAborted => {
             if index + 1 < connects.len() {
-                try_next(connects, index + 1, attempts, cx, done);
+                try_next(connects, index + 1, under_way, cx, done);
             } else {
                 done(Err(error), cx);
             }
@@ -87,17 +73,4 @@ fn try_next<S: 'static>(
         result => done(result, cx),
     });
     *current.borrow_mut() = Some(connecting);
-}
-
-/// A connect that can be cancelled.
-#[derive(Debug, Clone, Default)]
-pub struct Attempts(Rc<RefCell<Option<Connecting>>>);
-
-impl Attempts {
-    pub fn cancel<S: 'static>(&self, cx: &mut Context<S>) {
-        let current = self.0.take();
-        if let Some(connecting) = current {
-            connecting.cancel(cx);
-        }
-    }
 }

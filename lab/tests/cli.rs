@@ -208,6 +208,20 @@ fn a_file_that_cannot_be_written_is_refused_before_the_measurement() {
 }
 
 #[test]
+fn a_page_is_written_where_it_is_asked_for() {
+    let path = std::env::temp_dir().join(format!("tripoll-page-{}.html", std::process::id()));
+    let arguments = format!("compare --quick --fds 2,5,10 --report {}", path.display());
+    let output = tripoll(&arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let page = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(page.contains(&format!("tripoll {arguments}")) && page.contains("<svg "));
+
+    let refused = tripoll("compare --quick --report /dev/null/report.html");
+    assert!(text(&refused.stderr).starts_with("error: --report /dev/null/report.html: "));
+}
+
+#[test]
 fn ctrl_c_exits_with_130_and_one_line() {
     let mut compare = Command::new(TRIPOLL)
         .args(["compare", "--quick"])

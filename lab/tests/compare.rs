@@ -185,6 +185,44 @@ fn the_cheapest_figures_are_marked_and_green_on_a_terminal() {
 }
 
 #[test]
+fn the_page_has_charts_with_their_sentences_and_needs_no_network_and_no_script() {
+    let report = synthetic_report(Layer::Selector);
+    let html = report.html("tripoll compare --report a&b.html").unwrap();
+    assert!(html.len() < 300_000, "{}", html.len());
+    assert_eq!(html.matches("<svg ").count(), 2);
+    assert_eq!(html.matches("</svg>").count(), 2);
+    assert_eq!(html.matches("role=\"img\" aria-label=\"").count(), 2);
+    let figures: Vec<&str> = html.split("<figure>").skip(1).collect();
+    for (figure, sentence) in figures.iter().zip(&report.sentences[2..4]) {
+        let (figure, _) = figure.split_once("</figure>").unwrap();
+        assert!(figure.contains(&format!("<p>{sentence}</p>")), "{figure}");
+        assert!(figure.contains("<table>") && figure.contains("compare --report a&amp;b.html"));
+        // A line for each of the four calls.
+        assert!(figure.matches("<polyline").count() >= 4, "{figure}");
+    }
+    for sentence in &report.sentences {
+        assert!(html.contains(sentence.as_str()), "{sentence}");
+    }
+    // The only address is the name of the format.
+    let addresses = html.replace("http://www.w3.org/2000/svg", "");
+    for forbidden in ["<script", "http:", "https:", "src=", "@import"] {
+        assert!(!addresses.contains(forbidden), "{forbidden}");
+    }
+    assert!(html.contains("prefers-color-scheme: dark") && html.contains("@media print"));
+}
+
+#[test]
+fn a_chart_in_letters_fits_the_terminal() {
+    let text = synthetic_report(Layer::Selector).text(60, false);
+    let rows = text.lines().filter(|line| line.chars().nth(13) == Some('│'));
+    let rows: Vec<&str> = rows.filter(|line| !line.contains('±')).collect();
+    assert_eq!(rows.len(), 11, "{text}");
+    // At 10,000 watched, select and poll are at the top, and both of epoll far below.
+    let last = |row: &str| row.chars().last();
+    assert_eq!((last(rows[0]), last(rows[9])), (Some('*'), Some('*')), "{text}");
+}
+
+#[test]
 fn the_json_says_when_where_and_by_which_version_it_was_measured() {
     let report = json(&synthetic_report(Layer::Selector));
     assert_eq!(report["tripoll"], env!("CARGO_PKG_VERSION"));

@@ -20,6 +20,7 @@ pub(super) fn run(
     layer: Layer,
     quick: bool,
     json: Option<&Path>,
+    html: Option<&Path>,
     load: &LoadArgs,
 ) -> Result<(), Failure> {
     if load.list {
@@ -27,7 +28,10 @@ pub(super) fn run(
         return print(&Preset::ALL.map(line).concat());
     }
     if let Some(path) = json {
-        check_writable(path)?;
+        check_writable("--json", path)?;
+    }
+    if let Some(path) = html {
+        check_writable("--report", path)?;
     }
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))?;
@@ -57,9 +61,19 @@ pub(super) fn run(
     print(&report.text(columns(&stdout), is_coloured(&stdout)))?;
     if let Some(path) = json {
         let text = serde_json::to_string_pretty(&report).map_err(io::Error::from)?;
-        fs::write(path, text + "\n").map_err(|error| cannot_write(path, &error))?;
+        fs::write(path, text + "\n").map_err(|error| cannot_write("--json", path, &error))?;
+    }
+    if let Some(path) = html {
+        let page = report.html(&command())?;
+        fs::write(path, page).map_err(|error| cannot_write("--report", path, &error))?;
     }
     if measured.stopped { Err(Failure::Stopped) } else { Ok(()) }
+}
+
+/// Returns the command line, by the name of the program.
+fn command() -> String {
+    let arguments = std::env::args().skip(1);
+    std::iter::once("tripoll".to_string()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns whether the report has colours: on a terminal, unless `NO_COLOR` or `TERM` say otherwise.
@@ -70,21 +84,21 @@ fn is_coloured(to: &impl IsTerminal) -> bool {
 
 /// Checks that the file can be written, before two minutes are spent. Its content stays until the
 /// report is complete.
-fn check_writable(path: &Path) -> Result<(), Failure> {
+fn check_writable(option: &str, path: &Path) -> Result<(), Failure> {
     let new = !path.exists();
     OpenOptions::new()
         .append(true)
         .create(true)
         .open(path)
-        .map_err(|error| cannot_write(path, &error))?;
+        .map_err(|error| cannot_write(option, path, &error))?;
     if new {
         fs::remove_file(path)?;
     }
     Ok(())
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::Runtime(format!("--json {}: {error}", path.display()))
+fn cannot_write(option: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::Runtime(format!("{option} {}: {error}", path.display()))
 }
 
 /// Returns a progress bar on standard error. If that is no terminal, prints one line instead.

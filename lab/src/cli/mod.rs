@@ -60,6 +60,9 @@ enum Command {
         /// Also write all results to this file, as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+        /// Also write a page with charts to this file, as HTML
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
         #[command(flatten)]
         load: LoadArgs,
     },
@@ -241,8 +244,8 @@ fn run(command: &Command) -> Result<(), Failure> {
         }
         Command::Soak { minutes, seconds, seed } => soak::run(*minutes, *seconds, *seed),
         Command::SoakServers { part } => soak::run_servers(part),
-        Command::Compare { quick, layer, json, load } => {
-            compare::run(*layer, *quick, json.as_deref(), load)
+        Command::Compare { quick, layer, json, report, load } => {
+            compare::run(*layer, *quick, json.as_deref(), report.as_deref(), load)
         }
         Command::Ring { n, active, writes, contender } => {
             if active > n {

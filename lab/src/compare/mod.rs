@@ -15,11 +15,13 @@
 //! The figure is processor time, which other programs disturb less than wall-clock time.
 
 mod advice;
+mod chart;
 pub mod crossing;
 mod figures;
 mod findings;
 pub(crate) mod format;
 mod machine;
+mod page;
 mod plan;
 mod report;
 mod runner;

@@ -1,16 +1,19 @@
 //! The report of `compare`: sentences and tables for the reader, JSON for programs.
 
 use std::fmt::Write;
+use std::io;
 
 use chrono::{SecondsFormat, Utc};
 use serde::Serialize;
 
+use super::chart::{Chart, Series, letter};
 use super::crossing::Outcome;
 use super::figures::Figures;
 use super::findings::{Cost, Finding, Ratios};
-use super::format::{counted, wrapped};
+use super::format::{counted, grouped, wrapped};
 use super::machine::Machine;
-use super::plan::{Call, LeftOut, Plan, Point};
+use super::page::{self, Page};
+use super::plan::{Call, LeftOut, Line, Plan, Point};
 use super::runner::{Cell, Measured};
 use super::sentences;
 use super::statistics::Estimate;
@@ -43,6 +46,8 @@ pub struct Report {
     pub cells: Vec<Figure>,
     #[serde(skip)]
     tables: Tables,
+    #[serde(skip)]
+    charts: Vec<Chart>,
 }
 
 /// How it was measured.
@@ -107,6 +112,9 @@ impl Report {
         let about_calls = sentences.len();
         sentences.extend(sentences::about_tripoll(plan, &of_raw, &costs));
 
+        let charts = plan.lines.iter().zip(&of_layer);
+        let charts = charts.map(|(line, outcome)| chart(plan, figures, line, outcome));
+        let charts = charts.filter(Chart::is_drawn).collect();
         let findings = |layer: Layer, outcomes: Vec<Outcome>| {
             let lines = plan.lines.iter().zip(outcomes);
             lines.map(move |(line, outcome)| {
@@ -117,6 +125,7 @@ impl Report {
             tripoll: env!("CARGO_PKG_VERSION"),
             date: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
             tables: Tables::new(plan, figures),
+            charts,
             machine,
             config: Config {
                 version: 4,
@@ -134,6 +143,32 @@ impl Report {
             left_out: plan.left_out.clone(),
             cells: cells.iter().map(figure).collect(),
         }
+    }
+
+    /// Returns the report as one page of HTML, with charts. It needs no network and no script.
+    /// `command` is the command that makes such a report.
+    ///
+    /// # Errors
+    ///
+    /// `Other` if a chart cannot be drawn.
+    pub fn html(&self, command: &str) -> io::Result<String> {
+        page::html(&Page {
+            sentences: &self.sentences,
+            charts: &self.charts,
+            tables: &self.tables_of_calls(100, false),
+            machine: &self.machine,
+            made: &format!("tripoll {}, {}", self.tripoll, self.date),
+            command,
+        })
+    }
+
+    /// Returns the tables of what an event costs by each call.
+    fn tables_of_calls(&self, width: usize, colour: bool) -> String {
+        let tables = self.tables.calls.iter().filter(|table| !table.is_empty());
+        let tables = tables.map(|table| {
+            format!("\n{}\n{}", wrapped(&table.caption, width), table.text(width, colour))
+        });
+        tables.collect()
     }
 
     /// Returns the report as text: the answer, the tables, what tripoll costs, the machine.
@@ -157,11 +192,20 @@ impl Report {
             let debug = "These figures are of a debug build. Measure again with --release.";
             paragraph(&mut text, debug);
         }
-        for table in self.tables.calls.iter().filter(|table| !table.is_empty()) {
+        if let Some(chart) = self.charts.first() {
+            let calls = chart.series.iter().map(|series| series.call);
+            let legend: Vec<String> =
+                calls.map(|call| format!("{} {}", letter(call), call.name())).collect();
+            let caption = format!(
+                "{} (left to right), in nanoseconds: {}, * several. Both scales are logarithmic.",
+                chart.title,
+                legend.join(", ")
+            );
             text.push('\n');
-            paragraph(&mut text, &table.caption);
-            text.push_str(&table.text(width, colour));
+            paragraph(&mut text, &caption);
+            text.push_str(&chart.text(width));
         }
+        text.push_str(&self.tables_of_calls(width, colour));
         text.push('\n');
         about_tripoll.iter().for_each(|sentence| paragraph(&mut text, sentence));
         text.push('\n');
@@ -173,6 +217,32 @@ impl Report {
         text.push('\n');
         paragraph(&mut text, &facts);
         text
+    }
+}
+
+/// Returns the chart of a line.
+fn chart(plan: &Plan, figures: Figures<'_>, line: &Line, outcome: &Outcome) -> Chart {
+    let series = |&call: &Call| {
+        let cost = |(x, point): (usize, Point)| {
+            let ns = figures.ns(point, call, plan.layer)?;
+            Some((x as f64, ns * point.ready() as f64))
+        };
+        Series { call, points: line.points().filter_map(cost).collect() }
+    };
+    let x_label = match line {
+        Line::Watched { .. } => "watched".to_string(),
+        Line::Ready { n, .. } => format!("ready of {}", grouped(*n)),
+    };
+    let crossing = match *outcome {
+        Outcome::Cross(crossing) => Some(crossing),
+        _ => None,
+    };
+    Chart {
+        title: sentences::title(line),
+        x_label,
+        series: plan.calls.iter().map(series).collect(),
+        crossing,
+        sentence: sentences::about_line(line, outcome, plan.rivals()),
     }
 }
 

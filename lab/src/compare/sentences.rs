@@ -30,6 +30,20 @@ fn fixed(line: &Line) -> String {
     fixed + &of_style(line.style())
 }
 
+/// Formats the conclusion about a line.
+pub(super) fn about_line(line: &Line, outcome: &Outcome, calls: [Call; 2]) -> String {
+    format!("{}, {}.", fixed(line), cross(line, outcome, calls))
+}
+
+/// Returns the title of the chart of a line.
+pub(super) fn title(line: &Line) -> String {
+    let fixed = fixed(line);
+    match line {
+        Line::Watched { .. } => format!("{fixed}: what a wait costs, by the number watched"),
+        Line::Ready { .. } => format!("{fixed}: what a wait costs, by the number ready"),
+    }
+}
+
 /// Formats how the calls compare at a point.
 fn at_point(plan: &Plan, figures: Figures<'_>, point: Point) -> Option<String> {
     let [_, epoll] = plan.rivals();
@@ -156,9 +170,7 @@ pub(super) fn about_calls(
         plan.kind
     ));
     let lines = plan.lines.iter().zip(outcomes);
-    all.extend(lines.map(|(line, outcome)| {
-        format!("{}, {}.", fixed(line), cross(line, outcome, plan.rivals()))
-    }));
+    all.extend(lines.map(|(line, outcome)| about_line(line, outcome, plan.rivals())));
     if plan.lines.is_empty() {
         all.extend(
             plan.ring().take(MOST_POINTS).filter_map(|point| at_point(plan, figures, point)),

@@ -34,7 +34,7 @@ pub(super) struct Series {
 }
 
 /// The size of a chart in the page, which scales it.
-const SIZE: (u32, u32) = (720, 400);
+const SIZE: (u32, u32) = (600, 380);
 /// The size of the letters.
 const LETTERS: i32 = 15;
 /// The rows of a chart in the terminal.
@@ -83,6 +83,7 @@ impl Chart {
             .x_label_formatter(&|x| grouped(x.round() as usize))
             .y_label_formatter(&|y| grouped(y.round() as usize))
             .label_style(("sans-serif", LETTERS))
+            .axis_desc_style(("sans-serif", LETTERS))
             .bold_line_style(RGBColor(128, 128, 128).mix(0.35))
             .light_line_style(TRANSPARENT)
             .draw()

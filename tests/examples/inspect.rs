@@ -42,9 +42,14 @@ fn metric(text: &str, name: &str) -> u64 {
 fn each_page_shows_what_is_there() {
     on_every_backend(|backend, trigger| {
         let mut server = INSPECT.start(backend, trigger);
-        let get = |path| get(&mut server.connect(), path);
         let others = [server.connect(), server.connect(), server.connect()];
-        await_that("all are accepted", || server.fds() == server.fds_at_start + others.len());
+        let has_others_alone = || server.fds() == server.fds_at_start + others.len();
+        await_that("all are accepted", has_others_alone);
+        let get = |path| {
+            let text = get(&mut server.connect(), path);
+            await_that("the one that asked is gone", has_others_alone);
+            text
+        };
 
         let sources = get("/sources");
         assert_eq!(sources.matches("Connection<").count(), 4, "{sources}"); // and the one that asks

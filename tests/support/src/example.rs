@@ -167,7 +167,11 @@ impl Server {
         let said = self.next_line();
         let address = said.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix('\n'));
         address.map(String::from).unwrap_or_else(|| {
-            panic!("it says {said:?} and {:?}", self.stop(Signal::KILL));
+            let unheard = self.unheard.take();
+            let stopped = self.stop(Signal::KILL);
+            let mut errors = String::new();
+            unheard.map(|mut unheard| unheard.read_to_string(&mut errors));
+            panic!("it says {said:?}, {errors:?} and {stopped:?}");
         })
     }
 

@@ -64,8 +64,8 @@ mutant $handle the_jobs_of_two_threads \
     'let state: Result<u8, u8> = Ok(self.state.swap(ASLEEP, Ordering::AcqRel));' \
     'the loop goes to sleep from NOTIFIED'
 mutant $handle the_jobs_of_two_threads \
-    'state => state == NOTIFIED,' \
-    '_ => false,' \
+    'state == NOTIFIED' \
+    'false' \
     'a wake before the sleep is not handled'
 mutant $handle the_jobs_of_two_threads \
     'self.wake_state.jobs().as_mut().ok_or_else(reactor_dropped)?.push(Box::new(job));

@@ -91,7 +91,7 @@ mutant $handle two_stops \
     'a stop wakes before it is set'
 mutant $turn end_of_a_sleep \
     'self.core.wake_state.waker().clear();
-                (self.turn_state.has_new_jobs, self.turn_state.has_internal_work) = (true, true);' \
+                self.expect_jobs();' \
     'self.core.wake_state.waker().clear();' \
     'an event of the waker is not handled'
 mutant $turn another_loop_polls \

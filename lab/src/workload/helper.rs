@@ -1,13 +1,12 @@
 //! The thread that makes a descriptor ready while the measured thread sleeps.
 
-#![allow(unsafe_code)]
-
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use super::pipes::write_byte;
+use super::raw::yield_to_others;
 
 /// Makes descriptors ready: at once, or while the measured thread sleeps.
 pub(super) enum Sender {
@@ -67,12 +66,4 @@ fn serve(mut orders: PipeReader, writers: &[Arc<OwnedFd>]) {
         // A byte that cannot be written is missed by the measured thread, which says so.
         let _ = write_byte(writers[usize::from_ne_bytes(order)].as_fd());
     }
-}
-
-/// Asks the kernel not to interrupt another thread when this one wakes (`sched(7)`, `SCHED_BATCH`).
-/// Otherwise the byte could be there before the measured thread waits.
-fn yield_to_others() {
-    let parameter = libc::sched_param { sched_priority: 0 };
-    // SAFETY: `parameter` is valid for the call. Without the policy the thread works as well.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &parameter) };
 }

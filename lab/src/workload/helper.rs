@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use super::pipes::write_byte;
-use super::raw::yield_to_others;
 
 /// Makes descriptors ready: at once, or while the measured thread sleeps.
 pub(super) enum Sender {
@@ -34,11 +33,12 @@ pub(super) struct Helper {
 }
 
 impl Helper {
-    pub(super) fn start(writers: &[Arc<OwnedFd>]) -> io::Result<Self> {
+    /// Starts the thread. It first calls `prepare`.
+    pub(super) fn start(writers: &[Arc<OwnedFd>], prepare: fn()) -> io::Result<Self> {
         let (orders, sender) = io::pipe()?;
         let writers = writers.to_vec();
         let thread = thread::Builder::new().spawn(move || {
-            yield_to_others();
+            prepare();
             serve(orders, &writers);
         })?;
         Ok(Helper { orders: Some(sender), thread: Some(thread) })

@@ -146,7 +146,9 @@ impl Workload {
             pipes.fill(self.start_index() + byte * n / active)?;
         }
         let sender = match self {
-            Workload::Sleep { .. } => Sender::Helper(Helper::start(pipes.ends(n).1)?),
+            Workload::Sleep { .. } => {
+                Sender::Helper(Helper::start(pipes.ends(n).1, raw::yield_to_others)?)
+            }
             _ => Sender::Direct,
         };
         let start = (Instant::now(), cpu_time());

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::failure::Failure;
-use super::load::LoadArgs;
+use super::load_args::LoadArgs;
 use super::output::print;
 use crate::compare::{Machine, Plan, Point, Preset, Progress, Report, measure};
 use crate::workload::{Layer, Pipes};

@@ -115,3 +115,15 @@ fn only_the_counter_uses_an_atomic_number_of_64_bits() {
         );
     }
 }
+
+/// The folders whose modules may be unsafe: the system calls, and the C library's in the lab.
+const UNSAFE: [&str; 2] = ["src/sys/", "lab/src/workload/raw/"];
+
+#[test]
+fn only_the_modules_of_system_calls_are_unsafe() {
+    // The lint denies it everywhere else.
+    for (name, source) in sources(&["src", "lab/src", "benches"]) {
+        let may = UNSAFE.iter().any(|folder| name.starts_with(folder));
+        assert!(may || !source.contains("allow(unsafe_code"), "{name} has `unsafe`");
+    }
+}

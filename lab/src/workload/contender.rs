@@ -7,7 +7,7 @@ use tripoll::{Backend, Trigger};
 use super::driver::{Driver, Waiter, WaiterDriver};
 use super::mio::MioWaiter;
 use super::pipes::{Link, Pipes};
-use super::raw::{RawEpoll, RawPoll, RawSelect};
+use super::raw::calls::{RawEpoll, RawPoll, RawSelect};
 use super::reactor::ReactorDriver;
 use super::selector::SelectorWaiter;
 

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::helper::Sender;
-use super::pipes::{Link, read_byte};
+use super::pipes::Link;
+use super::raw::byte::read_byte;
 use super::xorshift::Xorshift;
 
 /// Runs the workloads with one way of waiting.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use super::pipes::write_byte;
+use super::raw::byte::write_byte;
 
 /// Makes descriptors ready: at once, or while the measured thread sleeps.
 pub(super) enum Sender {

@@ -147,7 +147,7 @@ impl Workload {
         }
         let sender = match self {
             Workload::Sleep { .. } => {
-                Sender::Helper(Helper::start(pipes.ends(n).1, raw::yield_to_others)?)
+                Sender::Helper(Helper::start(pipes.ends(n).1, raw::thread::yield_to_others)?)
             }
             _ => Sender::Direct,
         };

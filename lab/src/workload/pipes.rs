@@ -12,6 +12,8 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tripoll::sys::{descriptor_limit, raise_descriptor_limit};
 
+use super::raw::byte::{read_byte, write_byte};
+
 /// What is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Kind {
@@ -265,29 +267,3 @@ impl Link<'_> {
         write_byte(self.to)
     }
 }
-
-/// Reads one byte. Every layer reads through this function.
-#[inline]
-#[allow(unsafe_code)]
-pub(super) fn read_byte(from: BorrowedFd<'_>) -> io::Result<()> {
-    let mut byte = 0_u8;
-    // SAFETY: `byte` has room for one byte.
-    match unsafe { libc::read(from.as_raw_fd(), (&raw mut byte).cast(), 1) } {
-        1 => Ok(()),
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-/// Writes one byte. Every layer writes through this function.
-#[inline]
-#[allow(unsafe_code)]
-pub(super) fn write_byte(to: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: `BYTE` is one readable byte.
-    match unsafe { libc::write(to.as_raw_fd(), (&raw const BYTE).cast(), 1) } {
-        1 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-static BYTE: u8 = b'.';

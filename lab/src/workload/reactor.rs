@@ -8,7 +8,7 @@ use tripoll::{Backend, Context, Deadline, Interest, Next, Reactor, Source, Trigg
 
 use super::driver::Driver;
 use super::helper::Sender;
-use super::pipes::{read_byte, write_byte};
+use super::raw::byte::{read_byte, write_byte};
 use super::xorshift::Xorshift;
 
 /// Drives a reactor. Its sources share the ends of the pipes with the other layers.

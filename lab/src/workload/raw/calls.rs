@@ -1,7 +1,6 @@
 //! The baseline: `select`, `poll` and `epoll` of the C library, called as an experienced C
 //! programmer would.
 //!
-//! Nothing in this file calls `tripoll`, so that the baseline does not depend on what is measured.
 //! Each loop is as fast as it can be made. `select` has a bit map that holds more than 1,024
 //! descriptors, and scans it by words. `select` and `poll` stop scanning at the count that the call
 //! returned. `epoll` has the index as its data.
@@ -9,14 +8,12 @@
 //! `select` and `poll` have two forms. The *raw* one blocks at once, without a timeout. The
 //! *raw-zero* one always calls with a timeout of zero first, and blocks only if nothing was ready.
 
-#![allow(unsafe_code)]
-
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::null_mut;
 
-use super::driver::Waiter;
-use super::pipes::Link;
+use crate::workload::driver::Waiter;
+use crate::workload::pipes::Link;
 
 /// Repeats `call` while it fails with `EINTR`.
 #[inline]
@@ -233,12 +230,4 @@ impl Waiter for RawEpoll {
         }
         Ok(())
     }
-}
-
-/// Asks the kernel not to interrupt another thread when this one wakes (`sched(7)`, `SCHED_BATCH`).
-/// Otherwise the byte could be there before the measured thread waits.
-pub(super) fn yield_to_others() {
-    let parameter = libc::sched_param { sched_priority: 0 };
-    // SAFETY: `parameter` is valid for the call. Without the policy the thread works as well.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &parameter) };
 }

@@ -12,6 +12,7 @@ pub mod echo;
 pub mod line;
 mod logging;
 pub mod menu;
+pub mod models;
 mod options;
 mod serve;
 mod stop;

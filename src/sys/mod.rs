@@ -52,6 +52,7 @@ mod select;
 mod send_file;
 #[cfg(not(loom))]
 mod signal_fd;
+mod signal_io;
 mod timer_fd;
 mod write_now;
 
@@ -97,6 +98,7 @@ pub(crate) use send_file::send_file;
 pub(crate) use signal_fd::{
     SignalDetails, SignalFd, block_signals, thread_without, unblock_signals, unblock_signals_in,
 };
+pub use signal_io::signal_when_ready;
 pub(crate) use timer_fd::TimerFd;
 pub use write_now::write_now;
 

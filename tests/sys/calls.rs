@@ -263,3 +263,22 @@ fn a_wait_may_be_as_long_as_a_duration_can_be() {
         });
     }
 }
+
+#[test]
+fn a_signal_comes_when_a_descriptor_becomes_ready() {
+    // The handler of the signal writes a byte here.
+    let (signals, written) = unix_pair();
+    signal_hook::low_level::pipe::register(signal_hook::consts::SIGIO, written).unwrap();
+    let is_signalled = |timeout| {
+        let mut line = [PollFd::new(signals.as_raw_fd(), PollFlags::IN)];
+        sys::poll(&mut line, Some(timeout)).unwrap() == 1
+    };
+    let (mine, mut theirs) = tcp_pair();
+    let (plain, mut others) = tcp_pair();
+    sys::signal_when_ready(&mine).unwrap();
+    others.write_all(b"x").unwrap();
+    settle(&plain, PollFlags::IN);
+    assert!(!is_signalled(Duration::ZERO), "no signal was asked for here");
+    theirs.write_all(b"x").unwrap();
+    assert!(is_signalled(Duration::from_secs(10)));
+}

@@ -8,11 +8,13 @@
 //! | [`balance`] | `tripoll balance`: how evenly several loops are loaded |
 //! | [`cli`] | the command line |
 //! | [`compare`] | `tripoll compare`: the plan, the measurement, the report |
+//! | [`load`] | `tripoll load`: an open-loop load generator |
 //! | [`soak`] | `tripoll soak`: every kind of client at every kind of server |
 //! | [`workload`] | the two workloads, and the contenders that run them |
 
 pub mod balance;
 pub mod cli;
 pub mod compare;
+pub mod load;
 pub mod soak;
 pub mod workload;

@@ -1,6 +1,5 @@
 //! `tripoll compare`: the arguments, the progress bar, and the report.
 
-use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
@@ -12,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::failure::Failure;
 use super::load_args::LoadArgs;
-use super::output::print;
+use super::output::{check_writable, print, write_file};
 use crate::compare::{Machine, Plan, Point, Preset, Progress, Report, measure};
 use crate::workload::{Layer, Pipes};
 
@@ -61,11 +60,10 @@ pub(super) fn run(
     print(&report.text(columns(&stdout), is_coloured(&stdout)))?;
     if let Some(path) = json {
         let text = serde_json::to_string_pretty(&report).map_err(io::Error::from)?;
-        fs::write(path, text + "\n").map_err(|error| cannot_write("--json", path, &error))?;
+        write_file("--json", path, &(text + "\n"))?;
     }
     if let Some(path) = html {
-        let page = report.html(&command())?;
-        fs::write(path, page).map_err(|error| cannot_write("--report", path, &error))?;
+        write_file("--report", path, &report.html(&command())?)?;
     }
     if measured.stopped { Err(Failure::Stopped) } else { Ok(()) }
 }
@@ -80,25 +78,6 @@ fn command() -> String {
 fn is_coloured(to: &impl IsTerminal) -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     to.is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
-}
-
-/// Checks that the file can be written, before two minutes are spent. Its content stays until the
-/// report is complete.
-fn check_writable(option: &str, path: &Path) -> Result<(), Failure> {
-    let new = !path.exists();
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(|error| cannot_write(option, path, &error))?;
-    if new {
-        fs::remove_file(path)?;
-    }
-    Ok(())
-}
-
-fn cannot_write(option: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::Runtime(format!("{option} {}: {error}", path.display()))
 }
 
 /// Returns a progress bar on standard error. If that is no terminal, prints one line instead.

@@ -14,6 +14,7 @@ mod compare;
 mod failure;
 mod handoff;
 mod load_args;
+mod load_generator;
 mod output;
 mod parsers;
 mod price;
@@ -32,6 +33,7 @@ use crate::workload::{Contender, Layer, Workload, default_trigger};
 use failure::Failure;
 use handoff::Handoff;
 use load_args::LoadArgs;
+use load_generator::Generator;
 use parsers::{backend_parser, count_parser, layer_parser, trigger_parser};
 use price::Price;
 use single::pipes_allowed;
@@ -132,6 +134,13 @@ enum Command {
         #[arg(long, default_value = "edge", value_parser = trigger_parser())]
         trigger: Trigger,
     },
+    /// Send requests to a server at a fixed rate, and report how long the answers take
+    ///
+    /// For servers that send each line back, and with --http for servers of HTTP. Requests are sent
+    /// when they are due, however long the answers before take. Latency is counted from when a
+    /// request was due, so that a server that stalls cannot hide it. Exits with 1 if a request was not
+    /// answered.
+    Load(Generator),
     /// Show how evenly each way of distribution loads several loops
     ///
     /// Clients connect from many addresses. For each way, one line has the connections that each loop
@@ -242,6 +251,7 @@ fn run(command: &Command) -> Result<(), Failure> {
                 [threads, connections, clients, one_stays_of].map(|count| count as usize);
             balance::run(Balance { threads, connections, clients, one_stays_of, backend, trigger })
         }
+        Command::Load(generator) => generator.run(),
         Command::Soak { minutes, seconds, seed } => soak::run(*minutes, *seconds, *seed),
         Command::SoakServers { part } => soak::run_servers(part),
         Command::Compare { quick, layer, json, report, load } => {

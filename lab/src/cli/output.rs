@@ -1,6 +1,8 @@
-//! Standard output.
+//! Standard output, and files.
 
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::path::Path;
 
 use super::failure::Failure;
 
@@ -11,4 +13,28 @@ pub(super) fn print(report: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Checks that the file can be written, before two minutes are spent. Its content stays until the
+/// report is complete.
+pub(super) fn check_writable(option: &str, path: &Path) -> Result<(), Failure> {
+    let new = !path.exists();
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(|error| cannot_write(option, path, &error))?;
+    if new {
+        fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
+fn cannot_write(option: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::Runtime(format!("{option} {}: {error}", path.display()))
+}
+
+/// Writes the file that an option names.
+pub(super) fn write_file(option: &str, path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).map_err(|error| cannot_write(option, path, &error))
 }

@@ -279,6 +279,10 @@ fn a_thread_that_does_not_block_is_named() {
     let text = error.to_string();
     assert!(text.contains("(careless) does not block SIG"), "{text}");
     assert!(text.contains("call Signals::block before the first thread"), "{text}");
+    // What was blocked before is blocked, and nothing else: a signal that no source takes must end.
+    let mask = SigSet::thread_get_mask().unwrap();
+    use nix::sys::signal::Signal::{SIGHUP, SIGUSR1};
+    assert!(mask.contains(SIGUSR1) && !mask.contains(SIGHUP), "{mask:?}");
     drop(end);
     thread.join().unwrap();
     // The kernel may still list a thread that was joined.

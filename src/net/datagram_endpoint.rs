@@ -314,7 +314,7 @@ impl<P> DatagramEndpoint<P> {
         if self.link.failed.is_some() || self.link.is_closing && self.link.queue.is_empty() {
             return Ok(Next::Remove);
         }
-        let waits_for_room = !self.link.queue.is_empty() && !self.waits_for_receivers_alone(source);
+        let waits_for_room = self.waits_for_room();
         let mut interest = Interest::NONE;
         interest.set(Interest::READ, self.wants_to_receive(source));
         interest.set(Interest::WRITE, waits_for_room);
@@ -325,9 +325,9 @@ impl<P> DatagramEndpoint<P> {
         Ok(Next::Keep)
     }
 
-    /// Returns whether no datagram waits for room in the socket itself.
-    fn waits_for_receivers_alone<F: Borrow<DatagramSocket>>(&self, source: &Source<'_, F>) -> bool {
-        source.get_ref().borrow().is_unix() && !self.link.queue.holds(&None)
+    /// Returns whether a datagram waits for room in the socket itself.
+    fn waits_for_room(&self) -> bool {
+        self.link.queue.holds(&None)
     }
 
     /// Sets the deadline of what comes first: the end of a rest, the next attempt, the end of the time of
@@ -367,7 +367,7 @@ where
     }
 
     fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
-        if !self.link.queue.is_empty() && source.is_writable() {
+        if self.waits_for_room() && source.is_writable() {
             self.flush(source, cx);
         }
         self.advance(source, cx)

@@ -1,6 +1,10 @@
 //! Datagrams that the kernel has not taken yet.
+//!
+//! Each *lane* has room of its own in the kernel: that of the socket, or that of one Unix receiver. Only
+//! the first datagram of a lane can be sent. So an attempt costs one call a lane, however many datagrams
+//! wait.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::time::Instant;
 
@@ -11,7 +15,9 @@ use super::address::Address;
 pub(super) struct Waiting {
     pub(super) to: Option<Address>,
     pub(super) data: Box<[u8]>,
-    /// Until when it may wait. `None` until it is known.
+    /// Its place among all datagrams, counted from zero.
+    number: u64,
+    /// Until when it may wait. `None` is for ever, and until it is known.
     until: Option<Instant>,
 }
 
@@ -27,17 +33,34 @@ impl Waiting {
 /// A datagram that was given up, with the reason.
 pub(super) type Failure = (io::Error, Option<Address>);
 
-/// The datagrams in the order in which they were sent.
+/// A receiver with room of its own. `None` is the socket.
+type Receiver = Option<Address>;
+
+/// Datagrams that wait for the same room, in the order in which they were sent. At least one.
 #[derive(Debug, Default)]
-pub(super) struct DatagramQueue {
+struct Lane {
     waiting: VecDeque<Waiting>,
     size: usize,
-    by_receiver: HashMap<Option<Address>, usize>,
+}
+
+/// The datagrams that wait, each lane in the order in which they were sent.
+#[derive(Debug, Default)]
+pub(super) struct DatagramQueue {
+    lanes: HashMap<Receiver, Lane>,
+    /// The lanes, by the number of their first datagram.
+    heads: BTreeMap<u64, Receiver>,
+    /// The lanes of the datagrams that have no deadline yet, each once.
+    fresh: Vec<Receiver>,
+    /// The number of the first datagram that has no deadline yet.
+    first_fresh: u64,
+    /// The number of the next datagram.
+    next: u64,
+    size: usize,
 }
 
 impl DatagramQueue {
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.heads.is_empty()
     }
 
     /// Returns what all datagrams count.
@@ -45,73 +68,77 @@ impl DatagramQueue {
         self.size
     }
 
-    /// Returns whether a datagram waits for this receiver. A later one must not overtake it.
-    pub(super) fn holds(&self, to: &Option<Address>) -> bool {
-        !self.is_empty() && self.by_receiver.contains_key(to)
+    /// Returns whether a datagram waits for the room of this receiver. A later one must not overtake it.
+    pub(super) fn holds(&self, receiver: &Receiver) -> bool {
+        !self.is_empty() && self.lanes.contains_key(receiver)
     }
 
-    /// Adds a datagram. With `share`, a receiver may not hold more than what is free below `limit`: the
-    /// first gets a half, the second a third, and there is always room for another one. Returns false
-    /// if there is no room.
+    /// Adds a datagram. With `has_own_room`, its receiver may not hold more than what is free below
+    /// `limit`: the first gets a half, the second a third, and there is always room for another one.
+    /// Returns false if there is no room.
     pub(super) fn push(
         &mut self,
         data: &[u8],
         to: Option<Address>,
         limit: usize,
-        share: bool,
+        has_own_room: bool,
     ) -> bool {
-        let held = self.by_receiver.get(&to).copied().unwrap_or(0);
+        let receiver = to.clone().filter(|_| has_own_room);
+        let held = self.lanes.get(&receiver).map_or(0, |lane| lane.size);
         let free = limit.saturating_sub(self.size);
-        if free == 0 || share && held > free {
+        if free == 0 || has_own_room && held > free {
             return false;
         }
-        let waiting = Waiting { to, data: data.into(), until: None };
+        let waiting = Waiting { to, data: data.into(), number: self.next, until: None };
+        self.next += 1;
         self.size += waiting.size();
-        *self.by_receiver.entry(waiting.to.clone()).or_default() += waiting.size();
-        self.waiting.push_back(waiting);
+        if held == 0 {
+            self.heads.insert(waiting.number, receiver.clone());
+        }
+        let lane = self.lanes.entry(receiver.clone()).or_default();
+        if lane.waiting.back().is_none_or(|last| last.number < self.first_fresh) {
+            self.fresh.push(receiver);
+        }
+        lane.size += waiting.size();
+        lane.waiting.push_back(waiting);
         true
     }
 
-    /// Sets until when the datagrams that were added last may wait.
+    /// Sets until when the datagrams may wait that were added since the last call.
     pub(super) fn set_deadline(&mut self, until: Option<Instant>) {
-        for waiting in self.waiting.iter_mut().rev().take_while(|waiting| waiting.until.is_none()) {
-            waiting.until = until;
+        for receiver in self.fresh.drain(..) {
+            let Some(lane) = self.lanes.get_mut(&receiver) else { continue };
+            let is_fresh = |waiting: &&mut Waiting| waiting.number >= self.first_fresh;
+            for waiting in lane.waiting.iter_mut().rev().take_while(is_fresh) {
+                waiting.until = until;
+            }
         }
+        self.first_fresh = self.next;
     }
 
     /// Returns the deadline that comes first.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.waiting.front().and_then(|waiting| waiting.until)
+        let (_, receiver) = self.heads.first_key_value()?;
+        self.lanes.get(receiver)?.waiting.front()?.until
     }
 
-    /// Sends what there is room for. With `by_receiver`, each receiver has room of its own, and one
-    /// without it delays no other. Returns what failed otherwise, and whether any was sent.
+    /// Sends what there is room for. A lane without room delays no other. Returns what failed otherwise,
+    /// and whether any was sent.
     pub(super) fn flush(
         &mut self,
-        by_receiver: bool,
         mut send: impl FnMut(&Waiting) -> io::Result<()>,
     ) -> (Vec<Failure>, bool) {
         let (mut failures, mut has_sent) = (Vec::new(), false);
-        let mut blocked = HashSet::new();
-        for _ in 0..self.waiting.len() {
-            let Some(waiting) = self.waiting.pop_front() else { break };
-            if blocked.contains(&waiting.to) {
-                self.waiting.push_back(waiting); // all are passed once, so their order stays
-                continue;
-            }
-            match send(&waiting) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && by_receiver => {
-                    blocked.insert(waiting.to.clone());
-                    self.waiting.push_back(waiting);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.waiting.push_front(waiting);
-                    break;
-                }
-                result => {
-                    self.forget(&waiting);
-                    has_sent |= result.is_ok();
-                    failures.extend(result.err().map(|error| (error, waiting.to)));
+        let receivers: Vec<_> = self.heads.values().cloned().collect();
+        for receiver in receivers {
+            while let Some(waiting) = self.lanes.get(&receiver).and_then(|l| l.waiting.front()) {
+                match send(waiting) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    result => {
+                        has_sent |= result.is_ok();
+                        let to = self.pop(&receiver).and_then(|waiting| waiting.to);
+                        failures.extend(result.err().map(|error| (error, to)));
+                    }
                 }
             }
         }
@@ -122,23 +149,31 @@ impl DatagramQueue {
     pub(super) fn expire(&mut self, now: Instant) -> Vec<Failure> {
         let mut expired = Vec::new();
         while self.next_deadline().is_some_and(|until| until <= now)
-            && let Some(waiting) = self.waiting.pop_front()
+            && let Some((_, receiver)) = self.heads.first_key_value()
+            && let Some(waiting) = self.pop(&receiver.clone())
         {
-            self.forget(&waiting);
             let error = io::Error::new(io::ErrorKind::TimedOut, "there was no room for a datagram");
             expired.push((error, waiting.to));
         }
         expired
     }
 
-    fn forget(&mut self, waiting: &Waiting) {
+    /// Removes the first datagram of a lane.
+    fn pop(&mut self, receiver: &Receiver) -> Option<Waiting> {
+        let lane = self.lanes.get_mut(receiver)?;
+        let waiting = lane.waiting.pop_front()?;
+        lane.size -= waiting.size();
         self.size -= waiting.size();
-        if let Some(held) = self.by_receiver.get_mut(&waiting.to) {
-            *held -= waiting.size();
-            if *held == 0 {
-                self.by_receiver.remove(&waiting.to);
+        self.heads.remove(&waiting.number);
+        match lane.waiting.front() {
+            Some(next) => {
+                self.heads.insert(next.number, receiver.clone());
+            }
+            None => {
+                self.lanes.remove(receiver);
             }
         }
+        Some(waiting)
     }
 }
 
@@ -163,7 +198,7 @@ mod tests {
             assert!(queue.push(&[number as u8], to(name), 1 << 20, true));
         }
         let mut sent = Vec::new();
-        let (failures, has_sent) = queue.flush(true, |waiting| match &waiting.to {
+        let (failures, has_sent) = queue.flush(|waiting| match &waiting.to {
             slow if *slow == to("slow") => Err(blocks()),
             gone if *gone == to("gone") => Err(io::ErrorKind::NotFound.into()),
             _ => {
@@ -176,12 +211,12 @@ mod tests {
         assert_eq!(failures.len(), 1);
         assert_eq!((failures[0].0.kind(), &failures[0].1), (io::ErrorKind::NotFound, &to("gone")));
         assert!(queue.holds(&to("slow")) && !queue.holds(&to("quick")));
-        queue.flush(true, |waiting| {
+        queue.flush(|waiting| {
             sent.push(waiting.data[0]);
             Ok(())
         });
         assert_eq!(sent, [1, 4, 0, 2]);
-        assert!(queue.is_empty() && queue.size() == 0 && queue.by_receiver.is_empty());
+        assert!(queue.is_empty() && queue.size() == 0 && queue.lanes.is_empty());
     }
 
     #[test]
@@ -192,7 +227,7 @@ mod tests {
         }
         let mut room = 1;
         let mut sent = Vec::new();
-        queue.flush(false, |waiting| {
+        queue.flush(|waiting| {
             if room == 0 {
                 return Err(blocks());
             }
@@ -200,7 +235,7 @@ mod tests {
             sent.push(waiting.data[0]);
             Ok(())
         });
-        queue.flush(false, |waiting| {
+        queue.flush(|waiting| {
             sent.push(waiting.data[0]);
             Ok(())
         });

@@ -121,10 +121,9 @@ impl DatagramWire<'_> {
 
     /// Sends what there is room for.
     pub(super) fn flush(&mut self) {
-        let by_receiver = self.socket.is_unix();
         let send =
             |waiting: &Waiting| send(self.socket, self.io, &waiting.data, waiting.to.as_ref());
-        let (failures, has_sent) = self.link.queue.flush(by_receiver, send);
+        let (failures, has_sent) = self.link.queue.flush(send);
         self.link.failures.extend(failures);
         if has_sent {
             self.link.pause = Duration::ZERO;

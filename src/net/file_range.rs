@@ -31,6 +31,9 @@ impl FileRange {
 
     /// Reads the next bytes.
     pub(super) fn read(&mut self) -> io::Result<Vec<u8>> {
+        if i64::try_from(self.at).is_err() {
+            return Err(self.too_short()); // no file is so large, and `pread(2)` says EINVAL
+        }
         let mut bytes = vec![0; usize::try_from(self.len()).unwrap_or(READ).min(READ)];
         let count = self.file.read_at(&mut bytes, self.at)?;
         if count == 0 {

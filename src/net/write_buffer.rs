@@ -13,8 +13,8 @@ pub(super) struct WriteBuffer {
     segments: VecDeque<Segment>,
     /// How many bytes of the first segment were written.
     written: usize,
-    /// The number of bytes in it, those of files included.
-    len: u64,
+    /// The number of bytes in it, those of files included. Each file may have up to `u64::MAX`.
+    len: u128,
     /// The number of bytes that it holds in memory.
     held: usize,
 }
@@ -92,7 +92,7 @@ impl WriteBuffer {
     /// Appends a part of a file.
     pub(super) fn push_file(&mut self, file: FileRange) {
         if file.len() > 0 {
-            self.len += file.len();
+            self.len += u128::from(file.len());
             self.segments.push_back(Segment::File(file));
         }
     }
@@ -107,7 +107,7 @@ impl WriteBuffer {
     }
 
     fn grow(&mut self, size: usize) {
-        self.len += size as u64;
+        self.len += size as u128;
         self.held += size;
     }
 
@@ -139,7 +139,7 @@ impl WriteBuffer {
                     Ok(0) => return Err(file.too_short()),
                     Ok(count) => {
                         file.at += count as u64;
-                        self.len -= count as u64;
+                        self.len -= count as u128;
                         if file.len() == 0 {
                             self.segments.pop_front();
                         }
@@ -176,7 +176,7 @@ impl WriteBuffer {
 
     /// Removes bytes in memory that were written.
     fn advance(&mut self, mut count: usize) {
-        self.len -= count as u64;
+        self.len -= count as u128;
         self.held -= count;
         while let Some(bytes) = self.segments.front().and_then(Segment::bytes) {
             let rest = bytes.len() - self.written;

@@ -25,23 +25,35 @@ fn set_of(signals: impl IntoIterator<Item = i32>) -> io::Result<libc::sigset_t> 
     Ok(unsafe { set.assume_init() })
 }
 
-fn change_mask(how: libc::c_int, signals: impl IntoIterator<Item = i32>) -> io::Result<()> {
-    let set = set_of(signals)?;
-    // SAFETY: `set` is a valid set that the call only reads; a null pointer asks for no old mask.
-    match unsafe { libc::pthread_sigmask(how, &set, ptr::null_mut()) } {
-        0 => Ok(()),
+/// Changes the mask of this thread, and returns it as it was.
+fn change_mask(how: libc::c_int, set: &libc::sigset_t) -> io::Result<libc::sigset_t> {
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: `set` is a valid set that the call only reads, and `before` has room for a set.
+    match unsafe { libc::pthread_sigmask(how, set, before.as_mut_ptr()) } {
+        // SAFETY: the call has succeeded, and has written the old mask.
+        0 => Ok(unsafe { before.assume_init() }),
         number => Err(with_context("pthread_sigmask", io::Error::from_raw_os_error(number))),
     }
 }
 
-/// Blocks these signals in this thread.
-pub(crate) fn block_signals(signals: impl IntoIterator<Item = i32>) -> io::Result<()> {
-    change_mask(libc::SIG_BLOCK, signals)
+/// The signals that a thread has blocked.
+pub(crate) struct SignalMask(libc::sigset_t);
+
+impl SignalMask {
+    /// Makes it the mask of this thread.
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        change_mask(libc::SIG_SETMASK, &self.0).map(drop)
+    }
+}
+
+/// Blocks these signals in this thread. Returns the mask as it was.
+pub(crate) fn block_signals(signals: impl IntoIterator<Item = i32>) -> io::Result<SignalMask> {
+    change_mask(libc::SIG_BLOCK, &set_of(signals)?).map(SignalMask)
 }
 
 /// Unblocks these signals in this thread.
 pub(crate) fn unblock_signals(signals: impl IntoIterator<Item = i32>) -> io::Result<()> {
-    change_mask(libc::SIG_UNBLOCK, signals)
+    change_mask(libc::SIG_UNBLOCK, &set_of(signals)?).map(drop)
 }
 
 /// Unblocks these signals in the program that `command` starts.

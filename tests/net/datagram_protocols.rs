@@ -313,6 +313,50 @@ fn a_unix_receiver_without_room_delays_no_other_and_gets_all_in_order_when_it_re
     });
 }
 
+/// What waits is looked at when it can be sent, and not for each datagram that comes.
+#[test]
+fn a_full_queue_of_a_silent_receiver_costs_the_others_no_time() {
+    const WAITING: usize = 20_000;
+    on_every_pair(|pair| {
+        for time in [Duration::MAX, Duration::from_secs(600)] {
+            let directory = Directory::new("crowded");
+            let (_silent, to_silent) = silent(&directory, "silent");
+            let quick = UnixDatagram::bind(directory.at("quick")).unwrap();
+            quick.set_read_timeout(Some(LONG)).unwrap();
+            let path = directory.at("socket");
+            let socket = DatagramSocket::bind(unix(&path)).unwrap();
+            let mut reactor = pair.reactor(Log::new());
+            let protocol =
+                move |call: &Call, from: Option<&Address>, wire: &mut DatagramWire<'_>| {
+                    if *call == Call::Opened {
+                        while wire.unsent() < WAITING * 129 {
+                            wire.send_to(b"x", &to_silent);
+                        }
+                    }
+                    echo(call, from, wire)
+                };
+            let endpoint = DatagramEndpoint::new(Scripted(protocol)).send_timeout(time);
+            endpoint.serve(socket, &mut reactor.context()).unwrap();
+            reactor.turn(Deadline::Now).unwrap();
+            let before = thread_time();
+            for round in 1..=500 {
+                quick.send_to(b"quick", &path).unwrap();
+                drive(&mut reactor, |log| count(log, &received(b"quick")) == round);
+                assert_eq!(quick.recv(&mut [0; 8]).unwrap(), 5);
+            }
+            // It is a few hundredths of a second. It was seconds, with each datagram looked at.
+            let took = thread_time() - before;
+            assert!(took < Duration::from_millis(500), "{took:?} on {pair}");
+        }
+    });
+}
+
+/// Returns how long this thread has been running.
+fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 #[test]
 fn a_datagram_that_waits_too_long_or_finds_the_queue_full_is_dropped_with_an_error() {
     on_every_pair_and_noise(|pair| {

@@ -12,7 +12,7 @@ use support::net::{Call, Scripted, Why, echo};
 use support::one::{One, Over};
 use support::{known_bytes, on_every_pair, on_every_pair_and_noise};
 use tripoll::Context;
-use tripoll::net::{CloseReason, Connection, Protocol, Wire};
+use tripoll::net::{CloseReason, Connection, Filter, Protocol, Wire};
 use tripoll::reactor::Budget;
 
 const SIZE: usize = 5 << 20;
@@ -92,12 +92,14 @@ fn a_file_that_only_seems_to_be_one_is_read_and_sent() {
     });
 }
 
-/// Keeps the reason.
-struct Short(Arc<File>, mpsc::Sender<String>);
+/// Sends parts of a file, and keeps the reason of the end.
+struct Short(Arc<File>, [Range<u64>; 2], mpsc::Sender<String>);
 
 impl Protocol for Short {
     fn opened(&mut self, wire: &mut Wire<'_>, _: &mut Context<'_>) -> io::Result<()> {
-        wire.send_file(Arc::clone(&self.0), 10..2_000);
+        for range in &self.1 {
+            wire.send_file(Arc::clone(&self.0), range.clone());
+        }
         wire.close();
         Ok(())
     }
@@ -114,28 +116,55 @@ impl Protocol for Short {
     fn closed(&mut self, why: &CloseReason, _: &mut Context<'_>) {
         let error = why.to_error().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-        self.1.send(error.to_string()).unwrap();
+        self.2.send(error.to_string()).unwrap();
+    }
+}
+
+/// Passes all on as it is. The bytes of files go through memory then.
+struct Plain;
+
+impl Filter for Plain {
+    fn received(&mut self, data: &[u8], plain: &mut Vec<u8>, _: &mut Vec<u8>) -> io::Result<()> {
+        plain.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        out.extend_from_slice(plain);
+        Ok(())
     }
 }
 
 #[test]
 fn a_file_that_is_shorter_than_was_said_closes_with_an_error_that_names_both() {
+    const MAX: u64 = u64::MAX;
     let file = TestFile::new("short", 1_000);
+    // The lengths of several ranges may be more together than a number holds.
+    let cases = [[10..2_000, 0..0], [0..MAX, 0..MAX], [MAX - 1..MAX, 0..MAX]];
     on_every_pair_and_noise(|pair| {
-        let mut one = One::new(pair, Over::Tcp, echo);
-        let (stream, peer) = Over::Tcp.pair();
-        let (send, reasons) = mpsc::channel();
-        let connection = Connection::new(Short(file.open(), send));
-        one.context(|cx| connection.serve(stream, cx)).unwrap();
-        let mut reason = String::new();
-        one.until("it is closed", |_| {
-            reason = reasons.try_recv().unwrap_or_default();
-            !reason.is_empty()
-        });
-        assert_eq!(reason, "the file has 1000 bytes, and was to be sent from 10 to 2000");
-        one.peer = Some(peer);
-        let error = one.read_to_end().1.expect("the peer sees that something is missing");
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        for ranges in &cases {
+            for is_filtered in [false, true] {
+                let mut one = One::new(pair, Over::Tcp, echo);
+                let (stream, peer) = Over::Tcp.pair();
+                let (send, reasons) = mpsc::channel();
+                let mut connection = Connection::new(Short(file.open(), ranges.clone(), send));
+                if is_filtered {
+                    connection = connection.over(Plain);
+                }
+                one.context(|cx| connection.serve(stream, cx)).unwrap();
+                let mut reason = String::new();
+                one.until("it is closed", |_| {
+                    reason = reasons.try_recv().unwrap_or_default();
+                    !reason.is_empty()
+                });
+                let Range { start, end } = ranges[0];
+                let said = format!("and was to be sent from {start} to {end}");
+                assert_eq!(reason, format!("the file has 1000 bytes, {said}"));
+                one.peer = Some(peer);
+                let error = one.read_to_end().1.expect("the peer sees that something is missing");
+                assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            }
+        }
     });
 }
 

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use support::reactor::{drive, let_settle};
+use support::refuse::refuse_when;
 use support::server::*;
 use support::*;
 use tripoll::net::{Address, Stream};
@@ -525,5 +527,33 @@ fn a_handler_may_read_from_the_connection_itself_and_a_buffered_answer_is_sent()
             assert_eq!(say(&client, "two"), "two\n");
         });
         assert!((2..=8).contains(&calls.load(Ordering::Relaxed)), "never without input");
+    });
+}
+
+/// A client whose socket cannot be made blocking leaves no source, no descriptor and no permit behind.
+#[test]
+fn a_client_that_cannot_be_parked_ends_and_frees_its_place() {
+    on_every_config(|config| {
+        // The refusal lasts as long as this thread.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut reactor = reactor(config);
+                let concurrency = Parked::default().max_connections(Some(1));
+                let (server, steps) = build(config, concurrency, "");
+                server.serve_in(MINUTE, &mut reactor.context()).unwrap();
+                let sources = reactor.context().len();
+                let address = server.server_address();
+                let clients: Vec<_> = (0..3).map(|_| connect(&address)).collect();
+                let blocking = [(1, libc::F_SETFL as u32), (2, libc::O_RDWR as u32)];
+                if !refuse_when(libc::SYS_fcntl, &blocking, libc::ENOMEM) {
+                    return;
+                }
+                drive(&mut reactor, 100, |_| steps.count("shutdown_request") == 3);
+                drive(&mut reactor, 100, |_| server.connections().is_empty());
+                clients.iter().for_each(await_end);
+                let_settle(&mut reactor);
+                assert_eq!(reactor.context().len(), sources);
+            });
+        });
     });
 }

@@ -76,7 +76,7 @@ impl Signals {
     /// faults of an instruction, such as SIGSEGV. Also for two numbers that the C library keeps for
     /// itself.
     pub fn block(signals: impl IntoIterator<Item = Signal>) -> io::Result<()> {
-        sys::block_signals(numbers(signals)?)
+        sys::block_signals(numbers(signals)?).map(drop)
     }
 
     /// Unblocks these signals in the calling thread. For a forked child.
@@ -125,11 +125,21 @@ impl Signals {
     ///
     /// `Unsupported` if another thread does not block one of the signals. Where `/proc` is not mounted,
     /// that is not noticed. Otherwise as [`block`](Self::block), and those of `signalfd(2)` when the
-    /// process or the system has no descriptors left.
+    /// process or the system has no descriptors left. After an error the thread blocks what it has
+    /// blocked before.
     pub fn new(signals: impl IntoIterator<Item = Signal>) -> io::Result<Self> {
         let numbers = numbers(signals)?;
-        sys::block_signals(numbers.iter().copied())?;
-        if let Some((number, thread)) = sys::thread_without(&numbers) {
+        let mask = sys::block_signals(numbers.iter().copied())?;
+        let opened = Self::open(&numbers);
+        if opened.is_err() {
+            mask.restore()?; // nothing would take what it blocks
+        }
+        opened
+    }
+
+    /// Creates a source of signals that this thread blocks.
+    fn open(numbers: &[i32]) -> io::Result<Self> {
+        if let Some((number, thread)) = sys::thread_without(numbers) {
             let name = Signal::new(number).map_or(String::new(), |signal| signal.to_string());
             let message = format!(
                 "thread {thread} does not block {name}, and would receive it: call Signals::block \
@@ -137,7 +147,7 @@ impl Signals {
             );
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
-        Ok(Signals { signal_fd: SignalFd::new(&numbers)? })
+        Ok(Signals { signal_fd: SignalFd::new(numbers)? })
     }
 
     /// Returns a pending signal, which is then no longer pending.

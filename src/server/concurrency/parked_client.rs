@@ -366,8 +366,9 @@ pub(in crate::server) fn park<R: Request, S: 'static>(
     let token = cx.add(Arc::clone(&stream), Interest::NONE, source)?;
     let _ = place.token.set(token);
     place.parking.add(token);
+    let job = Job::new(&place, client); // without a step it ends the client, and its source
     // The loop only looks whether there is input, and workers read and write.
     stream.set_nonblocking(false)?;
-    Job::new(&place, client).submit(Step::SetUp);
+    job.submit(Step::SetUp);
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! | [`balance`] | `tripoll balance`: how evenly several loops are loaded |
 //! | [`cli`] | the command line |
 //! | [`compare`] | `tripoll compare`: the plan, the measurement, the report |
+//! | [`live`] | `tripoll lab`: a live reactor in the browser |
 //! | [`load`] | `tripoll load`: an open-loop load generator |
 //! | [`soak`] | `tripoll soak`: every kind of client at every kind of server |
 //! | [`workload`] | the two workloads, and the contenders that run them |
@@ -15,6 +16,7 @@
 pub mod balance;
 pub mod cli;
 pub mod compare;
+pub mod live;
 pub mod load;
 pub mod soak;
 pub mod workload;

@@ -1,0 +1,75 @@
+// The table of sources: interest, ready now, reported, and the ghost.
+
+const FLAGS = ['r', 'w', 'e'];
+const has = (flags, f) => (flags || '').includes(f);
+
+// Letters always stand in the same place, so that a column reads from top to bottom.
+function flagCell(row, kind, again) {
+  const words = [];
+  const marks = FLAGS.map(f => {
+    const on = has(row[kind], f);
+    const ghost = kind === 'reported' && !on && row.ghost && has(row.ready, f) && has(row.interest, f);
+    if (on) {
+      const what = kind === 'reported' && again && again[f] ? 'again' : kind;
+      words.push(t('src.k.' + what) + ': ' + t('flag.' + f));
+      return h('b', { class: 'chip ' + what }, what === 'again' ? '↻' : kind === 'reported' ? '●' : '', f);
+    }
+    if (ghost) {
+      words.push(t('src.k.ghost') + ': ' + t('flag.' + f));
+      return h('b.chip.ghost', f);
+    }
+    return f === 'e' ? null : h('i.no', '·');
+  });
+  return [h('span.flags', { 'aria-hidden': 'true' }, marks), sr(joined(words.length ? words : [t('src.k.none')], 'say.comma'))];
+}
+
+function interestCell(row) {
+  const letters = FLAGS.map(f => has(row.interest, f) ? h('b.want', f) : f === 'e' ? null : h('i.no', '·'));
+  const words = FLAGS.filter(f => has(row.interest, f)).map(f => t('flag.' + f));
+  return [h('span.flags', { 'aria-hidden': 'true' }, letters), sr(joined(words.length ? words : [t('src.k.none')], 'say.comma')),
+    h('span.asked', row.armed === false ? t('src.disarmed') : row.asked || '–')];
+}
+
+function cell(label, content, extra) {
+  return h('td', { role: 'cell', l: t(label), class: extra }, content);
+}
+
+function sourceRow(r, row) {
+  const again = (r.reported || []).find(x => x.fd === row.fd && x.again);
+  const number = (label, value) => cell(label, shown(value), 'num' + (value && label !== 'src.deadline' ? ' some' : ''));
+  return h('tr', { role: 'row', k: 's' + row.slot + '.' + row.gen, class: row.ghost ? 'is-ghost' : null },
+    h('th', { role: 'rowheader', scope: 'row' }, h('span.fd', row.fd),
+      h('span.who', row.name || t('role.' + row.role),
+        h('small', h('span.slot', { title: t('src.slot', { s: row.slot, g: row.gen }) }, mute(row.slot + ':' + row.gen), sr(t('src.slot', { s: row.slot, g: row.gen }))),
+          row.peer || (row.name ? t('role.' + row.role) : '')))),
+    cell('src.interest', interestCell(row)),
+    cell('src.ready', flagCell(row, 'ready')),
+    cell('src.reported', flagCell(row, 'reported', again)),
+    number('src.rq', row.read_queue), number('src.wq', row.write_queue), number('src.buf', row.buffered),
+    number('src.deadline', row.deadline_ms));
+}
+
+function ghostRow(row) {
+  const key = has(row.ready, 'r') && row.read_queue ? 'src.ghost.read' : 'src.ghost.other';
+  return h('tr', { role: 'row', k: 'g' + row.slot + '.' + row.gen, class: 'ghost-why' },
+    h('td', { role: 'cell', colspan: 8 }, h('b', t('src.ghost'), t('say.colon')),
+      t(key, { fd: row.fd, n: shown(row.read_queue) })));
+}
+
+function drawSources(r) {
+  const rows = (r && r.sources || []).slice().sort((a, b) => a.slot - b.slot);
+  const head = (key, sub, extra) => h('th', { role: 'columnheader', scope: 'col', class: extra }, t(key), sub ? h('small', t(sub)) : null);
+  const legend = [['ready', 'r', 'src.k.ready'], ['reported', '●r', 'src.k.reported'], ['again', '↻r', 'src.k.again'], ['ghost', 'r', 'src.k.ghost']];
+  fill($('sources'),
+    h('h2', { id: 'sources-t' }, t('src.title'), past()),
+    h('table', { role: 'table', class: 'sources' },
+      h('caption.sr', t('src.caption')),
+      h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' },
+        head('src.source'), head('src.interest', 'src.interest.sub'), head('src.ready', 'src.ready.sub'), head('src.reported', 'src.reported.sub'),
+        head('src.rq', 'src.rq.sub', 'num'), head('src.wq', 'src.wq.sub', 'num'), head('src.buf', 'src.buf.sub', 'num'), head('src.deadline', 'src.deadline.sub', 'num'))),
+      h('tbody', { role: 'rowgroup' }, rows.map(row => [sourceRow(r, row), row.ghost ? ghostRow(row) : null]))),
+    rows.length ? null : h('p.empty', t('src.empty')),
+    h('p.legend', h('span', t('src.legend')),
+      legend.map(([kind, mark, key]) => h('span', h('b', { class: 'chip ' + kind, 'aria-hidden': 'true' }, mark), ' ', t(key)))));
+}
+const past = () => state.looked === null ? null : h('span.past', t('turn.n', { n: state.looked }));

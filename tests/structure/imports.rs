@@ -42,7 +42,8 @@ const LAYERS: &[&[&str]] =
     &[&["sync", "sys"], &["selector"], &["reactor"], &["pool"], &["net"], &["server", "metrics"]];
 
 /// The lab's.
-const LAB_LAYERS: &[&[&str]] = &[&["workload", "load"], &["balance", "compare", "soak"], &["cli"]];
+const LAB_LAYERS: &[&[&str]] =
+    &[&["workload", "load"], &["balance", "compare", "live", "soak"], &["cli"]];
 
 #[test]
 fn the_library_imports_downwards_and_in_no_unknown_circle() {

@@ -13,6 +13,7 @@ mod balance;
 mod compare;
 mod failure;
 mod handoff;
+mod lab;
 mod load_args;
 mod load_generator;
 mod output;
@@ -21,6 +22,7 @@ mod price;
 mod single;
 mod soak;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -29,6 +31,7 @@ use clap::{Args, Parser, Subcommand};
 use tripoll::{Backend, Trigger};
 
 use crate::balance::Balance;
+use crate::live::Options;
 use crate::workload::{Contender, Layer, Workload, default_trigger};
 use failure::Failure;
 use handoff::Handoff;
@@ -183,6 +186,26 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Watch, step and break a live reactor in the browser
+    ///
+    /// Prints the address of a page, which only this machine can open. Ctrl-C ends the lab.
+    Lab {
+        /// The scenario to begin with
+        #[arg(long, value_name = "NAME")]
+        scenario: Option<String>,
+        /// Where the page is served. Port 0 is any free port
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+        /// The system call that waits
+        #[arg(long, default_value = "epoll", value_parser = backend_parser())]
+        backend: Backend,
+        /// The trigger
+        #[arg(long, default_value = "level", value_parser = trigger_parser())]
+        trigger: Trigger,
+        /// The handler
+        #[arg(long, value_name = "NAME", default_value = "correct")]
+        handler: String,
+    },
     /// Run the servers of a soak
     #[command(hide = true)]
     SoakServers { part: String },
@@ -253,6 +276,13 @@ fn run(command: &Command) -> Result<(), Failure> {
         }
         Command::Load(generator) => generator.run(),
         Command::Soak { minutes, seconds, seed } => soak::run(*minutes, *seconds, *seed),
+        Command::Lab { scenario, listen, backend, trigger, handler } => lab::run(&Options {
+            listen: *listen,
+            backend: *backend,
+            trigger: *trigger,
+            handler: handler.clone(),
+            scenario: scenario.clone(),
+        }),
         Command::SoakServers { part } => soak::run_servers(part),
         Command::Compare { quick, layer, json, report, load } => {
             compare::run(*layer, *quick, json.as_deref(), report.as_deref(), load)

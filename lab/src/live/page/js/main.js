@@ -91,7 +91,8 @@ const actions = {
   },
   share,
 };
-const choose = (op, value) => post('op=' + op + '&' + op + '=' + encodeURIComponent(value));
+// No scenario: the handler begins anew, without clients.
+const choose = (op, value) => op === 'scenario' && !value ? post('op=restart') : post('op=' + op + '&' + op + '=' + encodeURIComponent(value));
 const changes = {
   handler: e => choose('handler', e.value),
   scenario: e => choose('scenario', e.value),
@@ -103,7 +104,7 @@ const changes = {
 function share() {
   const e = state.hello || {}, parts = new URLSearchParams();
   if (e.scenario) parts.set('scenario', e.scenario);
-  for (const op of ['backend', 'trigger', 'handler', 'budget', 'watermark', 'limit', 'slow']) if (e[op] !== undefined && e[op] !== null) parts.set(op, e[op]);
+  for (const op of ['backend', 'trigger', 'handler', ...SETTINGS]) if (e[op] !== undefined && e[op] !== null) parts.set(op, e[op]);
   if (e.scenario && state.turn) parts.set('turn', state.looked !== null ? state.looked : state.turn);
   const link = location.href.split('#')[0] + '#' + parts;
   const copied = navigator.clipboard ? navigator.clipboard.writeText(link) : Promise.reject();
@@ -114,7 +115,7 @@ async function follow() {
   if (playing() || ![...parts].length) return;
   // Once only: to load the page anew must not start the scenario anew.
   history.replaceState(null, '', location.pathname + location.search);
-  for (const op of ['scenario', 'backend', 'trigger', 'handler', 'budget', 'watermark', 'limit', 'slow']) {
+  for (const op of ['scenario', 'backend', 'trigger', 'handler', ...SETTINGS]) {
     if (parts.has(op) && String((state.hello || {})[op]) !== parts.get(op)) await choose(op, parts.get(op));
   }
   if (parts.has('turn')) await post('op=until&until=turn&n=' + encodeURIComponent(parts.get('turn')));

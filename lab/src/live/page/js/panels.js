@@ -16,6 +16,7 @@ function drawTop() {
   document.title = t('turn.n', { n: state.turn }) + ' · ' + t('gate.' + state.gate) + ' · ' + t('top.title');
 }
 
+const SETTINGS = ['budget', 'watermark', 'limit', 'slow', 'timeout'];
 // What can be chosen changes with `hello` and with the language only.
 function offer() {
   const e = state.hello || {};
@@ -25,12 +26,12 @@ function offer() {
   $('scenario').value = e.scenario || '';
   const field = op => h('form', { do: 'set', v: op, k: op }, h('label', { for: 'set-' + op }, t('set.' + op)),
     h('input', { id: 'set-' + op, type: 'number', min: 0, inputmode: 'numeric' }), h('button', { type: 'submit' }, t('do.set')));
-  fill($('settings'), ['budget', 'watermark', 'limit', 'slow'].map(field));
+  fill($('settings'), SETTINGS.map(field));
 }
 function renewSettings() {
   const e = state.hello || {};
   if ($('handler').value !== e.handler && document.activeElement !== $('handler')) $('handler').value = e.handler || '';
-  for (const op of ['budget', 'watermark', 'limit', 'slow']) {
+  for (const op of SETTINGS) {
     const input = $('set-' + op);
     if (input && document.activeElement !== input && e[op] !== undefined && e[op] !== null) input.value = e[op];
   }
@@ -74,10 +75,11 @@ function drawStory(r) {
   const before = state.turns.filter(x => x.t < (at || Infinity)).slice(-12).reverse();
   const notes = state.notes.filter(n => state.looked === null || n.after < at);
   const fresh = notes.filter(n => n.after === state.turn && state.looked === null);
-  const lines = before.map(x => [h('li', { k: x.t }, sentence(x)), notes.filter(n => n.after === x.t - 1).map(n => h('li.note', n.text))]);
+  const lines = before.map(x => [h('li', { k: x.t }, sentence(x)), notes.filter(n => n.after === x.t - 1).map(n => h('li.note', both(n.text)))]);
   fill($('story'), h('h2', { id: 'story-t' }, t('story.title'), past()),
     state.looked !== null && h('p.looking', t('story.past', { t: state.looked }), ' ', button({ do: 'now' }, t('story.now'))),
-    fresh.map(n => h('p.note', n.text)),
+    state.busy && h('p.note', t('say.busy', { what: state.busy.what, fd: state.busy.fd === null ? '' : state.busy.fd, time: time(state.busy.for_ms * 1e6) })),
+    fresh.map(n => h('p.note', both(n.text))),
     h('p.says', sentence(r) || t('story.first')),
     /before|after/.test(state.gate) && state.looked === null && !playing() ? h('p.sub.goes', t('kernel.goes')) : null,
     before.length ? h('details.log', h('summary', t('story.log')), h('ol', lines)) : null);
@@ -145,16 +147,17 @@ function drawPredict(r) {
       t(v.right ? 'predict.right' : 'predict.wrong', { said: listFds(v.said), list: listFds(v.reported) })));
 }
 
+const GONE = ['closed', 'reset', 'refused'];
 const FAULTS = ['half-close', 'reset'];
-const MORE_FAULTS = ['close', 'drip', 'flood', 'urgent', 'duplicate'];
+const MORE_FAULTS = ['close', 'drip', 'flood', 'calm', 'urgent', 'duplicate', 'blocking'];
 function drawClients() {
   const clients = [...state.clients.values()];
-  const fault = (c, kind) => button({ k: kind, do: 'fault', v: kind, c: c.id, disabled: c.state === 'closed' || c.state === 'reset' }, t('fault.' + kind));
+  const fault = (c, kind) => button({ k: kind, do: 'fault', v: kind, c: c.id, disabled: GONE.includes(c.state) }, t('fault.' + kind));
   fill($('clients'), h('h2', { id: 'clients-t' }, t('clients.title')),
     h('p.acts', button({ do: 'spawn', v: 1 }, t('clients.spawn'), h('kbd', 'c')), button({ class: 'quiet', do: 'spawn', v: 10 }, t('clients.ten'))),
     clients.length ? null : h('p.empty', t('clients.none', { subject: (state.hello || {}).subject || '' })),
     clients.map(c => {
-      const gone = c.state === 'closed' || c.state === 'reset';
+      const gone = GONE.includes(c.state);
       return h('article', { k: 'c' + c.id, class: (c.id === state.chosen ? 'chosen ' : '') + (gone ? 'gone' : ''), c: c.id },
         h('h3', h('span.n', c.id), c.name, h('span', { class: 'st ' + c.state }, t('state.' + c.state), c.reading === false ? t('say.comma') + t('state.not-reading') : '', c.fault ? ' (' + (known('fault.' + c.fault) ? t('fault.' + c.fault) : c.fault) + ')' : '')),
         h('p.sub', t('clients.sent') + ' ' + count(c.sent) + ' · ' + t('clients.received') + ' ' + count(c.received) + (c.last ? ' · ' + t('clients.last') + ' “' + cut(c.last.trim(), 18) + '”' : '')),

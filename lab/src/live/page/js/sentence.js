@@ -27,6 +27,8 @@ function sentence(r) {
     : fresh.length > 3 ? t('say.many', { n: fresh.length, list: joined(fresh.map(x => String(x.fd)), 'say.comma') })
     : joined(fresh.map(x => t('say.what', { fd: x.fd, name: nameOf(r, x.fd), flags: flagsOf(x) })), 'say.and');
   out.push(t(r.wait.slept_ns < AT_ONCE_NS ? 'say.once' : 'say.slept', { t: r.t, call: r.wait.call, time: time(r.wait.slept_ns), list }));
+  if (r.wait.nudged) out.push(t('say.nudged'));
+  if (r.wait.error) out.push(t('say.failed', { error: r.wait.error }));
   if (again.length) out.push(t('say.again', { list: listFds(again.map(x => x.fd)) }));
   const calls = r.calls || [];
   if (calls.length) {
@@ -35,6 +37,7 @@ function sentence(r) {
     out.push(t('say.handler', { acts: joined(acts, 'say.then') }));
   }
   for (const gone of r.gone || []) out.push(t('say.gone', { fd: gone.fd, why: known('why.' + gone.why) ? t('why.' + gone.why) : gone.why }));
+  if (r.died) out.push(t('say.died', { error: r.died }));
   const ghosts = r.ghosts || [];
   if (ghosts.length === 1) {
     const row = rowOf(r, ghosts[0]) || {};

@@ -8,7 +8,7 @@ const state = {
   guess: null,              // a set of descriptors, or null
   right: 0, guesses: 0, verdict: null,
   notes: [],                // sentences of controls, with the turn before which they came
-  probe: null, skipped: 0, dropped: 0,
+  busy: null, probe: null, skipped: 0, dropped: 0,
 };
 
 // The record that is shown: a turn of the past, or the last one with what changed since.
@@ -48,6 +48,7 @@ const take = {
     else if (pending && state.guess) compare(state.now);
   },
   turn(e) {
+    state.busy = null;
     if (e.gate) state.gate = e.gate;
     const before = last();
     if (before && e.t <= before.t) forget();
@@ -67,26 +68,26 @@ const take = {
   control(e) {
     if (e.gate) state.gate = e.gate;
     if (e.op === 'gate') return;
-    if (e.op in { backend: 1, trigger: 1, handler: 1, limit: 1, budget: 1, watermark: 1, slow: 1 }) {
+    if (e.op in { backend: 1, trigger: 1, handler: 1, limit: 1, budget: 1, watermark: 1, slow: 1, timeout: 1 }) {
       if (state.hello) state.hello[e.op] = e.value;
-      const again = !e.re_reported ? '' : ' ' + (e.re_reported.length ? t('re.reported', { list: listFds(e.re_reported) }) : t('re.none'));
-      note(both(e.sentence), again);
-    } else if (e.sentence) note(both(e.sentence), '');
+      note(e.sentence);
+    } else if (e.sentence) note(e.sentence);
   },
+  busy(e) { state.busy = e.what ? e : null; },
   bye() { state.gate = 'bye'; },
 };
 
-function note(text, again) {
-  if (!text) return;
-  state.notes.push({ after: state.turn, text: text + again });
+function note(text) {
+  if (!both(text)) return;
+  state.notes.push({ after: state.turn, text });
   if (state.notes.length > 200) state.notes.shift();
-  say(text + again);
+  say(both(text));
 }
 
 // A prediction is judged by the server, or here when a recording is played.
 function judge(predicted, e) {
-  state.guesses += 1;
-  if (predicted.right) state.right += 1;
+  state.guesses = predicted.of || state.guesses + 1;
+  state.right = predicted.of ? predicted.hits : state.right + (predicted.right ? 1 : 0);
   state.verdict = { t: e.t || e.turn + 1, right: predicted.right, said: predicted.fds, reported: (e.reported || []).filter(r => !r.again).map(r => r.fd) };
   state.guess = null;
 }

@@ -1,5 +1,7 @@
 // The table of sources: interest, ready now, reported, and the ghost.
 
+const LATE = 1e9;         // a descriptor of the loop itself has no slot, and stands below
+const rowKey = row => row.slot === null ? 'fd' + row.fd : row.slot + '.' + row.gen;
 const FLAGS = ['r', 'w', 'e'];
 const has = (flags, f) => (flags || '').includes(f);
 
@@ -37,10 +39,10 @@ function cell(label, content, extra) {
 function sourceRow(r, row) {
   const again = (r.reported || []).find(x => x.fd === row.fd && x.again);
   const number = (label, value) => cell(label, shown(value), 'num' + (value && label !== 'src.deadline' ? ' some' : ''));
-  return h('tr', { role: 'row', k: 's' + row.slot + '.' + row.gen, class: row.ghost ? 'is-ghost' : null },
+  return h('tr', { role: 'row', k: 's' + rowKey(row), class: row.ghost ? 'is-ghost' : null },
     h('th', { role: 'rowheader', scope: 'row' }, h('span.fd', row.fd),
       h('span.who', row.name || t('role.' + row.role),
-        h('small', h('span.slot', { title: t('src.slot', { s: row.slot, g: row.gen }) }, mute(row.slot + ':' + row.gen), sr(t('src.slot', { s: row.slot, g: row.gen }))),
+        h('small', row.slot === null ? null : h('span.slot', { title: t('src.slot', { s: row.slot, g: row.gen }) }, mute(row.slot + ':' + row.gen), sr(t('src.slot', { s: row.slot, g: row.gen }))),
           row.peer || (row.name ? t('role.' + row.role) : '')))),
     cell('src.interest', interestCell(row)),
     cell('src.ready', flagCell(row, 'ready')),
@@ -51,13 +53,13 @@ function sourceRow(r, row) {
 
 function ghostRow(row) {
   const key = has(row.ready, 'r') && row.read_queue ? 'src.ghost.read' : 'src.ghost.other';
-  return h('tr', { role: 'row', k: 'g' + row.slot + '.' + row.gen, class: 'ghost-why' },
+  return h('tr', { role: 'row', k: 'g' + rowKey(row), class: 'ghost-why' },
     h('td', { role: 'cell', colspan: 8 }, h('b', t('src.ghost'), t('say.colon')),
       t(key, { fd: row.fd, n: shown(row.read_queue) })));
 }
 
 function drawSources(r) {
-  const rows = (r && r.sources || []).slice().sort((a, b) => a.slot - b.slot);
+  const rows = (r && r.sources || []).slice().sort((a, b) => (a.slot ?? LATE) - (b.slot ?? LATE) || a.fd - b.fd);
   const head = (key, sub, extra) => h('th', { role: 'columnheader', scope: 'col', class: extra }, t(key), sub ? h('small', t(sub)) : null);
   const legend = [['ready', 'r', 'src.k.ready'], ['reported', '●r', 'src.k.reported'], ['again', '↻r', 'src.k.again'], ['ghost', 'r', 'src.k.ghost']];
   fill($('sources'),

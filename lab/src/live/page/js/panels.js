@@ -133,14 +133,14 @@ function drawKernel(r) {
 }
 
 function drawPredict(r) {
-  const rows = r && r.sources || [];
+  const rows = sourcesOf(r);
   const v = state.verdict;
   const waits = state.gate === 'before' && state.looked === null;
   $('predict').hidden = !rows.length;
   const toggle = (value, text, on) => button({ k: 'f' + value, do: 'guess', v: value, 'aria-pressed': String(Boolean(on)), disabled: !waits }, text);
   fill($('predict'), h('h2', { id: 'predict-t' }, t('predict.title')), h('p.ask', { id: 'predict-ask' }, t('predict.ask')),
     h('div.guesses', { role: 'group', 'aria-labelledby': 'predict-ask' },
-      rows.filter(s => s.interest !== '-').map(s => toggle(s.fd, [h('b', s.fd), ' ', s.name || t('role.' + s.role)], state.guess && state.guess.has(s.fd))),
+      rows.filter(s => s.interest !== '-').map(s => toggle(s.fd, [h('b', s.fd), ' ', nameOf(r, s.fd)], state.guess && state.guess.has(s.fd))),
       toggle('', t('predict.nothing'), state.guess && !state.guess.size),
       h('output.score', t('predict.score', { right: state.right, total: state.guesses }))),
     v && h('p', { class: 'verdict ' + (v.right ? 'right' : 'wrong') }, h('b', { 'aria-hidden': 'true' }, v.right ? '✓ ' : '✗ '),

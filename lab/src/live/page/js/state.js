@@ -22,7 +22,7 @@ function record() {
 }
 const last = () => state.turns[state.turns.length - 1] || null;
 const rowOf = (r, fd) => r && r.sources ? r.sources.find(s => s.fd === fd) : undefined;
-const nameOf = (r, fd) => { const row = rowOf(r, fd); return row ? row.name || t('role.' + row.role) : '?'; };
+const nameOf = (r, fd) => { const row = rowOf(r, fd); return !row ? '?' : row.role === 'listener' ? t('role.listener') : row.name || t('role.' + row.role); };
 
 function forget() {
   Object.assign(state, { turns: [], looked: null, guess: null, verdict: null, notes: [], now: null, skipped: 0, dropped: 0 });

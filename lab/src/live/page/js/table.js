@@ -1,18 +1,20 @@
 // The table of sources: interest, ready now, reported, and the ghost.
 
-const LATE = 1e9;         // a descriptor of the loop itself has no slot, and stands below
-const rowKey = row => row.slot === null ? 'fd' + row.fd : row.slot + '.' + row.gen;
+const rowKey = row => row.slot + '.' + row.gen;
 const FLAGS = ['r', 'w', 'e'];
 const has = (flags, f) => (flags || '').includes(f);
 
+// The wait's own answer: a table that was read later does not know it any more.
+const reportedAs = (r, fd, again) => (r.reported || []).filter(x => x.fd === fd && Boolean(x.again) === again).map(x => FLAGS.filter(f => x[f]).join('')).join('');
+
 // Letters always stand in the same place, so that a column reads from top to bottom.
-function flagCell(row, kind, again) {
+function flagCell(row, kind, flags, again) {
   const words = [];
   const marks = FLAGS.map(f => {
-    const on = has(row[kind], f);
+    const on = has(flags, f);
     const ghost = kind === 'reported' && !on && row.ghost && has(row.ready, f) && has(row.interest, f);
     if (on) {
-      const what = kind === 'reported' && again && again[f] ? 'again' : kind;
+      const what = has(again, f) ? 'again' : kind;
       words.push(t('src.k.' + what) + ': ' + t('flag.' + f));
       return h('b', { class: 'chip ' + what }, what === 'again' ? '↻' : kind === 'reported' ? '●' : '', f);
     }
@@ -37,16 +39,15 @@ function cell(label, content, extra) {
 }
 
 function sourceRow(r, row) {
-  const again = (r.reported || []).find(x => x.fd === row.fd && x.again);
   const number = (label, value) => cell(label, shown(value), 'num' + (value && label !== 'src.deadline' ? ' some' : ''));
   return h('tr', { role: 'row', k: 's' + rowKey(row), class: row.ghost ? 'is-ghost' : null },
     h('th', { role: 'rowheader', scope: 'row' }, h('span.fd', row.fd),
-      h('span.who', row.name || t('role.' + row.role),
-        h('small', row.slot === null ? null : h('span.slot', { title: t('src.slot', { s: row.slot, g: row.gen }) }, mute(row.slot + ':' + row.gen), sr(t('src.slot', { s: row.slot, g: row.gen }))),
-          row.peer || (row.name ? t('role.' + row.role) : '')))),
+      h('span.who', nameOf(r, row.fd),
+        h('small', h('span.slot', { title: t('src.slot', { s: row.slot, g: row.gen }) }, mute(row.slot + ':' + row.gen), sr(t('src.slot', { s: row.slot, g: row.gen }))),
+          row.peer || (row.role === 'listener' ? row.name : t('role.' + row.role))))),
     cell('src.interest', interestCell(row)),
-    cell('src.ready', flagCell(row, 'ready')),
-    cell('src.reported', flagCell(row, 'reported', again)),
+    cell('src.ready', flagCell(row, 'ready', row.ready, '')),
+    cell('src.reported', flagCell(row, 'reported', reportedAs(r, row.fd, false) + reportedAs(r, row.fd, true), reportedAs(r, row.fd, true))),
     number('src.rq', row.read_queue), number('src.wq', row.write_queue), number('src.buf', row.buffered),
     number('src.deadline', row.deadline_ms));
 }
@@ -59,7 +60,7 @@ function ghostRow(row) {
 }
 
 function drawSources(r) {
-  const rows = (r && r.sources || []).slice().sort((a, b) => (a.slot ?? LATE) - (b.slot ?? LATE) || a.fd - b.fd);
+  const rows = sourcesOf(r), own = (r && r.sources || []).filter(row => row.slot === null);
   const head = (key, sub, extra) => h('th', { role: 'columnheader', scope: 'col', class: extra }, t(key), sub ? h('small', t(sub)) : null);
   const legend = [['ready', 'r', 'src.k.ready'], ['reported', '●r', 'src.k.reported'], ['again', '↻r', 'src.k.again'], ['ghost', 'r', 'src.k.ghost']];
   fill($('sources'),
@@ -71,7 +72,10 @@ function drawSources(r) {
         head('src.rq', 'src.rq.sub', 'num'), head('src.wq', 'src.wq.sub', 'num'), head('src.buf', 'src.buf.sub', 'num'), head('src.deadline', 'src.deadline.sub', 'num'))),
       h('tbody', { role: 'rowgroup' }, rows.map(row => [sourceRow(r, row), row.ghost ? ghostRow(row) : null]))),
     rows.length ? null : h('p.empty', t('src.empty')),
+    own.length ? h('p.sub.own', t('src.own'), own.map(row => h('span', h('b', row.fd), ' ', row.name || t('role.' + row.role), reportedAs(r, row.fd, false) ? [' ', h('b.chip.reported', '●r'), sr(t('src.k.reported'))] : null))) : null,
     h('p.legend', h('span', t('src.legend')),
       legend.map(([kind, mark, key]) => h('span', h('b', { class: 'chip ' + kind, 'aria-hidden': 'true' }, mark), ' ', t(key)))));
 }
+// The program's sources. A descriptor of the loop itself has no slot.
+const sourcesOf = r => (r && r.sources || []).filter(row => row.slot !== null).sort((a, b) => a.slot - b.slot);
 const past = () => state.looked === null ? null : h('span.past', t('turn.n', { n: state.looked }));

@@ -6,11 +6,11 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use live_support::{Session, get, request};
+use live_support::{Session, calls, client_row, get, lab_with, request};
 use tripoll_lab::live::{Lab, Options};
 
 fn lab() -> Lab {
-    Lab::begin(&Options::default()).unwrap()
+    lab_with("correct")
 }
 
 #[test]
@@ -50,15 +50,82 @@ fn a_step_is_a_turn_with_its_record() {
     let client = &turn["sources"][1];
     assert_eq!((&client["role"], &client["name"]), (&"client".into(), &"client 1".into()));
 
-    session.post_body("op=send&client=1", b"hello\n");
-    session.next_where("snapshot", |it| it["sources"][1]["read_queue"] == 6);
-    session.post("op=step");
-    let turn = session.next("turn");
-    let call = |what| turn["calls"].as_array().unwrap().iter().find(|call| call["what"] == what);
-    assert_eq!(call("read").unwrap()["result"], 6);
-    assert_eq!(call("write").unwrap()["text"], "hello\n");
+    session.send(b"hello\n", 6);
+    let turn = session.step();
+    assert_eq!(calls(&turn, "read")[0]["result"], 6);
+    assert_eq!(calls(&turn, "write")[0]["text"], "hello\n");
     session.next_where("client", |it| it["client"]["last"] == "hello\n");
     lab.end().unwrap();
+}
+
+#[test]
+fn a_wait_can_be_looked_at_before_its_dispatch_and_predicted() {
+    let lab = lab();
+    let mut session = Session::begin(&lab).with_client();
+    session.send(b"hello\n", 6);
+    session.post("op=predict&fds=");
+    session.post("op=reveal");
+    let snapshot = session.next_where("snapshot", |it| it["gate"] == "after");
+    assert_eq!(snapshot["predicted"]["right"], false);
+    let fd = &client_row(&snapshot).unwrap()["fd"];
+    assert_eq!((&snapshot["reported"][0]["fd"], &snapshot["turn"]), (fd, &1.into()));
+    session.post("op=step");
+    let turn = session.next("turn");
+    assert_eq!((&turn["t"], &turn["gate"]), (&2.into(), &"before".into()));
+    assert_eq!(calls(&turn, "read")[0]["result"], 6);
+    session.send(b"hello\n", 6);
+    session.post(&format!("op=predict&fds={fd}"));
+    let predicted = &session.step()["predicted"];
+    assert_eq!((&predicted["right"], &predicted["of"]), (&true.into(), &2.into()));
+}
+
+#[test]
+fn a_page_that_comes_back_is_sent_what_it_has_missed() {
+    let lab = lab();
+    let mut session = Session::begin(&lab).with_client();
+    session.post("timeout=1");
+    session.post("op=step&n=5");
+    session.next_where("turn", |turn| turn["t"] == 6);
+    let mut again = Session::after(&lab, Some(3));
+    for number in 4..=6 {
+        assert_eq!(again.next("turn")["t"], number);
+    }
+    let mut lost = Session::after(&lab, Some(1_000));
+    assert_eq!(lost.any().0, "hello");
+}
+
+#[test]
+fn a_run_ends_where_it_is_told_to() {
+    let lab = lab();
+    let mut session = Session::begin(&lab).with_client();
+    session.post("timeout=5");
+    session.post("op=until&until=turn&n=9");
+    session.next_where("turn", |turn| turn["t"] == 9 && turn["gate"] == "before");
+    session.post("until=end");
+    session.post("op=fault&client=1&kind=half-close");
+    let turn = session.next_where("turn", |turn| turn["gate"] == "before");
+    assert_eq!((&turn["gone"][0]["why"], &calls(&turn, "write").len()), (&"end".into(), &0));
+}
+
+#[test]
+fn ten_pages_see_the_same_and_one_that_does_not_read_costs_little() {
+    let lab = lab();
+    let mut pages: Vec<Session> = (0..10).map(|_| Session::begin(&lab)).collect();
+    let lazy = Session::begin(&lab);
+    lazy.post("timeout=1");
+    lazy.post("burn=40");
+    for _ in 0..4 {
+        lazy.post("op=step&n=1000");
+        let end = lab.hub().end() + 900;
+        assert!(lab.hub().wait(end, std::time::Duration::from_secs(20)).is_some());
+    }
+    for page in &mut pages {
+        page.next_where("turn", |turn| turn["t"].as_u64() > Some(3_000));
+    }
+    // The lazy one reads now: it has lost turns, and is told how many.
+    let mut lazy = lazy;
+    let turn = lazy.next_where("turn", |turn| turn["dropped"].as_u64() > Some(0));
+    assert!(turn["t"].as_u64() > turn["dropped"].as_u64(), "{turn}");
 }
 
 #[test]

@@ -199,9 +199,9 @@ enum Command {
         /// The system call that waits
         #[arg(long, default_value = "epoll", value_parser = backend_parser())]
         backend: Backend,
-        /// The trigger
-        #[arg(long, default_value = "level", value_parser = trigger_parser())]
-        trigger: Trigger,
+        /// The trigger [default: level, or that of the handler]
+        #[arg(long, value_parser = trigger_parser())]
+        trigger: Option<Trigger>,
         /// The handler
         #[arg(long, value_name = "NAME", default_value = "correct")]
         handler: String,

@@ -127,11 +127,12 @@ pub(super) fn forget_all(cx: &mut Context<impl HasClients>) {
     clients.last = 0;
 }
 
-/// Lets all clients that are open connect again, after another subject has begun.
+/// Lets all clients connect again, after another subject has begun, except those that have left.
 pub(super) fn connect_again(cx: &mut Context<impl HasClients>) {
     cx.state.as_mut().duplicates.clear();
-    let is_open = |(id, entry): (&u32, &Entry)| entry.open.is_some().then_some(*id);
-    let ids: Vec<u32> = cx.state.as_mut().all.iter().filter_map(is_open).collect();
+    let has_left = |entry: &Entry| matches!(entry.client.fault.as_deref(), Some("close" | "reset"));
+    let stay = |(id, entry): (&u32, &Entry)| (!has_left(entry)).then_some(*id);
+    let ids: Vec<u32> = cx.state.as_mut().all.iter().filter_map(stay).collect();
     for id in ids {
         close(id, cx);
         if let Err(error) = connect(id, cx) {

@@ -23,8 +23,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// The system call that waits.
     pub backend: Backend,
-    /// The trigger.
-    pub trigger: Trigger,
+    /// The trigger. `None`: that of the handler, or level.
+    pub trigger: Option<Trigger>,
     /// The handler.
     pub handler: String,
     /// The scenario.
@@ -36,7 +36,7 @@ impl Default for Options {
         Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             backend: Backend::default(),
-            trigger: Trigger::default(),
+            trigger: None,
             handler: handlers::FIRST.to_string(),
             scenario: None,
         }
@@ -70,7 +70,8 @@ impl Lab {
             let names: Vec<_> = handlers::ALL.iter().map(|handler| handler.name).collect();
             invalid(format!("no handler {}; there are {}", options.handler, names.join(", ")))
         })?;
-        let Options { backend, trigger, .. } = *options;
+        let backend = options.backend;
+        let trigger = options.trigger.or(handler.trigger).unwrap_or_default();
         let settings = Settings { backend, trigger, ..Settings::default() };
         let token = new_token()?;
         let listener = observer::bind(options.listen)?;

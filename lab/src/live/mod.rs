@@ -21,6 +21,7 @@
 //! | `clients` | the lab's clients and their faults |
 //! | `hub`, `observer`, `events`, `http`, `page` | how records come to pages |
 
+mod bare;
 mod calls;
 mod clients;
 pub mod control;
@@ -49,5 +50,6 @@ mod stage;
 mod subject;
 mod table;
 mod watched;
+mod work;
 
 pub use lab::{Lab, Options};

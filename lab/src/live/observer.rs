@@ -13,9 +13,11 @@ use tripoll::{Context, Reactor, Token};
 use super::clients::Clients;
 use super::control::Command;
 use super::events::Cursor;
+use super::gate::Inside;
 use super::http::{self, Door, MOST_BODY, MOST_HEAD, Parsed, Request};
 use super::hub::Hub;
 use super::page;
+use super::record::{Busy, Record};
 use super::stage::{Stage, perform};
 
 /// The state of the observer.
@@ -26,6 +28,8 @@ pub(super) struct Observer {
     clients: Clients,
     /// The connections that are sent events.
     pages: Vec<Token>,
+    /// The turn and the call of which the pages were told that the subject is in it.
+    busy: Option<(u64, &'static str)>,
 }
 
 /// The most connections of pages.
@@ -33,6 +37,9 @@ const MOST_CONNECTIONS: usize = 64;
 
 /// How long a request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often the subject is looked at, and how long a call takes that the pages are told of.
+const LOOKS: Duration = Duration::from_millis(250);
 
 /// How often a page that is sent nothing else is sent a comment.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -42,7 +49,7 @@ impl Observer {
         let door = Door::new(token.clone(), port);
         let (hub, directory) = (Arc::clone(&stage.hub), Arc::clone(&stage.directory));
         let clients = Clients::new(hub, directory, stage.address);
-        Observer { door, token, stage, clients, pages: Vec::new() }
+        Observer { door, token, stage, clients, pages: Vec::new(), busy: None }
     }
 }
 
@@ -69,6 +76,7 @@ pub(super) fn serve(listener: Listener, reactor: &mut Reactor<Observer>) -> io::
             .serve(stream, cx)
             .map(drop)
     })?;
+    reactor.context().set_interval(LOOKS, watch_subject);
     let hub: Arc<Hub> = Arc::clone(&reactor.state().stage.hub);
     let handle = reactor.handle();
     let is_posted = Arc::new(AtomicBool::new(false));
@@ -88,6 +96,24 @@ pub(super) fn serve(listener: Listener, reactor: &mut Reactor<Observer>) -> io::
 /// Returns the listener of the observer at `address`.
 pub(super) fn bind(address: std::net::SocketAddr) -> io::Result<Listener> {
     Listener::builder().max_connections(MOST_CONNECTIONS).bind(address)
+}
+
+/// Tells the pages when the subject has been in one call for long, and when it has left it.
+fn watch_subject(cx: &mut Context<Observer>) {
+    let Observer { stage, busy, .. } = cx.state;
+    let inside = stage.subject.gate.inside().filter(|inside| inside.since.elapsed() > LOOKS);
+    let record = match inside {
+        Some(Inside { turn, fd, what, since }) => {
+            *busy = Some((turn, what));
+            let for_ms = since.elapsed().as_millis() as u64;
+            Busy { t: turn, fd, what: what.into(), for_ms }
+        }
+        None => match busy.take() {
+            Some((turn, _)) => Busy { t: turn, ..Busy::default() },
+            None => return,
+        },
+    };
+    stage.hub.publish(&Record::Busy(record));
 }
 
 fn notify_pages(cx: &mut Context<Observer>) {

@@ -1,12 +1,14 @@
 //! Subjects over the reactor.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tripoll::pool::Pool;
 use tripoll::reactor::{Dispatch, DispatchOutcome, Probe};
-use tripoll::{Context, Deadline, Interest, Next, Reactor, Source, Trigger};
+use tripoll::{Context, Deadline, Interest, Next, Reactor, Source, Token, Trigger};
 
 use super::gate::Gate;
 use super::program::{Beginning, Subject};
@@ -21,6 +23,9 @@ use super::watched::Watched;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) settings: Settings,
+    /// What clients are to be sent that others give them.
+    pub(super) messages: HashMap<Token, Vec<u8>>,
+    pub(super) pool: Option<Pool>,
 }
 
 impl State {
@@ -28,14 +33,6 @@ impl State {
     pub(super) fn is_over_watermark(&self, bytes: usize) -> bool {
         let mark = self.settings.watermark;
         mark > 0 && bytes as u64 > mark
-    }
-}
-
-/// Works on a message, as long as the settings say.
-pub(super) fn work(settings: &Settings) {
-    if settings.slow > 0 {
-        recorder::with(|recorder| recorder.entering(None, "handler"));
-        std::thread::sleep(Duration::from_millis(settings.slow));
     }
 }
 
@@ -67,9 +64,15 @@ impl OnReactor {
             .trigger(Trigger::Edge) // the selector offers the one that is wanted
             .budget(settings.reactor_budget())
             .probe(Observer)
-            .build_with(State { settings })?;
+            .build_with(State { settings, messages: HashMap::new(), pool: None })?;
         let listener = Some(Acceptor::new(listener)?);
         Ok(OnReactor { reactor, wait, listener, gate, nudge })
+    }
+
+    /// Gives its handlers a pool of threads.
+    pub(super) fn with_pool(&mut self, workers: usize, queue: usize) -> io::Result<()> {
+        self.reactor.state().pool = Some(Pool::new(workers, queue)?);
+        Ok(())
     }
 
     /// Adds the listener.

@@ -65,6 +65,8 @@ pub(super) struct Recorder {
     since: Since,
     changes: u64,
     dispatching_since: Instant,
+    /// The first call of a dispatch of a bare loop, and when it began.
+    dispatch_began: Option<(usize, Instant)>,
     probe_time: Duration,
     ghosts: Vec<RawFd>,
     lists: Option<Lists>,
@@ -106,6 +108,7 @@ impl Recorder {
             since: Since::default(),
             changes: 0,
             dispatching_since: now,
+            dispatch_began: None,
             probe_time: Duration::ZERO,
             ghosts: Vec::new(),
             lists: None,
@@ -177,6 +180,38 @@ impl Recorder {
         let error = result.as_ref().err().map(error_name);
         let result = result.as_ref().ok().copied();
         self.turn.calls.push(Call { fd, what: Text::Borrowed(what), result, error, text, ns });
+    }
+
+    /// Notes that the subject is in no such call any more.
+    pub(super) fn left(&mut self) {
+        self.gate.set_inside(None);
+    }
+
+    /// Notes that a bare loop calls a handler.
+    pub(super) fn begin_dispatch(&mut self) {
+        self.dispatch_began = Some((self.turn.calls.len(), Instant::now()));
+    }
+
+    /// Notes that the handler has returned.
+    pub(super) fn end_dispatch(&mut self, fd: RawFd, token: Token, outcome: &'static str) {
+        let Some((first, began)) = self.dispatch_began.take() else { return };
+        let calls = self.turn.calls.get(first..).unwrap_or_default();
+        let own = || calls.iter().filter(|call| call.fd == fd);
+        let bytes = |what: &str| -> u64 {
+            own().filter(|call| call.what == what).filter_map(|call| call.result).sum()
+        };
+        let is_blocked = |call: &Call| call.error.as_deref() == Some("EAGAIN");
+        let done = Dispatched {
+            fd,
+            operations: own().count() as u32,
+            read: bytes("read"),
+            written: bytes("write"),
+            took_ns: began.elapsed().as_nanos() as u64,
+            spurious: own().next().is_some_and(is_blocked),
+            cut_off: false,
+            outcome: Text::Borrowed(outcome),
+        };
+        self.dispatched(token, false, done);
     }
 
     /// Notes a call of a handler.

@@ -18,6 +18,11 @@ pub(super) struct Socket {
 }
 
 impl Socket {
+    /// Makes reads and writes block, or not.
+    pub(super) fn set_nonblocking(&self, yes: bool) -> io::Result<()> {
+        self.stream.set_nonblocking(yes)
+    }
+
     /// Makes a call and records it.
     fn record(
         &self,
@@ -98,6 +103,11 @@ impl Acceptor {
         let fd = listener.as_raw_fd();
         recorder::with(|recorder| recorder.describe(fd, "listener", &name));
         Ok(Acceptor { listener })
+    }
+
+    /// Makes `accept` block, or not.
+    pub(super) fn set_nonblocking(&self, yes: bool) -> io::Result<()> {
+        self.listener.set_nonblocking(yes)
     }
 
     /// Accepts the next pending connection, under the subject's limit of descriptors.

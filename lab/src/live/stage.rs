@@ -113,6 +113,10 @@ impl Stage {
     /// Begins a handler anew. The lab's clients are closed.
     fn begin(&mut self, handler: &'static Handler) -> io::Result<()> {
         self.subject.end();
+        if let Some(trigger) = handler.trigger.filter(|_| handler.name != self.subject.handler.name)
+        {
+            self.settings.trigger = trigger;
+        }
         let listener = self.listener.try_clone()?;
         self.subject =
             Running::begin(handler, listener, self.settings, &self.hub, &self.directory)?;

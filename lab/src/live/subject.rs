@@ -143,6 +143,7 @@ fn one_turn(subject: &mut dyn Subject, gate: &Gate, settings: &Settings) -> io::
         let Some(mut turn) = recorder.end_turn(views, lists) else { return };
         if let Err(error) = &result {
             turn.died = Some(error.to_string());
+            gate.died();
             recorder.publish(turn, Place::Dead);
             return;
         }

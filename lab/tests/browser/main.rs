@@ -19,7 +19,8 @@ struct Open {
 /// Opens the page of a new lab. `None` where there is no Chromium.
 fn open() -> Option<Open> {
     let tab = Tab::open()?;
-    let options = Options { backend: Backend::Epoll, trigger: Trigger::Edge, ..Options::default() };
+    let options =
+        Options { backend: Backend::Epoll, trigger: Some(Trigger::Edge), ..Options::default() };
     let lab = Lab::begin(&options).expect("a lab");
     tab.load(lab.url(), READY);
     Some(Open { tab, lab })

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tripoll_lab::live::Lab;
+use tripoll_lab::live::{Lab, Options};
 
 /// How long an event is waited for.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -32,6 +32,22 @@ pub fn get(lab: &Lab, path: &str) -> String {
     let (address, token) = parts(lab);
     let fields = "Connection: close\r\n";
     request(&address, &format!("GET {path}?t={token} HTTP/1.1\r\nHost: {address}\r\n{fields}\r\n"))
+}
+
+/// Returns the row of the first client in a table.
+pub fn client_row(record: &Value) -> Option<&Value> {
+    record["sources"].as_array()?.iter().find(|row| row["role"] == "client")
+}
+
+/// Returns the calls of a turn that have this name.
+pub fn calls<'a>(turn: &'a Value, what: &str) -> Vec<&'a Value> {
+    let calls = turn["calls"].as_array().unwrap().iter();
+    calls.filter(|call| call["what"] == what).collect()
+}
+
+/// Begins a lab with a handler.
+pub fn lab_with(handler: &str) -> Lab {
+    Lab::begin(&Options { handler: handler.to_string(), ..Options::default() }).unwrap()
 }
 
 /// The events of a lab.
@@ -62,6 +78,29 @@ impl Session {
             assert!(!line.starts_with("HTTP/") || line.contains(" 200 "), "{line}");
         }
         Session { address, token, events }
+    }
+
+    /// Lets a client of the lab connect and be accepted.
+    pub fn with_client(mut self) -> Self {
+        self.post("op=spawn");
+        self.next_where("client", |it| it["client"]["state"] == "open");
+        self.post("op=step");
+        self.next("turn");
+        self
+    }
+
+    /// Makes one step, and returns its record.
+    pub fn step(&mut self) -> Value {
+        self.post("op=step");
+        self.next("turn")
+    }
+
+    /// Lets client 1 send, and waits until that has arrived: `total` bytes are unread then.
+    pub fn send(&mut self, body: &[u8], total: u64) {
+        self.post_body("op=send&client=1", body);
+        self.next_where("snapshot", |it| {
+            client_row(it).is_some_and(|row| row["read_queue"] == total)
+        });
     }
 
     /// Returns the next event, whatever it is.

@@ -7,10 +7,11 @@ use tripoll::reactor::Handler;
 use tripoll::{Context, Interest, Next, Source};
 
 use crate::live::mark::mark;
-use crate::live::on_reactor::{OnReactor, State, work};
+use crate::live::on_reactor::{OnReactor, State};
 use crate::live::program::{Beginning, Subject};
 use crate::live::recorder;
 use crate::live::socket::{Acceptor, Socket};
+use crate::live::work::work;
 
 pub(super) fn begin(beginning: Beginning) -> io::Result<Box<dyn Subject>> {
     let mut server = OnReactor::new(beginning, |reactor, deadline| {

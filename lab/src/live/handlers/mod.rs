@@ -1,9 +1,17 @@
 //! The handlers that a subject can run: one file each, which a page shows beside the Python program that
 //! does the same.
 
+mod broadcast;
 mod correct;
+mod edge;
+mod edge_drained;
+mod edge_one_read;
+mod pool;
+mod tutorial;
 
 use std::io;
+
+use tripoll::Trigger;
 
 use super::program::{Beginning, Subject};
 use super::record::Code;
@@ -12,6 +20,8 @@ use super::record::Code;
 pub(super) struct Handler {
     /// Its name.
     pub(super) name: &'static str,
+    /// The trigger with which it begins, if that matters.
+    pub(super) trigger: Option<Trigger>,
     begin: fn(Beginning) -> io::Result<Box<dyn Subject>>,
     /// Its Rust source.
     rust: &'static str,
@@ -20,12 +30,50 @@ pub(super) struct Handler {
 }
 
 /// All handlers.
-pub(super) static ALL: &[Handler] = &[Handler {
-    name: "correct",
-    begin: correct::begin,
-    rust: include_str!("correct.rs"),
-    python: Some(include_str!("correct.py")),
-}];
+pub(super) static ALL: &[Handler] = &[
+    Handler {
+        name: "tutorial",
+        begin: tutorial::begin,
+        trigger: None,
+        rust: include_str!("tutorial.rs"),
+        python: Some(include_str!("tutorial.py")),
+    },
+    Handler {
+        name: "correct",
+        begin: correct::begin,
+        trigger: None,
+        rust: include_str!("correct.rs"),
+        python: Some(include_str!("correct.py")),
+    },
+    Handler {
+        name: "edge-one-read",
+        begin: edge_one_read::begin,
+        trigger: Some(Trigger::Edge),
+        rust: include_str!("edge_one_read.rs"),
+        python: Some(include_str!("edge_one_read.py")),
+    },
+    Handler {
+        name: "edge-drained",
+        begin: edge_drained::begin,
+        trigger: Some(Trigger::Edge),
+        rust: include_str!("edge_drained.rs"),
+        python: Some(include_str!("edge_drained.py")),
+    },
+    Handler {
+        name: "pool",
+        begin: pool::begin,
+        trigger: None,
+        rust: include_str!("pool.rs"),
+        python: Some(include_str!("pool.py")),
+    },
+    Handler {
+        name: "broadcast",
+        begin: broadcast::begin,
+        trigger: None,
+        rust: include_str!("broadcast.rs"),
+        python: Some(include_str!("broadcast.py")),
+    },
+];
 
 /// The handler with which the lab begins.
 pub(super) const FIRST: &str = "correct";

@@ -52,7 +52,7 @@ fn between_quotes(js: &str) -> Vec<&str> {
 
 /// Class names of elements are written like keys: `h('p.sub', …)`.
 fn is_element(key: &str) -> bool {
-    let tags = "a article b button caption circle code details div dl em form g h2 h3 i input li line ol output p rect small span table td text tr ul";
+    let tags = "a article b button caption circle code details div dl em form g h2 h3 i input label li line ol output p rect small span table td text tr ul";
     key.split('.').next().is_some_and(|tag| tags.split(' ').any(|known| known == tag))
 }
 

@@ -73,14 +73,14 @@ fn a_step_shows_what_was_reported_and_says_it_in_words() {
     open.tab.type_in("hello");
     open.tab.press("Enter");
     // The kernel goes on while the subject is paused: the bytes are there before the next wait.
-    open.tab.until("state.now.sources.some(s => s.name === 'client 1' && s.read_queue === 5 && s.ready.includes('r'))");
+    open.tab.until("state.now.sources.some(s => s.name === 'client 1' && s.read_queue === 6 && s.ready.includes('r'))");
     open.tab.press("Escape");
     assert!(open.tab.text("#story").contains("The kernel and the clients go on"));
     open.step();
     open.tab.until("document.querySelector('#story .says').innerText.includes('“hello”')");
     let says = open.tab.text("#story .says");
     assert!(says.starts_with("Turn 2: epoll_wait "), "{says}");
-    assert!(says.contains("(client 1) as readable") && says.contains("read 5 bytes"), "{says}");
+    assert!(says.contains("(client 1) as readable") && says.contains("read 6 bytes"), "{says}");
     assert_eq!(open.tab.text("#live"), says, "a screen reader is told the same");
     assert!(open.tab.text("#wait").contains("epoll_wait("));
     assert!(open.tab.text("#code .next").contains('▸'), "the next line is marked");
@@ -170,6 +170,7 @@ fn the_whole_of_it_works_by_keyboard() {
     }
     assert!(reached >= controls.min(20), "{reached} of {controls} controls show their focus");
     // Keys do nothing while somebody types.
+    tab.value("document.activeElement.blur()");
     tab.press("/");
     let turn = tab.value("state.turn");
     tab.press("s");
@@ -228,6 +229,30 @@ fn the_ghost_is_seen_and_explained() {
     tab.click(&format!("#bars [data-t=\"{first}\"] .hit"));
     tab.until(&format!("state.looked === {first} && !document.querySelector('.is-ghost')"));
     tab.nothing_went_wrong();
+}
+
+#[test]
+fn a_lost_edge_is_made_by_hand() {
+    let Some(open) = open() else { return };
+    let tab = &open.tab;
+    tab.value("choose('handler', 'edge-one-read')");
+    tab.until("state.hello.handler === 'edge-one-read' && state.gate === 'before'");
+    tab.until("document.querySelector('.sources tbody tr')");
+    open.client(1);
+    tab.click("#clients [data-do=bulk]");
+    tab.until("state.now.sources.some(s => s.read_queue === 2048)");
+    open.step();
+    tab.until("document.querySelector('.is-ghost') && document.querySelector('.ghost-why')");
+    assert!(tab.text(".ghost-why").contains("1,024 bytes"), "{}", tab.text(".ghost-why"));
+    open.step();
+    assert!(tab.text("#story .says").contains("reported nothing"), "{}", tab.text("#story .says"));
+    tab.picture("by-hand");
+    // The switch registers each source anew, so the lost edge is reported again.
+    tab.click("#backend [data-v=poll]");
+    tab.until("state.hello.backend === 'poll'");
+    open.step();
+    assert!(tab.text("#story .says").contains("(client 1) as readable"));
+    open.end();
 }
 
 #[test]

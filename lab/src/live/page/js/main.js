@@ -71,7 +71,7 @@ const actions = {
   scenario: e => choose('scenario', e.dataset.v),
   set: e => choose(e.dataset.v, e.querySelector('input').value),
   spawn: e => post('op=spawn&n=' + e.dataset.v),
-  send(e) { const box = e.querySelector('input'); if (box.value) post('op=send&client=' + e.dataset.v, box.value).then(ok => { if (ok) box.value = ''; }); },
+  send(e) { const box = e.querySelector('input'); const end = $('line-end').checked ? '\n' : ''; if (box.value || end) post('op=send&client=' + e.dataset.v, box.value + end).then(ok => { if (ok) box.value = ''; }); },
   bulk: e => post('op=send&client=' + e.dataset.v, 'x'.repeat(2048)),
   fault: e => post('op=fault&client=' + e.dataset.c + '&kind=' + e.dataset.v),
   guess(e) {

@@ -154,7 +154,7 @@ function drawClients() {
   const clients = [...state.clients.values()];
   const fault = (c, kind) => button({ k: kind, do: 'fault', v: kind, c: c.id, disabled: GONE.includes(c.state) }, t('fault.' + kind));
   fill($('clients'), h('h2', { id: 'clients-t' }, t('clients.title')),
-    h('p.acts', button({ do: 'spawn', v: 1 }, t('clients.spawn'), h('kbd', 'c')), button({ class: 'quiet', do: 'spawn', v: 10 }, t('clients.ten'))),
+    h('p.acts', button({ do: 'spawn', v: 1 }, t('clients.spawn'), h('kbd', 'c')), button({ class: 'quiet', do: 'spawn', v: 10 }, t('clients.ten')), clients.length ? h('label.sub', h('input', { type: 'checkbox', id: 'line-end', checked: true }), ' ', t('clients.line')) : null),
     clients.length ? null : h('p.empty', t('clients.none', { subject: (state.hello || {}).subject || '' })),
     clients.map(c => {
       const gone = GONE.includes(c.state);

@@ -56,7 +56,7 @@ function ghostRow(row) {
   const key = has(row.ready, 'r') && row.read_queue ? 'src.ghost.read' : 'src.ghost.other';
   return h('tr', { role: 'row', k: 'g' + rowKey(row), class: 'ghost-why' },
     h('td', { role: 'cell', colspan: 8 }, h('b', t('src.ghost'), t('say.colon')),
-      t(key, { fd: row.fd, n: shown(row.read_queue) })));
+      t(key, { fd: row.fd, n: shown(row.read_queue), trigger: t('trigger.' + ((state.hello || {}).trigger || 'edge')) })));
 }
 
 function drawSources(r) {

@@ -6,6 +6,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`balance`] | `tripoll balance`: how evenly several loops are loaded |
+//! | [`check`] | `tripoll check`: exercises of the book that check themselves |
 //! | [`cli`] | the command line |
 //! | [`compare`] | `tripoll compare`: the plan, the measurement, the report |
 //! | [`live`] | `tripoll lab`: a live reactor in the browser |
@@ -14,6 +15,7 @@
 //! | [`workload`] | the two workloads, and the contenders that run them |
 
 pub mod balance;
+pub mod check;
 pub mod cli;
 pub mod compare;
 pub mod live;

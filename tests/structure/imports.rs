@@ -43,7 +43,7 @@ const LAYERS: &[&[&str]] =
 
 /// The lab's.
 const LAB_LAYERS: &[&[&str]] =
-    &[&["workload", "load"], &["balance", "compare", "live", "soak"], &["cli"]];
+    &[&["workload", "load"], &["balance", "check", "compare", "live", "soak"], &["cli"]];
 
 #[test]
 fn the_library_imports_downwards_and_in_no_unknown_circle() {

@@ -9,6 +9,8 @@ pub(super) enum Failure {
     Usage(String),
     /// A system call failed.
     Runtime(String),
+    /// A checked program is wrong. The report has said why.
+    Wrong,
     /// Ctrl-C stopped it.
     Stopped,
 }
@@ -25,6 +27,7 @@ impl Failure {
         let (code, reason) = match self {
             Failure::Usage(reason) => (2, format!("error: {reason}")),
             Failure::Runtime(reason) => (1, format!("error: {reason}")),
+            Failure::Wrong => return ExitCode::from(1),
             Failure::Stopped => (130, "stopped".to_string()),
         };
         eprintln!("{reason}");

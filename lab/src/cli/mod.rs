@@ -5,11 +5,12 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | success |
-//! | 1 | a system call failed, or the report could not be written |
+//! | 1 | a system call failed, the report could not be written, or a checked program is wrong |
 //! | 2 | the arguments are wrong; the reason is one line |
 //! | 130 | stopped by Ctrl-C, as in shells |
 
 mod balance;
+mod check;
 mod compare;
 mod failure;
 mod handoff;
@@ -22,6 +23,7 @@ mod price;
 mod single;
 mod soak;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -169,6 +171,24 @@ enum Command {
         #[arg(long, default_value = "level", value_parser = trigger_parser())]
         trigger: Trigger,
     },
+    /// Check an exercise of the book, with a program in any language
+    ///
+    /// Starts the program, plays the clients of the chapter, and says what is wrong in a sentence.
+    /// Without a command it explains the exercise.
+    Check {
+        /// The number of the chapter, or another name of the list
+        #[arg(required_unless_present = "list")]
+        exercise: Option<String>,
+        /// List all exercises
+        #[arg(long)]
+        list: bool,
+        /// How many seconds the program may take until it listens
+        #[arg(long, value_name = "SECONDS", default_value_t = 8)]
+        start_within: u64,
+        /// The program and its arguments
+        #[arg(last = true)]
+        command: Vec<OsString>,
+    },
     /// Send clients of every kind to every kind of server, and account for what is left
     ///
     /// Slow, flooding, silent and resetting clients come and go beside friendly ones, while the
@@ -273,6 +293,10 @@ fn run(command: &Command) -> Result<(), Failure> {
             let [threads, connections, clients, one_stays_of] =
                 [threads, connections, clients, one_stays_of].map(|count| count as usize);
             balance::run(Balance { threads, connections, clients, one_stays_of, backend, trigger })
+        }
+        Command::Check { list: true, .. } => check::list(),
+        Command::Check { exercise, command, start_within, .. } => {
+            check::run(exercise.as_deref().unwrap_or_default(), command, *start_within)
         }
         Command::Load(generator) => generator.run(),
         Command::Soak { minutes, seconds, seed } => soak::run(*minutes, *seconds, *seed),

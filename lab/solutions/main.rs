@@ -1,0 +1,35 @@
+//! Solutions of the exercises that check themselves, a right one and a wrong one for each.
+//!
+//! `exercise 01 right --listen 127.0.0.1:8001`. The wrong one differs in the lines behind `if wrong`.
+//! The same solutions in Python stand beside these files.
+
+mod calls;
+mod looped;
+mod one_loop;
+
+use std::process::exit;
+
+/// Runs the solution of an exercise. The mistake is made if the flag is set.
+type Solution = fn(wrong: bool) -> std::io::Result<()>;
+
+const SOLUTIONS: &[(&str, Solution)] = &[
+    ("01", calls::select),
+    ("02", calls::poll),
+    ("03", calls::epoll),
+    ("04", calls::edge),
+    ("05", one_loop::one_at_a_time),
+    ("06", one_loop::inputs),
+    ("07", one_loop::message_dict),
+    ("08", one_loop::back_pressure),
+    ("09", one_loop::ports),
+];
+
+fn main() -> std::io::Result<()> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let solution = SOLUTIONS.iter().find(|(name, _)| Some(*name) == arguments.first().map(|a| &**a));
+    let Some((_, solution)) = solution else {
+        eprintln!("no solution has that name");
+        exit(2)
+    };
+    solution(arguments.get(1).is_some_and(|kind| kind == "wrong"))
+}

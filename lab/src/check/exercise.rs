@@ -1,0 +1,25 @@
+//! What an exercise is.
+
+use super::trial::Trial;
+use super::verdict::Verdict;
+
+/// An exercise of the book that checks itself.
+#[derive(Debug)]
+pub struct Exercise {
+    /// The number of its chapter, or a name.
+    pub name: &'static str,
+    /// What it is about, in a few words.
+    pub title: &'static str,
+    /// The page of the book, without its ending.
+    pub page: &'static str,
+    /// The paragraph of the page that explains what may be wrong.
+    pub anchor: &'static str,
+    /// What the program must do.
+    pub task: &'static str,
+    /// What helps.
+    pub hints: &'static [&'static str],
+    /// How to try the check on a program of ours: `cargo run --example` does what is right.
+    pub example: Option<&'static str>,
+    /// What clients do, and what is expected.
+    pub(super) scenario: fn(&Trial) -> Verdict,
+}

@@ -1,0 +1,30 @@
+//! `tripoll check`: exercises of the book that check themselves.
+//!
+//! A check starts the learner's program, in any language, plays the clients of a chapter's scenario,
+//! and looks at the program through `/proc`. It ends with "right", or with one sentence about what is
+//! wrong and the paragraph of the book that explains it.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `exercise.rs` | what an exercise is |
+//! | `trial.rs` | one run of a check: starts the program |
+//! | `subject.rs` | the program while it runs, and what is expected of it |
+//! | `processes.rs` | what `/proc` says about it |
+//! | `client.rs` | its clients |
+//! | `verdict.rs` | the sentence about what is wrong |
+//! | `chapters/` | the exercises |
+
+mod chapters;
+mod client;
+mod exercise;
+mod processes;
+mod subject;
+mod trial;
+mod verdict;
+mod watch;
+
+pub use chapters::EXERCISES;
+pub use exercise::Exercise;
+pub use trial::Trial;
+pub use verdict::{Verdict, Wrong};
+pub use watch::{Cause, watch};

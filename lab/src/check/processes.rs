@@ -1,0 +1,262 @@
+//! What `/proc` says about a program and all that it has started.
+//!
+//! This process is the *subreaper* of its descendants: an orphan becomes its child. So a program that
+//! makes itself a daemon is found, measured and killed like any other.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Sub;
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid};
+
+/// Makes orphans of the program children of this process.
+pub(super) fn adopt_orphans() -> io::Result<()> {
+    Ok(set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
+/// A process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) pid: i32,
+    parent: i32,
+    state: u8,
+}
+
+impl Process {
+    fn read(pid: i32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, rest) = stat.rsplit_once(") ")?; // a name may have anything in it
+        let mut fields = rest.split(' ');
+        let state = *fields.next()?.as_bytes().first()?;
+        Some(Process { pid, parent: fields.next()?.parse().ok()?, state })
+    }
+
+    /// Whether it has ended, and its parent has not waited for it.
+    pub(super) fn is_zombie(&self) -> bool {
+        matches!(self.state, b'Z' | b'X')
+    }
+
+    /// Sends a signal. The process may have ended.
+    pub(super) fn signal(&self, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(self.pid) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    fn files(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(format!("/proc/{}/{folder}", self.pid));
+        let entries = entries.into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    fn text(&self, file: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{file}", self.pid)).unwrap_or_default()
+    }
+
+    /// The numbers of its threads.
+    pub(super) fn threads(&self) -> Vec<String> {
+        self.files("task")
+    }
+
+    /// What each of its descriptors is, as `socket:[4711]`, with its number.
+    pub(super) fn descriptors(&self) -> Vec<(String, String)> {
+        let target = |number: String| {
+            let link = fs::read_link(format!("/proc/{}/fd/{number}", self.pid)).ok()?;
+            Some((number, link.to_string_lossy().into_owned()))
+        };
+        self.files("fd").into_iter().filter_map(target).collect()
+    }
+
+    /// The kernel's list of each of its epoll descriptors.
+    pub(super) fn epolls(&self) -> Vec<Vec<Entry>> {
+        let is_epoll = |(_, what): &(String, String)| what == "anon_inode:[eventpoll]";
+        let lists = self.descriptors().into_iter().filter(is_epoll).map(|(number, _)| {
+            let list = self.text(&format!("fdinfo/{number}"));
+            list.lines().filter_map(Entry::parse).collect()
+        });
+        lists.collect()
+    }
+
+    /// Its memory, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let status = self.text("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kilobytes.and_then(|number| number.parse().ok()).map_or(0, |number: usize| number << 10)
+    }
+
+    /// Its command line.
+    pub(super) fn command(&self) -> String {
+        self.text("cmdline").replace('\0', " ").trim_end().to_string()
+    }
+
+    /// Whether all its threads are stopped, or it has ended.
+    fn is_stopped(&self) -> bool {
+        self.threads().iter().all(|thread| {
+            let stat = self.text(&format!("task/{thread}/stat"));
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 't', 'Z', 'X']))
+        })
+    }
+
+    /// What one of its threads has done so far.
+    pub(super) fn work_of(&self, thread: &str) -> Work {
+        let times = self.text(&format!("task/{thread}/schedstat"));
+        let mut times = times.split_whitespace().filter_map(|number| number.parse::<u64>().ok());
+        let busy = times.next().unwrap_or(0) + times.next().unwrap_or(0);
+        let status = self.text(&format!("task/{thread}/status"));
+        let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        let sleeps = sleeps.and_then(|number| number.trim().parse().ok()).unwrap_or(0);
+        Work { busy, sleeps }
+    }
+}
+
+/// What an epoll descriptor watches.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    events: u32,
+}
+
+impl Entry {
+    const EDGE: u32 = 1 << 31;
+
+    fn parse(line: &str) -> Option<Self> {
+        let (_, rest) = line.strip_prefix("tfd:")?.split_once("events:")?;
+        let events = u32::from_str_radix(rest.split_whitespace().next()?, 16).ok()?;
+        Some(Entry { events })
+    }
+
+    pub(super) fn is_edge(&self) -> bool {
+        self.events & Entry::EDGE != 0
+    }
+}
+
+/// What threads have done.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Work {
+    /// Nanoseconds in which they ran, or wanted to run and waited for a processor. So a busy loop is
+    /// busy for all of its time, however many programs share the machine.
+    pub(super) busy: u64,
+    /// How often they fell asleep by themselves.
+    pub(super) sleeps: u64,
+}
+
+impl Sub for Work {
+    type Output = Work;
+
+    /// A thread that has ended between the two takes its work with it.
+    fn sub(self, before: Work) -> Work {
+        Work {
+            busy: self.busy.saturating_sub(before.busy),
+            sleeps: self.sleeps.saturating_sub(before.sleeps),
+        }
+    }
+}
+
+/// The descendants of this process. An orphan that has ended is reaped here.
+pub(super) fn descendants() -> Vec<Process> {
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let all: Vec<_> = pids.filter_map(Process::read).collect();
+    let own = std::process::id() as i32;
+    let mut found: Vec<Process> = Vec::new();
+    let mut parents = vec![own];
+    while let Some(parent) = parents.pop() {
+        for process in all.iter().filter(|process| process.parent == parent) {
+            parents.push(process.pid);
+            found.push(*process);
+        }
+    }
+    found
+}
+
+/// Reaps the orphans that have ended. `child` is waited for by its owner.
+pub(super) fn reap_orphans(child: i32) {
+    let own = std::process::id() as i32;
+    for orphan in descendants() {
+        if orphan.is_zombie() && orphan.parent == own && orphan.pid != child {
+            let _ = waitpid(Pid::from_raw(orphan.pid), WaitOptions::NOHANG);
+        }
+    }
+}
+
+/// Stops all descendants, and returns when they have stopped.
+pub(super) fn stop_all() {
+    for process in descendants() {
+        process.signal(Signal::STOP);
+    }
+    for process in descendants() {
+        let mut tries = 0;
+        while !process.is_stopped() && tries < 1_000 {
+            tries += 1;
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+}
+
+/// Lets all descendants go on.
+pub(super) fn continue_all() {
+    for process in descendants() {
+        process.signal(Signal::CONT);
+    }
+}
+
+/// Kills all descendants. What they start meanwhile is killed in the next round.
+pub(super) fn kill_all() {
+    for _ in 0..100 {
+        let living: Vec<_> =
+            descendants().into_iter().filter(|process| !process.is_zombie()).collect();
+        if living.is_empty() {
+            return;
+        }
+        living.iter().for_each(|process| process.signal(Signal::KILL));
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+/// The address at which this process or a descendant of it listens on a port, and the processes
+/// that have the listener open.
+pub(super) fn listens_at(port: u16) -> Option<Vec<Process>> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
+    let mut sockets = Vec::new();
+    for line in tables.iter().flatten().flat_map(|table| table.lines().skip(1)) {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let [_, local, _, "0A", ..] = fields.as_slice() else { continue };
+        let is_port = local
+            .rsplit_once(':')
+            .is_some_and(|(_, number)| u16::from_str_radix(number, 16) == Ok(port));
+        if is_port && let Some(inode) = fields.get(9) {
+            sockets.push(format!("socket:[{inode}]"));
+        }
+    }
+    let owns = |process: &Process| {
+        process.descriptors().iter().any(|(_, what)| sockets.contains(what))
+    };
+    let owners: Vec<_> = descendants().into_iter().filter(owns).collect();
+    (!owners.is_empty()).then_some(owners)
+}
+
+/// Returns the address in a line such as `listening on 127.0.0.1:8001`.
+pub(super) fn announced(line: &str) -> Option<SocketAddr> {
+    let (_, address) = line.split_once("listening on ")?;
+    address.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_kernels_list_is_read() {
+        let entry = Entry::parse("tfd:        5 events: 80000019 data:  5  pos:0 ino:1 sdev:9");
+        assert!(entry.is_some_and(|entry| entry.is_edge()));
+        assert!(Entry::parse("pos:\t0").is_none());
+    }
+
+    #[test]
+    fn an_announced_address_is_found() {
+        let address = announced("listening on 127.0.0.1:8001\n");
+        assert_eq!(address, "127.0.0.1:8001".parse().ok());
+        assert_eq!(announced("hello"), None);
+    }
+}

@@ -26,7 +26,8 @@ const SOLUTIONS: &[(&str, Solution)] = &[
 
 fn main() -> std::io::Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let solution = SOLUTIONS.iter().find(|(name, _)| Some(*name) == arguments.first().map(|a| &**a));
+    let solution =
+        SOLUTIONS.iter().find(|(name, _)| Some(*name) == arguments.first().map(|a| &**a));
     let Some((_, solution)) = solution else {
         eprintln!("no solution has that name");
         exit(2)

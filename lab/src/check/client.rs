@@ -4,7 +4,6 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use rustix::net::SendFlags;
 use rustix::net::sockopt::set_socket_linger;
 
 use super::verdict::{Verdict, Wrong, expect, quoted};
@@ -43,12 +42,6 @@ impl Client {
             let what = format!("that {} can send {}", self.name, quoted(bytes));
             Wrong::new(what, describe(&error))
         })
-    }
-
-    /// Sends one byte out of band.
-    pub(super) fn send_urgent(&mut self, byte: u8) -> Verdict {
-        rustix::net::send(&self.stream, &[byte], SendFlags::OOB).map_err(io::Error::from)?;
-        Ok(())
     }
 
     /// Sends as much as it can until nothing was taken for a while, and returns how much that was.
@@ -120,10 +113,17 @@ impl Client {
         Ok(())
     }
 
-    /// Sends, and expects an answer.
+    /// Sends, and expects an answer and nothing behind it.
     pub(super) fn ask(&mut self, bytes: impl AsRef<[u8]>, answer: impl AsRef<[u8]>) -> Verdict {
         self.send(bytes)?;
-        self.expect(answer)
+        self.expect(&answer)?;
+        self.stream.set_nonblocking(true)?;
+        let mut more = [0; 1024];
+        let count = self.stream.peek(&mut more).unwrap_or(0);
+        self.stream.set_nonblocking(false)?;
+        let answer = quoted(answer.as_ref());
+        let seen = format!("{answer} and then {}", quoted(&more[..count]));
+        expect(count == 0, format!("that {} gets {answer}", self.name), seen)
     }
 
     /// Expects the end of the stream, and no byte before it.
@@ -135,21 +135,6 @@ impl Client {
             Ok(count) => Err(Wrong::new(what, quoted(&buffer[..count]))),
             Err(error) => Err(Wrong::new(what, describe(&error))),
         }
-    }
-
-    /// Expects the end of the stream or a reset, whatever comes before.
-    pub(super) fn expect_gone(&mut self) -> Verdict {
-        let what = format!("that {} is disconnected", self.name);
-        let (mut buffer, end) = ([0; 4096], Instant::now() + PATIENCE);
-        while Instant::now() < end {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(()),
-                Err(_) => break,
-            }
-        }
-        Err(Wrong::new(what, format!("no end within {PATIENCE:?}")))
     }
 
     /// Expects nothing for so long: no byte, no end.
@@ -175,7 +160,11 @@ impl Client {
         let ended = Read::by_ref(&mut self.stream).take(MOST).read_to_end(&mut read);
         let after = format!("after {}", quoted(&read));
         ended.map_err(|error| Wrong::new(&what, format!("{} {after}", describe(&error))))?;
-        expect((read.len() as u64) < MOST, what, format!("more and more bytes: {}", quoted(&read)))?;
+        expect(
+            (read.len() as u64) < MOST,
+            what,
+            format!("more and more bytes: {}", quoted(&read)),
+        )?;
         Ok(read)
     }
 

@@ -1,5 +1,9 @@
 //! What an exercise is.
 
+use std::ffi::OsString;
+use std::time::Duration;
+
+use super::processes;
 use super::trial::Trial;
 use super::verdict::Verdict;
 
@@ -22,4 +26,23 @@ pub struct Exercise {
     pub example: Option<&'static str>,
     /// What clients do, and what is expected.
     pub(super) scenario: fn(&Trial) -> Verdict,
+}
+
+impl Exercise {
+    /// Checks a command, which may take so long until it listens. `note` is called with each thing
+    /// that is right.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the program.
+    pub fn check(
+        &self,
+        command: &[OsString],
+        start_within: Duration,
+        note: &dyn Fn(&str),
+    ) -> Verdict {
+        processes::adopt_orphans()?;
+        let trial = Trial::new(command, start_within, note);
+        trial.concluded((self.scenario)(&trial))
+    }
 }

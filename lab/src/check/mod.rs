@@ -6,8 +6,8 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `exercise.rs` | what an exercise is |
-//! | `trial.rs` | one run of a check: starts the program |
+//! | `exercise.rs` | what an exercise is, and how it checks a program |
+//! | `trial.rs` | one run of a check: starts the program, and collects what is right |
 //! | `subject.rs` | the program while it runs, and what is expected of it |
 //! | `processes.rs` | what `/proc` says about it |
 //! | `client.rs` | its clients |
@@ -25,6 +25,5 @@ mod watch;
 
 pub use chapters::EXERCISES;
 pub use exercise::Exercise;
-pub use trial::Trial;
 pub use verdict::{Verdict, Wrong};
 pub use watch::{Cause, watch};

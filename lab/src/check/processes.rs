@@ -86,11 +86,6 @@ impl Process {
         kilobytes.and_then(|number| number.parse().ok()).map_or(0, |number: usize| number << 10)
     }
 
-    /// Its command line.
-    pub(super) fn command(&self) -> String {
-        self.text("cmdline").replace('\0', " ").trim_end().to_string()
-    }
-
     /// Whether all its threads are stopped, or it has ended.
     fn is_stopped(&self) -> bool {
         self.threads().iter().all(|thread| {
@@ -229,9 +224,8 @@ pub(super) fn listens_at(port: u16) -> Option<Vec<Process>> {
             sockets.push(format!("socket:[{inode}]"));
         }
     }
-    let owns = |process: &Process| {
-        process.descriptors().iter().any(|(_, what)| sockets.contains(what))
-    };
+    let owns =
+        |process: &Process| process.descriptors().iter().any(|(_, what)| sockets.contains(what));
     let owners: Vec<_> = descendants().into_iter().filter(owns).collect();
     (!owners.is_empty()).then_some(owners)
 }

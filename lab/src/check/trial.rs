@@ -6,13 +6,11 @@ use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::exercise::Exercise;
-use super::processes;
 use super::subject::{Obituary, Subject};
 use super::verdict::{Verdict, Wrong};
 
 /// What a check needs: the command, and where to say what was right.
-pub struct Trial<'a> {
+pub(super) struct Trial<'a> {
     command: &'a [OsString],
     start_within: Duration,
     note: &'a dyn Fn(&str),
@@ -28,18 +26,16 @@ impl std::fmt::Debug for Trial<'_> {
 impl<'a> Trial<'a> {
     /// A trial of a command, which may take so long until it listens. `note` is called with each
     /// thing that is right.
-    pub fn new(command: &'a [OsString], start_within: Duration, note: &'a dyn Fn(&str)) -> Self {
+    pub(super) fn new(
+        command: &'a [OsString],
+        start_within: Duration,
+        note: &'a dyn Fn(&str),
+    ) -> Self {
         Trial { command, start_within, note, obituary: Obituary::default() }
     }
 
-    /// Runs an exercise.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the program.
-    pub fn run(&self, exercise: &Exercise) -> Verdict {
-        processes::adopt_orphans()?;
-        let verdict = (exercise.scenario)(self);
+    /// Adds to a verdict how the program has ended, if it has ended by itself.
+    pub(super) fn concluded(&self, verdict: Verdict) -> Verdict {
         match (verdict, self.obituary.take()) {
             (verdict, None) => verdict,
             (Err(wrong), Some(obituary)) => Err(wrong.and(&obituary)),
@@ -72,13 +68,6 @@ impl<'a> Trial<'a> {
         let mut subject = Subject::start(command, address, Rc::clone(&self.obituary))?;
         subject.listens_within(self.start_within)?;
         Ok(subject)
-    }
-
-    /// Starts the program as a client of these addresses.
-    pub(super) fn client_of(&self, addresses: &[SocketAddr]) -> Verdict<Subject> {
-        let texts: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
-        let command = self.filled(&texts, &[], &[]);
-        Subject::start(command, addresses[0], Rc::clone(&self.obituary))
     }
 
     /// The command, with the addresses in place of `{}`. Without a `{}` they follow behind, after

@@ -18,7 +18,12 @@ pub type Verdict<T = ()> = Result<T, Wrong>;
 
 impl Wrong {
     pub(super) fn new(expected: impl fmt::Display, seen: impl fmt::Display) -> Self {
-        Wrong { expected: expected.to_string(), seen: seen.to_string(), anchor: None, cannot_start: false }
+        Wrong {
+            expected: expected.to_string(),
+            seen: seen.to_string(),
+            anchor: None,
+            cannot_start: false,
+        }
     }
 
     /// The program cannot be started at all.
@@ -64,11 +69,7 @@ impl From<io::Error> for Wrong {
 }
 
 /// Returns a verdict: `Ok` if what was expected `is_so`.
-pub(super) fn expect(
-    is_so: bool,
-    expected: impl fmt::Display,
-    seen: impl fmt::Display,
-) -> Verdict {
+pub(super) fn expect(is_so: bool, expected: impl fmt::Display, seen: impl fmt::Display) -> Verdict {
     if is_so { Ok(()) } else { Err(Wrong::new(expected, seen)) }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::output::print;
-use crate::check::{Cause, EXERCISES, Exercise, Trial, watch};
+use crate::check::{Cause, EXERCISES, Exercise, watch};
 
 /// A check that takes longer than this is ended.
 const MOST: Duration = Duration::from_secs(30);
@@ -49,7 +49,7 @@ fn check(exercise: &Exercise, command: &[OsString], start_within: Duration) -> R
     let note = |what: &str| {
         let _ = print(&format!("  ok     {what}\n"));
     };
-    match Trial::new(command, start_within, &note).run(exercise) {
+    match exercise.check(command, start_within, &note) {
         Ok(()) => print("right\n"),
         Err(wrong) => {
             if let Some(reason) = wrong.start_failure() {

@@ -25,6 +25,7 @@ pub(super) const SELECT: Exercise = Exercise {
         bob.ask("hello", "hello")?;
         ann.ask("I am ann", "I am ann")?;
         cy.ask("bye", "bye")?;
+        bob.expect_silence(Duration::from_millis(50))?;
         trial.ok("three clients are answered, in any order");
         expect(
             server.threads() == 1,
@@ -149,7 +150,7 @@ pub(super) const EDGE: Exercise = Exercise {
         "After an edge, read until the call says EAGAIN.",
         "The same holds for the listener: accept until EAGAIN.",
     ],
-    example: Some("echo"),
+    example: Some("echo --trigger edge"),
     scenario: edge,
 };
 
@@ -175,8 +176,12 @@ fn edge(trial: &Trial) -> Verdict {
     trial.ok("ten clients that come at once are all accepted");
     let long = "y".repeat(200 << 10);
     ann.ask(&long, &long)?;
-    let entries =
-        server.processes().iter().flat_map(|process| process.epolls()).flatten().collect::<Vec<_>>();
+    let entries = server
+        .processes()
+        .iter()
+        .flat_map(|process| process.epolls())
+        .flatten()
+        .collect::<Vec<_>>();
     let edges = entries.iter().filter(|entry| entry.is_edge()).count();
     expect(
         edges > clients.len(),

@@ -202,7 +202,7 @@ pub(super) const PORTS: Exercise = Exercise {
         "A close with unread bytes is a reset, which may overtake the hello. Half-close, and read \
          until the client has finished too.",
     ],
-    example: Some("multiport"),
+    example: None,
     scenario: |trial| {
         let first = three_free_ports()?;
         let server = trial.server_with(first, &[])?;

@@ -218,6 +218,7 @@ impl<S> Core<S> {
             controls: kernel.controls,
             controls_saved: self.registry.controls_saved(),
             repairs: kernel.repairs,
+            switches: self.counters.switches + kernel.switches,
             parked: self.registry.parked(),
             wakes,
             wakes_saved,

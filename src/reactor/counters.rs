@@ -74,6 +74,6 @@ pub struct Counters {
     pub errors: u64,
     /// Handlers, timers and jobs that panicked.
     pub panics: u64,
-    /// Switches to another backend.
+    /// Switches to another backend, those of [`Backend::Auto`](crate::Backend::Auto) included.
     pub switches: u64,
 }

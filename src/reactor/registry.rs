@@ -408,6 +408,7 @@ impl Registry {
             waits: past.waits + now.waits,
             controls: past.controls + now.controls,
             repairs: past.repairs + now.repairs,
+            switches: past.switches + now.switches,
         }
     }
 }

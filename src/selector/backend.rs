@@ -4,12 +4,13 @@ use std::str::FromStr;
 use std::{fmt, io};
 
 use super::Selector;
+use super::auto::AutoSelector;
 use super::epoll::EpollSelector;
 use super::poll::PollSelector;
 use super::select::SelectSelector;
 use super::unknown_name::UnknownName;
 
-/// The system call behind a selector.
+/// The system call behind a selector, or the choice among them.
 ///
 /// ```
 /// use tripoll::selector::Backend;
@@ -34,16 +35,29 @@ pub enum Backend {
     /// The mio crate's selector.
     #[cfg(feature = "mio")]
     Mio,
+    /// `poll` or `epoll`, whichever costs less for the present load: [`AutoSelector`].
+    Auto,
 }
 
 impl Backend {
-    /// All backends of this build.
+    /// All backends of this build that are one call. [`Auto`](Self::Auto), which changes between two
+    /// of them, is not among them.
     pub const ALL: &'static [Backend] = &[
         Backend::Select,
         Backend::Poll,
         Backend::Epoll,
         #[cfg(feature = "mio")]
         Backend::Mio,
+    ];
+
+    /// All backends that can be chosen by name.
+    const NAMED: &'static [Backend] = &[
+        Backend::Select,
+        Backend::Poll,
+        Backend::Epoll,
+        #[cfg(feature = "mio")]
+        Backend::Mio,
+        Backend::Auto,
     ];
 
     /// Returns the name, as it is parsed.
@@ -54,6 +68,7 @@ impl Backend {
             Backend::Epoll => "epoll",
             #[cfg(feature = "mio")]
             Backend::Mio => "mio",
+            Backend::Auto => "auto",
         }
     }
 
@@ -69,6 +84,7 @@ impl Backend {
             Backend::Epoll => Box::new(EpollSelector::new()?),
             #[cfg(feature = "mio")]
             Backend::Mio => Box::new(super::mio::MioSelector::new()?),
+            Backend::Auto => Box::new(AutoSelector::new()),
         })
     }
 }
@@ -82,8 +98,8 @@ impl fmt::Display for Backend {
 impl FromStr for Backend {
     type Err = UnknownName;
 
-    /// Parses `"select"`, `"poll"`, `"epoll"` or `"mio"`.
+    /// Parses `"select"`, `"poll"`, `"epoll"`, `"mio"` or `"auto"`.
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        UnknownName::find("backend", name, Backend::ALL)
+        UnknownName::find("backend", name, Backend::NAMED)
     }
 }

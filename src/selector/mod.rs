@@ -54,6 +54,7 @@
 
 mod always_ready;
 mod ask_first;
+mod auto;
 mod backend;
 mod caps;
 mod epoll;
@@ -67,6 +68,7 @@ mod table;
 mod unknown_name;
 
 pub use crate::sys::Deadline;
+pub use auto::{AutoSelector, Prices};
 pub use backend::Backend;
 pub use caps::{Caps, Cost};
 pub use epoll::EpollSelector;
@@ -196,4 +198,6 @@ pub struct SelectorCounters {
     /// Repairs of the kernel's list: the number of a descriptor was closed without
     /// [`Selector::remove`], so that the kernel and the selector's table disagreed.
     pub repairs: u64,
+    /// Switches between the two calls of an [`AutoSelector`].
+    pub switches: u64,
 }

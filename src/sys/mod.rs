@@ -54,6 +54,7 @@ mod send_file;
 mod signal_fd;
 mod signal_io;
 mod timer_fd;
+mod usage;
 mod write_now;
 
 pub use call_error::errno;
@@ -100,6 +101,7 @@ pub(crate) use signal_fd::{
 };
 pub use signal_io::signal_when_ready;
 pub(crate) use timer_fd::TimerFd;
+pub(crate) use usage::{thread_time, voluntary_switches};
 pub use write_now::write_now;
 
 use std::io;

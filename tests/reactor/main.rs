@@ -1,5 +1,6 @@
 //! The reactor on every backend and trigger.
 
+mod auto;
 mod blocking;
 mod boxed;
 mod clock;

@@ -171,7 +171,7 @@ fn a_token_comes_back_with_all_its_bits() {
 
 #[test]
 fn changing_is_free_on_select_and_poll_and_one_call_on_epoll() {
-    on_every_selector(Trigger::ALL, |selector, trigger| {
+    on_every_backend(Trigger::ALL, |selector, trigger| {
         let (mine, _theirs) = unix_pair();
         let fd = mine.as_raw_fd();
         let step = u64::from(selector.caps().change_is_a_system_call);
@@ -199,7 +199,7 @@ fn changing_is_free_on_select_and_poll_and_one_call_on_epoll() {
 
 #[test]
 fn a_selectors_own_descriptor_is_readable_when_a_wait_would_find_something() {
-    on_every_selector(Trigger::ALL, |selector, trigger| {
+    on_every_backend(Trigger::ALL, |selector, trigger| {
         let kernel_has_a_list = selector.caps().change_is_a_system_call;
         let Some(own) = selector.own_fd().map(|fd| fd.as_raw_fd()) else {
             assert!(!kernel_has_a_list);

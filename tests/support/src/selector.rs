@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use tripoll::selector::{Backend, Deadline, Events, Readiness, Selector, Token, Trigger};
+use tripoll::selector::{
+    AutoSelector, Backend, Deadline, Events, Prices, Readiness, Selector, Token, Trigger,
+};
 
 use crate::outside::OutsideSelector;
 use crate::{Context, LONG};
@@ -27,11 +29,15 @@ pub fn on_every_backend(triggers: &[Trigger], body: impl Fn(&mut dyn Selector, T
     assert!(ran >= triggers.len(), "some trigger of {triggers:?} is on no backend");
 }
 
-/// As [`on_every_backend`], and also runs `body` on a selector from outside the crate, if `triggers`
-/// has its only one, level.
+/// As [`on_every_backend`], and also runs `body` on those that choose their call, of which one changes
+/// it all the time, and on a selector from outside the crate: if `triggers` has their only one, level.
 pub fn on_every_selector(triggers: &[Trigger], body: impl Fn(&mut dyn Selector, Trigger)) {
     on_every_backend(triggers, &body);
     if triggers.contains(&Trigger::Level) {
+        for prices in [Prices::of_this_machine(), Prices::ZERO] {
+            let _context = Context(format!("on one that chooses its call by {prices:?}"));
+            body(&mut AutoSelector::with_prices(prices), Trigger::Level);
+        }
         let _context = Context("on a selector from outside the crate".into());
         body(&mut OutsideSelector::default(), Trigger::Level);
     }

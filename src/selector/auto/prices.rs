@@ -6,11 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use crate::selector::Selector;
 use crate::selector::epoll::EpollSelector;
 use crate::selector::event::{Events, Interest, Token, Trigger};
 use crate::selector::poll::PollSelector;
-use crate::selector::{Deadline, Selector};
-use crate::sys;
+use crate::sys::{self, Deadline};
 
 /// What the parts of a wait cost with `poll` and with `epoll`, each in nanoseconds.
 ///

@@ -218,6 +218,57 @@ fn two_workers_that_drain_their_pool_do_not_wait_for_each_other() {
 }
 
 #[test]
+fn when_all_workers_drain_their_pool_no_queued_job_is_waited_for() {
+    let pool = Arc::new(Pool::new(2, 10).unwrap());
+    let (begun, has_begun) = mpsc::channel();
+    let (done, is_done) = mpsc::channel();
+    let mut go = Vec::new();
+    for _ in 0..2 {
+        let (own, begun, done) = (Arc::clone(&pool), begun.clone(), done.clone());
+        let (send, wait) = mpsc::channel::<()>();
+        go.push(send);
+        pool.submit(move || {
+            begun.send(()).unwrap();
+            let _ = wait.recv();
+            done.send(own.drain(10 * LONG)).unwrap();
+        })
+        .unwrap();
+        has_begun.recv_timeout(LONG).unwrap();
+    }
+    let queued = note(&pool, 1);
+    drop(go);
+    let mut dropped = 0;
+    for _ in 0..2 {
+        let answer = is_done.recv_timeout(LONG).unwrap();
+        dropped += answer.err().map_or(0, |unfinished| unfinished.dropped);
+    }
+    assert_eq!(dropped, 1);
+    assert!(queued.recv().is_err());
+}
+
+#[test]
+fn a_job_that_has_drained_its_pool_is_waited_for_by_others() {
+    let pool = Arc::new(Pool::new(1, 10).unwrap());
+    let own = Arc::clone(&pool);
+    let (drained, has_drained) = mpsc::channel();
+    let (go, wait) = mpsc::channel::<()>();
+    pool.submit(move || {
+        drained.send(own.drain(LONG)).unwrap();
+        drop(own);
+        let _ = wait.recv();
+    })
+    .unwrap();
+    assert_eq!(has_drained.recv_timeout(LONG).unwrap(), Ok(()));
+    assert_eq!(pool.drain(Duration::ZERO).unwrap_err().working, 1);
+    thread::scope(|scope| {
+        let draining = scope.spawn(|| pool.drain(LONG));
+        drop(go);
+        assert_eq!(draining.join().unwrap(), Ok(()));
+    });
+    assert_eq!(pool.counters().done, 1);
+}
+
+#[test]
 fn a_panic_ends_one_job() {
     expect_panic("in a job");
     let pool = Pool::new(1, 10).unwrap();

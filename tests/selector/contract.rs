@@ -45,6 +45,31 @@ fn each_backend_has_the_triggers_that_its_system_call_has() {
 }
 
 #[test]
+fn a_name_is_parsed_to_what_it_names_and_an_unknown_one_is_told_the_others() {
+    let names: Vec<_> = Backend::ALL.iter().map(|backend| backend.name()).collect();
+    assert_eq!(names, ["select", "poll", "epoll", "mio"]);
+    let triggers: Vec<_> = Trigger::ALL.iter().map(|trigger| trigger.name()).collect();
+    assert_eq!(triggers, ["level", "edge", "oneshot"]);
+    Backend::ALL.iter().for_each(|backend| assert_eq!(backend.name().parse(), Ok(*backend)));
+    Trigger::ALL.iter().for_each(|trigger| assert_eq!(trigger.name().parse(), Ok(*trigger)));
+
+    let error = "kqueue".parse::<Backend>().unwrap_err();
+    let known = "unknown backend \"kqueue\"; known are: select, poll, epoll, mio";
+    assert_eq!(error.to_string(), known);
+    let error = "Edge".parse::<Trigger>().unwrap_err();
+    assert_eq!(error.to_string(), "unknown trigger \"Edge\"; known are: level, edge, oneshot");
+}
+
+#[test]
+fn a_token_is_an_index_and_a_generation() {
+    for (index, generation) in [(0, 0), (1, 2), (u32::MAX, 0), (0, u32::MAX)] {
+        let token = Token::new(index, generation);
+        assert_eq!((token.index(), token.generation()), (index, generation));
+        assert_eq!(u64::from(token), u64::from(generation) << 32 | u64::from(index));
+    }
+}
+
+#[test]
 fn a_trigger_is_accepted_exactly_if_caps_name_it() {
     for &backend in Backend::ALL {
         let _context = Context(format!("on {backend}"));

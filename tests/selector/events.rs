@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use rustix::net::{RecvFlags, SendFlags};
 use support::selector::*;
 use support::sockets::*;
-use tripoll::selector::{Deadline, Events, Interest, Readiness, Selector, Token, Trigger};
+use tripoll::selector::{Deadline, Event, Events, Interest, Readiness, Selector, Token, Trigger};
 use tripoll::sys::{self, PollFlags};
 
 const ONE: Token = Token::new(1, 0);
@@ -251,6 +251,36 @@ fn a_buffer_for_one_event_starves_no_descriptor() {
         }
         assert_eq!(reported, (0..READY).collect());
     });
+}
+
+#[test]
+fn a_full_buffer_of_4096_events_is_not_doubled() {
+    on_every_selector(Trigger::ALL, |selector, trigger| {
+        const FULL: usize = 4_096;
+        sys::raise_descriptor_limit(10_000).unwrap();
+        let (mine, mut theirs) = unix_pair();
+        theirs.write_all(b"x").unwrap();
+        let ready: Vec<_> = (0..FULL).map(|_| mine.try_clone().unwrap()).collect();
+        for mine in &ready {
+            selector.add(mine.as_raw_fd(), ONE, Interest::READ, trigger).unwrap();
+        }
+        let mut events = Events::with_capacity(FULL);
+        selector.wait(&mut events, Deadline::Now).unwrap();
+        assert_eq!((events.len(), events.capacity()), (FULL, FULL));
+    });
+}
+
+#[test]
+fn an_event_is_readable_or_writable_when_a_call_would_not_block() {
+    let either = Readiness::HANGUP | Readiness::ERROR | Readiness::INVALID;
+    let readable = Readiness::READ | Readiness::READ_CLOSED | either;
+    let writable = Readiness::WRITE | either;
+    for readiness in Readiness::all().iter() {
+        let event = Event::new(ONE, readiness);
+        assert_eq!(event.is_readable(), readable.contains(readiness), "{readiness:?}");
+        assert_eq!(event.is_writable(), writable.contains(readiness), "{readiness:?}");
+        assert_eq!(event.is_priority(), readiness == Readiness::PRIORITY, "{readiness:?}");
+    }
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn a_name_is_parsed_to_what_it_names_and_an_unknown_one_is_told_the_others() {
     Trigger::ALL.iter().for_each(|trigger| assert_eq!(trigger.name().parse(), Ok(*trigger)));
 
     let error = "kqueue".parse::<Backend>().unwrap_err();
-    let known = "unknown backend \"kqueue\"; known are: select, poll, epoll, mio";
+    let known = "unknown backend \"kqueue\"; known are: select, poll, epoll, mio, auto";
     assert_eq!(error.to_string(), known);
     let error = "Edge".parse::<Trigger>().unwrap_err();
     assert_eq!(error.to_string(), "unknown trigger \"Edge\"; known are: level, edge, oneshot");

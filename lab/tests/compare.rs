@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tripoll::{Backend, Trigger};
-use tripoll_lab::compare::{Cell, LeftOut, Machine, Measured, Plan, Point, Report, measure};
-use tripoll_lab::workload::{Contender, Layer, Pipes};
+use tripoll_lab::compare::{
+    Cell, LeftOut, Machine, Measured, Plan, Point, Preset, Report, measure,
+};
+use tripoll_lab::workload::{Contender, Layer, Peer, Pipes};
 
 fn machine() -> Machine {
     Machine {
@@ -324,4 +326,96 @@ fn a_measurement_that_is_stopped_keeps_the_points_that_all_contenders_have() {
     assert_eq!((second_round.cells.len(), second_round.rounds), (calibration, 1));
     let samples = second_round.cells.iter().map(|cell| cell.cpu_ns.len());
     assert_eq!(samples.filter(|&samples| samples == 2).count(), contenders);
+}
+
+/// The plan of the peers, with two libraries in the place of those that are installed.
+fn plan_of_peers() -> Plan {
+    let mut plan = Plan::of_preset(Preset::Peers, Layer::Selector, true, 1_000);
+    let contender = |layer, backend, trigger| Contender { layer, backend, trigger };
+    plan.beside = vec![
+        contender(Layer::Reactor, Backend::Epoll, Trigger::Level),
+        contender(Layer::Raw, Backend::Mio, Trigger::Edge),
+        contender(Layer::Peer(Peer::Libuv), Backend::Epoll, Trigger::Level),
+    ];
+    plan.missing = vec!["python (no python3 was found)".to_string()];
+    plan
+}
+
+/// On the synthetic machine, mio costs what the selector does, and libuv 150 ns at each event.
+fn synthetic_peers(plan: &Plan) -> Measured {
+    let mut measured = synthetic(plan, 0.01);
+    for cell in &mut measured.cells {
+        let one = cell.contender;
+        let ns = match (one.layer, one.backend) {
+            (Layer::Peer(_), _) => 150.0,
+            (_, Backend::Mio) => 100.0,
+            _ => continue,
+        };
+        *cell = self::cell(cell.point, one, ns, 0.01);
+    }
+    measured
+}
+
+#[test]
+fn each_peer_has_a_sentence_and_a_row_beside_its_counterpart() {
+    let plan = plan_of_peers();
+    let report = Report::new(&plan, machine(), &synthetic_peers(&plan));
+    assert_eq!(
+        report.sentences[0],
+        "Of 8 other ways to wait, 3 cost more than tripoll, 5 are too close to call, and none costs \
+         less."
+    );
+    let sentences = &report.sentences[2..11];
+    assert!(sentences[0].starts_with("A C loop that sleeps at once by select costs 1."));
+    assert!(sentences[0].ends_with(" at 1,000 watched and one ready."), "{}", sentences[0]);
+    assert_eq!(
+        sentences[6..],
+        [
+            "mio by edge-triggered epoll and the selector of tripoll are too close to call: 1.00 \
+             (1.00 to 1.00) times.",
+            "libuv by epoll costs 1.25 (1.25 to 1.25) times what the reactor of tripoll costs.",
+            "Not measured: python (no python3 was found).",
+        ]
+    );
+    let text = report.text(80, false);
+    let row = text.lines().find(|line| line.starts_with("libuv epoll")).unwrap();
+    assert_eq!(row, "libuv epoll            1.25  1.25–1.25  │   1.25   1.25");
+    for width in [40, 80, 200] {
+        for line in report.text(width, false).lines() {
+            assert!(line.chars().count() <= width, "{width} columns: {line:?}");
+        }
+    }
+    let json = json(&report);
+    assert_eq!(json["peers"][7]["name"], "libuv");
+    assert_eq!(json["peers"][7]["layer"], "reactor");
+}
+
+#[test]
+fn the_page_of_the_peers_has_a_chart_with_a_mark_for_each_and_a_table() {
+    let plan = plan_of_peers();
+    let report = Report::new(&plan, machine(), &synthetic_peers(&plan));
+    let html = report.html("tripoll compare --preset peers").unwrap();
+    let (_, figure) = html.split_once("<h2>Other libraries").unwrap();
+    let (figure, _) = figure.split_once("</figure>").unwrap();
+    assert_eq!(figure.matches("<circle").count(), 8, "{figure}");
+    for name in ["mio epoll edge", "libuv epoll", "C, asks first poll"] {
+        // In the chart and in the table.
+        assert_eq!(figure.matches(name).count(), 2, "{name}");
+    }
+    assert!(figure.contains("1.25 (1.25–1.25)"));
+    let plain = synthetic_report(Layer::Selector).html("tripoll compare").unwrap();
+    assert!(!plain.contains("Other libraries"));
+}
+
+#[test]
+fn a_library_that_refuses_a_point_is_left_out_there() {
+    let mut plan = plan_of_peers();
+    plan.points = vec![Point::Ring { n: 3, active: 1, changes: 1 }];
+    plan.lines.clear();
+    // No peer is asked to change interests, and libuv may be missing.
+    let measured = measure_quickly(&plan);
+    assert!(measured.cells.iter().all(|cell| !cell.cpu_ns.is_empty()));
+    let is_peer = |cell: &Cell| matches!(cell.contender.layer, Layer::Peer(_));
+    assert!(!measured.cells.iter().any(is_peer));
+    assert_eq!(measured.cells.len(), plan.contenders().count() - 1);
 }

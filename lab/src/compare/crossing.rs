@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use super::statistics::{Estimate, Verdict, median};
+use super::statistics::{DRAWS, Estimate, Verdict, median};
 use crate::workload::Xorshift;
 
 /// The samples of two calls at a point. Those with the same index are of the same round.
@@ -53,8 +53,6 @@ pub struct Crossing {
 /// The fit has the points up to so many times below and above the crossing: costs are straight lines
 /// only as long as the caches hold what is watched.
 const WINDOW: f64 = 5.0;
-/// How often the bootstrap draws.
-const DRAWS: usize = 500;
 /// A single ratio counts at most so much when the line is divided.
 const MOST_WEIGHT: f64 = 0.3;
 

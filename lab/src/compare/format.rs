@@ -59,9 +59,19 @@ pub fn name(call: Call) -> String {
     }
 }
 
+/// Formats a list: "a, b and c".
+pub fn listed(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
 /// Formats a point: "1,000 watched and one ready".
 pub fn place(point: Point) -> String {
     let ready = match point.ready() {
+        _ if matches!(point, Point::Watch { .. }) => "a random one".to_string(),
         1 => "one".to_string(),
         ready => grouped(ready),
     };

@@ -22,6 +22,8 @@ mod findings;
 pub(crate) mod format;
 mod machine;
 mod page;
+mod peer_chart;
+mod peers;
 mod plan;
 mod report;
 mod runner;
@@ -31,6 +33,7 @@ mod table;
 
 pub use findings::{Axis, Cost, Finding, Ratios};
 pub use machine::Machine;
+pub use peers::{PeerFinding, RatioAt};
 pub use plan::{Active, Call, LeftOut, Line, Load, Plan, Point, Preset, Style};
 pub use report::{Config, Figure, Report};
 pub use runner::{Cell, Measured, Progress, measure};

@@ -31,6 +31,8 @@ pre { overflow-x: auto; background: var(--faint); padding: .6rem }
 pub(super) struct Page<'a> {
     /// The conclusions, the answer first.
     pub(super) sentences: &'a [String],
+    /// The chart of the other libraries, with its table, or nothing.
+    pub(super) peers: &'a str,
     /// The charts.
     pub(super) charts: &'a [Chart],
     /// All tables, as the terminal shows them.
@@ -66,6 +68,7 @@ pub(super) fn html(page: &Page<'_>) -> io::Result<String> {
         let _ = writeln!(html, "<li>{}</li>", escaped(sentence));
     }
     html.push_str("</ul>\n");
+    html.push_str(page.peers);
     for chart in page.charts {
         figure(&mut html, chart, page.command)?;
     }

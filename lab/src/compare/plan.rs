@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tripoll::{Backend, Trigger};
 
-use crate::workload::{Contender, Kind, Layer, Workload};
+use crate::workload::{Contender, Kind, Layer, Peer, Workload};
 
 /// A system call with a trigger: the alternatives between which the user chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -235,6 +235,10 @@ pub struct Plan {
     pub lines: Vec<Line>,
     /// The points that were left out because the descriptor limit is too low.
     pub left_out: Vec<LeftOut>,
+    /// What is measured at each point beside the calls: other libraries, and the other layer.
+    pub beside: Vec<Contender>,
+    /// The other libraries that cannot be measured here, each with the reason.
+    pub missing: Vec<String>,
 }
 
 /// Plans that have names.
@@ -244,19 +248,22 @@ pub enum Preset {
     Crossover,
     /// Up to 10,000 descriptors, of which few are ready.
     C10k,
+    /// The calls of tripoll beside other libraries.
+    Peers,
     /// All that can be measured: changes of interest, and waits that sleep.
     Full,
 }
 
 impl Preset {
     /// All presets.
-    pub const ALL: [Preset; 3] = [Preset::Crossover, Preset::C10k, Preset::Full];
+    pub const ALL: [Preset; 4] = [Preset::Crossover, Preset::C10k, Preset::Peers, Preset::Full];
 
     /// Returns its name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Preset::Crossover => "crossover",
             Preset::C10k => "c10k",
+            Preset::Peers => "peers",
             Preset::Full => "full",
         }
     }
@@ -266,6 +273,9 @@ impl Preset {
         match self {
             Preset::Crossover => "where the calls cross: 1 to 256 watched, and 1 to 1,000 ready",
             Preset::C10k => "1,000 to 10,000 watched, of which one, 1% or 10% are ready",
+            Preset::Peers => {
+                "mio, polling, calloop, tokio, libevent, libuv, Python and bare C loops"
+            }
             Preset::Full => "the default, changes of interest, and waits that sleep",
         }
     }
@@ -365,6 +375,24 @@ impl Plan {
                 &[Active::Count(1), Active::PerMille(10), Active::PerMille(100)],
                 &[Style::default()],
             ),
+            Preset::Peers => {
+                let mut plan = load(
+                    &[10, 100, 1_000.min(max)],
+                    &[Active::Count(1), Active::PerMille(100), Active::PerMille(1_000)],
+                    &[Style::default()],
+                );
+                plan.points.extend([10, 100, 1_000].map(|n| Point::Watch { n: n.min(max) }));
+                let peers = Contender::peers();
+                // Those of the layer that is asked for are measured in any case.
+                let ours = peers.iter().filter_map(Contender::counterpart);
+                let mut beside: Vec<Contender> = ours.filter(|one| one.layer != layer).collect();
+                beside.sort_by_key(Contender::to_string);
+                beside.dedup();
+                beside.extend(peers);
+                plan.beside = beside;
+                plan.missing = Peer::ALL.into_iter().filter_map(missing).collect();
+                plan.sorted()
+            }
             Preset::Full => {
                 let mut plan = Plan::new(layer, quick, max);
                 let styles = [(1, false), (2, false), (0, true)];
@@ -387,7 +415,8 @@ impl Plan {
         };
         let (kind, calls) = (Kind::Pipe, Call::ALL.to_vec());
         let (points, lines, left_out) = (Vec::new(), Vec::new(), Vec::new());
-        Plan { layer, kind, calls, rounds, sample_time, points, lines, left_out }
+        let (beside, missing) = (Vec::new(), Vec::new());
+        Plan { layer, kind, calls, rounds, sample_time, points, lines, left_out, beside, missing }
     }
 
     fn points_of_lines(&self) -> Vec<Point> {
@@ -406,14 +435,16 @@ impl Plan {
         [Call::POLL, epoll.copied().unwrap_or(Call::EPOLL_LEVEL)]
     }
 
-    /// Returns the contenders at each point: every call through the layer, and its raw loops.
+    /// Returns the contenders at each point: every call through the layer, its raw loops, and what is
+    /// measured beside them.
     pub fn contenders(&self) -> impl Iterator<Item = Contender> {
         let layer = self.layer;
-        self.calls.iter().flat_map(move |&call| {
+        let calls = self.calls.iter().flat_map(move |&call| {
             iter::once(layer)
                 .chain(call.raw_layers().iter().copied())
                 .map(move |layer| call.contender(layer))
-        })
+        });
+        calls.chain(self.beside.iter().copied())
     }
 
     /// Returns the greatest number of pipes of any point.
@@ -439,6 +470,11 @@ impl Plan {
         styles.dedup();
         styles
     }
+}
+
+/// Returns the name of a library that cannot be measured, and the reason.
+fn missing(peer: Peer) -> Option<String> {
+    peer.missing().map(|reason| format!("{} ({reason})", peer.name()))
 }
 
 #[cfg(test)]

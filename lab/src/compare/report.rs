@@ -13,6 +13,8 @@ use super::findings::{Cost, Finding, Ratios};
 use super::format::{counted, grouped, wrapped};
 use super::machine::Machine;
 use super::page::{self, Page};
+use super::peer_chart;
+use super::peers::{self, PeerFinding};
 use super::plan::{Call, LeftOut, Line, Plan, Point};
 use super::runner::{Cell, Measured};
 use super::sentences;
@@ -40,6 +42,9 @@ pub struct Report {
     pub lines: Vec<Finding>,
     /// The cost of the layer, call by call.
     pub costs: Vec<Cost>,
+    /// What other libraries cost, if they were measured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PeerFinding>,
     /// The points that could not be measured.
     pub left_out: Vec<LeftOut>,
     /// The figures of every contender at every point.
@@ -108,7 +113,9 @@ impl Report {
         let spreads: Vec<f64> = of_layer_only.map(|cell| cell.estimate().spread()).collect();
         let stopped = measured.stopped.then(|| sentences::stopped(measured.rounds, plan));
         let warnings = stopped.into_iter().chain(sentences::busy(&machine, &spreads)).collect();
-        let mut sentences = sentences::about_calls(plan, figures, warnings, &of_layer);
+        let peers = peers::findings(plan, cells);
+        let mut sentences = peers::sentences(&peers, &plan.missing);
+        sentences.extend(sentences::about_calls(plan, figures, warnings, &of_layer));
         let about_calls = sentences.len();
         sentences.extend(sentences::about_tripoll(plan, &of_raw, &costs));
 
@@ -140,6 +147,7 @@ impl Report {
             about_calls,
             lines: findings(plan.layer, of_layer).chain(findings(Layer::Raw, of_raw)).collect(),
             costs,
+            peers,
             left_out: plan.left_out.clone(),
             cells: cells.iter().map(figure).collect(),
         }
@@ -152,8 +160,14 @@ impl Report {
     ///
     /// `Other` if a chart cannot be drawn.
     pub fn html(&self, command: &str) -> io::Result<String> {
+        let summary = self.sentences.first().map_or("", String::as_str);
+        let peers = match self.peers.is_empty() {
+            true => String::new(),
+            false => peer_chart::html(&self.peers, summary, command)?,
+        };
         page::html(&Page {
             sentences: &self.sentences,
+            peers: &peers,
             charts: &self.charts,
             tables: &self.tables_of_calls(100, false),
             machine: &self.machine,
@@ -204,6 +218,13 @@ impl Report {
             text.push('\n');
             paragraph(&mut text, &caption);
             text.push_str(&chart.text(width));
+        }
+        if !self.peers.is_empty() {
+            let caption = "What other libraries cost, in terms of tripoll by the same call; the \
+                           interval has nine of ten medians. C: a bare loop.";
+            text.push('\n');
+            paragraph(&mut text, caption);
+            text.push_str(&peers::table(&self.peers, width));
         }
         text.push_str(&self.tables_of_calls(width, colour));
         text.push('\n');

@@ -15,7 +15,7 @@ pub struct Cell {
     pub point: Point,
     /// The contender.
     pub contender: Contender,
-    /// The number of events in each sample.
+    /// The number of events in each sample. Zero if the contender cannot be measured at this point.
     pub events: u64,
     /// Processor time of an event, in nanoseconds.
     pub cpu_ns: Vec<f64>,
@@ -82,6 +82,10 @@ pub fn measure(
             }
             for index in order {
                 let cell = &mut cells[index];
+                if round > 0 && cell.events == 0 {
+                    done += 1;
+                    continue;
+                }
                 if on_progress(Progress { done, round, point: cell.point }).is_break() {
                     return Ok(stopped(all, per_point, round.saturating_sub(1)));
                 }
@@ -93,6 +97,7 @@ pub fn measure(
             }
         }
     }
+    all.retain(|cell| cell.events > 0);
     Ok(Measured { cells: all, rounds: plan.rounds, stopped: false })
 }
 
@@ -100,7 +105,8 @@ pub fn measure(
 /// measured for some of its contenders only: a comparison needs all of them.
 fn stopped(mut all: Vec<Cell>, per_point: usize, rounds: usize) -> Measured {
     for cells in all.chunks_mut(per_point) {
-        let complete = cells.iter().map(|cell| cell.cpu_ns.len()).min().unwrap_or(0);
+        let measurable = cells.iter().filter(|cell| cell.events > 0);
+        let complete = measurable.map(|cell| cell.cpu_ns.len()).min().unwrap_or(0);
         cells.iter_mut().for_each(|cell| cell.truncate(complete));
     }
     all.retain(|cell| !cell.cpu_ns.is_empty());
@@ -130,12 +136,20 @@ fn run(cell: &Cell, events: u64, pipes: &Pipes) -> io::Result<Measurement> {
     cell.point.workload(events).run(cell.contender, pipes)
 }
 
-/// Finds the number of events that take `sample_time`, by runs of increasing length.
+/// Finds the number of events that take `sample_time`, by runs of increasing length. It is zero if the
+/// contender refuses this point: some libraries have no `select` with so many descriptors.
 fn calibrate(cell: &mut Cell, sample_time: Duration, pipes: &Pipes) -> io::Result<()> {
     loop {
-        let measurement = run(cell, cell.events, pipes)?;
+        let measurement = match run(cell, cell.events, pipes) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                cell.events = 0;
+                return Ok(());
+            }
+            result => result?,
+        };
         if measurement.wall >= sample_time / 8 {
-            cell.events = (sample_time.as_nanos() as f64 / measurement.wall_ns()) as u64;
+            let events = sample_time.as_nanos() as f64 / measurement.wall_ns();
+            cell.events = (events as u64).max(1);
             return Ok(());
         }
         cell.events = measurement.events * 4;

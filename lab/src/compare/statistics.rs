@@ -2,8 +2,13 @@
 
 use serde::Serialize;
 
+use crate::workload::Xorshift;
+
 /// Differences below this share are negligible: two builds of the same loop can differ as much.
 pub const NEGLIGIBLE: f64 = 0.03;
+
+/// How often a bootstrap draws.
+pub(super) const DRAWS: usize = 500;
 
 /// A median with its 90 % confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -46,6 +51,33 @@ impl Estimate {
     pub fn of_ratio(a: &[f64], b: &[f64]) -> Self {
         let ratios: Vec<f64> = a.iter().zip(b).map(|(a, b)| a / b).collect();
         Estimate::of(&ratios)
+    }
+
+    /// Returns the estimate for the ratio of `a` to `b` over several points: the median of the points,
+    /// each of which is the median of its rounds.
+    ///
+    /// The interval is from a bootstrap: rounds are drawn again and again, the same ones at all points.
+    ///
+    /// # Panics
+    ///
+    /// If there are no points, or no samples.
+    pub fn of_ratios(points: &[(&[f64], &[f64])]) -> Self {
+        let ratios: Vec<Vec<f64>> =
+            points.iter().map(|(a, b)| a.iter().zip(*b).map(|(a, b)| a / b).collect()).collect();
+        let rounds = ratios.iter().map(Vec::len).min().unwrap_or(0);
+        let all = |rounds: &[usize]| {
+            let of_point = |ratios: &Vec<f64>| {
+                median(&rounds.iter().map(|&round| ratios[round]).collect::<Vec<_>>())
+            };
+            median(&ratios.iter().map(of_point).collect::<Vec<_>>())
+        };
+        let mut random = Xorshift::default();
+        let draw = |_| all(&(0..rounds).map(|_| random.below(rounds)).collect::<Vec<_>>());
+        let mut drawn: Vec<f64> = (0..DRAWS).map(draw).collect();
+        drawn.sort_by(f64::total_cmp);
+        let median = all(&(0..rounds).collect::<Vec<_>>());
+        let (low, high) = (drawn[DRAWS / 20], drawn[DRAWS - 1 - DRAWS / 20]);
+        Estimate { median, low: low.min(median), high: high.max(median) }
     }
 
     /// Returns which of the two calls of this ratio is cheaper.
@@ -137,6 +169,17 @@ mod tests {
         let ratio = Estimate::of_ratio(&[1.0, 2.0, 3.0, 2.0, 1.0], &[2.0, 4.0, 6.0, 4.0, 2.0]);
         assert_eq!(ratio, Estimate { median: 0.5, low: 0.5, high: 0.5 });
         assert_eq!(ratio.verdict(), Verdict::First);
+    }
+
+    #[test]
+    fn the_ratio_over_several_points_is_the_median_of_their_medians() {
+        let (two, slow) = ([2.0, 2.0, 20.0], [4.0, 4.0, 40.0]);
+        let equal = Estimate::of_ratios(&[(&slow, &two)]);
+        assert_eq!(equal, Estimate { median: 2.0, low: 2.0, high: 2.0 });
+        let noisy = [1.0, 3.0, 2.0];
+        let all = Estimate::of_ratios(&[(&slow, &two), (&noisy, &[1.0; 3]), (&two, &two)]);
+        assert_eq!(all.median, 2.0);
+        assert!(1.0 <= all.low && all.low <= 2.0 && 2.0 <= all.high && all.high <= 3.0);
     }
 
     #[test]

@@ -6,8 +6,15 @@ use tripoll::{Backend, Trigger};
 
 use super::driver::{Driver, Waiter, WaiterDriver};
 use super::mio::MioWaiter;
+use super::peer::Peer;
+#[cfg(feature = "peers")]
+use super::peer::calloop::CalloopDriver;
 use super::pipes::{Link, Pipes};
 use super::raw::calls::{RawEpoll, RawPoll, RawSelect};
+use super::raw::libevent::LibeventDriver;
+use super::raw::libuv::LibuvDriver;
+#[cfg(feature = "peers")]
+use super::raw::{polling::PollingWaiter, tokio::TokioDriver};
 use super::reactor::ReactorDriver;
 use super::selector::SelectorWaiter;
 
@@ -23,10 +30,12 @@ pub enum Layer {
     Selector,
     /// `tripoll::reactor`.
     Reactor,
+    /// Another library.
+    Peer(Peer),
 }
 
 impl Layer {
-    /// All layers.
+    /// All layers, without the other libraries.
     pub const ALL: [Layer; 4] = [Layer::Raw, Layer::RawZero, Layer::Selector, Layer::Reactor];
 
     /// The layers of this crate.
@@ -39,6 +48,7 @@ impl Layer {
             Layer::RawZero => "raw-zero",
             Layer::Selector => "selector",
             Layer::Reactor => "reactor",
+            Layer::Peer(peer) => peer.name(),
         }
     }
 }
@@ -90,6 +100,35 @@ impl Contender {
         all
     }
 
+    /// Returns the contenders of the other libraries that can be measured here: those of the crate
+    /// mio first.
+    pub fn peers() -> Vec<Contender> {
+        let mio = Contender { layer: Layer::Raw, backend: Backend::Mio, trigger: Trigger::Edge };
+        let of_peer = |peer: Peer| {
+            peer.backends().iter().map(move |&backend| Contender {
+                layer: Layer::Peer(peer),
+                backend,
+                trigger: peer.trigger(),
+            })
+        };
+        let peers = Peer::ALL.into_iter().flat_map(of_peer);
+        std::iter::once(mio).chain(peers).filter(|one| one.check().is_ok()).collect()
+    }
+
+    /// Returns what in this crate does the same by the same system call: the reactor for a library
+    /// that calls handlers, and the selector for others and for the bare loops. `None` for what is of
+    /// this crate.
+    pub fn counterpart(&self) -> Option<Contender> {
+        let (layer, backend) = match (self.layer, self.backend) {
+            (Layer::Peer(peer), backend) if peer.has_handlers() => (Layer::Reactor, backend),
+            (Layer::Peer(_), backend) => (Layer::Selector, backend),
+            (Layer::Raw, Backend::Mio) => (Layer::Selector, Backend::Epoll),
+            (Layer::Raw | Layer::RawZero, backend) => (Layer::Selector, backend),
+            _ => return None,
+        };
+        Some(Contender { layer, backend, trigger: self.trigger })
+    }
+
     /// Checks that this combination exists.
     ///
     /// # Errors
@@ -97,6 +136,13 @@ impl Contender {
     /// [`Unsupported`], with the reason, if it does not.
     pub fn check(&self) -> Result<(), Unsupported> {
         let Contender { layer, backend, trigger } = *self;
+        if let Layer::Peer(peer) = layer {
+            return match peer.missing() {
+                Some(reason) => Err(Unsupported(format!("{}: {reason}", peer.name()))),
+                None if peer.backends().contains(&backend) && peer.trigger() == trigger => Ok(()),
+                None => Err(Unsupported(format!("{} has no {backend} {trigger}", peer.name()))),
+            };
+        }
         let triggers = triggers_of(backend);
         if layer != Layer::Reactor && !triggers.contains(&trigger) {
             let known: Vec<_> = triggers.iter().map(Trigger::to_string).collect();
@@ -145,6 +191,15 @@ impl Contender {
                 let ends = pipes.ends(links.len());
                 Box::new(ReactorDriver::new(backend, self.trigger, ends, step, active)?)
             }
+            #[cfg(feature = "peers")]
+            (Layer::Peer(Peer::Calloop), _) => {
+                Box::new(CalloopDriver::new(links, pipes.ends(links.len()).0)?)
+            }
+            #[cfg(feature = "peers")]
+            (Layer::Peer(Peer::Tokio), _) => {
+                Box::new(TokioDriver::new(pipes.ends(links.len()), step)?)
+            }
+            (Layer::Peer(peer), backend) => return peer_driver(peer, backend, links),
             (layer, Backend::Select) => {
                 waiter_driver(RawSelect::new(layer == Layer::RawZero), links)
             }
@@ -157,6 +212,22 @@ impl Contender {
             }
         })
     }
+}
+
+/// Creates the driver of another library.
+fn peer_driver<'a>(
+    peer: Peer,
+    backend: Backend,
+    links: &'a [Link<'a>],
+) -> io::Result<Box<dyn Driver + 'a>> {
+    Ok(match peer {
+        #[cfg(feature = "peers")]
+        Peer::Polling => waiter_driver(PollingWaiter::new()?, links),
+        Peer::Libevent => Box::new(LibeventDriver::new(backend, links)?),
+        Peer::Libuv => Box::new(LibuvDriver::new(links)?),
+        // Python runs in a process of its own, and the crates may not be compiled in.
+        _ => return Err(io::ErrorKind::Unsupported.into()),
+    })
 }
 
 fn waiter_driver<'a>(waiter: impl Waiter + 'a, links: &'a [Link<'a>]) -> Box<dyn Driver + 'a> {

@@ -16,6 +16,7 @@ mod contender;
 mod driver;
 mod helper;
 mod mio;
+mod peer;
 mod pipes;
 mod raw;
 mod reactor;
@@ -23,6 +24,7 @@ mod selector;
 mod xorshift;
 
 pub use contender::{Contender, Layer, Unsupported, default_trigger};
+pub use peer::Peer;
 pub use pipes::{Kind, Pipes};
 pub(crate) use xorshift::Xorshift;
 
@@ -32,6 +34,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use helper::{Helper, Sender};
+use peer::python::{self, Order};
 
 /// A workload and its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +129,8 @@ impl Workload {
     /// * `InvalidInput`: there are too few pipes, or fewer pipes than bytes.
     /// * Any error of a system call, and `Other` if bytes were lost.
     pub fn run(&self, contender: Contender, pipes: &Pipes) -> io::Result<Measurement> {
-        contender.check().map_err(|error| io::Error::new(io::ErrorKind::Unsupported, error))?;
+        let unsupported = |error| io::Error::new(io::ErrorKind::Unsupported, error);
+        contender.check().map_err(unsupported)?;
         let (n, active, step) = match *self {
             Workload::Ring { n, active, .. } => (n, active, usize::from(active < n)),
             Workload::Watch { n, .. } | Workload::Sleep { n, .. } => (n, 0, 0),
@@ -134,6 +138,17 @@ impl Workload {
         if n == 0 || n > pipes.len() || active > n {
             let message = format!("{self:?} does not fit into {} pipes", pipes.len());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        if let Layer::Peer(peer) = contender.layer {
+            let (workload, events) = match *self {
+                Workload::Ring { writes, changes: 0, .. } => ("ring", writes),
+                Workload::Watch { operations, .. } => ("watch", operations),
+                _ => return Err(io::ErrorKind::Unsupported.into()),
+            };
+            if peer == Peer::Python {
+                let (kind, backend, start) = (pipes.kind(), contender.backend, self.start_index());
+                return python::run(Order { kind, backend, workload, n, active, start, events });
+            }
         }
         let links = pipes.links(n, step);
         let mut driver = contender.driver(&links, (pipes, step), active.max(1))?;

@@ -60,6 +60,7 @@ const LONGEST_WAY: Duration = Duration::from_secs(2);
 /// ends alternated, it would scan twice as many bits as there are pipes.
 #[derive(Debug)]
 pub struct Pipes {
+    kind: Kind,
     readers: Vec<Arc<OwnedFd>>,
     writers: Vec<Arc<OwnedFd>>,
 }
@@ -88,7 +89,8 @@ impl Pipes {
     pub fn open_kind(kind: Kind, n: usize) -> io::Result<Self> {
         Pipes::check(n)?;
         raise_descriptor_limit(descriptors_for(n))?;
-        let mut pipes = Pipes { readers: Vec::with_capacity(n), writers: Vec::with_capacity(n) };
+        let mut pipes =
+            Pipes { kind, readers: Vec::with_capacity(n), writers: Vec::with_capacity(n) };
         let listener = match kind {
             Kind::Tcp => Some(listener()?),
             Kind::Pipe | Kind::Unix => None,
@@ -141,6 +143,11 @@ impl Pipes {
     pub fn max() -> io::Result<usize> {
         let limit = descriptor_limit()?.hard.min(i32::MAX as u64);
         Ok((limit.saturating_sub(RESERVED) / 2) as usize)
+    }
+
+    /// Returns what they are.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Returns the number of pipes.

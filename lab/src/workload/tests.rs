@@ -134,3 +134,48 @@ fn random_numbers_are_uniform_and_below_their_bound() {
     }
     assert!(counts.iter().all(|&times| (800..1_200).contains(&times)), "{counts:?}");
 }
+
+#[test]
+fn every_peer_runs_its_workloads_and_leaves_the_pipes_empty() {
+    let pipes = Kind::ALL.map(|kind| Pipes::open_kind(kind, 20).unwrap());
+    let peers = Contender::peers();
+    assert!(peers.contains(&Contender {
+        layer: Layer::Raw,
+        backend: tripoll::Backend::Mio,
+        trigger: tripoll::Trigger::Edge
+    }));
+    for (pipes, peer) in pipes.iter().flat_map(|pipes| peers.iter().map(move |&peer| (pipes, peer)))
+    {
+        for workload in [
+            Workload::Ring { n: 20, active: 20, writes: 200, changes: 0 },
+            Workload::Ring { n: 20, active: 3, writes: 200, changes: 0 },
+            Workload::Ring { n: 1, active: 1, writes: 7, changes: 0 },
+            Workload::Watch { n: 20, operations: 200 },
+        ] {
+            let measurement = workload.run(peer, pipes).unwrap();
+            assert_eq!(measurement.registered, workload.n());
+            assert!(measurement.wall > Duration::ZERO && measurement.cpu > Duration::ZERO);
+            assert_eq!(pipes.drain(0..20).unwrap(), 0, "{peer:?}, {workload:?}");
+        }
+    }
+}
+
+#[test]
+fn every_peer_has_a_counterpart_and_says_what_it_lacks() {
+    for peer in Contender::peers() {
+        let ours = peer.counterpart().unwrap();
+        assert!(Layer::TRIPOLL.contains(&ours.layer) && ours.check().is_ok(), "{ours:?}");
+        assert_eq!(ours.counterpart(), None);
+    }
+    for peer in Peer::ALL {
+        let one =
+            |&backend| Contender { layer: Layer::Peer(peer), backend, trigger: peer.trigger() };
+        for contender in peer.backends().iter().map(one) {
+            let pipes = Pipes::open(2).unwrap();
+            let missing = peer.missing();
+            let result = Workload::Watch { n: 2, operations: 1 }.run(contender, &pipes);
+            let refused = result.err().map(|error| error.to_string());
+            assert_eq!(refused, missing.map(|reason| format!("{}: {reason}", peer.name())));
+        }
+    }
+}

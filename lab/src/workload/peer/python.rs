@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tripoll::Backend;
 
-use crate::workload::Measurement;
+use crate::workload::measurement::Measurement;
 use crate::workload::pipes::Kind;
 
 const SCRIPT: &str = include_str!("selectors.py");

@@ -185,7 +185,7 @@ fn the_presets_are_listed_with_what_they_measure() {
     let output = tripoll("compare --list");
     assert!(output.status.success());
     let names = text(&output.stdout).lines().map(|line| line.split(' ').next().unwrap());
-    assert_eq!(names.collect::<Vec<_>>(), ["crossover", "c10k", "full"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["crossover", "c10k", "peers", "full"]);
 }
 
 #[test]

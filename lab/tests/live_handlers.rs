@@ -206,3 +206,18 @@ fn each_handler_answers_on_each_backend_and_trigger() {
         }
     }
 }
+
+#[test]
+fn a_run_ends_at_what_is_wrong() {
+    let lab = lab_with("edge-one-read");
+    let mut session = Session::begin(&lab).with_client();
+    session.post("timeout=20");
+    session.send(&[b'x'; 2_048], 2_048);
+    session.post("until=lint");
+    let turn = session.next_where("turn", |turn| turn["gate"] == "before");
+    let fd = &client_row(&turn).unwrap()["fd"];
+    let lint = &turn["lints"][0];
+    assert_eq!((&lint["id"], &lint["fd"], &lint["n"]), (&"lost-edge".into(), fd, &2.into()));
+    session.post("trigger=level");
+    assert_eq!(session.step()["lints"], Value::from(Vec::<i32>::new()));
+}

@@ -17,6 +17,7 @@
 //! | `record` | the records, as JSON |
 //! | `recorder`, `watched`, `socket`, `table` | how a turn becomes a record |
 //! | `subject`, `on_reactor`, `handlers` | the subject |
+//! | `lints` | what is wrong, found in the records |
 //! | `gate`, `control`, `settings`, `stage` | what a page can do to it |
 //! | `clients` | the lab's clients and their faults |
 //! | `hub`, `observer`, `events`, `http`, `page` | how records come to pages |
@@ -35,6 +36,7 @@ pub mod hub;
 mod kernel_list;
 mod lab;
 mod limit;
+mod lints;
 mod mark;
 mod masks;
 mod observer;

@@ -23,6 +23,7 @@ use super::directory::Directory;
 use super::gate::{Gate, Inside};
 use super::hub::Hub;
 use super::kernel_list;
+use super::lints::Lints;
 use super::pace::Pace;
 use super::record::{
     Call, Dispatched, KernelEntry, Lines, Lists, Place, Ready, Record, Reported, Row, Since,
@@ -69,6 +70,7 @@ pub(super) struct Recorder {
     dispatch_began: Option<(usize, Instant)>,
     probe_time: Duration,
     ghosts: Vec<RawFd>,
+    lints: Lints,
     lists: Option<Lists>,
     wait_line: Option<(u32, u32)>,
     marks: Vec<(u32, u32)>,
@@ -111,6 +113,7 @@ impl Recorder {
             dispatch_began: None,
             probe_time: Duration::ZERO,
             ghosts: Vec::new(),
+            lints: Lints::default(),
             lists: None,
             wait_line: None,
             marks: Vec::new(),
@@ -325,6 +328,7 @@ impl Recorder {
             since = Since::default(); // it has only what the turn itself says
         }
         turn.since = since;
+        turn.lints = self.lints.judge(turn);
         turn.measured.probe_ns = (self.probe_time + began.elapsed()).as_nanos() as u64;
     }
 

@@ -1,9 +1,8 @@
 //! `tripoll lab`: watch, step and break a live reactor in the browser.
 //!
-//! Two loops of this crate run in one process. The [subject](subject) is a real server on a real port, which
-//! can be stopped before its wait, and after it. The [observer](observer) serves the page. Between them are
-//! the [gate](gate), which the observer opens, and the [hub], into which the subject's [recorder] puts its
-//! records.
+//! Two loops of this crate run in one process. The *subject* is a real server on a real port, which can
+//! be stopped before its wait, and after it. The *observer* serves the page. Between them are the
+//! [gate], which the observer opens, and the [hub], into which the subject's recorder puts its records.
 //!
 //! ```text
 //!  browser ── GET /, GET /events, POST /control ──  observer  ── the lab's clients ──┐

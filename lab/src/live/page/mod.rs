@@ -1,7 +1,7 @@
 //! The page: its files, put together.
 //!
 //! There is no build step. Indentation and comments are left out when the program starts, and that
-//! is all. The scripts share one scope, in the order of [`SCRIPTS`].
+//! is all. The scripts share one scope, in the order of `SCRIPTS`.
 //!
 //! `strings.json` has each sentence in both languages: `{"key":{"en":"…","zh":"…"}}`. A `{name}` in a
 //! sentence is replaced by the value of that name. `tripoll trace` uses the same sentences, and

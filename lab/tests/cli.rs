@@ -145,6 +145,11 @@ fn wrong_arguments_exit_with_2_and_one_line_that_names_the_option() {
         ("compare --preset all", "--preset"),
         ("compare --preset full --fds 10", "--fds"),
         ("compare --sleep --active 2", "--active"),
+        ("compare --fail-if tripoll/raw=1", "--fail-if"),
+        ("compare --fail-if tripoll/bare>1", "`bare` is not known"),
+        ("compare --fail-if tripoll/libuv>1", "--fail-if 'tripoll/libuv > 1'"),
+        ("compare --fail-if tripoll/baseline>1", "it needs --baseline FILE"),
+        ("compare --baseline Cargo.toml", "--baseline Cargo.toml: it is no report"),
         ("balance --threads 0", "--threads"),
         ("balance --connections 1000000000 --one-stays-of 1", "--connections 1000000000"),
         ("juggle", "juggle"),
@@ -200,10 +205,10 @@ fn more_pipes_than_the_limit_allows_are_refused_with_both_numbers() {
 
 #[test]
 fn a_file_that_cannot_be_written_is_refused_before_the_measurement() {
-    let output = tripoll("compare --quick --json /dev/null/report.json");
+    let output = tripoll("compare --quick --export-json /dev/null/report.json");
     assert_eq!(output.status.code(), Some(1));
     let reason = text(&output.stderr);
-    assert!(reason.starts_with("error: --json /dev/null/report.json: "), "{reason}");
+    assert!(reason.starts_with("error: --export-json /dev/null/report.json: "), "{reason}");
     assert_eq!(reason.lines().count(), 1, "{reason}");
 }
 
@@ -219,6 +224,78 @@ fn a_page_is_written_where_it_is_asked_for() {
 
     let refused = tripoll("compare --quick --report /dev/null/report.html");
     assert!(text(&refused.stderr).starts_with("error: --report /dev/null/report.html: "));
+}
+
+/// A file of its own, which is removed.
+struct File(std::path::PathBuf);
+
+impl File {
+    fn new(ending: &str) -> Self {
+        let name = format!("tripoll-{}-{ending}", std::process::id());
+        File(std::env::temp_dir().join(name))
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(&self.0).unwrap()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn the_results_are_exported_and_are_the_baseline_of_the_next_run() {
+    let files = ["export.json", "export.md", "export.csv"].map(File::new);
+    let [json, markdown, csv] = files.each_ref().map(|file| file.0.display());
+    let output = tripoll(&format!(
+        "compare --quick --fds 4,20 --export-json {json} --export-markdown {markdown} \
+         --export-csv {csv}"
+    ));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+
+    let report: serde_json::Value = serde_json::from_str(&files[0].text()).unwrap();
+    assert_eq!(report["schema"], 5);
+    for known in ["kernel", "load", "load_after", "cpu"] {
+        assert!(report["machine"].get(known).is_some(), "{known}");
+    }
+    let cells = report["cells"].as_array().unwrap();
+    for samples in ["samples_cpu_ns", "samples_wall_ns", "samples_registration_ns"] {
+        assert!(cells.iter().all(|cell| cell[samples].as_array().unwrap().len() == 5), "{samples}");
+    }
+    let rows = files[2].text();
+    let columns = |row: &str| row.split(',').count();
+    let head = rows.lines().next().unwrap();
+    assert!(head.starts_with("workload,watched,ready,"), "{head}");
+    assert_eq!(rows.lines().count(), 1 + cells.len());
+    assert!(rows.lines().all(|row| columns(row) == columns(head)), "{rows}");
+    let page = files[1].text();
+    let table: Vec<&str> = page.lines().filter(|line| line.starts_with('|')).collect();
+    assert_eq!(table.len(), 2 + 2, "{page}");
+    let bars = |row: &str| row.matches('|').count();
+    assert!(table.iter().all(|row| bars(row) == bars(table[0])), "{page}");
+
+    let again = |more: &[&str]| {
+        let json = json.to_string();
+        let arguments = ["compare", "--quick", "--fds", "4", "--baseline", &json];
+        Command::new(TRIPOLL).args(arguments).args(more).output().unwrap()
+    };
+    // Nothing is a thousand times as dear, and nothing is free.
+    let output = again(&["--fail-if", "tripoll/baseline > 1000", "--fail-if", "epoll/poll < 0"]);
+    let said = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(said.contains(&format!("Since {json} (tripoll ")), "{said}");
+    assert!(said.contains("'tripoll/baseline > 1000': it does not hold: "), "{said}");
+    let output = again(&["--fail-if", "tripoll/raw > 0.001"]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("--fail-if 'tripoll/raw > 0.001': it holds: "), "{said}");
+
+    let other = tripoll(&format!("compare --fds 4 --kind unix --baseline {json}"));
+    assert_eq!(other.status.code(), Some(2));
+    assert!(text(&other.stderr).contains("it was measured with --kind pipe, not unix"));
 }
 
 #[test]

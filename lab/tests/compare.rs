@@ -13,6 +13,7 @@ use tripoll_lab::workload::{Contender, Layer, Peer, Pipes};
 fn machine() -> Machine {
     Machine {
         kernel: "Linux".into(),
+        cpu: Some("Abacus 9".into()),
         cpus: 1,
         pinned_to: None,
         load: Some(0.25),

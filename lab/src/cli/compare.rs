@@ -3,40 +3,51 @@
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::exports::Exports;
 use super::failure::Failure;
+use super::gate::Gate;
 use super::load_args::LoadArgs;
-use super::output::{check_writable, print, write_file};
+use super::output::print;
+use super::parsers::layer_parser;
 use crate::compare::{Machine, Plan, Point, Preset, Progress, Report, measure};
 use crate::workload::{Layer, Pipes};
 
-pub(super) fn run(
-    layer: Layer,
+/// The arguments.
+#[derive(Debug, Args)]
+pub(super) struct Compare {
+    /// Measure fewer and shorter rounds, in about 20 seconds
+    #[arg(long)]
     quick: bool,
-    json: Option<&Path>,
-    html: Option<&Path>,
-    load: &LoadArgs,
-) -> Result<(), Failure> {
+    /// The layer of tripoll to compare with the raw loops
+    #[arg(long, default_value = "selector", value_parser = layer_parser(Layer::TRIPOLL))]
+    layer: Layer,
+    #[command(flatten)]
+    load: LoadArgs,
+    #[command(flatten)]
+    exports: Exports,
+    #[command(flatten)]
+    gate: Gate,
+}
+
+pub(super) fn run(arguments: &Compare) -> Result<(), Failure> {
+    let Compare { quick, layer, load, exports, gate } = arguments;
     if load.list {
         let line = |preset: Preset| format!("{:<10} {}\n", preset.name(), preset.description());
         return print(&Preset::ALL.map(line).concat());
     }
-    if let Some(path) = json {
-        check_writable("--json", path)?;
-    }
-    if let Some(path) = html {
-        check_writable("--report", path)?;
-    }
+    exports.check()?;
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))?;
 
     Pipes::check(1)?;
-    let plan = load.plan(layer, quick, Pipes::max()?)?;
+    let plan = load.plan(*layer, *quick, Pipes::max()?)?;
+    let baseline = gate.open(&plan)?;
     let pipes = Pipes::open_kind(plan.kind, plan.pipes())?;
     let machine = Machine::pinned()?;
     let progress = progress(&plan);
@@ -54,24 +65,18 @@ pub(super) fn run(
     if measured.cells.is_empty() {
         return Err(Failure::Stopped);
     }
-    let report = Report::new(&plan, machine.measured(), &measured);
+    let mut report = Report::new(&plan, machine.measured(), &measured);
+    if let Some(baseline) = &baseline {
+        report.compare_with(baseline);
+    }
 
     let stdout = io::stdout();
     print(&report.text(columns(&stdout), is_coloured(&stdout)))?;
-    if let Some(path) = json {
-        let text = serde_json::to_string_pretty(&report).map_err(io::Error::from)?;
-        write_file("--json", path, &(text + "\n"))?;
+    exports.write(&report)?;
+    if measured.stopped {
+        return Err(Failure::Stopped);
     }
-    if let Some(path) = html {
-        write_file("--report", path, &report.html(&command())?)?;
-    }
-    if measured.stopped { Err(Failure::Stopped) } else { Ok(()) }
-}
-
-/// Returns the command line, by the name of the program.
-fn command() -> String {
-    let arguments = std::env::args().skip(1);
-    std::iter::once("tripoll".to_string()).chain(arguments).collect::<Vec<_>>().join(" ")
+    gate.judge(&plan, &measured, baseline.as_ref(), columns(&stdout).max(40))
 }
 
 /// Returns whether the report has colours: on a terminal, unless `NO_COLOR` or `TERM` say otherwise.

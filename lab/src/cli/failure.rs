@@ -11,6 +11,8 @@ pub(super) enum Failure {
     Runtime(String),
     /// A checked program is wrong. The report has said why.
     Wrong,
+    /// A condition of `--fail-if` holds. The report has said so.
+    Condition,
     /// Ctrl-C stopped it.
     Stopped,
 }
@@ -28,6 +30,7 @@ impl Failure {
             Failure::Usage(reason) => (2, format!("error: {reason}")),
             Failure::Runtime(reason) => (1, format!("error: {reason}")),
             Failure::Wrong => return ExitCode::from(1),
+            Failure::Condition => return ExitCode::from(3),
             Failure::Stopped => (130, "stopped".to_string()),
         };
         eprintln!("{reason}");

@@ -7,12 +7,15 @@
 //! | 0 | success |
 //! | 1 | a system call failed, the report could not be written, or a checked program is wrong |
 //! | 2 | the arguments are wrong; the reason is one line |
+//! | 3 | a condition of `compare --fail-if` holds |
 //! | 130 | stopped by Ctrl-C, as in shells |
 
 mod balance;
 mod check;
 mod compare;
+mod exports;
 mod failure;
+mod gate;
 mod handoff;
 mod lab;
 mod load_args;
@@ -25,7 +28,6 @@ mod soak;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -37,7 +39,6 @@ use crate::live::Options;
 use crate::workload::{Contender, Layer, Workload, default_trigger};
 use failure::Failure;
 use handoff::Handoff;
-use load_args::LoadArgs;
 use load_generator::Generator;
 use parsers::{backend_parser, count_parser, layer_parser, trigger_parser};
 use price::Price;
@@ -57,22 +58,7 @@ enum Command {
     ///
     /// Takes about two minutes on two slow processors. The report goes to standard output, in
     /// sentences and then in tables. For a load of your own: `--fds 200 --active 10%`
-    Compare {
-        /// Measure fewer and shorter rounds, in about 20 seconds
-        #[arg(long)]
-        quick: bool,
-        /// The layer of tripoll to compare with the raw loops
-        #[arg(long, default_value = "selector", value_parser = layer_parser(Layer::TRIPOLL))]
-        layer: Layer,
-        /// Also write all results to this file, as JSON
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
-        /// Also write a page with charts to this file, as HTML
-        #[arg(long, value_name = "FILE")]
-        report: Option<PathBuf>,
-        #[command(flatten)]
-        load: LoadArgs,
-    },
+    Compare(compare::Compare),
     /// Run libevent's ring once, and print one line of figures
     ///
     /// Of N pipes, A hold a byte; each event reads it and writes it to the next pipe. Prints
@@ -308,9 +294,7 @@ fn run(command: &Command) -> Result<(), Failure> {
             scenario: scenario.clone(),
         }),
         Command::SoakServers { part } => soak::run_servers(part),
-        Command::Compare { quick, layer, json, report, load } => {
-            compare::run(*layer, *quick, json.as_deref(), report.as_deref(), load)
-        }
+        Command::Compare(arguments) => compare::run(arguments),
         Command::Ring { n, active, writes, contender } => {
             if active > n {
                 let reason = format!("--active {active} is more than --n {n}");

@@ -13,6 +13,8 @@ use super::format::{counted, grouped};
 pub struct Machine {
     /// The kernel's name, release and processor.
     pub kernel: String,
+    /// The model of the processor (`/proc/cpuinfo`), if it is known.
+    pub cpu: Option<String>,
     /// The number of processors that this process may use.
     pub cpus: usize,
     /// The processor to which the thread was pinned, if that was possible.
@@ -47,6 +49,7 @@ impl Machine {
         let part = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
         Ok(Machine {
             kernel: [uname.sysname(), uname.release(), uname.machine()].map(part).join(" "),
+            cpu: model(),
             cpus: allowed.count() as usize,
             pinned_to,
             load: load(),
@@ -63,13 +66,24 @@ impl Machine {
     }
 }
 
+/// Returns the model of the first processor. Not all processors have a name here.
+fn model() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 fn load() -> Option<f64> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} · {}, ", self.kernel, counted(self.cpus, "CPU"))?;
+        write!(f, "{} · ", self.kernel)?;
+        if let Some(cpu) = &self.cpu {
+            write!(f, "{cpu} · ")?;
+        }
+        write!(f, "{}, ", counted(self.cpus, "CPU"))?;
         match self.pinned_to {
             Some(cpu) => write!(f, "pinned to CPU {cpu}")?,
             None => f.write_str("could not be pinned to one")?,

@@ -15,8 +15,12 @@
 //! The figure is processor time, which other programs disturb less than wall-clock time.
 
 mod advice;
+mod baseline;
 mod chart;
+mod condition;
 pub mod crossing;
+mod export;
+mod figure;
 mod figures;
 mod findings;
 pub(crate) mod format;
@@ -31,9 +35,12 @@ mod sentences;
 pub mod statistics;
 mod table;
 
+pub use baseline::{Baseline, Change, Changes};
+pub use condition::{Condition, Judged};
+pub use figure::Figure;
 pub use findings::{Axis, Cost, Finding, Ratios};
 pub use machine::Machine;
 pub use peers::{PeerFinding, RatioAt};
 pub use plan::{Active, Call, LeftOut, Line, Load, Plan, Point, Preset, Style};
-pub use report::{Config, Figure, Report};
+pub use report::{Config, Report};
 pub use runner::{Cell, Measured, Progress, measure};

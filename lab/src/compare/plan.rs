@@ -3,7 +3,7 @@
 use std::iter;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tripoll::{Backend, Trigger};
 
 use crate::workload::{Contender, Kind, Layer, Peer, Workload};
@@ -53,7 +53,7 @@ impl Call {
 }
 
 /// A point of the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "workload", rename_all = "lowercase")]
 pub enum Point {
     /// [`Workload::Watch`] over `n` pipes.

@@ -6,8 +6,10 @@ use std::io;
 use chrono::{SecondsFormat, Utc};
 use serde::Serialize;
 
+use super::baseline::{Baseline, Changes};
 use super::chart::{Chart, Series, letter};
 use super::crossing::Outcome;
+use super::figure::Figure;
 use super::figures::Figures;
 use super::findings::{Cost, Finding, Ratios};
 use super::format::{counted, grouped, wrapped};
@@ -22,9 +24,14 @@ use super::statistics::Estimate;
 use super::table::Tables;
 use crate::workload::{Layer, Pipes};
 
+/// The version of the format of the JSON. It grows when a field changes its meaning or goes away.
+pub(super) const SCHEMA: u32 = 5;
+
 /// All results of a comparison.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
+    /// The version of the format of this report.
+    pub schema: u32,
     /// The version of tripoll that was measured.
     pub tripoll: &'static str,
     /// When the report was made, in UTC: `2026-01-31T12:00:00Z`.
@@ -45,6 +52,9 @@ pub struct Report {
     /// What other libraries cost, if they were measured.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<PeerFinding>,
+    /// How the figures have changed since an earlier report, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Changes>,
     /// The points that could not be measured.
     pub left_out: Vec<LeftOut>,
     /// The figures of every contender at every point.
@@ -58,8 +68,6 @@ pub struct Report {
 /// How it was measured.
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
-    /// The version of the format of this report.
-    pub version: u32,
     /// The layer of tripoll that is compared with the raw loops.
     pub layer: &'static str,
     /// What was watched.
@@ -71,30 +79,6 @@ pub struct Config {
     pub sample_time_ms: f64,
     /// What the figures measure.
     pub figure: &'static str,
-}
-
-/// The figures of one contender at one point.
-#[derive(Debug, Clone, Serialize)]
-pub struct Figure {
-    /// The point.
-    #[serde(flatten)]
-    pub point: Point,
-    /// The system call.
-    pub backend: &'static str,
-    /// The trigger.
-    pub trigger: &'static str,
-    /// The layer.
-    pub layer: &'static str,
-    /// The number of events in each sample.
-    pub events: u64,
-    /// Processor time of an event, in nanoseconds.
-    pub cpu_ns: Estimate,
-    /// The samples of `cpu_ns`, round by round.
-    pub samples_cpu_ns: Vec<f64>,
-    /// Wall-clock time of an event, in nanoseconds.
-    pub wall_ns: Estimate,
-    /// Wall-clock time of a registration, in nanoseconds.
-    pub registration_ns: Estimate,
 }
 
 impl Report {
@@ -129,13 +113,13 @@ impl Report {
             })
         };
         Report {
+            schema: SCHEMA,
             tripoll: env!("CARGO_PKG_VERSION"),
             date: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
             tables: Tables::new(plan, figures),
             charts,
             machine,
             config: Config {
-                version: 4,
                 layer: plan.layer.name(),
                 kind: plan.kind.name(),
                 rounds: measured.rounds,
@@ -148,9 +132,20 @@ impl Report {
             lines: findings(plan.layer, of_layer).chain(findings(Layer::Raw, of_raw)).collect(),
             costs,
             peers,
+            baseline: None,
             left_out: plan.left_out.clone(),
-            cells: cells.iter().map(figure).collect(),
+            cells: cells.iter().map(Figure::of).collect(),
         }
+    }
+
+    /// Says how the figures have changed since an earlier report, in sentences behind the answer.
+    pub fn compare_with(&mut self, baseline: &Baseline) {
+        let changes = Changes::new(self.config.layer, &self.machine, &self.cells, baseline);
+        for (index, sentence) in changes.sentences().into_iter().enumerate() {
+            self.sentences.insert(1 + index, sentence);
+            self.about_calls += 1;
+        }
+        self.baseline = Some(changes);
     }
 
     /// Returns the report as one page of HTML, with charts. It needs no network and no script.
@@ -289,18 +284,4 @@ fn cost(layer: Layer, cells: &[Cell], call: Call) -> Option<Cost> {
         to_raw: relative_to(Layer::Raw)?,
         to_raw_zero: relative_to(Layer::RawZero),
     })
-}
-
-fn figure(cell: &Cell) -> Figure {
-    Figure {
-        point: cell.point,
-        backend: cell.contender.backend.name(),
-        trigger: cell.contender.trigger.name(),
-        layer: cell.contender.layer.name(),
-        events: cell.events,
-        cpu_ns: cell.estimate(),
-        samples_cpu_ns: cell.cpu_ns.clone(),
-        wall_ns: Estimate::of(&cell.wall_ns),
-        registration_ns: Estimate::of(&cell.registration_ns),
-    }
 }

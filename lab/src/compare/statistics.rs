@@ -80,6 +80,30 @@ impl Estimate {
         Estimate { median, low: low.min(median), high: high.max(median) }
     }
 
+    /// Returns the estimate for the ratio of `a` to `b` over several points, where the two were not
+    /// measured in the same rounds: the median of the points, each the ratio of two medians.
+    ///
+    /// The interval is from a bootstrap, which draws the samples of each side on their own.
+    ///
+    /// # Panics
+    ///
+    /// If there are no points, or no samples.
+    pub fn of_medians(points: &[(&[f64], &[f64])]) -> Self {
+        let all = |choose: &mut dyn FnMut(&[f64]) -> f64| {
+            median(&points.iter().map(|(a, b)| choose(a) / choose(b)).collect::<Vec<_>>())
+        };
+        let mut random = Xorshift::default();
+        let mut draw = |samples: &[f64]| {
+            let again = (0..samples.len()).map(|_| samples[random.below(samples.len())]);
+            median(&again.collect::<Vec<_>>())
+        };
+        let mut drawn: Vec<f64> = (0..DRAWS).map(|_| all(&mut draw)).collect();
+        drawn.sort_by(f64::total_cmp);
+        let median = all(&mut median);
+        let (low, high) = (drawn[DRAWS / 20], drawn[DRAWS - 1 - DRAWS / 20]);
+        Estimate { median, low: low.min(median), high: high.max(median) }
+    }
+
     /// Returns which of the two calls of this ratio is cheaper.
     pub fn verdict(&self) -> Verdict {
         if self.low <= 1.0 && 1.0 <= self.high || (self.median - 1.0).abs() < NEGLIGIBLE {
@@ -180,6 +204,18 @@ mod tests {
         let all = Estimate::of_ratios(&[(&slow, &two), (&noisy, &[1.0; 3]), (&two, &two)]);
         assert_eq!(all.median, 2.0);
         assert!(1.0 <= all.low && all.low <= 2.0 && 2.0 <= all.high && all.high <= 3.0);
+    }
+
+    #[test]
+    fn the_ratio_of_two_measurements_does_not_pair_their_rounds() {
+        // In pairs they would be in the same ratio each time.
+        let (now, then) = ([10.0, 20.0, 30.0], [1.0, 2.0, 3.0]);
+        let ratio = Estimate::of_medians(&[(&now, &then)]);
+        assert!(ratio.median == 10.0 && ratio.low < 7.0 && ratio.high > 14.0, "{ratio:?}");
+        // Unequally many samples; the middle one of three points.
+        let ratio =
+            Estimate::of_medians(&[(&[8.0; 2], &[2.0]), (&[5.0], &[1.0; 4]), (&[9.0], &[1.0])]);
+        assert_eq!(ratio, Estimate { median: 5.0, low: 5.0, high: 5.0 });
     }
 
     #[test]

@@ -1,0 +1,66 @@
+//! The files to which `compare` writes its results.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::failure::Failure;
+use super::output::{check_writable, write_file};
+use crate::compare::Report;
+
+/// The files.
+#[derive(Debug, Args)]
+pub(super) struct Exports {
+    /// Also write all results to this file, every sample among them, as JSON
+    #[arg(long, value_name = "FILE", visible_alias = "json")]
+    export_json: Option<PathBuf>,
+    /// Also write the sentences and the figures to this file, as Markdown
+    #[arg(long, value_name = "FILE")]
+    export_markdown: Option<PathBuf>,
+    /// Also write the figures to this file, as CSV
+    #[arg(long, value_name = "FILE")]
+    export_csv: Option<PathBuf>,
+    /// Also write a page with charts to this file, as HTML
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+impl Exports {
+    fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let Exports { export_json, export_markdown, export_csv, report } = self;
+        let all = [
+            ("--export-json", export_json),
+            ("--export-markdown", export_markdown),
+            ("--export-csv", export_csv),
+            ("--report", report),
+        ];
+        all.into_iter().filter_map(|(option, file)| Some((option, file.as_deref()?)))
+    }
+
+    /// Checks that all files can be written.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.files().try_for_each(|(option, path)| check_writable(option, path))
+    }
+
+    /// Writes all files.
+    pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
+        self.files().try_for_each(|(option, path)| {
+            let text = match option {
+                "--export-json" => {
+                    serde_json::to_string_pretty(report).map_err(io::Error::from)? + "\n"
+                }
+                "--export-markdown" => report.markdown(),
+                "--export-csv" => report.csv(),
+                _ => report.html(&command())?,
+            };
+            write_file(option, path, &text)
+        })
+    }
+}
+
+/// Returns the command line, by the name of the program.
+fn command() -> String {
+    let arguments = std::env::args().skip(1);
+    std::iter::once("tripoll".to_string()).chain(arguments).collect::<Vec<_>>().join(" ")
+}

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::failure::Failure;
 use super::output::print;
-use crate::live::{Lab, Options};
+use crate::live::{Lab, Options, scenarios};
 
 /// Runs a lab until Ctrl-C.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
@@ -21,6 +21,23 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     }
     signals.forever().next();
     Ok(lab.end()?)
+}
+
+/// Prints the scenarios.
+pub(super) fn list() -> Result<(), Failure> {
+    let widest = scenarios::all().iter().map(|it| it.id.len()).max().unwrap_or_default();
+    let line = |it: &scenarios::Scenario| {
+        let title = if is_chinese() { &it.title.zh } else { &it.title.en };
+        format!("{:>2}  {:widest$}  {title}\n", it.question, it.id)
+    };
+    print(&scenarios::all().iter().map(line).collect::<String>())
+}
+
+/// Returns whether the environment asks for Chinese.
+fn is_chinese() -> bool {
+    let names = ["LC_ALL", "LC_MESSAGES", "LANG"];
+    let set = names.iter().filter_map(|name| std::env::var(name).ok()).find(|it| !it.is_empty());
+    set.is_some_and(|language| language.starts_with("zh"))
 }
 
 fn is_desktop() -> bool {

@@ -199,6 +199,9 @@ enum Command {
         /// The scenario to begin with
         #[arg(long, value_name = "NAME")]
         scenario: Option<String>,
+        /// Print the scenarios, with the questions that they answer
+        #[arg(long)]
+        list: bool,
         /// Where the page is served. Port 0 is any free port
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
@@ -286,7 +289,8 @@ fn run(command: &Command) -> Result<(), Failure> {
         }
         Command::Load(generator) => generator.run(),
         Command::Soak { minutes, seconds, seed } => soak::run(*minutes, *seconds, *seed),
-        Command::Lab { scenario, listen, backend, trigger, handler } => lab::run(&Options {
+        Command::Lab { list: true, .. } => lab::list(),
+        Command::Lab { scenario, listen, backend, trigger, handler, .. } => lab::run(&Options {
             listen: *listen,
             backend: *backend,
             trigger: *trigger,

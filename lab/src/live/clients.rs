@@ -114,6 +114,27 @@ pub(super) fn spawn(count: u32, cx: &mut Context<impl HasClients>) -> Result<(),
     Ok(())
 }
 
+/// Lets a client connect to a port on which nothing listens.
+pub(super) fn spawn_nowhere(cx: &mut Context<impl HasClients>) -> Result<(), String> {
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").map_err(sentence)?;
+    let address = nowhere.local_addr().map_err(sentence)?;
+    drop(nowhere);
+    let clients = cx.state.as_mut();
+    let usual = std::mem::replace(&mut clients.address, address);
+    let spawned = spawn(1, cx);
+    cx.state.as_mut().address = usual;
+    spawned
+}
+
+/// Returns whether all clients are connected, and have sent what they have to.
+pub(super) fn are_still(clients: &Clients) -> bool {
+    let is_still = |entry: &Entry| {
+        let is_open = entry.open.is_some();
+        entry.client.state != "connecting" && (entry.unsent.is_empty() || !is_open)
+    };
+    clients.all.values().all(is_still)
+}
+
 /// Closes all clients, and forgets them: the next one is client 1.
 pub(super) fn forget_all(cx: &mut Context<impl HasClients>) {
     let ids: Vec<u32> = cx.state.as_mut().all.keys().copied().collect();

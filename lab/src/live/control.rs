@@ -106,8 +106,14 @@ pub enum Command {
     Restart,
     /// A scenario begins.
     Scenario(String),
+    /// The steps of the running scenario are played.
+    Play,
     /// Clients connect.
     Spawn(u32),
+    /// A client connects to a port on which nothing listens.
+    SpawnNowhere,
+    /// The listener's backlog.
+    Backlog(u32),
     /// A client sends the body of the request.
     Send(u32),
     /// Something happens to a client.
@@ -196,6 +202,7 @@ impl Command {
             "slow",
             "timeout",
             "burn",
+            "backlog",
         ];
         let short = || SHORT.iter().copied().find(|key| query.value(key).is_some());
         let op = query.value("op").or_else(short).ok_or("There is no op.")?;
@@ -237,6 +244,9 @@ impl Command {
             "restart" => Command::Restart,
             "handler" => Command::Handler(text()?.to_string()),
             "scenario" => Command::Scenario(text()?.to_string()),
+            "play" => Command::Play,
+            "spawn" if query.value("to") == Some("nowhere") => Command::SpawnNowhere,
+            "backlog" => Command::Backlog(number(0, 4_096)? as u32),
             "spawn" => Command::Spawn(query.number("n", Some(1), (1, MOST_CLIENTS.into()))? as u32),
             "send" => Command::Send(client()?),
             "fault" => {

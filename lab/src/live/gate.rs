@@ -91,6 +91,15 @@ impl Gate {
         self.state().place
     }
 
+    /// Returns whether the subject has done what it was told to: it stands, or runs without an end.
+    pub fn is_still(&self) -> bool {
+        let state = self.state();
+        let stands = state.left == 0 && state.place != Place::Running;
+        let has_ended = state.place == Place::Dead;
+        let runs_freely = state.is_running && state.until.is_none();
+        has_ended || (stands && !state.is_running || runs_freely) && state.changes.is_empty()
+    }
+
     /// Returns until when the subject runs.
     pub fn until(&self) -> Option<Until> {
         self.state().until

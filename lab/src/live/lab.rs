@@ -9,10 +9,13 @@ use std::thread::{self, JoinHandle};
 use tripoll::reactor::ReactorHandle;
 use tripoll::{Backend, Reactor, Trigger};
 
+use super::control::Query;
 use super::handlers;
 use super::hub::Hub;
 use super::observer::{self, Observer};
+use super::play;
 use super::record::{Bye, Record};
+use super::scenarios;
 use super::settings::Settings;
 use super::stage::Stage;
 
@@ -70,6 +73,9 @@ impl Lab {
             let names: Vec<_> = handlers::ALL.iter().map(|handler| handler.name).collect();
             invalid(format!("no handler {}; there are {}", options.handler, names.join(", ")))
         })?;
+        let scenario = options.scenario.as_deref().map(scenarios::find).transpose();
+        let scenario =
+            scenario.map_err(|sentence| invalid(sentence.trim_end_matches('.').into()))?;
         let backend = options.backend;
         let trigger = options.trigger.or(handler.trigger).unwrap_or_default();
         let settings = Settings { backend, trigger, ..Settings::default() };
@@ -87,6 +93,9 @@ impl Lab {
             let observer = Observer::new(token, page.port(), stage);
             let made = Reactor::builder().build_with(observer).and_then(|mut reactor| {
                 observer::serve(listener, &mut reactor)?;
+                if let Some(scenario) = scenario {
+                    play::begin(scenario, &mut reactor.context()).map_err(io::Error::other)?;
+                }
                 Ok(reactor)
             });
             match made {
@@ -118,6 +127,22 @@ impl Lab {
     /// Returns the records.
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// Does what a page asks for with `POST /control`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why it cannot be done.
+    pub fn control(&self, query: &str, body: &[u8]) -> Result<(), String> {
+        let (done, is_done) = std::sync::mpsc::channel();
+        let (query, body) = (Query::parse(query), body.to_vec());
+        let posted = self.handle.post(move |cx| {
+            let _ = done.send(play::command(&query, &body, cx)); // the other side waits for it
+        });
+        let ended = "The observer has ended.";
+        posted.map_err(|_| ended)?;
+        is_done.recv().map_err(|_| ended)?
     }
 
     /// Ends the lab: its pages, its clients and its subject.

@@ -153,26 +153,32 @@ impl History {
         // The skipped turns have moved nothing either, or only what answers a read of no bytes.
         let is_still = turn.since.read == 0 && (turn.since.written == 0 || done.is_at_end);
         let is_idle_since = turns == 1 || is_still;
-        self.futile = match is_futile && !has_slept && is_idle_since {
-            true => self.futile + turns,
-            false => 0,
-        };
-        self.ghost =
-            if row.ghost && turn.ghosts.contains(&row.fd) { self.ghost + turns } else { 0 };
+        self.futile = grown(self.futile, turns, is_futile && !has_slept && is_idle_since);
+        // Room to write is nothing to be told of, as long as there is nothing to write.
+        let has_work = row.ready.contains('r') && row.interest.contains('r') || row.buffered > 0;
+        let is_lost = row.ghost && has_work && turn.ghosts.contains(&row.fd);
+        self.ghost = grown(self.ghost, turns, is_lost);
         let is_written = reported.is_some_and(|reported| reported.w);
         let is_idle = is_written && !done.has_tried_to_write && row.buffered == 0;
-        self.idle = if is_idle && row.interest.contains('w') { self.idle + turns } else { 0 };
-        let is_watched = row.interest.contains('r');
-        self.ended = match done.is_at_end || self.ended > 0 {
-            true if is_watched => self.ended + turns,
-            _ => 0,
-        };
+        self.idle = grown(self.idle, turns, is_idle && row.interest.contains('w'));
+        let has_ended = done.is_at_end || self.ended > 0;
+        self.ended = grown(self.ended, turns, has_ended && row.interest.contains('r'));
         self.growths = match row.buffered {
             now if now > self.buffered => self.growths + 1,
             now if now == self.buffered => self.growths,
             _ => 0,
         };
         self.buffered = row.buffered;
+    }
+}
+
+/// Returns the turns in a row in which something holds. Where it begins, the turns before this one that
+/// have no record do not count.
+fn grown(before: u64, turns: u64, holds: bool) -> u64 {
+    match holds {
+        true if before > 0 => before + turns,
+        true => 1,
+        false => 0,
     }
 }
 
@@ -270,7 +276,7 @@ mod tests {
         // A turn that stands for many, in which nothing was read.
         assert_eq!(
             last(2, |t| Turn { t: t * 1_000, skipped: 999, ..futile(t) }),
-            one("spin", 2_000)
+            one("spin", 1_001)
         );
     }
 
@@ -290,11 +296,18 @@ mod tests {
         let ghost = |t| {
             let mut turn = turn(t);
             turn.sources[0].ghost = true;
+            turn.sources[0].ready = "rw".into();
             turn.ghosts.push(7);
             turn
         };
         assert_eq!(last(1, ghost), []);
         assert_eq!(last(3, ghost), one("lost-edge", 3));
+        let writable = |t| {
+            let mut turn = ghost(t);
+            (turn.sources[0].ready, turn.sources[0].interest) = ("w".into(), "w".into());
+            turn
+        };
+        assert_eq!(last(3, writable), []);
     }
 
     #[test]

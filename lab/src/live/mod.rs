@@ -18,6 +18,7 @@
 //! | `subject`, `on_reactor`, `handlers` | the subject |
 //! | `lints` | what is wrong, found in the records |
 //! | `gate`, `control`, `settings`, `stage` | what a page can do to it |
+//! | `scenarios`, `play` | what scenarios do, and when |
 //! | `clients` | the lab's clients and their faults |
 //! | `hub`, `observer`, `events`, `http`, `page` | how records come to pages |
 
@@ -42,9 +43,11 @@ mod observer;
 mod on_reactor;
 mod pace;
 pub mod page;
+mod play;
 mod program;
 pub mod record;
 mod recorder;
+pub mod scenarios;
 pub mod settings;
 mod socket;
 mod stage;

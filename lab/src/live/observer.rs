@@ -11,14 +11,14 @@ use tripoll::net::{Connection, Listener, Protocol, Watermarks, Wire};
 use tripoll::{Context, Reactor, Token};
 
 use super::clients::Clients;
-use super::control::Command;
 use super::events::Cursor;
 use super::gate::Inside;
 use super::http::{self, Door, MOST_BODY, MOST_HEAD, Parsed, Request};
 use super::hub::Hub;
 use super::page;
+use super::play;
 use super::record::{Busy, Record};
-use super::stage::{Stage, perform};
+use super::stage::Stage;
 
 /// The state of the observer.
 pub(super) struct Observer {
@@ -157,9 +157,7 @@ impl Visitor {
             "/page.js" => get("text/javascript; charset=utf-8", page::js().into()),
             "/strings.json" => get("application/json", page::STRINGS.into()),
             "/control" if request.method == "POST" => {
-                let command = Command::parse(&request.query);
-                let done = command.and_then(|command| perform(command, &request.body, cx));
-                match done {
+                match play::command(&request.query, &request.body, cx) {
                     Ok(()) => Answer::text(204, ""),
                     Err(sentence) => Answer::text(409, sentence + "\n"),
                 }

@@ -79,6 +79,8 @@ pub(super) struct Recorder {
     predictions: u32,
     /// The sources that were removed in this turn.
     removed: HashMap<Token, RawFd>,
+    /// The sources that were removed since this subject began.
+    gone: HashMap<Token, RawFd>,
     /// The last snapshot.
     shown: Option<Snapshot>,
 }
@@ -121,6 +123,7 @@ impl Recorder {
             hits: 0,
             predictions: 0,
             removed: HashMap::new(),
+            gone: HashMap::new(),
             shown: None,
         }
     }

@@ -9,14 +9,19 @@ use serde_json::Value;
 use tripoll::{Backend, Context};
 
 use super::clients::{self, HasClients};
-use super::control::{Change, Command, Until};
+use super::control::{Change, Command, Query, Until};
 use super::directory::Directory;
 use super::handlers::{self, Handler};
 use super::hub::Hub;
 use super::limit;
 use super::record::{Both, Control, Hello, Place, Record, Text, VERSION};
+use super::scenarios::script::Script;
+use super::scenarios::{self, Scenario};
 use super::settings::Settings;
 use super::subject::Running;
+
+/// The backlog of the subject's listener.
+const BACKLOG: u32 = 128;
 
 /// What the observer controls.
 #[derive(Debug)]
@@ -26,7 +31,8 @@ pub(super) struct Stage {
     listener: TcpListener,
     pub(super) address: SocketAddr,
     settings: Settings,
-    scenario: Option<Text>,
+    pub(super) scenario: Option<&'static Scenario>,
+    pub(super) script: Script,
     pub(super) subject: Running,
     /// Descriptors that are open for nothing.
     burnt: Vec<File>,
@@ -50,6 +56,7 @@ impl Stage {
             address,
             settings,
             scenario: None,
+            script: Script::default(),
             subject,
             burnt: Vec::new(),
         };
@@ -64,6 +71,8 @@ impl Stage {
 
     fn hello(&self) -> Hello {
         let names = |all: &[Backend]| all.iter().map(|it| Text::Borrowed(it.name())).collect();
+        let is_running = |scenario: &Scenario| self.scenario.is_some_and(|it| it.id == scenario.id);
+        let title = |scenario: &Scenario| scenario.title(is_running(scenario));
         let system = rustix::system::uname();
         Hello {
             v: VERSION,
@@ -75,7 +84,7 @@ impl Stage {
             effective: self.effective(),
             handler: self.subject.handler.name.into(),
             gate: self.subject.gate.place(),
-            scenario: self.scenario.clone(),
+            scenario: self.scenario.map(|scenario| scenario.id.as_str().into()),
             subject: self.address.to_string().into(),
             limit: self.settings.limit.unwrap_or_else(limit::usual),
             budget: self.settings.budget,
@@ -85,7 +94,7 @@ impl Stage {
             probe_ns: 0,
             backends: names(Backend::ALL),
             handlers: handlers::ALL.iter().map(|handler| handler.name.into()).collect(),
-            scenarios: Vec::new(),
+            scenarios: scenarios::all().iter().map(title).collect(),
             code: handlers::ALL.iter().map(|it| (it.name.into(), it.code())).collect(),
         }
     }
@@ -117,6 +126,57 @@ impl Stage {
         {
             self.settings.trigger = trigger;
         }
+        self.raise_curtain(handler)
+    }
+
+    /// Begins the subject of a scenario.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is wrong with its settings, or with the system.
+    pub(super) fn begin_scenario(&mut self, scenario: &'static Scenario) -> Result<(), String> {
+        let handler = find_handler(&scenario.handler)?;
+        self.subject.end();
+        self.empty_backlog().map_err(|error| format!("The listener fails: {error}."))?;
+        self.leave_scenario();
+        self.settings.trigger = handler.trigger.unwrap_or_default();
+        self.settings.backend = Backend::default();
+        for setting in &scenario.settings {
+            match Command::parse(&Query::parse(setting))? {
+                Command::Change(change) => self.note(&change),
+                _ => return Err(format!("{setting} is no setting.")),
+            }
+        }
+        self.scenario = Some(scenario);
+        self.raise_curtain(handler).map_err(|error| format!("The scenario cannot begin: {error}."))
+    }
+
+    /// Takes back what a scenario has set, except what waits and when it is told.
+    fn leave_scenario(&mut self) {
+        self.script = Script::default();
+        let Settings { backend, trigger, .. } = self.settings;
+        self.settings = Settings { backend, trigger, ..Settings::default() };
+        self.scenario = None;
+        self.burnt.clear();
+        self.set_backlog(BACKLOG);
+    }
+
+    /// Sets the length of the listener's queue: `listen` can be called again.
+    fn set_backlog(&self, length: u32) {
+        let set = rustix::net::listen(&self.listener, length as i32);
+        if let Err(error) = set {
+            log::warn!("the backlog of the subject stays: {error}");
+        }
+    }
+
+    /// Closes the connections that nobody has accepted.
+    fn empty_backlog(&self) -> io::Result<()> {
+        self.listener.set_nonblocking(true)?;
+        while self.listener.accept().is_ok() {}
+        Ok(())
+    }
+
+    fn raise_curtain(&mut self, handler: &'static Handler) -> io::Result<()> {
         let listener = self.listener.try_clone()?;
         self.subject =
             Running::begin(handler, listener, self.settings, &self.hub, &self.directory)?;
@@ -142,6 +202,14 @@ impl Stage {
         };
         self.hub.publish(&Record::Control(control));
     }
+}
+
+/// Returns the handler called `name`.
+fn find_handler(name: &str) -> Result<&'static Handler, String> {
+    handlers::find(name).ok_or_else(|| {
+        let names: Vec<_> = handlers::ALL.iter().map(|handler| handler.name).collect();
+        format!("There is no handler {name}; there are {}.", names.join(", "))
+    })
 }
 
 /// The state of a reactor that has a stage.
@@ -185,10 +253,10 @@ pub(super) fn perform(
             gate.change(change);
         }
         Command::Handler(name) => {
-            let handler = handlers::find(&name).ok_or_else(|| {
-                let names: Vec<_> = handlers::ALL.iter().map(|handler| handler.name).collect();
-                format!("There is no handler {name}; there are {}.", names.join(", "))
-            })?;
+            let handler = find_handler(&name)?;
+            if stage.scenario.is_some() && handler.name == stage.subject.handler.name && !is_dead {
+                return Ok(()); // as in a link that a page has shared
+            }
             stage.begin(handler).map_err(|error| format!("The handler cannot begin: {error}."))?;
             clients::connect_again(cx);
         }
@@ -196,10 +264,20 @@ pub(super) fn perform(
             clients::forget_all(cx);
             let stage: &mut Stage = cx.state.as_mut();
             let handler = stage.subject.handler;
+            stage.subject.end();
+            stage.empty_backlog().map_err(|error| format!("The listener fails: {error}."))?;
+            if stage.scenario.is_some() {
+                stage.leave_scenario();
+            }
             stage.begin(handler).map_err(|error| format!("The handler cannot begin: {error}."))?;
         }
-        Command::Scenario(name) => return Err(format!("There is no scenario {name}.")),
+        Command::Scenario(_) | Command::Play => return Err("A scenario is not begun here.".into()),
         Command::Spawn(count) => clients::spawn(count, cx)?,
+        Command::SpawnNowhere => clients::spawn_nowhere(cx)?,
+        Command::Backlog(length) => {
+            stage.set_backlog(length);
+            stage.tell("backlog", length.into());
+        }
         Command::Send(id) => clients::send(id, body, cx)?,
         Command::Fault(id, fault) => clients::fault(id, fault, cx)?,
         Command::Burn(count) => {

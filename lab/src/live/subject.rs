@@ -15,6 +15,8 @@
 //! | `edge-drained` | bare | edge-triggered, reads until `EAGAIN` |
 //! | `pool` | reactor | answers are made by a pool of threads |
 //! | `broadcast` | reactor | each message goes to all clients |
+//! | `write-always` | bare | asks for "writable" all the time |
+//! | `close-first` | bare | closes a descriptor before it removes it |
 
 use std::io;
 use std::net::TcpListener;

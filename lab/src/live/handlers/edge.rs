@@ -1,7 +1,7 @@
 //! What the edge-triggered handlers share: a bare loop with clients whose sockets do not block.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 
 use tripoll::Interest;
@@ -13,6 +13,7 @@ use crate::live::recorder;
 use crate::live::settings::Settings;
 use crate::live::socket::{Acceptor, Socket};
 use crate::live::table::View;
+use crate::live::work::work;
 
 /// A server over a bare loop.
 pub(super) struct Edge {
@@ -20,6 +21,17 @@ pub(super) struct Edge {
     pub(super) listener: Acceptor,
     clients: BTreeMap<RawFd, Client>,
     turn: fn(&mut Edge, &Settings) -> io::Result<()>,
+    habit: Habit,
+}
+
+/// What a server does wrong, whatever its trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Habit {
+    None,
+    /// It asks for "writable" all the time.
+    AsksAlways,
+    /// It closes a descriptor before it removes it from the selector.
+    ClosesFirst,
 }
 
 /// A client.
@@ -35,17 +47,25 @@ impl Edge {
         beginning: Beginning,
         turn: fn(&mut Edge, &Settings) -> io::Result<()>,
     ) -> io::Result<Box<dyn Subject>> {
+        Edge::with(beginning, turn, Habit::None)
+    }
+
+    pub(super) fn with(
+        beginning: Beginning,
+        turn: fn(&mut Edge, &Settings) -> io::Result<()>,
+        habit: Habit,
+    ) -> io::Result<Box<dyn Subject>> {
         let mut bare = Bare::new(&beginning)?;
         let listener = Acceptor::new(beginning.listener)?;
         listener.set_nonblocking(true)?;
         bare.watch(listener.as_raw_fd(), Interest::READ)?;
-        Ok(Box::new(Edge { bare, listener, clients: BTreeMap::new(), turn }))
+        Ok(Box::new(Edge { bare, listener, clients: BTreeMap::new(), turn, habit }))
     }
 
     /// Accepts all pending connections.
     pub(super) fn accept_all(&mut self, settings: &Settings) -> io::Result<()> {
         let fd = self.listener.as_raw_fd();
-        let Edge { bare, listener, clients, .. } = self;
+        let Edge { bare, listener, clients, habit, .. } = self;
         bare.dispatch(fd, |bare| {
             loop {
                 let socket = match listener.accept(settings.limit) {
@@ -53,7 +73,7 @@ impl Edge {
                     Err(_) => return bare.arm(fd), // EAGAIN, or an error that the next event shows
                 };
                 socket.set_nonblocking(true)?;
-                bare.watch(socket.as_raw_fd(), Interest::READ)?;
+                bare.watch(socket.as_raw_fd(), habit.interest(Interest::READ))?;
                 let client = Client { socket, message: Vec::new(), has_ended: false };
                 clients.insert(client.socket.as_raw_fd(), client);
             }
@@ -66,7 +86,7 @@ impl Edge {
         fd: RawFd,
         handler: impl FnOnce(&mut Client) -> io::Result<()>,
     ) -> io::Result<()> {
-        let Edge { bare, clients, .. } = self;
+        let Edge { bare, clients, habit, .. } = self;
         bare.dispatch(fd, |bare| {
             let Some(client) = clients.get_mut(&fd) else { return Ok(()) };
             let result = match handler(client) {
@@ -75,6 +95,9 @@ impl Edge {
             };
             let is_done = client.has_ended && client.message.is_empty();
             if result.is_err() || is_done {
+                if *habit == Habit::ClosesFirst {
+                    clients.remove(&fd);
+                }
                 bare.forget(fd);
                 clients.remove(&fd);
                 return Ok(());
@@ -83,13 +106,33 @@ impl Edge {
             interest.set(Interest::READ, !client.has_ended);
             interest.set(Interest::WRITE, !client.message.is_empty());
             recorder::with(|recorder| recorder.buffered(fd, client.message.len()));
-            bare.watch(fd, interest)?;
+            bare.watch(fd, habit.interest(interest))?;
             bare.arm(fd)
         })
     }
 }
 
+impl Habit {
+    /// Returns what a server with this habit asks for.
+    fn interest(self, needed: Interest) -> Interest {
+        match self {
+            Habit::AsksAlways => needed | Interest::WRITE,
+            _ => needed,
+        }
+    }
+}
+
 impl Client {
+    /// Reads 1,024 bytes at most.
+    pub(super) fn receive(&mut self, settings: &Settings) -> io::Result<()> {
+        let mut buffer = [0; 1024];
+        let count = self.socket.read(&mut buffer)?;
+        self.has_ended = count == 0;
+        work(settings);
+        self.message.extend_from_slice(&buffer[..count]);
+        Ok(())
+    }
+
     /// Sends what the kernel takes. The rest stays.
     pub(super) fn send(&mut self) -> io::Result<()> {
         while !self.message.is_empty() {

@@ -1,13 +1,12 @@
 //! Edge-triggered, and each event is answered with one read: what is left is not reported again.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsRawFd;
 
-use super::edge::{Client, Edge};
+use super::edge::Edge;
 use crate::live::mark::mark;
 use crate::live::program::{Beginning, Subject};
 use crate::live::settings::Settings;
-use crate::live::work::work;
 
 pub(super) fn begin(beginning: Beginning) -> io::Result<Box<dyn Subject>> {
     Edge::begin(beginning, turn)
@@ -24,22 +23,12 @@ fn turn(server: &mut Edge, settings: &Settings) -> io::Result<()> {
         mark!(21);
         server.dispatch(event.fd, |client| {
             if event.is_readable {
-                read_once(client, settings)?;
+                mark!(22);
+                client.receive(settings)?; // BUG: there may be more, and no event will say so
             }
             mark!(26);
             client.send()
         })?;
     }
-    Ok(())
-}
-
-/// Reads 1,024 bytes at most. BUG: there may be more, and no event will say so.
-fn read_once(client: &mut Client, settings: &Settings) -> io::Result<()> {
-    let mut buffer = [0; 1024];
-    mark!(22);
-    let count = client.socket.read(&mut buffer)?;
-    client.has_ended = count == 0;
-    work(settings);
-    client.message.extend_from_slice(&buffer[..count]);
     Ok(())
 }

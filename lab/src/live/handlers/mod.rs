@@ -2,12 +2,14 @@
 //! does the same.
 
 mod broadcast;
+mod close_first;
 mod correct;
 mod edge;
 mod edge_drained;
 mod edge_one_read;
 mod pool;
 mod tutorial;
+mod write_always;
 
 use std::io;
 
@@ -72,6 +74,20 @@ pub(super) static ALL: &[Handler] = &[
         trigger: None,
         rust: include_str!("broadcast.rs"),
         python: Some(include_str!("broadcast.py")),
+    },
+    Handler {
+        name: "write-always",
+        begin: write_always::begin,
+        trigger: None,
+        rust: include_str!("write_always.rs"),
+        python: Some(include_str!("write_always.py")),
+    },
+    Handler {
+        name: "close-first",
+        begin: close_first::begin,
+        trigger: None,
+        rust: include_str!("close_first.rs"),
+        python: Some(include_str!("close_first.py")),
     },
 ];
 

@@ -12,6 +12,9 @@ use crate::live::masks;
 use crate::live::record::{Call, Gone, Predicted, Raw, Reported, Text, Wait};
 use crate::live::table::{Table, Watch, slot};
 
+/// The most removed sources that are remembered, to name a report of one that the kernel still has.
+const MOST_GONE: usize = 1_024;
+
 impl Recorder {
     /// A new selector begins with an empty table. Returns its number.
     pub(in crate::live) fn selector_changed(
@@ -76,6 +79,9 @@ impl Recorder {
         self.table.described.remove(&fd);
         self.table.views.remove(&fd);
         self.removed.insert(watch.token, fd);
+        if self.gone.len() < MOST_GONE {
+            self.gone.insert(watch.token, fd);
+        }
         let last = self.turn.calls.iter().rev().find(|call| call.fd == fd);
         let why = match last {
             Some(Call { error: Some(error), .. }) if error != "EAGAIN" => error.clone(),
@@ -131,7 +137,14 @@ impl Recorder {
         wait.error = error.map(ToString::to_string);
         for event in events {
             let token = event.token();
-            let Some(&fd) = self.table.by_token.get(&token) else { continue };
+            let Some(&fd) = self.table.by_token.get(&token) else {
+                // A registration that outlived its descriptor.
+                if let (Some(&fd), true) = (self.gone.get(&token), self.is_full) {
+                    let mask = masks::raw(self.table.backend, event.readiness());
+                    wait.raw.push(Raw { fd, mask });
+                }
+                continue;
+            };
             let readiness = event.readiness();
             if self.is_full {
                 let mask = masks::raw(self.table.backend, readiness);

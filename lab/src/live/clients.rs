@@ -130,7 +130,8 @@ pub(super) fn spawn_nowhere(cx: &mut Context<impl HasClients>) -> Result<(), Str
 pub(super) fn are_still(clients: &Clients) -> bool {
     let is_still = |entry: &Entry| {
         let is_open = entry.open.is_some();
-        entry.client.state != "connecting" && (entry.unsent.is_empty() || !is_open)
+        let has_sent = entry.unsent.is_empty() || entry.traffic != Traffic::None;
+        entry.client.state != "connecting" && (has_sent || !is_open)
     };
     clients.all.values().all(is_still)
 }

@@ -20,6 +20,13 @@ pub(super) fn under<T>(most: Option<u64>, call: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Raises the limit of the process as far as it may.
+pub(super) fn raise() {
+    let usual = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: usual.maximum, maximum: usual.maximum };
+    let _ = setrlimit(Resource::Nofile, raised); // then it stays as it is
+}
+
 /// Returns the limit of the process.
 pub(super) fn usual() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)

@@ -28,7 +28,7 @@ const LARGE: u64 = 1 << 20;
 /// The turns of which the shares of clients are compared, the bytes of one call from which on they are,
 /// and the share that is too much, in percent.
 const WINDOW: usize = 10;
-const MUCH: u64 = 64 << 10;
+const MUCH: u64 = 1 << 20;
 const MOST_SHARE: u64 = 90;
 
 /// Finds what is wrong, turn by turn.
@@ -130,7 +130,7 @@ impl Lints {
         if clients().count() < 2 {
             return None;
         }
-        let largest = turn.dispatches.iter().filter(|it| !it.cut_off).max_by_key(|it| it.read)?;
+        let largest = turn.dispatches.iter().max_by_key(|it| it.read)?;
         let sum = |fd: i32| self.read.iter().filter_map(|read| read.get(&fd)).sum::<u64>();
         let all: u64 = clients().map(|row| sum(row.fd)).sum();
         let percent = sum(largest.fd) * 100 / all.max(1);
@@ -365,22 +365,21 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_gets_nearly_all_bytes_is_a_hog_unless_a_budget_ends_its_calls() {
-        let shares = |read, cut_off| {
+    fn a_client_that_gets_nearly_all_bytes_in_long_calls_is_a_hog() {
+        let shares = |read| {
             move |t| {
                 let mut turn = turn(t);
                 let mut other = turn.sources[0].clone();
                 (other.slot, other.fd) = (Some(2), 8);
                 turn.sources.push(other);
-                let done = |fd, read| Dispatched { fd, read, cut_off, ..Dispatched::default() };
+                let done = |fd, read| Dispatched { fd, read, ..Dispatched::default() };
                 turn.dispatches = vec![done(7, read), done(8, 10)];
                 turn
             }
         };
-        assert_eq!(last(3, shares(1 << 20, false)), one("hog", 99));
-        assert_eq!(last(3, shares(1 << 20, true)), []);
-        assert_eq!(last(3, shares(90, false)), []);
-        let alone = |t| Turn { sources: turn(t).sources, ..shares(1 << 20, false)(t) };
+        assert_eq!(last(3, shares(1 << 20)), one("hog", 99));
+        assert_eq!(last(3, shares(64 << 10)), []);
+        let alone = |t| Turn { sources: turn(t).sources, ..shares(1 << 20)(t) };
         assert_eq!(last(3, alone), []);
     }
 }

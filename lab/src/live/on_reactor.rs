@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tripoll::pool::Pool;
-use tripoll::reactor::{Dispatch, DispatchOutcome, Probe};
+use tripoll::reactor::{Budget, Dispatch, DispatchOutcome, Probe};
 use tripoll::{Context, Deadline, Interest, Next, Reactor, Source, Token, Trigger};
 
 use super::gate::Gate;
@@ -62,7 +62,7 @@ impl OnReactor {
         let reactor = Reactor::builder()
             .selector(selector)
             .trigger(Trigger::Edge) // the selector offers the one that is wanted
-            .budget(settings.reactor_budget())
+            .budget(Budget::new(u32::MAX, u32::MAX)) // the handlers keep that of the settings, which changes
             .probe(Observer)
             .build_with(State { settings, messages: HashMap::new(), pool: None })?;
         let listener = Some(Acceptor::new(listener)?);
@@ -90,6 +90,7 @@ impl OnReactor {
 impl Subject for OnReactor {
     fn turn(&mut self, settings: &Settings) -> io::Result<()> {
         self.reactor.state().settings = *settings;
+        recorder::with(|recorder| recorder.set_budget(settings.budget));
         let deadline = Deadline::after(Duration::from_millis(settings.timeout));
         (self.wait)(&mut self.reactor, deadline).map(drop)
     }

@@ -75,6 +75,7 @@ pub(super) struct Recorder {
     wait_line: Option<(u32, u32)>,
     marks: Vec<(u32, u32)>,
     prediction: Option<Vec<RawFd>>,
+    budget: u32,
     hits: u32,
     predictions: u32,
     /// The sources that were removed in this turn.
@@ -120,6 +121,7 @@ impl Recorder {
             wait_line: None,
             marks: Vec::new(),
             prediction: None,
+            budget: u32::MAX,
             hits: 0,
             predictions: 0,
             removed: HashMap::new(),
@@ -224,6 +226,7 @@ impl Recorder {
     pub(super) fn dispatched(&mut self, token: Token, is_again: bool, mut done: Dispatched) {
         let fd = self.table.by_token.get(&token).or_else(|| self.removed.get(&token));
         done.fd = fd.copied().unwrap_or(-1);
+        done.cut_off |= done.outcome == "ready" && done.operations >= self.budget;
         if is_again && !self.turn.reported.iter().any(|reported| reported.fd == done.fd) {
             let (slot, generation) = (slot(token), token.generation());
             let (fd, again) = (done.fd, true);
@@ -249,6 +252,11 @@ impl Recorder {
     }
 
     // What the subject's thread tells.
+
+    /// Sets the operations of one call of a handler.
+    pub(super) fn set_budget(&mut self, operations: u32) {
+        self.budget = operations;
+    }
 
     /// Sets what the next wait is predicted to report.
     pub(super) fn predict(&mut self, fds: Vec<RawFd>) {

@@ -38,11 +38,6 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Returns the budget of the reactor.
-    pub(super) fn reactor_budget(self) -> Budget {
-        Budget::new(self.budget, Budget::default().bytes())
-    }
-
     /// Returns the trigger that is nearest to the requested one, of those that `triggers` has.
     pub(super) fn effective(self, triggers: &[Trigger]) -> Trigger {
         match triggers.contains(&self.trigger) {

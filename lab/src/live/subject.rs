@@ -17,6 +17,7 @@
 //! | `broadcast` | reactor | each message goes to all clients |
 //! | `write-always` | bare | asks for "writable" all the time |
 //! | `close-first` | bare | closes a descriptor before it removes it |
+//! | `file` | bare | watches a file |
 
 use std::io;
 use std::net::TcpListener;

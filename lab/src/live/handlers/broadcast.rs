@@ -23,13 +23,14 @@ pub(super) fn begin(beginning: Beginning) -> io::Result<Box<dyn Subject>> {
 }
 
 fn accept(listener: &mut Source<Acceptor>, cx: &mut Context<State>) -> io::Result<Next> {
-    loop {
+    for _ in 0..cx.state.settings.budget {
         mark!(16);
         let limit = cx.state.settings.limit;
         let socket = listener.try_io(Interest::READ, |listener| listener.accept(limit))?;
         let token = cx.add(socket, Interest::READ, Guest::default())?;
         cx.state.messages.insert(token, Vec::new());
     }
+    Ok(Next::Keep)
 }
 
 /// A client in the room: what it has sent and is no line yet. What it is to be sent is in the state.
@@ -41,7 +42,10 @@ struct Guest {
 impl Handler<Socket, State> for Guest {
     fn ready(&mut self, socket: &mut Source<Socket>, cx: &mut Context<State>) -> io::Result<Next> {
         let mut buffer = [0; 4096];
-        while socket.is_readable() {
+        for _ in 0..cx.state.settings.budget {
+            if !socket.is_readable() {
+                break;
+            }
             mark!(21);
             match socket.read(&mut buffer) {
                 Ok(0) => return Ok(Next::Remove),

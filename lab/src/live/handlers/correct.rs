@@ -24,12 +24,13 @@ pub(super) fn begin(beginning: Beginning) -> io::Result<Box<dyn Subject>> {
 
 /// The listener is readable: somebody has connected.
 fn accept(listener: &mut Source<Acceptor>, cx: &mut Context<State>) -> io::Result<Next> {
-    loop {
+    for _ in 0..cx.state.settings.budget {
         mark!(17);
         let limit = cx.state.settings.limit;
         let socket = listener.try_io(Interest::READ, |listener| listener.accept(limit))?;
         cx.add(socket, Interest::READ, Client::default())?;
     }
+    Ok(Next::Keep)
 }
 
 /// A client: what it has sent and is no line yet, and what it is still to be sent.
@@ -70,7 +71,10 @@ impl Client {
     /// Receives until there is nothing more, or the budget is used up.
     fn receive(&mut self, socket: &mut Source<Socket>, cx: &mut Context<State>) -> io::Result<()> {
         let mut buffer = [0; 4096];
-        while !cx.state.is_over_watermark(self.message.len()) {
+        for _ in 0..cx.state.settings.budget {
+            if cx.state.is_over_watermark(self.message.len()) {
+                break;
+            }
             mark!(22);
             match socket.read(&mut buffer) {
                 Ok(0) => {

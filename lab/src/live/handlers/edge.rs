@@ -55,11 +55,19 @@ impl Edge {
         turn: fn(&mut Edge, &Settings) -> io::Result<()>,
         habit: Habit,
     ) -> io::Result<Box<dyn Subject>> {
+        Ok(Box::new(Edge::new(beginning, turn, habit)?))
+    }
+
+    pub(super) fn new(
+        beginning: Beginning,
+        turn: fn(&mut Edge, &Settings) -> io::Result<()>,
+        habit: Habit,
+    ) -> io::Result<Edge> {
         let mut bare = Bare::new(&beginning)?;
         let listener = Acceptor::new(beginning.listener)?;
         listener.set_nonblocking(true)?;
         bare.watch(listener.as_raw_fd(), Interest::READ)?;
-        Ok(Box::new(Edge { bare, listener, clients: BTreeMap::new(), turn, habit }))
+        Ok(Edge { bare, listener, clients: BTreeMap::new(), turn, habit })
     }
 
     /// Accepts all pending connections.

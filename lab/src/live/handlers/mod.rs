@@ -7,6 +7,7 @@ mod correct;
 mod edge;
 mod edge_drained;
 mod edge_one_read;
+mod file;
 mod pool;
 mod tutorial;
 mod write_always;
@@ -88,6 +89,13 @@ pub(super) static ALL: &[Handler] = &[
         trigger: None,
         rust: include_str!("close_first.rs"),
         python: Some(include_str!("close_first.py")),
+    },
+    Handler {
+        name: "file",
+        begin: file::begin,
+        trigger: None,
+        rust: include_str!("file.rs"),
+        python: Some(include_str!("file.py")),
     },
 ];
 

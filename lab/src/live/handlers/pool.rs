@@ -24,13 +24,14 @@ pub(super) fn begin(beginning: Beginning) -> io::Result<Box<dyn Subject>> {
 }
 
 fn accept(listener: &mut Source<Acceptor>, cx: &mut Context<State>) -> io::Result<Next> {
-    loop {
+    for _ in 0..cx.state.settings.budget {
         mark!(24);
         let limit = cx.state.settings.limit;
         let socket = listener.try_io(Interest::READ, |listener| listener.accept(limit))?;
         let token = cx.add(socket, Interest::READ, Client::default())?;
         cx.state.messages.insert(token, Vec::new());
     }
+    Ok(Next::Keep)
 }
 
 /// A client: what it has sent and is no line yet. Its answers are in the state.
@@ -43,7 +44,10 @@ struct Client {
 impl Handler<Socket, State> for Client {
     fn ready(&mut self, socket: &mut Source<Socket>, cx: &mut Context<State>) -> io::Result<Next> {
         let mut buffer = [0; 4096];
-        while socket.is_readable() && !self.has_ended {
+        for _ in 0..cx.state.settings.budget {
+            if self.has_ended || !socket.is_readable() {
+                break;
+            }
             mark!(28);
             match socket.read(&mut buffer) {
                 Ok(0) => self.has_ended = true,

@@ -7,7 +7,7 @@ use super::pages::page;
 #[test]
 fn the_architecture_is_short() {
     let notes = page("NOTES.md".into());
-    assert!(notes.text.len() <= 32_000, "NOTES.md has {} bytes", notes.text.len());
+    assert!(notes.text.len() <= 26_000, "NOTES.md has {} bytes", notes.text.len());
 }
 
 #[test]

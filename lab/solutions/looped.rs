@@ -55,6 +55,11 @@ pub const HIGH: usize = 64 << 10;
 
 /// What a solution does with its clients. By default it sends back what it receives.
 pub trait Serve {
+    /// The name of a new client: the next number that no client had.
+    fn id(&self, next: u64, _fd: i32) -> u64 {
+        next
+    }
+
     fn opened(&mut self, _: &mut Client, _: &mut Timers) {}
 
     fn received(&mut self, client: &mut Client, data: &[u8], _: &mut Timers) {
@@ -161,7 +166,7 @@ pub fn serve(mut server: impl Serve) -> io::Result<()> {
                 Ok((socket, _)) => {
                     socket.set_nonblocking(true)?;
                     let mut client = Client {
-                        id: next,
+                        id: server.id(next, socket.as_raw_fd()),
                         socket,
                         input: Vec::new(),
                         output: Vec::new(),

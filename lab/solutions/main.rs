@@ -3,9 +3,11 @@
 //! `exercise 01 right --listen 127.0.0.1:8001`. The wrong one differs in the lines behind `if wrong`.
 //! The same solutions in Python stand beside these files.
 
+mod apart;
 mod calls;
 mod looped;
 mod one_loop;
+mod reactor;
 
 use std::process::exit;
 
@@ -22,6 +24,16 @@ const SOLUTIONS: &[(&str, Solution)] = &[
     ("07", one_loop::message_dict),
     ("08", one_loop::back_pressure),
     ("09", one_loop::ports),
+    ("10", reactor::tokens),
+    ("11", reactor::contract),
+    ("12", reactor::answers),
+    ("13", reactor::timers),
+    ("14", reactor::switch),
+    ("15", apart::two_loops),
+    ("16", apart::threads),
+    ("17", apart::processes),
+    ("18", apart::pool),
+    ("19", apart::shutdown),
 ];
 
 fn main() -> std::io::Result<()> {

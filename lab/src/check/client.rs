@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use rustix::net::SendFlags;
 use rustix::net::sockopt::set_socket_linger;
 
 use super::verdict::{Verdict, Wrong, expect, quoted};
@@ -44,16 +45,27 @@ impl Client {
         })
     }
 
-    /// Sends as much as it can until nothing was taken for a while, and returns how much that was.
-    /// Stops after `most` bytes.
+    /// Sends one byte out of band.
+    pub(super) fn send_urgent(&mut self, byte: u8) -> Verdict {
+        rustix::net::send(&self.stream, &[byte], SendFlags::OOB).map_err(io::Error::from)?;
+        Ok(())
+    }
+
+    /// Sends a pattern until nothing was taken for a while, and returns how much that was. Stops after
+    /// `most` bytes.
     pub(super) fn flood(&mut self, most: usize) -> Verdict<usize> {
-        const WHILE: Duration = Duration::from_millis(400);
         let pattern = pattern(0, 64 << 10);
+        self.pour(&pattern, most)
+    }
+
+    /// Sends the same bytes again and again until nothing was taken for a while, and returns how much
+    /// that was. Stops after `most` bytes.
+    pub(super) fn pour(&mut self, again: &[u8], most: usize) -> Verdict<usize> {
+        const WHILE: Duration = Duration::from_millis(400);
         self.stream.set_nonblocking(true)?;
         let (mut sent, mut last) = (0, Instant::now());
         while sent < most && last.elapsed() < WHILE {
-            let from = sent % pattern.len();
-            match self.stream.write(&pattern[from..]) {
+            match self.stream.write(&again[sent % again.len()..]) {
                 Ok(count) => (sent, last) = (sent + count, Instant::now()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     std::thread::sleep(Duration::from_millis(5));
@@ -135,6 +147,21 @@ impl Client {
             Ok(count) => Err(Wrong::new(what, quoted(&buffer[..count]))),
             Err(error) => Err(Wrong::new(what, describe(&error))),
         }
+    }
+
+    /// Expects the end of the stream or a reset, whatever comes before.
+    pub(super) fn expect_gone(&mut self) -> Verdict {
+        let what = format!("that {} is disconnected", self.name);
+        let (mut buffer, end) = ([0; 4096], Instant::now() + PATIENCE);
+        while Instant::now() < end {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(()),
+                Err(_) => break,
+            }
+        }
+        Err(Wrong::new(what, format!("no end within {PATIENCE:?}")))
     }
 
     /// Expects nothing for so long: no byte, no end.

@@ -1,14 +1,16 @@
 //! The program that is checked, while it runs.
 
 use std::cell::RefCell;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 use super::client::{Client, PATIENCE};
 use super::processes::{self, Process, Work};
@@ -131,6 +133,10 @@ impl Subject {
         self.printed(Printed::last_words)
     }
 
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Connects a client.
     pub(super) fn client(&self, name: &str) -> Verdict<Client> {
         Client::connect(name, self.address)
@@ -147,6 +153,14 @@ impl Subject {
         processes::reap_orphans(self.child.id() as i32);
         let all = processes::descendants();
         all.into_iter().filter(|process| !process.is_zombie()).collect()
+    }
+
+    /// Its children that have ended, and for which it has not waited.
+    pub(super) fn zombies(&self) -> usize {
+        processes::reap_orphans(self.child.id() as i32);
+        let own = self.child.id() as i32;
+        let all = processes::descendants();
+        all.iter().filter(|process| process.is_zombie() && process.pid != own).count()
     }
 
     /// The processes that have its listener open.
@@ -227,6 +241,61 @@ impl Subject {
         let result = then();
         processes::continue_all();
         result
+    }
+
+    /// Lets each of its processes open so many more descriptors. Returns the limits before.
+    pub(super) fn may_open(&self, more: usize) -> Verdict<Vec<(i32, Rlimit)>> {
+        let mut limits = Vec::new();
+        for process in self.listening() {
+            let highest = process.descriptors().into_iter().filter_map(|(fd, _)| fd.parse().ok());
+            let current = highest.max().map_or(0, |highest: u64| highest + 1) + more as u64;
+            let limit = Rlimit { current: Some(current), maximum: None };
+            limits.push((process.pid, set_limit(process.pid, limit)?));
+        }
+        Ok(limits)
+    }
+
+    /// Sends a signal to the process that was started. From now on it may end.
+    pub(super) fn signal(&mut self, signal: Signal) {
+        self.may_end = true;
+        let _ = rustix::process::kill_process(Pid::from_child(&self.child), signal);
+    }
+
+    /// Waits until it has ended.
+    pub(super) fn ends_within(&mut self, most: Duration, when: &str) -> Verdict<ExitStatus> {
+        self.may_end = true;
+        let status = until(most, || self.child.try_wait(), |status| !matches!(status, Ok(None)))?;
+        status.ok_or_else(|| {
+            Wrong::new(format!("that the program ends {when}"), format!("it runs after {most:?}"))
+        })
+    }
+
+    /// Everything that it has printed, after its end.
+    pub(super) fn output(&mut self) -> String {
+        self.last_words();
+        self.printed(|printed| printed.text.clone())
+    }
+}
+
+fn set_limit(pid: i32, limit: Rlimit) -> io::Result<Rlimit> {
+    let pid = Pid::from_raw(pid);
+    let maximum = prlimit(pid, Resource::Nofile, limit_of(pid, limit)?)?;
+    Ok(maximum)
+}
+
+/// The limit with the hard limit that the process has.
+fn limit_of(pid: Option<Pid>, limit: Rlimit) -> io::Result<Rlimit> {
+    let pid = pid.map_or(0, |pid| pid.as_raw_nonzero().get());
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let hard = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+    Ok(Rlimit { current: limit.current, maximum: hard })
+}
+
+/// Puts limits back.
+pub(super) fn restore(limits: Vec<(i32, Rlimit)>) {
+    for (pid, limit) in limits {
+        let _ = set_limit(pid, limit); // it may have ended
     }
 }
 

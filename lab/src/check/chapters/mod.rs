@@ -1,7 +1,9 @@
 //! The exercises, in the order of the book.
 
+mod apart;
 mod calls;
 mod one_loop;
+mod reactor;
 
 use super::exercise::Exercise;
 
@@ -16,4 +18,14 @@ pub const EXERCISES: &[&Exercise] = &[
     &one_loop::MESSAGE_DICT,
     &one_loop::BACK_PRESSURE,
     &one_loop::PORTS,
+    &reactor::TOKENS,
+    &reactor::CONTRACT,
+    &reactor::ANSWERS,
+    &reactor::TIMERS,
+    &reactor::SWITCH,
+    &apart::TWO_LOOPS,
+    &apart::THREADS,
+    &apart::PROCESSES,
+    &apart::POOL,
+    &apart::SHUTDOWN,
 ];

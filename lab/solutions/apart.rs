@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
+use tripoll::net::{Address, Stream};
 use tripoll::server::{
-    Exchange, ForkingTcpServer, HandlerResult, Hooks, Parked, ParkedTcpServer, PythonSocket,
-    RequestHandler, StreamExchange, ThreadingTcpServer,
+    BaseServer, Exchange, ForkingTcpServer, HandlerResult, Hooks, Parked, ParkedTcpServer,
+    PythonSocket, RequestHandler, StreamExchange, ThreadingTcpServer,
 };
 
 use crate::looped::address;
@@ -31,7 +32,8 @@ pub fn two_loops(wrong: bool) -> io::Result<()> {
         }
     }
     let server = ThreadingTcpServer::new(address().as_str(), move || Capitals(wrong))?;
-    server.serve_forever(Duration::from_secs(1))
+    server.serve_forever(Duration::from_secs(1))?;
+    Ok(())
 }
 
 pub fn threads(wrong: bool) -> io::Result<()> {
@@ -69,12 +71,12 @@ pub fn processes(wrong: bool) -> io::Result<()> {
         }
     }
     struct CountsBefore(bool);
-    impl Hooks<tripoll::server::Tcp> for CountsBefore {
+    impl Hooks<Arc<Stream>> for CountsBefore {
         fn verify_request(
             &self,
-            _: &tripoll::server::BaseServer<tripoll::server::Tcp>,
-            _: &Arc<tripoll::net::Stream>,
-            _: &tripoll::net::Address,
+            _: &BaseServer<Arc<Stream>>,
+            _: &Arc<Stream>,
+            _: &Address,
         ) -> bool {
             if !self.0 {
                 COUNT.fetch_add(1, Ordering::Relaxed);
@@ -85,7 +87,8 @@ pub fn processes(wrong: bool) -> io::Result<()> {
     let server = ForkingTcpServer::builder(address().as_str())
         .hooks(CountsBefore(wrong))
         .build(move || Count(wrong))?;
-    server.serve_forever(Duration::from_secs(1))
+    server.serve_forever(Duration::from_secs(1))?;
+    Ok(())
 }
 
 /// Numbers lines.
@@ -113,7 +116,8 @@ pub fn pool(wrong: bool) -> io::Result<()> {
         let server = ParkedTcpServer::builder(address().as_str())
             .concurrency(Parked::default().workers(4))
             .build(Numbers::default)?;
-        return server.serve_forever(Duration::from_secs(1));
+        server.serve_forever(Duration::from_secs(1))?;
+        return Ok(());
     }
     let (give, clients) = channel::<TcpStream>();
     let clients = Arc::new(Mutex::new(clients));

@@ -165,8 +165,8 @@ pub fn switch(wrong: bool) -> io::Result<()> {
         fn look(&self, cx: &mut Context) -> io::Result<()> {
             let clients = cx.len() - 1;
             match cx.backend() {
-                Backend::Poll if clients > 100 => cx.switch_to(Backend::Epoll)?,
-                Backend::Epoll if clients < self.fewest => cx.switch_to(Backend::Poll)?,
+                "poll" if clients > 100 => cx.switch_to(Backend::Epoll)?,
+                "epoll" if clients < self.fewest => cx.switch_to(Backend::Poll)?,
                 _ => {}
             }
             Ok(())

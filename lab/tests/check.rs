@@ -95,6 +95,16 @@ solutions! {
     exercise_07_message_dict: "07", "expected that bob reads the end of the stream, seen: \"好\"";
     exercise_08_back_pressure: "08", "expected that the server keeps less than 16 MiB";
     exercise_09_ports: "09", "seen: a reset of the connection; bob had sent something";
+    exercise_10_tokens: "10", "dora, who has the number of cy, gets nothing yet, seen: \"the line of cy";
+    exercise_11_contract: "11", "\"abc\", then nothing for 3 s; an urgent byte came behind abc";
+    exercise_12_answers: "12", "expected that the server sleeps while ann's lines wait, seen: it is busy";
+    exercise_13_timers: "13", "seen: the end; she sends a byte each 0.3 s";
+    exercise_14_switch: "14", "expected that 70 clients are watched by epoll, seen: 0 files";
+    exercise_15_two_loops: "15", "expected that bob gets \"LLO\", seen: the end";
+    exercise_16_threads: "16", "expected that the server sleeps while all clients are silent";
+    exercise_17_processes: "17", "expected that client 2 gets \"2\\n\", seen: \"1\\n\"";
+    exercise_18_pool: "18", "seen: nothing for 3 s; fifty silent clients came before";
+    exercise_19_shutdown: "19", "expected that ann gets \"done\\n\", seen: the end; SIGTERM came before";
 }
 
 /// An example of the course, run from where it was built.

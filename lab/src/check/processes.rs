@@ -86,11 +86,6 @@ impl Process {
         kilobytes.and_then(|number| number.parse().ok()).map_or(0, |number: usize| number << 10)
     }
 
-    /// Its command line.
-    pub(super) fn command(&self) -> String {
-        self.text("cmdline").replace('\0', " ").trim_end().to_string()
-    }
-
     /// Whether all its threads are stopped, or it has ended.
     fn is_stopped(&self) -> bool {
         self.threads().iter().all(|thread| {

@@ -1,7 +1,7 @@
 //! The program that is checked, while it runs.
 
 use std::cell::RefCell;
-use std::io::{self, Read};
+use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
+use rustix::process::{Pid, Signal};
 
 use super::client::{Client, PATIENCE};
 use super::processes::{self, Process, Work};
@@ -243,18 +243,6 @@ impl Subject {
         result
     }
 
-    /// Lets each of its processes open so many more descriptors. Returns the limits before.
-    pub(super) fn may_open(&self, more: usize) -> Verdict<Vec<(i32, Rlimit)>> {
-        let mut limits = Vec::new();
-        for process in self.listening() {
-            let highest = process.descriptors().into_iter().filter_map(|(fd, _)| fd.parse().ok());
-            let current = highest.max().map_or(0, |highest: u64| highest + 1) + more as u64;
-            let limit = Rlimit { current: Some(current), maximum: None };
-            limits.push((process.pid, set_limit(process.pid, limit)?));
-        }
-        Ok(limits)
-    }
-
     /// Sends a signal to the process that was started. From now on it may end.
     pub(super) fn signal(&mut self, signal: Signal) {
         self.may_end = true;
@@ -268,34 +256,6 @@ impl Subject {
         status.ok_or_else(|| {
             Wrong::new(format!("that the program ends {when}"), format!("it runs after {most:?}"))
         })
-    }
-
-    /// Everything that it has printed, after its end.
-    pub(super) fn output(&mut self) -> String {
-        self.last_words();
-        self.printed(|printed| printed.text.clone())
-    }
-}
-
-fn set_limit(pid: i32, limit: Rlimit) -> io::Result<Rlimit> {
-    let pid = Pid::from_raw(pid);
-    let maximum = prlimit(pid, Resource::Nofile, limit_of(pid, limit)?)?;
-    Ok(maximum)
-}
-
-/// The limit with the hard limit that the process has.
-fn limit_of(pid: Option<Pid>, limit: Rlimit) -> io::Result<Rlimit> {
-    let pid = pid.map_or(0, |pid| pid.as_raw_nonzero().get());
-    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let hard = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
-    Ok(Rlimit { current: limit.current, maximum: hard })
-}
-
-/// Puts limits back.
-pub(super) fn restore(limits: Vec<(i32, Rlimit)>) {
-    for (pid, limit) in limits {
-        let _ = set_limit(pid, limit); // it may have ended
     }
 }
 

@@ -26,7 +26,11 @@ impl std::fmt::Debug for Trial<'_> {
 impl<'a> Trial<'a> {
     /// A trial of a command, which may take so long until it listens. `note` is called with each
     /// thing that is right.
-    pub(super) fn new(command: &'a [OsString], start_within: Duration, note: &'a dyn Fn(&str)) -> Self {
+    pub(super) fn new(
+        command: &'a [OsString],
+        start_within: Duration,
+        note: &'a dyn Fn(&str),
+    ) -> Self {
         Trial { command, start_within, note, obituary: Obituary::default() }
     }
 
@@ -64,13 +68,6 @@ impl<'a> Trial<'a> {
         let mut subject = Subject::start(command, address, Rc::clone(&self.obituary))?;
         subject.listens_within(self.start_within)?;
         Ok(subject)
-    }
-
-    /// Starts the program as a client of these addresses.
-    pub(super) fn client_of(&self, addresses: &[SocketAddr]) -> Verdict<Subject> {
-        let texts: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
-        let command = self.filled(&texts, &[], &[]);
-        Subject::start(command, addresses[0], Rc::clone(&self.obituary))
     }
 
     /// The command, with the addresses in place of `{}`. Without a `{}` they follow behind, after

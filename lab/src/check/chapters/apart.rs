@@ -45,7 +45,7 @@ pub(super) const THREADS: Exercise = Exercise {
     name: "16",
     title: "a thread for each client, and no longer than that",
     page: "ch16-threads",
-    anchor: "what-you-saw",
+    anchor: "check",
     task: "Write a server that sends back what it receives, with a thread for each client. When a \
            client leaves, in whatever way, its thread ends.",
     hints: &[

@@ -12,6 +12,7 @@
 //! | [`live`] | `tripoll lab`: a live reactor in the browser |
 //! | [`load`] | `tripoll load`: an open-loop load generator |
 //! | [`soak`] | `tripoll soak`: every kind of client at every kind of server |
+//! | [`study`] | what `tripoll compare --workload` measures: reports of their own |
 //! | [`workload`] | the two workloads, and the contenders that run them |
 
 pub mod balance;
@@ -21,4 +22,5 @@ pub mod compare;
 pub mod live;
 pub mod load;
 pub mod soak;
+pub mod study;
 pub mod workload;

@@ -150,6 +150,9 @@ fn wrong_arguments_exit_with_2_and_one_line_that_names_the_option() {
         ("compare --fail-if tripoll/libuv>1", "--fail-if 'tripoll/libuv > 1'"),
         ("compare --fail-if tripoll/baseline>1", "it needs --baseline FILE"),
         ("compare --baseline Cargo.toml", "--baseline Cargo.toml: it is no report"),
+        ("compare --workload juggling", "--workload"),
+        ("compare --workload auto --fds 10", "--fds"),
+        ("compare --preset auto --fail-if tripoll/raw>1", "--fail-if cannot be used"),
         ("balance --threads 0", "--threads"),
         ("balance --connections 1000000000 --one-stays-of 1", "--connections 1000000000"),
         ("juggle", "juggle"),
@@ -189,8 +192,11 @@ fn compare_answers_for_the_load_that_it_is_asked_about() {
 fn the_presets_are_listed_with_what_they_measure() {
     let output = tripoll("compare --list");
     assert!(output.status.success());
-    let names = text(&output.stdout).lines().map(|line| line.split(' ').next().unwrap());
-    assert_eq!(names.collect::<Vec<_>>(), ["crossover", "c10k", "peers", "full"]);
+    let names: Vec<&str> =
+        text(&output.stdout).lines().filter_map(|line| line.split(' ').next()).collect();
+    let presets = ["--preset", "crossover", "c10k", "peers", "full", "", "--workload"];
+    assert_eq!(names[..presets.len()], presets);
+    assert_eq!(names[presets.len()], "auto");
 }
 
 #[test]

@@ -1,13 +1,11 @@
 //! `tripoll compare`: the arguments, the progress bar, and the report.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::ops::ControlFlow;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::exports::Exports;
 use super::failure::Failure;
@@ -15,7 +13,9 @@ use super::gate::Gate;
 use super::load_args::LoadArgs;
 use super::output::print;
 use super::parsers::layer_parser;
+use super::terminal::{columns, is_coloured, progress};
 use crate::compare::{Machine, Plan, Point, Preset, Progress, Report, measure};
+use crate::study::{Options, Topic};
 use crate::workload::{Layer, Pipes};
 
 /// The arguments.
@@ -38,19 +38,23 @@ pub(super) struct Compare {
 pub(super) fn run(arguments: &Compare) -> Result<(), Failure> {
     let Compare { quick, layer, load, exports, gate } = arguments;
     if load.list {
-        let line = |preset: Preset| format!("{:<10} {}\n", preset.name(), preset.description());
-        return print(&Preset::ALL.map(line).concat());
+        return list();
     }
     exports.check()?;
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))?;
 
     Pipes::check(1)?;
+    if let Some(topic) = load.topic() {
+        gate.refuse(topic.name())?;
+        return study(topic, Options { quick: *quick }, exports, &stop);
+    }
     let plan = load.plan(*layer, *quick, Pipes::max()?)?;
     let baseline = gate.open(&plan)?;
     let pipes = Pipes::open_kind(plan.kind, plan.pipes())?;
     let machine = Machine::pinned()?;
-    let progress = progress(&plan);
+    let what = format!("{} points in {} rounds", plan.points.len(), plan.rounds);
+    let progress = progress(plan.runs() as u64, &what);
     let measured = measure(&plan, &pipes, |step| {
         progress.set_position(step.done as u64);
         progress.set_message(describe(&plan, step));
@@ -79,37 +83,38 @@ pub(super) fn run(arguments: &Compare) -> Result<(), Failure> {
     gate.judge(&plan, &measured, baseline.as_ref(), columns(&stdout).max(40))
 }
 
-/// Returns whether the report has colours: on a terminal, unless `NO_COLOR` or `TERM` say otherwise.
-fn is_coloured(to: &impl IsTerminal) -> bool {
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    to.is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+/// Lists the presets and the workloads.
+fn list() -> Result<(), Failure> {
+    let line = |(name, description): (&str, &str)| format!("{name:<10} {description}\n");
+    let presets = Preset::ALL.map(|preset| line((preset.name(), preset.description())));
+    let topics = Topic::ALL.map(|topic| line((topic.name(), topic.description())));
+    print(&format!("--preset\n{}\n--workload\n{}", presets.concat(), topics.concat()))
 }
 
-/// Returns a progress bar on standard error. If that is no terminal, prints one line instead.
-fn progress(plan: &Plan) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        eprintln!("measuring {} points in {} rounds", plan.points.len(), plan.rounds);
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template(bar_template(columns(io::stderr())))
-        .expect("the template is valid");
-    ProgressBar::new(plan.runs() as u64).with_style(style.progress_chars("█▉▊▋▌▍▎▏ "))
-}
-
-/// Returns the template of the progress bar. The bar and the `^C` of a terminal must fit into one
-/// line: what is left of a bar that was broken into two lines cannot be cleared.
-fn bar_template(columns: usize) -> &'static str {
-    match columns {
-        ..40 => "{percent:>3} %",
-        40..96 => "{bar:10} {percent:>3} %, {eta} left",
-        96.. => "{bar:30} {percent:>3} %, {eta} left · {msg}",
-    }
-}
-
-/// Returns the columns of a terminal. If `to` is none, returns as many as a text has in a file.
-fn columns(to: impl AsFd) -> usize {
-    let size = rustix::termios::tcgetwinsize(to).map(|size| usize::from(size.ws_col));
-    size.ok().filter(|&columns| columns > 0).unwrap_or(80)
+/// Measures a workload that has a report of its own.
+fn study(
+    topic: Topic,
+    options: Options,
+    exports: &Exports,
+    stop: &AtomicBool,
+) -> Result<(), Failure> {
+    let progress = progress(1_000, topic.description());
+    let study = topic.study(options, &mut |share, what| {
+        progress.set_position((share * 1_000.0) as u64);
+        progress.set_message(what.to_string());
+        match stop.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    progress.finish_and_clear();
+    let study = match study {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(Failure::Stopped),
+        study => study?,
+    };
+    print(&study.text(columns(io::stdout())))?;
+    exports.write_study(&study)?;
+    if study.stopped { Err(Failure::Stopped) } else { Ok(()) }
 }
 
 fn describe(plan: &Plan, Progress { round, point, .. }: Progress) -> String {

@@ -4,10 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::Serialize;
 
 use super::failure::Failure;
 use super::output::{check_writable, write_file};
 use crate::compare::Report;
+use crate::study::Study;
 
 /// The files.
 #[derive(Debug, Args)]
@@ -45,18 +47,35 @@ impl Exports {
 
     /// Writes all files.
     pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
-        self.files().try_for_each(|(option, path)| {
-            let text = match option {
-                "--export-json" => {
-                    serde_json::to_string_pretty(report).map_err(io::Error::from)? + "\n"
-                }
+        self.write_each(|option| {
+            Ok(match option {
+                "--export-json" => json(report)?,
                 "--export-markdown" => report.markdown(),
                 "--export-csv" => report.csv(),
                 _ => report.html(&command())?,
-            };
-            write_file(option, path, &text)
+            })
         })
     }
+
+    /// Writes all files of a study.
+    pub(super) fn write_study(&self, study: &Study) -> Result<(), Failure> {
+        self.write_each(|option| {
+            Ok(match option {
+                "--export-json" => json(study)?,
+                "--export-markdown" => study.markdown(),
+                "--export-csv" => study.csv(),
+                _ => study.html(&command())?,
+            })
+        })
+    }
+
+    fn write_each(&self, text: impl Fn(&str) -> io::Result<String>) -> Result<(), Failure> {
+        self.files().try_for_each(|(option, path)| write_file(option, path, &text(option)?))
+    }
+}
+
+fn json(report: &impl Serialize) -> io::Result<String> {
+    Ok(serde_json::to_string_pretty(report).map_err(io::Error::from)? + "\n")
 }
 
 /// Returns the command line, by the name of the program.

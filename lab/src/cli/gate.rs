@@ -26,6 +26,16 @@ pub(super) struct Gate {
 }
 
 impl Gate {
+    /// Refuses all of them beside a workload that has a report of its own.
+    pub(super) fn refuse(&self, workload: &str) -> Result<(), Failure> {
+        let option = match (&self.baseline, &self.fail_if[..]) {
+            (None, []) => return Ok(()),
+            (Some(_), _) => "--baseline",
+            (None, _) => "--fail-if",
+        };
+        Err(Failure::Usage(format!("{option} cannot be used with --workload {workload}")))
+    }
+
     /// Reads the earlier report, and checks that the plan has what the conditions are about.
     pub(super) fn open(&self, plan: &Plan) -> Result<Option<Baseline>, Failure> {
         for condition in &self.fail_if {

@@ -3,11 +3,13 @@
 use std::str::FromStr;
 
 use clap::Args;
+use clap::builder::TypedValueParser;
 use tripoll::Trigger;
 
 use super::failure::Failure;
 use super::parsers::{name_parser, trigger_parser};
 use crate::compare::{Active, Call, Load, Plan, Preset, Style};
+use crate::study::Topic;
 use crate::workload::{Kind, Layer, Pipes};
 
 /// What is measured.
@@ -33,21 +35,50 @@ pub(super) struct LoadArgs {
     #[arg(long, value_parser = trigger_parser())]
     trigger: Option<Trigger>,
     /// Measure what this name stands for
-    #[arg(long, value_name = "NAME", value_parser = name_parser(Preset::ALL, Preset::name),
+    #[arg(long, value_name = "NAME", value_parser = preset_parser(),
           conflicts_with_all = ["fds", "active", "changes", "sleep"])]
-    preset: Option<Preset>,
-    /// List the presets
+    preset: Option<Named>,
+    /// Measure another question, which has a report of its own
+    #[arg(long, value_name = "NAME", value_parser = name_parser(Topic::ALL, Topic::name),
+          conflicts_with_all = ["fds", "active", "changes", "sleep", "preset"])]
+    workload: Option<Topic>,
+    /// List the presets and the workloads
     #[arg(long)]
     pub(super) list: bool,
 }
 
+/// What a name of `--preset` stands for.
+#[derive(Debug, Clone, Copy)]
+enum Named {
+    Preset(Preset),
+    Topic(Topic),
+}
+
+/// Parses the names of the presets. `auto` stands for the workload of this name, too.
+fn preset_parser() -> impl TypedValueParser<Value = Named> {
+    let presets = Preset::ALL.map(Named::Preset);
+    let all: Vec<Named> = presets.into_iter().chain([Named::Topic(Topic::Auto)]).collect();
+    name_parser(all, |named| match named {
+        Named::Preset(preset) => preset.name(),
+        Named::Topic(topic) => topic.name(),
+    })
+}
+
 impl LoadArgs {
+    /// Returns the workload that has a report of its own, if one is asked for.
+    pub(super) fn topic(&self) -> Option<Topic> {
+        match self.preset {
+            Some(Named::Topic(topic)) => Some(topic),
+            _ => self.workload,
+        }
+    }
+
     /// Returns the plan for these arguments. Without any, it is the default plan.
     pub(super) fn plan(&self, layer: Layer, quick: bool, max: usize) -> Result<Plan, Failure> {
         let mut plan = match (self.preset, self.load()?) {
-            (Some(preset), _) => Plan::of_preset(preset, layer, quick, max),
-            (None, Some(load)) => Plan::of_load(&load, layer, quick, max),
-            (None, None) => Plan::new(layer, quick, max),
+            (Some(Named::Preset(preset)), _) => Plan::of_preset(preset, layer, quick, max),
+            (_, Some(load)) => Plan::of_load(&load, layer, quick, max),
+            (_, None) => Plan::new(layer, quick, max),
         };
         plan.kind = self.kind;
         match self.trigger {

@@ -25,6 +25,7 @@ mod parsers;
 mod price;
 mod single;
 mod soak;
+mod terminal;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;

@@ -35,6 +35,10 @@ mod sentences;
 pub mod statistics;
 mod table;
 
+pub(crate) use chart::escaped;
+pub(crate) use page::STYLE;
+pub(crate) use sentences::busy;
+
 pub use baseline::{Baseline, Change, Changes};
 pub use condition::{Condition, Judged};
 pub use figure::Figure;

@@ -9,7 +9,7 @@ use super::machine::Machine;
 
 /// The look of the page: light, dark, on paper and on a phone. The charts are drawn in black, which
 /// takes the colour of the text.
-const STYLE: &str = "
+pub(crate) const STYLE: &str = "
 :root { color-scheme: light dark; --text: #1b1b1b; --paper: #fff; --faint: #8884 }
 @media (prefers-color-scheme: dark) { :root { --text: #e8e8e8; --paper: #16181c } }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--paper);

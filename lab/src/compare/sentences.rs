@@ -128,7 +128,7 @@ fn contest(plan: &Plan, figures: Figures<'_>, [a, b]: [Call; 2]) -> Option<Strin
 }
 
 /// Says that the machine was busy, if it was: the load, the spread, and what to do.
-pub(super) fn busy(machine: &Machine, spreads: &[f64]) -> Option<String> {
+pub(crate) fn busy(machine: &Machine, spreads: &[f64]) -> Option<String> {
     let spread = (!spreads.is_empty()).then(|| median(spreads))?;
     if spread < BUSY {
         return None;

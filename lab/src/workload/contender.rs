@@ -237,7 +237,7 @@ fn waiter_driver<'a>(waiter: impl Waiter + 'a, links: &'a [Link<'a>]) -> Box<dyn
 /// Returns the triggers with which the workloads can use a backend.
 fn triggers_of(backend: Backend) -> &'static [Trigger] {
     match backend {
-        Backend::Select | Backend::Poll => &[Trigger::Level],
+        Backend::Select | Backend::Poll | Backend::Auto => &[Trigger::Level],
         Backend::Mio => &[Trigger::Edge],
         _ => &[Trigger::Level, Trigger::Edge],
     }

@@ -13,11 +13,13 @@
 //! nothing is allocated and no clock is read.
 
 mod contender;
+mod cpu_time;
 mod driver;
 mod helper;
 mod measurement;
 mod mio;
 mod peer;
+mod phases;
 mod pipes;
 mod raw;
 mod reactor;
@@ -25,15 +27,15 @@ mod selector;
 mod xorshift;
 
 pub use contender::{Contender, Layer, Unsupported, default_trigger};
+pub use cpu_time::cpu_time;
 pub use measurement::Measurement;
 pub use peer::Peer;
+pub use phases::Phases;
 pub use pipes::{Kind, Pipes};
 pub(crate) use xorshift::Xorshift;
 
 use std::io;
-use std::time::{Duration, Instant};
-
-use rustix::time::{ClockId, clock_gettime};
+use std::time::Instant;
 
 use helper::{Helper, Sender};
 use peer::python::{self, Order};
@@ -155,12 +157,6 @@ impl Workload {
         }
         Ok(Measurement { events, wall, cpu, registered: n, registration })
     }
-}
-
-/// Returns the processor time of this thread, in user space and in the kernel.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 #[cfg(test)]

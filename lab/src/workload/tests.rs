@@ -1,6 +1,7 @@
 //! Each workload does what its documentation says, with every contender.
 
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! What `poll` and `epoll` cost on this machine.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
@@ -29,7 +29,8 @@ pub struct Prices {
     pub poll_asleep: f64,
     /// A wait with `epoll`, without events.
     pub epoll: f64,
-    /// Each descriptor that is ready.
+    /// Each descriptor that is ready: what it costs to note that it has become ready, and to report it.
+    /// `poll` pays only for the report.
     pub epoll_ready: f64,
     /// Each change of the interest of a descriptor.
     pub epoll_change: f64,
@@ -92,6 +93,8 @@ fn measure() -> io::Result<Prices> {
     add(&mut poll, &ours)?;
     let poll_idle = wait(&mut poll);
     let poll_asleep = asleep(&mut poll);
+    let plain = exchange(&ours, &theirs, None)?;
+    let poll_ready = exchange(&ours, &theirs, Some(&mut poll))?;
     let mut epoll = EpollSelector::new()?;
     let epoll_none = wait(&mut epoll);
     let (mut added, mut changed) = (f64::MAX, f64::MAX);
@@ -113,10 +116,7 @@ fn measure() -> io::Result<Prices> {
         changed = nanos(end - middle).min(changed);
     }
     set(&mut epoll, &ours, Interest::READ)?;
-    for mut socket in &theirs {
-        socket.write_all(b"1")?;
-    }
-    let (poll_ready, epoll_ready) = (wait(&mut poll), wait(&mut epoll));
+    let epoll_ready = exchange(&ours, &theirs, Some(&mut epoll))?;
     let new = (0..ROUNDS).map(|_| {
         let start = Instant::now();
         drop(EpollSelector::new());
@@ -127,10 +127,10 @@ fn measure() -> io::Result<Prices> {
     Ok(Prices {
         poll: poll_none,
         poll_watched: each(poll_idle, poll_none),
-        poll_ready: each(poll_ready, poll_idle),
+        poll_ready: each(poll_ready, poll_idle + plain),
         poll_asleep,
         epoll: epoll_none,
-        epoll_ready: each(epoll_ready, epoll_none),
+        epoll_ready: each(epoll_ready, epoll_none + plain),
         epoll_change: each(changed, 0.0),
         epoll_add: each(added, 0.0) / 2.0,
         epoll_new: new,
@@ -163,6 +163,31 @@ fn wait(selector: &mut dyn Selector) -> f64 {
         nanos(start.elapsed()) / f64::from(WAITS)
     });
     rounds.fold(f64::MAX, f64::min)
+}
+
+/// Returns what it costs that a byte comes to all of the sockets, that a wait reports them, and that
+/// the bytes are read: the least of some rounds. `epoll` notes each byte when it comes.
+fn exchange(
+    ours: &[UnixStream],
+    theirs: &[UnixStream],
+    mut selector: Option<&mut dyn Selector>,
+) -> io::Result<f64> {
+    let mut events = Events::new();
+    let mut least = f64::MAX;
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        for mut socket in theirs {
+            socket.write_all(b"1")?;
+        }
+        if let Some(selector) = &mut selector {
+            selector.wait(&mut events, Deadline::Now)?;
+        }
+        for mut socket in ours {
+            socket.read_exact(&mut [0])?;
+        }
+        least = nanos(start.elapsed()).min(least);
+    }
+    Ok(least)
 }
 
 /// Returns what each descriptor costs in addition when the wait sleeps: the least processor time of

@@ -1,0 +1,14 @@
+//! `tripoll compare --workload`: questions of another kind, each with a report of its own.
+//!
+//! A [`Study`] has sentences with the answer first, tables, charts and every sample. Its text, page
+//! and exports have one form for all of them. A module of this folder measures one question.
+
+mod auto;
+mod chart;
+mod page;
+mod report;
+mod table;
+mod topic;
+
+pub use report::{Figure, Study};
+pub use topic::{Options, Steps, Topic};

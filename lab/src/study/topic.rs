@@ -1,0 +1,62 @@
+//! The questions that have a report of their own.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use super::auto;
+use super::report::Study;
+use crate::compare::Machine;
+
+/// A question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// What `Backend::Auto` costs beside the better call.
+    Auto,
+}
+
+/// How it is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Whether fewer and shorter rounds are measured.
+    pub quick: bool,
+}
+
+/// Is called before each step, with the share that is done and what comes next. `Break` stops the
+/// study, which reports what it has.
+pub type Steps<'a> = dyn FnMut(f64, &str) -> ControlFlow<()> + 'a;
+
+impl Topic {
+    /// All questions.
+    pub const ALL: [Topic; 1] = [Topic::Auto];
+
+    /// Returns its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Topic::Auto => "auto",
+        }
+    }
+
+    /// Returns what it measures.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Topic::Auto => "the backend auto beside epoll and poll, steady and changing",
+        }
+    }
+
+    /// Measures it.
+    ///
+    /// # Errors
+    ///
+    /// Any error of a system call. `Interrupted` if it was stopped before there was anything to report.
+    pub fn study(self, options: Options, steps: &mut Steps<'_>) -> io::Result<Study> {
+        let mut machine = Machine::pinned()?;
+        let (title, findings) = match self {
+            Topic::Auto => (auto::TITLE, auto::measure(options, steps)?),
+        };
+        machine = machine.measured();
+        if findings.sentences.is_empty() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        Ok(Study::new(self.name(), title, machine, findings))
+    }
+}

@@ -1,0 +1,96 @@
+//! The workloads of `compare --workload`: their reports, exports and widths.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const TRIPOLL: &str = env!("CARGO_BIN_EXE_tripoll");
+
+fn compare(arguments: &[&str]) -> Output {
+    Command::new(TRIPOLL).arg("compare").args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn words(bytes: &[u8]) -> String {
+    text(bytes).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A folder of its own, which is removed.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let name = format!("tripoll-study-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        Folder(folder)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs a workload with all exports, checks what they have in common, and returns the text in words,
+/// and the JSON.
+fn study(workload: &str) -> (String, Value) {
+    let folder = Folder::new(workload);
+    let [json, markdown, csv, html] = ["a.json", "a.md", "a.csv", "a.html"].map(|f| folder.file(f));
+    let output = compare(&[
+        "--workload",
+        workload,
+        "--quick",
+        "--export-json",
+        &json,
+        "--export-markdown",
+        &markdown,
+        "--export-csv",
+        &csv,
+        "--report",
+        &html,
+    ]);
+    assert!(output.status.success(), "{workload}: {}", text(&output.stderr));
+    let report = text(&output.stdout);
+    assert!(report.lines().all(|line| line.chars().count() <= 80), "{report}");
+
+    let json: Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
+    assert_eq!(json["workload"], workload);
+    let figures = json["figures"].as_array().unwrap();
+    assert!(!figures.is_empty());
+    for figure in figures {
+        assert!(!figure["samples"].as_array().unwrap().is_empty(), "{figure}");
+    }
+    let rows = fs::read_to_string(csv).unwrap();
+    assert_eq!(rows.lines().count(), 1 + figures.len());
+    let first = json["sentences"][0].as_str().unwrap();
+    assert!(fs::read_to_string(markdown).unwrap().contains(&format!("**{first}**")));
+    let page = fs::read_to_string(html).unwrap();
+    assert!(page.contains("class=\"answer\"") && !page.contains("<script"));
+    assert!(page.len() < 300_000, "{}", page.len());
+    (words(&output.stdout), json)
+}
+
+#[test]
+fn auto_stands_beside_both_calls_and_a_rule_by_count() {
+    let (said, json) = study("auto");
+    for part in ["Always epoll costs up to", "QEMU's rule (poll below 64", "times the oracle"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let of = |what: &str, unit: &str| {
+        let figures = json["figures"].as_array().unwrap();
+        figures.iter().filter(|figure| figure["what"] == what && figure["unit"] == unit).count()
+    };
+    assert!(of("auto", "cpu_ns") >= 20 && of("auto", "of oracle") == 2);
+    assert_eq!(of("epoll", "cpu_ns"), of("auto", "cpu_ns"));
+}

@@ -42,8 +42,12 @@ const LAYERS: &[&[&str]] =
     &[&["sync", "sys"], &["selector"], &["reactor"], &["pool"], &["net"], &["server", "metrics"]];
 
 /// The lab's.
-const LAB_LAYERS: &[&[&str]] =
-    &[&["workload", "load"], &["balance", "check", "compare", "live", "soak"], &["cli"]];
+const LAB_LAYERS: &[&[&str]] = &[
+    &["workload", "load"],
+    &["balance", "check", "compare", "live", "soak"],
+    &["study"],
+    &["cli"],
+];
 
 #[test]
 fn the_library_imports_downwards_and_in_no_unknown_circle() {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tripoll::{Backend, Trigger};
 
+use super::options::{Options, Steps};
 use super::report::{Figure, Findings};
 use super::table::Table;
-use super::topic::{Options, Steps};
 use crate::compare::format::{counted, grouped};
 use crate::compare::statistics::{Estimate, median};
 use crate::workload::{Contender, Kind, Layer, Phases, Pipes, Xorshift};

@@ -5,10 +5,12 @@
 
 mod auto;
 mod chart;
+mod options;
 mod page;
 mod report;
 mod table;
 mod topic;
 
+pub use options::{Options, Steps};
 pub use report::{Figure, Study};
-pub use topic::{Options, Steps, Topic};
+pub use topic::Topic;

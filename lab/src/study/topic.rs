@@ -1,9 +1,9 @@
 //! The questions that have a report of their own.
 
 use std::io;
-use std::ops::ControlFlow;
 
 use super::auto;
+use super::options::{Options, Steps};
 use super::report::Study;
 use crate::compare::Machine;
 
@@ -13,17 +13,6 @@ pub enum Topic {
     /// What `Backend::Auto` costs beside the better call.
     Auto,
 }
-
-/// How it is measured.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// Whether fewer and shorter rounds are measured.
-    pub quick: bool,
-}
-
-/// Is called before each step, with the share that is done and what comes next. `Break` stops the
-/// study, which reports what it has.
-pub type Steps<'a> = dyn FnMut(f64, &str) -> ControlFlow<()> + 'a;
 
 impl Topic {
     /// All questions.

@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{self, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -33,6 +34,7 @@ const TESTS: &[(&str, fn())] = &[
     ("a_forked_child_and_its_parent_get_their_own", a_forked_child_and_its_parent_get_their_own),
     ("a_forked_child_unblocks_before_it_executes", a_forked_child_unblocks_before_it_executes),
     ("a_thread_that_does_not_block_is_named", a_thread_that_does_not_block_is_named),
+    ("threads_that_start_and_end_are_no_fault", threads_that_start_and_end_are_no_fault),
     ("what_cannot_be_an_event_is_refused", what_cannot_be_an_event_is_refused),
 ];
 
@@ -315,4 +317,23 @@ fn what_cannot_be_an_event_is_refused() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().starts_with("signal 32: "), "{error}");
     assert_eq!((Signal::new(0), Signal::new(65)), (None, None));
+}
+
+/// A thread that ends has no signals that a look at it could find.
+fn threads_that_start_and_end_are_no_fault() {
+    let is_over = AtomicBool::new(false);
+    Signals::block([Signal::USR1]).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    thread::spawn(|| ()).join().unwrap();
+                }
+            });
+        }
+        let results: Vec<_> = (0..20_000).map(|_| Signals::new([Signal::USR1]).map(drop)).collect();
+        is_over.store(true, Ordering::Relaxed);
+        let failed: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+        assert!(failed.is_empty(), "{} {:?}", failed.len(), failed.first());
+    });
 }

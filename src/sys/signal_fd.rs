@@ -83,19 +83,20 @@ pub(crate) fn thread_without(signals: &[i32]) -> Option<(i32, String)> {
         let Ok(status) = fs::read_to_string(thread.path().join("status")) else {
             continue; // it has ended meanwhile
         };
-        let field = |name| status.lines().find_map(|line: &str| line.strip_prefix(name));
-        let Some(mask) =
-            field("SigBlk:").and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        else {
-            continue;
+        let field = |name| {
+            status.lines().find_map(|line: &str| line.strip_prefix(name)).unwrap_or_default().trim()
         };
+        if field("Threads:") == "0" {
+            continue; // it ends just now: the kernel says that it blocks nothing, and it receives nothing
+        }
+        let Ok(mask) = u64::from_str_radix(field("SigBlk:"), 16) else { continue };
         // The kernel has at most 64 signals, and signal 1 is bit 0.
         let is_free = |signal: &&i32| {
             1_u64.checked_shl((**signal - 1) as u32).is_some_and(|bit| mask & bit == 0)
         };
         if let Some(&signal) = signals.iter().find(is_free) {
-            let name = field("Name:").unwrap_or_default().trim();
-            return Some((signal, format!("{} ({name})", thread.file_name().display())));
+            let id = thread.file_name();
+            return Some((signal, format!("{} ({})", id.display(), field("Name:"))));
         }
     }
     None

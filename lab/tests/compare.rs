@@ -1,5 +1,6 @@
 //! The report agrees with what was measured.
 
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -212,6 +213,21 @@ fn the_page_has_charts_with_their_sentences_and_needs_no_network_and_no_script()
         assert!(!addresses.contains(forbidden), "{forbidden}");
     }
     assert!(html.contains("prefers-color-scheme: dark") && html.contains("@media print"));
+}
+
+#[test]
+fn the_picture_has_its_legend_its_date_its_machine_and_the_command_that_made_it() {
+    let svg = synthetic_report(Layer::Selector).svg("tripoll compare --export-svg a.svg").unwrap();
+    for part in ["epoll level", "poll", "cross at", "1 CPU", "--export-svg a.svg"] {
+        assert!(svg.contains(part), "{part}: {svg}");
+    }
+    assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"));
+    assert!(svg.contains("prefers-color-scheme: dark") && svg.len() < 24_000, "{}", svg.len());
+    // A single point makes no chart.
+    let plan =
+        Plan { points: Vec::new(), lines: Vec::new(), ..Plan::new(Layer::Selector, true, 9) };
+    let report = Report::new(&plan, machine(), &synthetic(&plan, 0.0));
+    assert_eq!(report.svg("").unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
 #[test]

@@ -26,16 +26,20 @@ pub(super) struct Exports {
     /// Also write a page with charts to this file, as HTML
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Also write the main chart to this file, as a picture in SVG
+    #[arg(long, value_name = "FILE")]
+    export_svg: Option<PathBuf>,
 }
 
 impl Exports {
     fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
-        let Exports { export_json, export_markdown, export_csv, report } = self;
+        let Exports { export_json, export_markdown, export_csv, report, export_svg } = self;
         let all = [
             ("--export-json", export_json),
             ("--export-markdown", export_markdown),
             ("--export-csv", export_csv),
             ("--report", report),
+            ("--export-svg", export_svg),
         ];
         all.into_iter().filter_map(|(option, file)| Some((option, file.as_deref()?)))
     }
@@ -52,6 +56,7 @@ impl Exports {
                 "--export-json" => json(report)?,
                 "--export-markdown" => report.markdown(),
                 "--export-csv" => report.csv(),
+                "--export-svg" => report.svg(&command())?,
                 _ => report.html(&command())?,
             })
         })
@@ -64,6 +69,7 @@ impl Exports {
                 "--export-json" => json(study)?,
                 "--export-markdown" => study.markdown(),
                 "--export-csv" => study.csv(),
+                "--export-svg" => study.svg(&command())?,
                 _ => study.html(&command())?,
             })
         })

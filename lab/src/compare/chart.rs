@@ -72,6 +72,7 @@ impl Chart {
         let (low, high) = (low * 0.7, high * 1.4);
         let mut chart = ChartBuilder::on(&root)
             .margin(10)
+            .margin_right(34)
             .x_label_area_size(48)
             .y_label_area_size(84)
             .build_cartesian_2d((left..right * 1.05).log_scale(), (low..high).log_scale())

@@ -28,6 +28,7 @@ mod machine;
 mod page;
 mod peer_chart;
 mod peers;
+mod picture;
 mod plan;
 mod report;
 mod runner;
@@ -37,6 +38,7 @@ mod table;
 
 pub(crate) use chart::escaped;
 pub(crate) use page::STYLE;
+pub(crate) use picture::Picture;
 pub(crate) use sentences::busy;
 
 pub use baseline::{Baseline, Change, Changes};

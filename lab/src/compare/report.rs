@@ -7,7 +7,7 @@ use chrono::{SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::baseline::{Baseline, Changes};
-use super::chart::{Chart, Series, letter};
+use super::chart::{Chart, Series, colour, form, letter};
 use super::crossing::Outcome;
 use super::figure::Figure;
 use super::figures::Figures;
@@ -17,6 +17,7 @@ use super::machine::Machine;
 use super::page::{self, Page};
 use super::peer_chart;
 use super::peers::{self, PeerFinding};
+use super::picture::Picture;
 use super::plan::{Call, LeftOut, Line, Plan, Point};
 use super::runner::{Cell, Measured};
 use super::sentences;
@@ -169,6 +170,32 @@ impl Report {
             made: &format!("tripoll {}, {}", self.tripoll, self.date),
             command,
         })
+    }
+
+    /// Returns the first chart as a picture of its own, as SVG, with its date and machine. `command`
+    /// is the command that makes such a picture.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if there is no chart: a line of two points is needed. `Other` if it cannot be
+    /// drawn.
+    pub fn svg(&self, command: &str) -> io::Result<String> {
+        let none = "there is no chart: measure two or more numbers of descriptors";
+        let chart = self.charts.first();
+        let chart = chart.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, none))?;
+        let day = self.date.split('T').next().unwrap_or_default();
+        let calls = chart.series.iter().map(|series| series.call);
+        Ok(Picture {
+            title: &chart.title,
+            legend: calls.map(|call| (colour(call), form(call), call.name())).collect(),
+            chart: chart.svg()?,
+            sentence: &chart.sentence,
+            facts: [
+                self.machine.to_string(),
+                format!("{day}, tripoll {}: {command}", self.tripoll),
+            ],
+        }
+        .svg())
     }
 
     /// Returns the tables of what an event costs by each call.

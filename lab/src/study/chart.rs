@@ -6,8 +6,8 @@ use std::io;
 
 use plotters::prelude::*;
 
-use crate::compare::escaped;
 use crate::compare::format::grouped;
+use crate::compare::{Picture, escaped};
 
 /// Some lines over one axis. Both axes are logarithmic.
 #[derive(Debug, Clone)]
@@ -47,16 +47,44 @@ impl Chart {
         self.series.iter().any(|(_, points)| points.len() > 1)
     }
 
+    /// Draws the chart as SVG.
+    ///
+    /// # Errors
+    ///
+    /// `Other` if it cannot be drawn.
+    fn svg(&self) -> io::Result<String> {
+        let mut svg = String::new();
+        self.draw(&mut svg).map_err(|error| io::Error::other(error.to_string()))?;
+        let label = escaped(&format!("{}. {}", self.title, self.sentence));
+        Ok(svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{label}\" "), 1))
+    }
+
+    /// Returns the chart as a picture of its own.
+    ///
+    /// # Errors
+    ///
+    /// `Other` if it cannot be drawn.
+    pub(super) fn picture(&self, facts: [String; 2]) -> io::Result<String> {
+        let series = self.series.iter().enumerate();
+        Ok(Picture {
+            title: &self.title,
+            legend: series
+                .map(|(index, (name, _))| (COLOURS[index % 4], FORMS[index % 4], name.clone()))
+                .collect(),
+            chart: self.svg()?,
+            sentence: &self.sentence,
+            facts,
+        }
+        .svg())
+    }
+
     /// Returns the chart with its names as HTML.
     ///
     /// # Errors
     ///
     /// `Other` if it cannot be drawn.
     pub(super) fn html(&self) -> io::Result<String> {
-        let mut svg = String::new();
-        self.draw(&mut svg).map_err(|error| io::Error::other(error.to_string()))?;
-        let label = escaped(&format!("{}. {}", self.title, self.sentence));
-        let svg = svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{label}\" "), 1);
+        let svg = self.svg()?;
         let mut html =
             format!("<h2>{}</h2>\n<figure>\n{svg}\n<figcaption>\n<p>", escaped(&self.title));
         for (index, (name, _)) in self.series.iter().enumerate() {
@@ -84,6 +112,7 @@ impl Chart {
         let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
             .margin(10)
+            .margin_right(34)
             .x_label_area_size(48)
             .y_label_area_size(84)
             .build_cartesian_2d((left..right * 1.05).log_scale(), (low..high).log_scale())

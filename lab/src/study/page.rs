@@ -44,4 +44,19 @@ impl Study {
         );
         Ok(html)
     }
+
+    /// Returns the first chart as a picture of its own, as SVG, with its date and machine. `command`
+    /// is the command that makes such a picture.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if there is no chart. `Other` if it cannot be drawn.
+    pub fn svg(&self, command: &str) -> io::Result<String> {
+        let none = "this workload has no chart";
+        let chart = self.charts().first();
+        let chart = chart.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, none))?;
+        let day = self.date.split('T').next().unwrap_or_default();
+        let made = format!("{day}, tripoll {}: {command}", self.tripoll);
+        chart.picture([self.machine.to_string(), made])
+    }
 }

@@ -110,6 +110,11 @@ impl Timers {
         self.0.push((Instant::now() + time, client.id));
     }
 
+    /// The loop turns again, without a client.
+    pub fn again_after(&mut self, time: Duration) {
+        self.0.push((Instant::now() + time, 0)); // no client has that id
+    }
+
     fn next(&self) -> Option<Duration> {
         let first = self.0.iter().map(|(at, _)| *at).min()?;
         Some(first.saturating_duration_since(Instant::now()))

@@ -5,6 +5,7 @@
 
 mod apart;
 mod calls;
+mod faults;
 mod looped;
 mod one_loop;
 mod reactor;
@@ -34,6 +35,12 @@ const SOLUTIONS: &[(&str, Solution)] = &[
     ("17", apart::processes),
     ("18", apart::pool),
     ("19", apart::shutdown),
+    ("20", faults::always_writable),
+    ("21", faults::blocking_edge),
+    ("22", faults::goodbyes),
+    ("23", faults::slow_handler),
+    ("24", faults::worker_answers),
+    ("25", faults::out_of_descriptors),
 ];
 
 fn main() -> std::io::Result<()> {

@@ -105,6 +105,12 @@ solutions! {
     exercise_17_processes: "17", "expected that client 2 gets \"2\\n\", seen: \"1\\n\"";
     exercise_18_pool: "18", "seen: nothing for 3 s; fifty silent clients came before";
     exercise_19_shutdown: "19", "expected that ann gets \"done\\n\", seen: the end; SIGTERM came before";
+    exercise_20_always_writable: "20", "expected that the server sleeps while no client asks, seen: it is busy";
+    exercise_21_blocking_edge: "21", "seen: nothing for 3 s; ann was answered before, and is silent now";
+    exercise_22_goodbyes: "22", "expected that ann gets \"5\\n\", seen: the end";
+    exercise_23_slow_handler: "23", "while ann's calculation runs, seen: ann's answer before bob's";
+    exercise_24_worker_answers: "24", "expected that ann gets \"slow a\\nquick b\\nslow c\\nquick d\\n\", seen: \"quick b";
+    exercise_25_out_of_descriptors: "25", "while it has no descriptor for the clients that wait, seen: it is busy";
 }
 
 /// An example of the course, run from where it was built.

@@ -106,21 +106,29 @@ impl Client {
     pub(super) fn expect(&mut self, bytes: impl AsRef<[u8]>) -> Verdict {
         let bytes = bytes.as_ref();
         let what = format!("that {} gets {}", self.name, quoted(bytes));
-        let (mut read, end) = (Vec::new(), Instant::now() + PATIENCE);
+        let most = 2 * PATIENCE + Duration::from_micros(bytes.len() as u64); // a mebibyte a second
+        let (mut read, end) = (Vec::new(), Instant::now() + most);
         let mut buffer = [0; 16 << 10];
         while read.len() < bytes.len() {
+            if Instant::now() > end {
+                return Err(Wrong::new(what, format!("only {} in time", quoted(&read))));
+            }
             let most = buffer.len().min(bytes.len() - read.len());
-            let before = if read.is_empty() { "" } else { &*format!("{}, then ", quoted(&read)) };
+            let before = || match read.as_slice() {
+                [] => String::new(),
+                read => format!("{}, then ", quoted(read)),
+            };
+            let from = read.len();
             match self.stream.read(&mut buffer[..most]) {
-                Ok(0) => return Err(Wrong::new(what, format!("{before}the end"))),
+                Ok(0) => return Err(Wrong::new(what, format!("{}the end", before()))),
                 Ok(count) => read.extend_from_slice(&buffer[..count]),
                 Err(error) => {
-                    return Err(Wrong::new(what, format!("{before}{}", describe(&error))));
+                    return Err(Wrong::new(what, format!("{}{}", before(), describe(&error))));
                 }
             }
-            let is_right = bytes.starts_with(&read);
-            expect(is_right, &what, quoted(&read))?;
-            expect(Instant::now() < end, &what, format!("only {} in time", quoted(&read)))?;
+            if !bytes[from..].starts_with(&read[from..]) {
+                return Err(Wrong::new(what, quoted(&read)));
+            }
         }
         Ok(())
     }
@@ -162,6 +170,23 @@ impl Client {
             }
         }
         Err(Wrong::new(what, format!("no end within {PATIENCE:?}")))
+    }
+
+    /// Reads exactly these bytes, or finds that it is disconnected before the first of them.
+    pub(super) fn expect_or_gone(&mut self, bytes: impl AsRef<[u8]>) -> Verdict {
+        match self.stream.peek(&mut [0]) {
+            Ok(0) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(()),
+            _ => self.expect(bytes),
+        }
+    }
+
+    /// Whether something has come that was not read.
+    pub(super) fn has_input(&mut self) -> Verdict<bool> {
+        self.stream.set_nonblocking(true)?;
+        let count = self.stream.peek(&mut [0]).unwrap_or(0);
+        self.stream.set_nonblocking(false)?;
+        Ok(count > 0)
     }
 
     /// Expects nothing for so long: no byte, no end.

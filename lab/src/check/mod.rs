@@ -9,6 +9,7 @@
 //! | `exercise.rs` | what an exercise is, and how it checks a program |
 //! | `trial.rs` | one run of a check: starts the program, and collects what is right |
 //! | `subject.rs` | the program while it runs, and what is expected of it |
+//! | `limits.rs` | takes its descriptors away |
 //! | `processes.rs` | what `/proc` says about it |
 //! | `client.rs` | its clients |
 //! | `verdict.rs` | the sentence about what is wrong |
@@ -17,6 +18,7 @@
 mod chapters;
 mod client;
 mod exercise;
+mod limits;
 mod processes;
 mod subject;
 mod trial;

@@ -2,6 +2,7 @@
 
 mod apart;
 mod calls;
+mod faults;
 mod one_loop;
 mod reactor;
 
@@ -28,4 +29,10 @@ pub const EXERCISES: &[&Exercise] = &[
     &apart::PROCESSES,
     &apart::POOL,
     &apart::SHUTDOWN,
+    &faults::ALWAYS_WRITABLE,
+    &faults::BLOCKING_EDGE,
+    &faults::GOODBYES,
+    &faults::SLOW_HANDLER,
+    &faults::WORKER_ANSWERS,
+    &faults::OUT_OF_DESCRIPTORS,
 ];

@@ -1,7 +1,7 @@
 //! The book is the same in every language: pages, programs, outputs, links, anchors, exercises.
 
 use super::links::anchor_of;
-use super::pages::{LANGUAGES, Page, book_in, root};
+use super::pages::{LANGUAGES, Page, book_in, page, root};
 
 /// What a translation has in common with its original.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,9 +80,36 @@ fn every_language_has_the_same_pages() {
     }
 }
 
+/// `TRIPOLL_BLESS=1` copies the blocks of code: the measured table changes by itself.
+#[test]
+fn the_readme_is_the_same_in_both_languages() {
+    let english = page("README.md".into()).text;
+    let mut chinese = page("README.zh.md".into()).text;
+    if std::env::var_os("TRIPOLL_BLESS").is_some() {
+        chinese = with_code_of(&english, &chinese);
+        std::fs::write(root().join("README.zh.md"), &chinese).unwrap();
+    }
+    // Each of them links the book of its own language first, and the other README.
+    let alike = |text: &str| text.replace("book/zh/", "book/en/").replace("E.zh.md", "E.md");
+    assert_eq!(Skeleton::of(&alike(&english)), Skeleton::of(&alike(&chinese)));
+    assert!(english.contains("[中文](README.zh.md)") && chinese.contains("[English](README.md)"));
+}
+
+/// A text with the blocks of code of another one, in their order.
+fn with_code_of(original: &str, text: &str) -> String {
+    let parts = |text: &str| text.split("```").map(String::from).collect::<Vec<_>>();
+    let (original, mut parts) = (parts(original), parts(text));
+    for (mine, theirs) in parts.iter_mut().zip(original).skip(1).step_by(2) {
+        *mine = theirs;
+    }
+    parts.join("```")
+}
+
 #[test]
 fn the_chinese_book_is_in_chinese() {
-    for page in book_in("zh").iter().filter(|page| name(page) != "SUMMARY.md") {
+    let beside = [page("README.zh.md".into())];
+    let book = book_in("zh");
+    for page in book.iter().chain(&beside).filter(|page| name(page) != "SUMMARY.md") {
         let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
         let mut is_code = false;
         for line in page.text.lines() {
@@ -138,4 +165,5 @@ fn what_a_translation_must_have_is_found() {
         folded: 1,
     };
     assert_eq!(Skeleton::of(text), skeleton);
+    assert_eq!(with_code_of("a\n```\nb\n```\n", "c\n```\n```\nd"), "c\n```\nb\n```\nd");
 }

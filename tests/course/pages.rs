@@ -37,7 +37,7 @@ pub fn book_in(language: &str) -> Vec<Page> {
 
 /// The book, and the pages beside it.
 pub fn pages() -> Vec<Page> {
-    let beside = ["NOTES.md", "README.md", "READINESS.md", "tests/README.md"];
+    let beside = ["NOTES.md", "README.md", "README.zh.md", "READINESS.md", "tests/README.md"];
     let beside = beside.into_iter().chain(["CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]);
     book().into_iter().chain(beside.map(|path| page(path.into()))).collect()
 }

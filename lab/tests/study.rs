@@ -94,3 +94,19 @@ fn auto_stands_beside_both_calls_and_a_rule_by_count() {
     assert!(of("auto", "cpu_ns") >= 20 && of("auto", "of oracle") == 2);
     assert_eq!(of("epoll", "cpu_ns"), of("auto", "cpu_ns"));
 }
+
+#[test]
+fn the_history_says_of_each_published_figure_whether_it_is_still_true() {
+    let (said, json) = study("history");
+    for part in ["published", "true here?", "66", "never was", "still true"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    for source in ["TLPI", "libevent", "libev:", "Chandra", "Gammo", "tutorials", "QEMU"] {
+        assert!(said.contains(source), "{source}: {said}");
+    }
+    let first = json["sentences"][0].as_str().unwrap();
+    assert!(first.starts_with("Of 1") && first.contains("still true"), "{first}");
+    // The option is a short form, and stands alone.
+    let output = compare(&["--history", "--fds", "10"]);
+    assert_eq!(output.status.code(), Some(2));
+}

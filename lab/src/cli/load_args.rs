@@ -42,6 +42,9 @@ pub(super) struct LoadArgs {
     #[arg(long, value_name = "NAME", value_parser = name_parser(Topic::ALL, Topic::name),
           conflicts_with_all = ["fds", "active", "changes", "sleep", "preset"])]
     workload: Option<Topic>,
+    /// Say which published figures are still true here: --workload history
+    #[arg(long, conflicts_with_all = ["fds", "active", "changes", "sleep", "preset", "workload"])]
+    history: bool,
     /// List the presets and the workloads
     #[arg(long)]
     pub(super) list: bool,
@@ -69,6 +72,7 @@ impl LoadArgs {
     pub(super) fn topic(&self) -> Option<Topic> {
         match self.preset {
             Some(Named::Topic(topic)) => Some(topic),
+            None if self.history => Some(Topic::History),
             _ => self.workload,
         }
     }

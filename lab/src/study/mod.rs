@@ -4,7 +4,9 @@
 //! and exports have one form for all of them. A module of this folder measures one question.
 
 mod auto;
+mod cells;
 mod chart;
+mod history;
 mod options;
 mod page;
 mod report;

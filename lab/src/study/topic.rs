@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::auto;
 use super::options::{Options, Steps};
 use super::report::Study;
+use super::{auto, history};
 use crate::compare::Machine;
 
 /// A question.
@@ -12,16 +12,19 @@ use crate::compare::Machine;
 pub enum Topic {
     /// What `Backend::Auto` costs beside the better call.
     Auto,
+    /// What was published about the calls, and what is true here.
+    History,
 }
 
 impl Topic {
     /// All questions.
-    pub const ALL: [Topic; 1] = [Topic::Auto];
+    pub const ALL: [Topic; 2] = [Topic::Auto, Topic::History];
 
     /// Returns its name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Topic::Auto => "auto",
+            Topic::History => "history",
         }
     }
 
@@ -29,6 +32,7 @@ impl Topic {
     pub const fn description(self) -> &'static str {
         match self {
             Topic::Auto => "the backend auto beside epoll and poll, steady and changing",
+            Topic::History => "what was published since 2001: published, here, still true?",
         }
     }
 
@@ -41,6 +45,7 @@ impl Topic {
         let mut machine = Machine::pinned()?;
         let (title, findings) = match self {
             Topic::Auto => (auto::TITLE, auto::measure(options, steps)?),
+            Topic::History => (history::TITLE, history::measure(options, steps)?),
         };
         machine = machine.measured();
         if findings.sentences.is_empty() {

@@ -26,9 +26,11 @@ mod price;
 mod single;
 mod soak;
 mod terminal;
+mod trace;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -203,6 +205,15 @@ enum Command {
         /// Print the scenarios, with the questions that they answer
         #[arg(long)]
         list: bool,
+        /// Write all records to this file
+        #[arg(long, value_name = "FILE")]
+        record: Option<PathBuf>,
+        /// Write FILE.html, a page that plays a recording and needs no server
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["record", "scenario", "export"])]
+        replay: Option<PathBuf>,
+        /// Play all scenarios, or that of --scenario, and write them as pages that need no server
+        #[arg(long, value_name = "DIR", conflicts_with = "record")]
+        export: Option<PathBuf>,
         /// Where the page is served. Port 0 is any free port
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
@@ -216,6 +227,10 @@ enum Command {
         #[arg(long, value_name = "NAME", default_value = "correct")]
         handler: String,
     },
+    /// Print what a server did, turn by turn, as lines of text
+    ///
+    /// It traces a recording, a scenario of the lab, or a server that runs until Ctrl-C.
+    Trace(trace::TraceArgs),
     /// Run the servers of a soak
     #[command(hide = true)]
     SoakServers { part: String },
@@ -291,13 +306,21 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Load(generator) => generator.run(),
         Command::Soak { minutes, seconds, seed } => soak::run(*minutes, *seconds, *seed),
         Command::Lab { list: true, .. } => lab::list(),
-        Command::Lab { scenario, listen, backend, trigger, handler, .. } => lab::run(&Options {
-            listen: *listen,
-            backend: *backend,
-            trigger: *trigger,
-            handler: handler.clone(),
-            scenario: scenario.clone(),
-        }),
+        Command::Lab { replay: Some(file), .. } => lab::replay(file),
+        Command::Lab { export: Some(folder), scenario, .. } => {
+            lab::export(folder, scenario.as_deref())
+        }
+        Command::Lab { scenario, listen, backend, trigger, handler, record, .. } => {
+            let options = Options {
+                listen: *listen,
+                backend: *backend,
+                trigger: *trigger,
+                handler: handler.clone(),
+                scenario: scenario.clone(),
+            };
+            lab::run(&options, record.as_deref())
+        }
+        Command::Trace(args) => args.run(),
         Command::SoakServers { part } => soak::run_servers(part),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Ring { n, active, writes, contender } => {

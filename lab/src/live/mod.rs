@@ -20,6 +20,8 @@
 //! | `gate`, `control`, `settings`, `stage` | what a page can do to it |
 //! | `scenarios`, `play` | what scenarios do, and when |
 //! | `clients` | the lab's clients and their faults |
+//! | `trace` | records as lines of text |
+//! | `recording` | records as files, and as pages without a server |
 //! | `hub`, `observer`, `events`, `http`, `page` | how records come to pages |
 
 mod bare;
@@ -47,12 +49,14 @@ mod play;
 mod program;
 pub mod record;
 mod recorder;
+pub mod recording;
 pub mod scenarios;
 pub mod settings;
 mod socket;
 mod stage;
 mod subject;
 mod table;
+pub mod trace;
 mod watched;
 mod work;
 

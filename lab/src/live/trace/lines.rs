@@ -1,10 +1,10 @@
 //! A line for each wait, and one for each descriptor that took part in the turn.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::super::record::{Call, Row, Turn};
-use super::row;
+use super::rows::{Rows, row};
 use super::words::{Words, count, time};
 
 pub(super) const LEGEND_EN: &str = "\
@@ -30,7 +30,7 @@ pub(super) const LEGEND_ZH: &str = "\
 /// The most calls of one descriptor that are named.
 const MOST_CALLS: usize = 5;
 
-pub(super) fn write(turn: &Turn, before: &BTreeMap<i32, Row>, words: &Words, out: &mut String) {
+pub(super) fn write(turn: &Turn, before: &Rows, words: &Words, out: &mut String) {
     let since = &turn.since;
     if turn.skipped > 0 {
         let numbers = [turn.skipped, since.calls, since.read, since.written].map(count);
@@ -59,7 +59,7 @@ pub(super) fn write(turn: &Turn, before: &BTreeMap<i32, Row>, words: &Words, out
 }
 
 /// Returns the line of a descriptor.
-fn descriptor(fd: i32, turn: &Turn, before: &BTreeMap<i32, Row>, words: &Words) -> String {
+fn descriptor(fd: i32, turn: &Turn, before: &Rows, words: &Words) -> String {
     let row = row(turn, before, fd);
     let raw = turn.wait.raw.iter().find(|raw| raw.fd == fd).map(|raw| raw.mask.clone());
     let is_again = turn.reported.iter().any(|it| it.fd == fd && it.again);

@@ -1,6 +1,7 @@
 //! Records as lines of text: `tripoll trace`.
 
 mod lines;
+mod rows;
 mod sentence;
 mod syscalls;
 mod words;
@@ -8,7 +9,8 @@ mod words;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::record::{Client, Record, Row, Turn};
+use super::record::{Client, Record, Turn};
+use rows::{Rows, by_descriptor};
 use words::Words;
 
 pub use words::Language;
@@ -42,7 +44,7 @@ pub struct Trace {
     form: Form,
     words: Words,
     /// The table after the last turn, by descriptor.
-    rows: BTreeMap<i32, Row>,
+    rows: Rows,
     clients: BTreeMap<u32, Client>,
 }
 
@@ -50,7 +52,7 @@ impl Trace {
     /// Returns a trace of this form.
     pub fn new(form: Form, language: Language) -> Self {
         let words = Words::new(language);
-        Trace { form, words, rows: BTreeMap::new(), clients: BTreeMap::new() }
+        Trace { form, words, rows: Rows::new(), clients: BTreeMap::new() }
     }
 
     /// Returns what the lines mean.
@@ -147,13 +149,4 @@ impl Trace {
         let fault = fault.map(|it| format!(" ({it})")).unwrap_or_default();
         writeln!(out, "# {} {address}: {state}{fault}", client.name)
     }
-}
-
-fn by_descriptor(rows: &[Row]) -> BTreeMap<i32, Row> {
-    rows.iter().map(|row| (row.fd, row.clone())).collect()
-}
-
-/// Returns the row of a descriptor: that of this turn, or that before it.
-fn row<'r>(turn: &'r Turn, before: &'r BTreeMap<i32, Row>, fd: i32) -> Option<&'r Row> {
-    turn.sources.iter().find(|row| row.fd == fd).or_else(|| before.get(&fd))
 }

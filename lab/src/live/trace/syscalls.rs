@@ -2,10 +2,10 @@
 //!
 //! The changes of an epoll are found in the table: what was added, what was changed and what has gone.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::super::record::{Call, Raw, Row, Turn};
+use super::rows::Rows;
 
 pub(super) const LEGEND_EN: &str = "\
 # The system calls, as strace shows them. Of data, the first bytes stand here. A turn that has no record
@@ -18,7 +18,7 @@ pub(super) const LEGEND_ZH: &str = "\
 # 库本身可能使用 epoll_pwait2、ppoll 和 pselect6，它们做同样的事，超时更精细。
 ";
 
-pub(super) fn write(turn: &Turn, before: &BTreeMap<i32, Row>, out: &mut String) {
+pub(super) fn write(turn: &Turn, before: &Rows, out: &mut String) {
     if turn.skipped > 0 {
         let _ = writeln!(out, "# {} turns without a record", turn.skipped);
     }
@@ -31,7 +31,7 @@ pub(super) fn write(turn: &Turn, before: &BTreeMap<i32, Row>, out: &mut String) 
     }
 }
 
-fn wait(turn: &Turn, before: &BTreeMap<i32, Row>) -> String {
+fn wait(turn: &Turn, before: &Rows) -> String {
     let wait = &turn.wait;
     let millis = wait.timeout_ms.map_or_else(|| "-1".to_string(), |ms| ms.to_string());
     let result = match &wait.error {
@@ -141,7 +141,7 @@ fn call(call: &Call, turn: &Turn) -> String {
 }
 
 /// Writes the calls that make the kernel's list of an epoll like the table.
-fn changes(turn: &Turn, before: &BTreeMap<i32, Row>, out: &mut String) {
+fn changes(turn: &Turn, before: &Rows, out: &mut String) {
     let epoll = turn.wait.args.split(|c: char| !c.is_ascii_digit()).find(|it| !it.is_empty());
     let epoll = epoll.unwrap_or("-1");
     let mut change = |what: &str, row: &Row| {

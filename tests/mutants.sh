@@ -8,7 +8,8 @@
 #
 # It can be interrupted and started again: mutants that were found before are left out. Those that were
 # missed are in target/mutants/FILE/mutants.out/missed.txt. Each is an assertion to add to a test, or a
-# line to remove. A file is built anew first; then a mutant takes about a minute. All of them take days.
+# line to remove. A file is built anew first; then a mutant takes about a minute.
+# tests/mutants/README.md has the result for all files, which took three hours.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::io;
 
 use common::Options;
-use tripoll::net::{CloseReason, Connection, Listener, Protocol, Wire};
+use tripoll::net::{CloseReason, Closed, Connection, Listener, Protocol, Wire};
 use tripoll::{Context, Token};
 
 /// The lines that each connection still has to write.
@@ -26,7 +26,7 @@ fn main() -> Result<(), common::Failure> {
     let listener = Listener::bind(&options.listen)?;
     let address = listener.local_address().clone();
     listener.serve(&mut reactor.context(), |stream, cx| {
-        Connection::new(Member::default()).serve(stream, cx)?;
+        Connection::new(Member).serve(stream, cx)?;
         Ok(())
     })?;
     common::shut_down_on_signals(&mut reactor)?;
@@ -35,14 +35,10 @@ fn main() -> Result<(), common::Failure> {
     Ok(())
 }
 
-#[derive(Default)]
-struct Member {
-    token: Option<Token>,
-}
+struct Member;
 
 impl Protocol<Room> for Member {
     fn opened(&mut self, wire: &mut Wire, cx: &mut Context<Room>) -> io::Result<()> {
-        self.token = Some(wire.token());
         cx.state.insert(wire.token(), Vec::new());
         Ok(())
     }
@@ -73,11 +69,11 @@ impl Protocol<Room> for Member {
         Ok(())
     }
 
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<Room>) {
-        if let CloseReason::InputOverflow = why {
-            log::warn!("a line is too long: {why}");
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<Room>) {
+        if let CloseReason::InputOverflow = &closed.reason {
+            log::warn!("a line is too long: {closed}");
         }
-        if let Some(token) = self.token {
+        if let Some(token) = closed.token {
             cx.state.remove(&token);
         }
     }

@@ -24,7 +24,7 @@ fn main() -> io::Result<()> {
         reactor.context().add(bob, Interest::READ, let_dora_in)?;
         let number = cy.as_raw_fd();
         let cy = reactor.context().add(cy, Interest::READ, told_by_mistake)?;
-        reactor.state().cy = Some((cy, number));
+        reactor.state_mut().cy = Some((cy, number));
         for friend in [&mut to_ann, &mut to_bob, &mut to_cy] {
             friend.write_all(b"hello")?;
         }

@@ -28,7 +28,7 @@ fn main() -> io::Result<()> {
                     8 => theirs.write_all(b"!")?,
                     _ => {}
                 }
-                reactor.state().clear();
+                reactor.state_mut().clear();
                 let calls = reactor.turn(Deadline::Now)?;
                 turns.push(match reactor.state().as_str() {
                     "" if calls == 0 => ".".into(),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, ThreadId};
 
-use tripoll::net::{CloseReason, Connection, Protocol, Stream, Wire};
+use tripoll::net::{Closed, Connection, Protocol, Stream, Wire};
 use tripoll::pool::Pool;
 use tripoll::{Context, Reactor};
 
@@ -64,7 +64,7 @@ impl Protocol<Shared> for Answers {
         Ok(())
     }
 
-    fn closed(&mut self, _: &CloseReason, cx: &mut Context<Shared>) {
+    fn closed(&mut self, _: &Closed, cx: &mut Context<Shared>) {
         if cx.is_empty() {
             cx.stop();
         }

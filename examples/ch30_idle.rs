@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use tripoll::net::{CloseReason, Connection, Protocol, Stream, Wire};
+use tripoll::net::{Closed, Connection, Protocol, Stream, Wire};
 use tripoll::reactor::ManualClock;
 use tripoll::{Context, Deadline, Reactor};
 
@@ -18,7 +18,7 @@ const IDLE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_secs(30);
 
 /// The names of the clients that were closed since the last line.
-type Closed = Vec<&'static str>;
+type Names = Vec<&'static str>;
 
 /// A client with a deadline a minute after its last byte.
 struct Idle {
@@ -26,14 +26,14 @@ struct Idle {
 }
 
 impl Idle {
-    fn postpone(wire: &Wire, cx: &mut Context<Closed>) -> io::Result<()> {
+    fn postpone(wire: &Wire, cx: &mut Context<Names>) -> io::Result<()> {
         let at = cx.now() + IDLE;
         cx.set_deadline(wire.token(), Some(at))
     }
 }
 
-impl Protocol<Closed> for Idle {
-    fn opened(&mut self, wire: &mut Wire, cx: &mut Context<Closed>) -> io::Result<()> {
+impl Protocol<Names> for Idle {
+    fn opened(&mut self, wire: &mut Wire, cx: &mut Context<Names>) -> io::Result<()> {
         Self::postpone(wire, cx)
     }
 
@@ -41,25 +41,25 @@ impl Protocol<Closed> for Idle {
         &mut self,
         wire: &mut Wire,
         data: &[u8],
-        cx: &mut Context<Closed>,
+        cx: &mut Context<Names>,
     ) -> io::Result<usize> {
         Self::postpone(wire, cx)?;
         Ok(data.len())
     }
 
-    fn timed_out(&mut self, wire: &mut Wire, _: &mut Context<Closed>) -> io::Result<()> {
+    fn timed_out(&mut self, wire: &mut Wire, _: &mut Context<Names>) -> io::Result<()> {
         wire.abort();
         Ok(())
     }
 
-    fn closed(&mut self, _: &CloseReason, cx: &mut Context<Closed>) {
+    fn closed(&mut self, _: &Closed, cx: &mut Context<Names>) {
         cx.state.push(self.name);
     }
 }
 
 fn main() -> io::Result<()> {
     let clock = ManualClock::new(); // so that nobody has to wait for a minute
-    let mut reactor = Reactor::builder().clock(clock.clone()).build_with(Closed::new())?;
+    let mut reactor = Reactor::builder().clock(clock.clone()).build_with(Names::new())?;
     let mut clients = Vec::new();
     for name in ["ann", "bob", "cy"] {
         let (mine, client) = UnixStream::pair()?;
@@ -76,7 +76,7 @@ fn main() -> io::Result<()> {
             clients[index].write_all(b"x")?;
             turn(&mut reactor)?;
         }
-        let closed = std::mem::take(reactor.state()).join(" ");
+        let closed = std::mem::take(reactor.state_mut()).join(" ");
         let closed = if closed.is_empty() { "-" } else { &closed };
         let timers = reactor.context().timers();
         println!("{:>7}  {sends:5}  {closed:7}  {timers:>11}", step * STEP.as_secs());
@@ -85,7 +85,7 @@ fn main() -> io::Result<()> {
 }
 
 /// Turns the loop until there is nothing left to do at this time.
-fn turn(reactor: &mut Reactor<Closed>) -> io::Result<()> {
+fn turn(reactor: &mut Reactor<Names>) -> io::Result<()> {
     for _ in 0..4 {
         reactor.turn(Deadline::Now)?;
     }

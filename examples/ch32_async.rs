@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Wake, Waker};
 use std::thread;
 
-use tripoll::net::{CloseReason, Connection, Protocol, Stream, Wire};
+use tripoll::net::{Closed, Connection, Protocol, Stream, Wire};
 use tripoll::selector::Token;
 use tripoll::{Context, Reactor, ReactorHandle};
 
@@ -110,7 +110,7 @@ impl Protocol for Task {
         self.poll(wire, cx)
     }
 
-    fn closed(&mut self, _: &CloseReason, cx: &mut Context) {
+    fn closed(&mut self, _: &Closed, cx: &mut Context) {
         cx.stop();
     }
 }

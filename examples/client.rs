@@ -83,7 +83,7 @@ impl Server {
             cx.stop();
         });
         reactor.run()?;
-        let stream = reactor.state().take().expect("the loop stops when there is a result")?;
+        let stream = reactor.state_mut().take().expect("the loop stops when there is a result")?;
         stream.set_nonblocking(false)?;
         Ok(stream)
     }

@@ -55,7 +55,7 @@ fn main() -> Result<(), common::Failure> {
         cx.state.message_dict.insert(conn, VecDeque::new());
         Ok(())
     })?;
-    reactor.state().inputs.insert(sk1);
+    reactor.state_mut().inputs.insert(sk1);
     reactor.before_wait(|cx| log::debug!("正在监听的socket对象{}", cx.state.inputs.len()));
     common::shut_down_on_signals(&mut reactor)?;
 

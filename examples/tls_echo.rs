@@ -22,7 +22,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tripoll::Context;
 use tripoll::net::tls::{TlsFilter, rustls};
-use tripoll::net::{CloseReason, Connection, Listener, Protocol, Wire};
+use tripoll::net::{Closed, Connection, Listener, Protocol, Wire};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -99,8 +99,8 @@ impl Protocol for Echo {
         Ok(data.len())
     }
 
-    fn closed(&mut self, why: &CloseReason, _: &mut Context) {
-        if let Some(error) = why.to_error() {
+    fn closed(&mut self, closed: &Closed, _: &mut Context) {
+        if let Some(error) = &closed.reason.to_error() {
             log::info!("closed: {error}");
         }
     }

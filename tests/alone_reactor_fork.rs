@@ -60,7 +60,7 @@ fn source(reactor: &mut Reactor<Vec<u8>>) -> (Token, UnixStream) {
 
 /// The reactor works: it receives bytes, timers fire, jobs run, sources come and go.
 fn assert_works(reactor: &mut Reactor<Vec<u8>>, peer: &mut UnixStream) {
-    reactor.state().clear();
+    reactor.state_mut().clear();
     peer.write_all(b"x").unwrap();
     drive(reactor, 5, |read| read == b"x");
     let at = Instant::now() + Duration::from_millis(1);
@@ -170,7 +170,7 @@ fn a_parked_source_is_watched_after_reinit() {
                 reactor.turn(Deadline::after(Duration::from_millis(1))).unwrap();
             }
             assert_quiet(reactor);
-            *reactor.state() = 0;
+            *reactor.state_mut() = 0;
             peer.send_to(b"x", address).unwrap();
             drive(reactor, 5, |received| *received == 1);
         };

@@ -139,7 +139,7 @@ fn children_that_end_together_are_all_reaped() {
         let mut expected: Vec<_> =
             children.iter().map(|child| Pid::from_raw(child.id() as i32)).collect();
         expected.sort_unstable();
-        reactor.state().sort_unstable();
+        reactor.state_mut().sort_unstable();
         assert_eq!(*reactor.state(), expected);
     });
 }

@@ -26,7 +26,7 @@ use clap::Parser;
 use common::Options;
 use room::{Leaves, Room};
 use tripoll::Context;
-use tripoll::net::{CloseReason, Connection, Listener, Protocol, Watermarks, Wire};
+use tripoll::net::{CloseReason, Closed, Connection, Listener, Protocol, Watermarks, Wire};
 use tripoll::reactor::Id;
 
 #[derive(Debug, Parser)]
@@ -124,8 +124,8 @@ impl Protocol<Room<GuestId>> for Guest {
         Ok(())
     }
 
-    fn closed(&mut self, why: &CloseReason, cx: &mut Chat) {
-        let leaves = match why {
+    fn closed(&mut self, closed: &Closed, cx: &mut Chat) {
+        let leaves = match &closed.reason {
             CloseReason::Finished => Leaves::Quits,
             CloseReason::OutputOverflow
             | CloseReason::ListenerOverflow

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tripoll::Context;
-use tripoll::net::{Address, CloseReason, Connection, Protocol, Stream, Wire};
+use tripoll::net::{Address, CloseReason, Closed, Connection, Protocol, Stream, Wire};
 use tripoll::reactor::Id;
 
 use super::flow::Flow;
@@ -57,13 +57,12 @@ impl Side {
     /// Serves one side.
     pub fn serve(self, stream: Stream, cx: &mut Context<Proxy>) -> io::Result<SideId> {
         let idle = cx.state.idle;
-        let token = Connection::new(self)
+        Connection::new(self)
             // What this side still has to send pauses the other side, and not this one.
             .read_above_mark(true)
             .idle_timeout(idle)
             .write_timeout(idle)
-            .serve(stream, cx)?;
-        cx.id(token)
+            .serve(stream, cx)
     }
 
     /// Connects a client upstream. Nothing is read from it meanwhile.
@@ -205,12 +204,12 @@ impl Protocol<Proxy> for Side {
 
     /// A side that has finished leaves the rest to the other one. A failure is passed on as a reset,
     /// unless all that the other side is to receive came before it.
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<Proxy>) {
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<Proxy>) {
         if let Some(connecting) = self.connecting.take() {
             connecting.cancel(cx);
         }
-        let is_whole = self.has_ended || matches!(why, CloseReason::IdleTimedOut);
-        if !matches!(why, CloseReason::Finished) {
+        let is_whole = self.has_ended || matches!(closed.reason, CloseReason::IdleTimedOut);
+        if !matches!(closed.reason, CloseReason::Finished) {
             self.tell_other(
                 cx,
                 move |_, wire, _| if is_whole { wire.close() } else { wire.abort() },

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use tripoll::net::{CloseReason, Connection, Listener, Protocol, Wire};
+use tripoll::net::{Closed, Connection, Listener, Protocol, Wire};
 use tripoll::sys::{Epoll, EpollFlags, PollFlags};
 use tripoll::{Backend, Context, Reactor};
 
@@ -182,7 +182,7 @@ pub fn switch(wrong: bool) -> io::Result<()> {
             Ok(data.len())
         }
 
-        fn closed(&mut self, _: &CloseReason, cx: &mut Context) {
+        fn closed(&mut self, _: &Closed, cx: &mut Context) {
             let _ = self.look(cx); // it stays with the call that it has
         }
     }

@@ -10,29 +10,26 @@
 //! ```
 //! use std::io::{self, Read, Write};
 //! use std::sync::Arc;
-//! use tripoll::net::{CloseReason, Connection, Protocol, Stream, Wire};
+//! use tripoll::net::{Closed, Connection, Protocol, Stream, Wire};
 //! use tripoll::reactor::Id;
 //! use tripoll::{Context, Deadline, Reactor};
 //!
 //! /// The state of the reactor: all members.
 //! type Room = Vec<Id<Connection<Member>>>;
 //!
-//! /// A client, which knows its own id once it is open.
-//! #[derive(Default)]
-//! struct Member(Option<Id<Connection<Member>>>);
+//! struct Member;
 //!
 //! impl Protocol<Room> for Member {
 //!     fn opened(&mut self, wire: &mut Wire, cx: &mut Context<Room>) -> io::Result<()> {
 //!         let id = cx.id(wire.token())?;
 //!         cx.state.push(id);
-//!         self.0 = Some(id);
 //!         Ok(())
 //!     }
 //!
-//!     fn received(&mut self, _: &mut Wire, data: &[u8], cx: &mut Context<Room>) -> io::Result<usize> {
+//!     fn received(&mut self, wire: &mut Wire, data: &[u8], cx: &mut Context<Room>) -> io::Result<usize> {
 //!         let text: Arc<[u8]> = data.into(); // the only copy
 //!         let (members, mut cx) = cx.split();
-//!         for &member in members.iter().filter(|&&member| Some(member) != self.0) {
+//!         for &member in members.iter().filter(|member| member.token() != wire.token()) {
 //!             let text = Arc::clone(&text);
 //!             cx.tell(member, move |_, wire, _| {
 //!                 wire.send(text);
@@ -42,8 +39,8 @@
 //!         Ok(data.len())
 //!     }
 //!
-//!     fn closed(&mut self, _: &CloseReason, cx: &mut Context<Room>) {
-//!         cx.state.retain(|&member| Some(member) != self.0);
+//!     fn closed(&mut self, closed: &Closed, cx: &mut Context<Room>) {
+//!         cx.state.retain(|member| Some(member.token()) != closed.token);
 //!     }
 //! }
 //!
@@ -51,7 +48,7 @@
 //! let mut clients = Vec::new();
 //! for _ in 0..3 {
 //!     let (here, client) = Stream::pair()?;
-//!     Connection::new(Member::default()).serve(here, &mut reactor.context())?;
+//!     Connection::new(Member).serve(here, &mut reactor.context())?;
 //!     clients.push(client);
 //! }
 //! clients[0].write_all(b"hello")?;

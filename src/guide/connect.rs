@@ -10,7 +10,7 @@
 //! use std::io;
 //! use std::sync::Arc;
 //! use std::time::Duration;
-//! use tripoll::net::{CloseReason, Connect, Connection, Listener, Protocol, Retry, Wire};
+//! use tripoll::net::{CloseReason, Closed, Connect, Connection, Listener, Protocol, Retry, Wire};
 //! use tripoll::pool::Pool;
 //! use tripoll::{Context, Reactor};
 //!
@@ -23,8 +23,8 @@
 //!         Ok(data.len())
 //!     }
 //!
-//!     fn closed(&mut self, why: &CloseReason, cx: &mut Context<String>) {
-//!         if let CloseReason::ConnectFailed(error) = why {
+//!     fn closed(&mut self, closed: &Closed, cx: &mut Context<String>) {
+//!         if let CloseReason::ConnectFailed(error) = &closed.reason {
 //!             println!("{error}"); // names each address, and why it failed
 //!         }
 //!         if cx.state.len() >= 10 {

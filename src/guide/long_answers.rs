@@ -11,7 +11,7 @@
 //! use std::net::TcpStream;
 //! use std::ops::Range;
 //! use std::thread;
-//! use tripoll::net::{CloseReason, Connection, Listener, Protocol, Wire};
+//! use tripoll::net::{Closed, Connection, Listener, Protocol, Wire};
 //! use tripoll::{Context, Reactor};
 //!
 //! /// Sends numbers as fast as its client reads them.
@@ -42,7 +42,7 @@
 //!         Ok(data.len())
 //!     }
 //!
-//!     fn closed(&mut self, _: &CloseReason, cx: &mut Context) {
+//!     fn closed(&mut self, _: &Closed, cx: &mut Context) {
 //!         cx.stop();
 //!     }
 //! }

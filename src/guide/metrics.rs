@@ -11,7 +11,7 @@
 //! ```
 //! use std::io;
 //! use tripoll::metrics::{Exposition, Kind};
-//! use tripoll::net::{CloseReason, Connection, Protocol, Stream, Wire};
+//! use tripoll::net::{Closed, Connection, Protocol, Stream, Wire};
 //! use tripoll::pool::Pool;
 //! use tripoll::{Context, Reactor};
 //!
@@ -36,7 +36,7 @@
 //!         Ok(0)
 //!     }
 //!
-//!     fn closed(&mut self, _: &CloseReason, cx: &mut Context<Pool>) {
+//!     fn closed(&mut self, _: &Closed, cx: &mut Context<Pool>) {
 //!         cx.stop();
 //!     }
 //! }

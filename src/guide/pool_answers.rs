@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use std::io::{self, Write};
-//! use tripoll::net::{CloseReason, Connection, Protocol, Stream, Wire};
+//! use tripoll::net::{Closed, Connection, Protocol, Stream, Wire};
 //! use tripoll::pool::Pool;
 //! use tripoll::reactor::Id;
 //! use tripoll::{Context, Reactor};
@@ -35,7 +35,7 @@
 //!         Ok(end + 1)
 //!     }
 //!
-//!     fn closed(&mut self, _: &CloseReason, cx: &mut Context<Pool>) {
+//!     fn closed(&mut self, _: &Closed, cx: &mut Context<Pool>) {
 //!         cx.stop();
 //!     }
 //! }

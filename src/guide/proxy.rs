@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use std::{cell::OnceCell, io, rc::Rc};
-//! use tripoll::net::{CloseReason, Connect, Connection, Listener, Protocol, Stream, Wire};
+//! use tripoll::net::{CloseReason, Closed, Connect, Connection, Listener, Protocol, Stream, Wire};
 //! use tripoll::reactor::Id;
 //! use tripoll::{Context, Reactor};
 //!
@@ -43,8 +43,8 @@
 //!         Ok(self.tell_other(cx, |_, wire, _| wire.finish())) // a half-close, after all data
 //!     }
 //!
-//!     fn closed(&mut self, why: &CloseReason, cx: &mut Context) {
-//!         if !matches!(why, CloseReason::Finished) {
+//!     fn closed(&mut self, closed: &Closed, cx: &mut Context) {
+//!         if !matches!(closed.reason, CloseReason::Finished) {
 //!             self.tell_other(cx, |_, wire, _| wire.abort());
 //!         }
 //!     }
@@ -53,8 +53,8 @@
 //! fn join(client: Stream, server: Stream, cx: &mut Context) -> io::Result<()> {
 //!     let ids = Rc::new(OnceCell::new());
 //!     let side = |number| Connection::new(Side(number, Rc::clone(&ids))).read_above_mark(true);
-//!     let tokens = (side(0).serve(client, cx)?, side(1).serve(server, cx)?);
-//!     ids.set([cx.id(tokens.0)?, cx.id(tokens.1)?]).expect("it is empty"); // before any call
+//!     let both = [side(0).serve(client, cx)?, side(1).serve(server, cx)?];
+//!     ids.set(both).expect("it is empty"); // before any call
 //!     Ok(())
 //! }
 //! # use std::io::{Read, Write};

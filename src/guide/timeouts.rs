@@ -16,7 +16,7 @@
 //! use std::io::{self, Write};
 //! use std::thread;
 //! use std::time::Duration;
-//! use tripoll::net::{CloseReason, Connection, Protocol, Stream, Wire};
+//! use tripoll::net::{CloseReason, Closed, Connection, Protocol, Stream, Wire};
 //! use tripoll::{Context, Reactor};
 //!
 //! /// A peer has 5 ms for its first line.
@@ -42,8 +42,8 @@
 //!         Ok(())
 //!     }
 //!
-//!     fn closed(&mut self, why: &CloseReason, cx: &mut Cx) {
-//!         cx.state.push(why.to_string());
+//!     fn closed(&mut self, closed: &Closed, cx: &mut Cx) {
+//!         cx.state.push(closed.to_string());
 //!     }
 //! }
 //!
@@ -61,7 +61,7 @@
 //!     }
 //! });
 //! reactor.run()?;
-//! reactor.state().sort();
+//! reactor.state_mut().sort();
 //! assert_eq!(*reactor.state(), ["closed", "no data passed for idle_timeout"]);
 //! # io::Result::Ok(())
 //! ```

@@ -13,7 +13,7 @@
 //! use rustls::pki_types::PrivateKeyDer;
 //! use rustls::{ClientConfig, RootCertStore, ServerConfig};
 //! use tripoll::net::tls::{TlsFilter, rustls};
-//! use tripoll::net::{CloseReason, Connection, Protocol, Stream, Wire};
+//! use tripoll::net::{CloseReason, Closed, Connection, Protocol, Stream, Wire};
 //! use tripoll::{Context, Reactor};
 //!
 //! type Cx<'a> = Context<'a, Vec<Vec<u8>>>;
@@ -35,8 +35,8 @@
 //!         Ok(data.len())
 //!     }
 //!
-//!     fn closed(&mut self, why: &CloseReason, cx: &mut Cx) {
-//!         assert!(matches!(why, CloseReason::Finished), "{why}");
+//!     fn closed(&mut self, closed: &Closed, cx: &mut Cx) {
+//!         assert!(matches!(closed.reason, CloseReason::Finished), "{closed}");
 //!         if cx.len() == 0 {
 //!             cx.stop(); // both ends are closed
 //!         }
@@ -60,7 +60,7 @@
 //! let tls = TlsFilter::client(Arc::new(client), "localhost".try_into().map_err(io::Error::other)?)?;
 //! Connection::new(Say(b"hello")).over(tls).serve(there, &mut reactor.context())?;
 //! reactor.run()?;
-//! let mut words = std::mem::take(reactor.state());
+//! let mut words = std::mem::take(reactor.state_mut());
 //! words.sort();
 //! assert_eq!(words, [&b"hello"[..], b"welcome"]);
 //! # io::Result::Ok(())

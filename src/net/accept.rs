@@ -477,7 +477,7 @@ mod tests {
 
         // The lost connection has given its slot back, so the first one has it.
         reactor.turn(Deadline::Never).unwrap();
-        let (number, held) = reactor.state().accepted.pop().unwrap();
+        let (number, held) = reactor.state_mut().accepted.pop().unwrap();
         assert_eq!((number, Rc::strong_count(&slot)), (1, 3));
         assert!(reactor.state().accepted.is_empty(), "accepted without a slot");
 
@@ -487,7 +487,7 @@ mod tests {
             reactor.turn(Deadline::At(give_up)).unwrap();
             assert!(Instant::now() < give_up, "the listener is not armed again");
         }
-        assert_eq!(reactor.state().accepted.pop().unwrap().0, 2);
+        assert_eq!(reactor.state_mut().accepted.pop().unwrap().0, 2);
     }
 
     const LONG: Duration = Duration::from_secs(30);

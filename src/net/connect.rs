@@ -48,7 +48,7 @@ use run::{Done, Plan, Target};
 ///
 /// ```
 /// use std::io::{self, Write};
-/// use tripoll::net::{CloseReason, Connect, Connection, Listener, Protocol, Wire};
+/// use tripoll::net::{Closed, Connect, Connection, Listener, Protocol, Wire};
 /// use tripoll::{Context, Reactor};
 ///
 /// /// Prints what the server says.
@@ -70,8 +70,8 @@ use run::{Done, Plan, Target};
 ///         Ok(data.len())
 ///     }
 ///
-///     fn closed(&mut self, why: &CloseReason, cx: &mut Context<String>) {
-///         println!("{why}"); // "closed", or why it could not connect
+///     fn closed(&mut self, closed: &Closed, cx: &mut Context<String>) {
+///         println!("{closed}"); // "closed", or why it could not connect
 ///         cx.stop();
 ///     }
 /// }
@@ -204,7 +204,7 @@ impl Connect {
     ///     listener.serve(cx, |_, _| Ok(())).expect("it can be watched");
     /// });
     /// reactor.run()?;
-    /// assert!(reactor.state().take().expect("it was called").is_ok());
+    /// assert!(reactor.state_mut().take().expect("it was called").is_ok());
     /// # std::io::Result::Ok(())
     /// ```
     #[doc(alias = "backoff")]
@@ -353,5 +353,5 @@ where
         }
         Err(stop) => (connection, stop.into_reason()),
     };
-    connection.not_connected(&why, cx);
+    connection.not_connected(why, cx);
 }

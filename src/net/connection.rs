@@ -21,6 +21,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use super::close_reason::{CloseReason, clone_error};
+use super::closed::Closed;
 use super::filter::Filter;
 use super::layer::Layer;
 use super::link::{Facts, Link, Options, State};
@@ -30,7 +31,7 @@ use super::stream_io::StreamIo;
 use super::timeout::Timeout;
 use super::watermarks::Watermarks;
 use super::wire::Wire;
-use crate::reactor::{Context, Handler, Next, Source};
+use crate::reactor::{Context, Handler, Id, Next, Source};
 use crate::selector::{Interest, Token};
 
 /// The handler of a buffered, non-blocking stream connection: drives a [`Protocol`] on a
@@ -50,7 +51,7 @@ use crate::selector::{Interest, Token};
 ///         Ok(data.len())
 ///     }
 ///
-///     fn closed(&mut self, _: &tripoll::net::CloseReason, cx: &mut Context) {
+///     fn closed(&mut self, _: &tripoll::net::Closed, cx: &mut Context) {
 ///         cx.stop();
 ///     }
 /// }
@@ -132,7 +133,7 @@ impl<P> Connection<P> {
     /// ```
     /// use std::io;
     /// use std::time::Duration;
-    /// use tripoll::net::{CloseReason, Connection, Protocol, Stream, Wire};
+    /// use tripoll::net::{CloseReason, Closed, Connection, Protocol, Stream, Wire};
     /// use tripoll::{Context, Reactor};
     ///
     /// struct Silent;
@@ -142,8 +143,8 @@ impl<P> Connection<P> {
     ///         Ok(data.len())
     ///     }
     ///
-    ///     fn closed(&mut self, why: &CloseReason, cx: &mut Context) {
-    ///         assert!(matches!(why, CloseReason::IdleTimedOut));
+    ///     fn closed(&mut self, closed: &Closed, cx: &mut Context) {
+    ///         assert!(matches!(closed.reason, CloseReason::IdleTimedOut));
     ///         cx.stop();
     ///     }
     /// }
@@ -216,27 +217,27 @@ impl<P> Connection<P> {
         self
     }
 
-    /// Adds the stream to the reactor, with this handler. Returns its token, of which
-    /// [`Context::id`] makes the [`Id`](crate::reactor::Id) that other handlers need to reach its protocol.
+    /// Adds the stream to the reactor, with this handler. Returns its [`Id`], through which others
+    /// [tell](Context::tell) its protocol something. Its [token](Id::token) is for everything else.
     ///
     /// # Errors
     ///
     /// Fails when the selector cannot watch the stream.
-    pub fn serve<S: 'static>(self, stream: Stream, cx: &mut Context<'_, S>) -> io::Result<Token>
+    pub fn serve<S: 'static>(self, stream: Stream, cx: &mut Context<'_, S>) -> io::Result<Id<Self>>
     where
         P: Protocol<S> + 'static,
     {
         let known = stream.known();
         let added = cx.add_known(stream, Interest::READ, self, known);
-        Ok(added.map_err(|(refused, _)| refused)?)
+        Ok(Id::new(added.map_err(|(refused, _)| refused)?))
     }
 
     /// Tells the protocol that there will be no connection. The connection was never served.
-    pub(super) fn not_connected<S>(mut self, why: &CloseReason, cx: &mut Context<'_, S>)
+    pub(super) fn not_connected<S>(mut self, reason: CloseReason, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
-        self.protocol.closed(why, cx);
+        self.protocol.closed(&Closed { reason, token: None, figures: None }, cx);
     }
 
     /// Returns whether the connection has ended by itself, and was not handed over.
@@ -535,13 +536,11 @@ where
     }
 
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
-        let why = match error {
+        let reason = match error {
             Some(error) => CloseReason::Failed(clone_error(error)),
             None => self.link.take_reason().unwrap_or(CloseReason::Removed),
         };
-        if let Some(figures) = self.link.figures(token) {
-            self.protocol.measured(&figures, &why, cx);
-        }
-        self.protocol.closed(&why, cx);
+        let figures = self.link.figures(token);
+        self.protocol.closed(&Closed { reason, token: Some(token), figures }, cx);
     }
 }

@@ -15,7 +15,7 @@ use super::datagram_protocol::DatagramProtocol;
 use super::datagram_queue::DatagramQueue;
 use super::datagram_wire::{DatagramLink, DatagramWire};
 use super::watermarks::Watermarks;
-use crate::reactor::{Context, Handler, Next, Source};
+use crate::reactor::{Context, Handler, Id, Next, Source};
 use crate::selector::{Interest, Token};
 
 /// The handler of a datagram socket: drives a [`DatagramProtocol`] on a [`DatagramSocket`].
@@ -120,7 +120,8 @@ impl<P> DatagramEndpoint<P> {
         self
     }
 
-    /// Adds the socket to the reactor, with this handler.
+    /// Adds the socket to the reactor, with this handler. Returns its [`Id`], through which others
+    /// [tell](Context::tell) its protocol something.
     ///
     /// # Errors
     ///
@@ -129,11 +130,11 @@ impl<P> DatagramEndpoint<P> {
         self,
         socket: DatagramSocket,
         cx: &mut Context<'_, S>,
-    ) -> io::Result<Token>
+    ) -> io::Result<Id<Self>>
     where
         P: DatagramProtocol<S> + 'static,
     {
-        Ok(cx.add(socket, Interest::READ, self)?)
+        Ok(Id::new(cx.add(socket, Interest::READ, self)?))
     }
 
     /// Calls the protocol, unless it must not be called any more.

@@ -51,7 +51,7 @@ impl Listener {
     ///         Ok(data.len())
     ///     }
     ///
-    ///     fn closed(&mut self, _: &tripoll::net::CloseReason, cx: &mut Context) {
+    ///     fn closed(&mut self, _: &tripoll::net::Closed, cx: &mut Context) {
     ///         cx.stop();
     ///     }
     /// }

@@ -94,7 +94,7 @@ impl Wire<'_> {
     ///         Ok(data.len())
     ///     }
     ///
-    ///     fn closed(&mut self, _: &tripoll::net::CloseReason, cx: &mut Context) {
+    ///     fn closed(&mut self, _: &tripoll::net::Closed, cx: &mut Context) {
     ///         cx.stop();
     ///     }
     /// }

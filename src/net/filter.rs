@@ -16,7 +16,7 @@ use std::io;
 ///
 /// ```
 /// use std::io::{self, Read, Write};
-/// use tripoll::net::{CloseReason, Connection, Filter, Protocol, Stream, Wire};
+/// use tripoll::net::{CloseReason, Closed, Connection, Filter, Protocol, Stream, Wire};
 /// use tripoll::{Context, Reactor};
 ///
 /// /// Letters are rotated by 13 places.
@@ -56,7 +56,7 @@ use std::io;
 ///         Ok(data.len())
 ///     }
 ///
-///     fn closed(&mut self, _: &CloseReason, cx: &mut Context) {
+///     fn closed(&mut self, _: &Closed, cx: &mut Context) {
 ///         cx.stop();
 ///     }
 /// }

@@ -194,7 +194,7 @@ impl Listener {
     /// let _client = std::net::TcpStream::connect(address)?;
     /// reactor.turn(Deadline::Never)?;
     /// assert_eq!((meter.counters().accepted, meter.counters().alive), (1, 1));
-    /// reactor.state().clear(); // closes the connection
+    /// reactor.state_mut().clear(); // closes the connection
     /// assert_eq!((meter.counters().accepted, meter.counters().alive), (1, 0));
     /// # std::io::Result::Ok(())
     /// ```

@@ -11,14 +11,14 @@ use crate::selector::Token;
 
 impl<P> Connection<P> {
     /// Counts the bytes of the connection, and notes its age. [`Wire::figures`] returns them, and
-    /// [`Protocol::measured`](super::Protocol::measured) is called with them when the connection is
-    /// closed. Default: not measured, which costs nothing.
+    /// [`Protocol::closed`](super::Protocol::closed) gets them, too. Default: not measured, which costs
+    /// nothing.
     ///
     /// An access log:
     ///
     /// ```
     /// use std::io::{self, Read, Write};
-    /// use tripoll::net::{CloseReason, Connection, ConnectionFigures, Protocol, Stream, Wire};
+    /// use tripoll::net::{Closed, Connection, Protocol, Stream, Wire};
     /// use tripoll::{Context, Reactor};
     ///
     /// struct Upper;
@@ -34,15 +34,10 @@ impl<P> Connection<P> {
     ///         Ok(data.len())
     ///     }
     ///
-    ///     fn measured(
-    ///         &mut self,
-    ///         figures: &ConnectionFigures,
-    ///         why: &CloseReason,
-    ///         cx: &mut Context<Vec<String>>,
-    ///     ) {
-    ///         let age = figures.age(cx.now());
-    ///         assert!(age.as_secs() < 60);
-    ///         cx.state.push(format!("{figures}: {why}")); // or a line of a log
+    ///     fn closed(&mut self, closed: &Closed, cx: &mut Context<Vec<String>>) {
+    ///         let figures = closed.figures.as_ref().expect("it is measured");
+    ///         assert!(figures.age(cx.now()).as_secs() < 60);
+    ///         cx.state.push(closed.to_string()); // or a line of a log
     ///         cx.stop();
     ///     }
     /// }

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use super::close_reason::CloseReason;
-use super::figures::ConnectionFigures;
+use super::closed::Closed;
 use super::wire::Wire;
 use crate::reactor::Context;
 
@@ -33,7 +32,7 @@ use crate::reactor::Context;
 ///         Ok(end + 1) // the rest is offered again at once
 ///     }
 ///
-///     fn closed(&mut self, _: &tripoll::net::CloseReason, cx: &mut Context) {
+///     fn closed(&mut self, _: &tripoll::net::Closed, cx: &mut Context) {
 ///         cx.stop();
 ///     }
 /// }
@@ -75,7 +74,7 @@ use crate::reactor::Context;
 /// # Errors
 ///
 /// An error that a callback returns closes the connection at once. What it has written before is sent.
-/// [`closed`](Self::closed) gets it as [`CloseReason::Failed`].
+/// [`closed`](Self::closed) gets it as [`CloseReason::Failed`](crate::net::CloseReason::Failed).
 #[doc(alias = "callback")]
 #[doc(alias = "ChannelHandler")]
 #[doc(alias = "ChannelInboundHandler")]
@@ -238,26 +237,15 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
-    /// Called before [`closed`](Self::closed), if the connection is
-    /// [measured](super::Connection::measured), with what it has done: the place for an access log. Does
-    /// nothing by default.
-    fn measured(
-        &mut self,
-        figures: &ConnectionFigures,
-        why: &CloseReason,
-        cx: &mut Context<'_, S>,
-    ) {
-        let _ = (figures, why, cx);
-    }
-
     /// Called exactly once, as the last callback, when the connection is closed. There is no wire any
-    /// more: a protocol that needs its token here keeps it from [`opened`](Self::opened), or is
-    /// [measured](Self::measured). When the reactor itself is dropped, it is not called. Does nothing by default.
+    /// more: `closed` has the token, the reason, and for an access log the figures of a connection that is
+    /// [measured](super::Connection::measured). When the reactor itself is dropped, it is not called. Does
+    /// nothing by default.
     #[doc(alias = "connection_lost")]
     #[doc(alias = "channelInactive")]
     #[doc(alias = "disconnect")]
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
-        let _ = (why, cx);
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, S>) {
+        let _ = (closed, cx);
     }
 }
 
@@ -304,16 +292,7 @@ impl<S, P: Protocol<S> + ?Sized> Protocol<S> for Box<P> {
         (**self).shutting_down(wire, cx)
     }
 
-    fn measured(
-        &mut self,
-        figures: &ConnectionFigures,
-        why: &CloseReason,
-        cx: &mut Context<'_, S>,
-    ) {
-        (**self).measured(figures, why, cx);
-    }
-
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
-        (**self).closed(why, cx);
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, S>) {
+        (**self).closed(closed, cx);
     }
 }

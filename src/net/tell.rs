@@ -32,8 +32,8 @@ use crate::reactor::{Context, Next, Parts, Recipient, Source, Types};
 /// let (here, mut there) = std::os::unix::net::UnixStream::pair()?;
 /// let mut reactor = Reactor::new()?;
 /// let cx = &mut reactor.context();
-/// let token = Connection::new(Guest::default()).serve(Stream::from(here), cx)?;
-/// let guest: Id<Connection<Guest>> = cx.id(token)?;
+/// let guest: Id<Connection<Guest>> =
+///     Connection::new(Guest::default()).serve(Stream::from(here), cx)?;
 /// cx.tell(guest, |guest, wire, _| {
 ///     guest.0 += 1;
 ///     wire.write(format!("message {}", guest.0).as_bytes());

@@ -10,9 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::close_reason::CloseReason;
+use super::closed::Closed;
 use super::connection::Connection;
-use super::figures::ConnectionFigures;
 use super::protocol::Protocol;
 use super::stream::Stream;
 use super::wire::Wire;
@@ -144,7 +143,7 @@ impl<S: 'static> ProtocolTest<S> {
         let closed = Arc::default();
         let watched = Watched { protocol, closed: Arc::clone(&closed) };
         let connection = set_up(Connection::new(watched));
-        let token = connection.serve(Stream::from(here), &mut reactor.context())?;
+        let token = connection.serve(Stream::from(here), &mut reactor.context())?.token();
         let mut test = ProtocolTest {
             reactor,
             clock,
@@ -226,7 +225,7 @@ impl<S: 'static> ProtocolTest<S> {
         self.has_read_end
     }
 
-    /// Returns the text of the [`CloseReason`] after [`Protocol::closed`] was called.
+    /// Returns the text of [`Closed`] after [`Protocol::closed`] was called.
     pub fn closed(&self) -> Option<String> {
         lock(&self.closed).clone()
     }
@@ -335,17 +334,8 @@ impl<S, P: Protocol<S>> Protocol<S> for Watched<P> {
         self.protocol.shutting_down(wire, cx)
     }
 
-    fn measured(
-        &mut self,
-        figures: &ConnectionFigures,
-        why: &CloseReason,
-        cx: &mut Context<'_, S>,
-    ) {
-        self.protocol.measured(figures, why, cx);
-    }
-
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
-        *lock(&self.closed) = Some(why.to_string());
-        self.protocol.closed(why, cx);
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, S>) {
+        *lock(&self.closed) = Some(closed.to_string());
+        self.protocol.closed(closed, cx);
     }
 }

@@ -181,7 +181,7 @@ impl Wire<'_> {
     ///         Ok(data.len())
     ///     }
     ///
-    ///     fn closed(&mut self, _: &tripoll::net::CloseReason, cx: &mut Context) {
+    ///     fn closed(&mut self, _: &tripoll::net::Closed, cx: &mut Context) {
     ///         assert_eq!(self.0, b"noon");
     ///         cx.stop();
     ///     }

@@ -249,7 +249,7 @@ impl<S: 'static, T> Context<'_, S, T> {
     /// reactor.context().take(token, |reader: PipeReader, cx| *cx.state = Some(reader))?;
     /// reactor.turn(Deadline::Now)?;
     ///
-    /// let mut reader = reactor.state().take().expect("it was taken");
+    /// let mut reader = reactor.state_mut().take().expect("it was taken");
     /// writer.write_all(b"x")?;
     /// assert_eq!(reader.read(&mut [0; 8])?, 1);
     /// # std::io::Result::Ok(())

@@ -16,7 +16,8 @@ use crate::selector::Token;
 /// Identifies a source, as a [`Token`] does, and the type of its handler. So the handler can be
 /// [told](Context::tell) something.
 ///
-/// [`Context::id`] makes it of a token. `T` says what the source is:
+/// [`Connection::serve`](crate::net::Connection::serve) returns it, and [`Context::id`] makes it of a token.
+/// `T` says what the source is:
 ///
 /// | `T` | the source |
 /// |---|---|
@@ -41,8 +42,7 @@ use crate::selector::Token;
 /// let (here, mut there) = Stream::pair()?;
 /// let mut reactor = Reactor::new()?;
 /// let mut cx = reactor.context();
-/// let token = Connection::new(Quiet).serve(here, &mut cx)?;
-/// let id: Id<Connection<Quiet>> = cx.id(token)?; // fails if the source is of another type
+/// let id: Id<Connection<Quiet>> = Connection::new(Quiet).serve(here, &mut cx)?;
 /// cx.tell(id, |_quiet, wire, _| {
 ///     wire.write(b"hello");
 ///     Ok(())
@@ -59,7 +59,7 @@ pub struct Id<T> {
 }
 
 impl<T> Id<T> {
-    pub(super) fn new(token: Token) -> Self {
+    pub(crate) fn new(token: Token) -> Self {
         Id { token, recipient: PhantomData }
     }
 

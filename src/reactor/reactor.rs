@@ -124,7 +124,12 @@ impl<S: 'static> Reactor<S> {
     }
 
     /// Returns the state that the handlers share.
-    pub fn state(&mut self) -> &mut S {
+    pub fn state(&self) -> &S {
+        &self.state
+    }
+
+    /// Returns the state that the handlers share, to change it between turns.
+    pub fn state_mut(&mut self) -> &mut S {
         &mut self.state
     }
 

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 
 use support::*;
 use tripoll::Context;
-use tripoll::net::{CloseReason, Connection, Protocol, Stream, Wire};
+use tripoll::net::{CloseReason, Closed, Connection, Protocol, Stream, Wire};
 
 type Calls = Vec<&'static str>;
 
@@ -49,8 +49,8 @@ impl Protocol<Calls> for Notes {
         Ok(())
     }
 
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<Calls>) {
-        assert!(matches!(why, CloseReason::Finished), "{why:?}");
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<Calls>) {
+        assert!(matches!(closed.reason, CloseReason::Finished), "{:?}", closed.reason);
         cx.state.push("closed");
         cx.stop();
     }
@@ -76,7 +76,7 @@ fn a_protocol_in_a_box_gets_every_call() {
         reactor.run().unwrap();
         assert_eq!(client.join().unwrap(), (*b"hello ", *b"you"));
         // The deadline may come before the end or after it.
-        reactor.state().retain(|call| *call != "timed_out");
+        reactor.state_mut().retain(|call| *call != "timed_out");
         assert_eq!(*reactor.state(), ["opened", "notified", "received", "ended", "closed"]);
     });
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 
 use support::server::SocketPath;
 use support::{LONG, Pair, on_every_pair_at_once};
-use tripoll::net::{CloseReason, Connection, Listener, Protocol, Wire};
+use tripoll::net::{Closed, Connection, Listener, Protocol, Wire};
 use tripoll::{Context, ReactorHandle, Token};
 
 const SILENT: usize = 20;
@@ -56,9 +56,9 @@ impl Protocol<Room> for Broadcast {
         Ok(())
     }
 
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, Room>) {
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, Room>) {
         cx.state.unsent.remove(&self.0.unwrap());
-        cx.state.reasons.push(format!("{why:?}"));
+        cx.state.reasons.push(format!("{:?}", closed.reason));
     }
 }
 

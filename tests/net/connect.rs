@@ -37,7 +37,7 @@ fn finish(reactor: &mut Reactor<Results>) -> io::Result<Stream> {
     assert_eq!(reactor.turn(Deadline::Now).unwrap(), 0, "a handler was called");
     let counters = reactor.context().counters();
     assert_eq!((counters.idle, counters.errors, counters.panics), (0, 0, 0), "{counters:?}");
-    reactor.state().pop().unwrap()
+    reactor.state_mut().pop().unwrap()
 }
 
 fn connect(pair: Pair, connect: Connect) -> io::Result<Stream> {
@@ -440,7 +440,7 @@ fn a_shutdown_of_the_reactor_ends_a_connect() {
             let began = Instant::now();
             reactor.run().unwrap();
             assert!(began.elapsed() < LONG);
-            let error = reactor.state().pop().unwrap().unwrap_err();
+            let error = reactor.state_mut().pop().unwrap().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
             assert!(error.to_string().contains("shuts down"), "{error}");
         });

@@ -39,7 +39,7 @@ fn a_connect_that_fails_at_once_says_so_while_the_clock_stands_still() {
         let (mut reactor, _) = still(pair);
         start(Connect::to_any([]), &mut reactor);
         turn(&mut reactor);
-        let error = reactor.state().pop().expect("it is over").unwrap_err();
+        let error = reactor.state_mut().pop().expect("it is over").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     });
 }
@@ -62,7 +62,7 @@ fn the_limits_of_a_connect_are_over_when_the_clock_was_advanced_to_them() {
         assert!(reactor.state().is_empty());
         clock.advance(SECOND);
         turn(&mut reactor);
-        let error = reactor.state().pop().expect("it is over").unwrap_err();
+        let error = reactor.state_mut().pop().expect("it is over").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
         std::fs::remove_file(&path).unwrap();
     });
@@ -81,7 +81,7 @@ fn a_pause_between_tries_is_over_when_the_clock_was_advanced_to_its_end() {
         assert!(reactor.state().is_empty());
         clock.advance(SECOND);
         turn(&mut reactor);
-        let error = reactor.state().pop().expect("it is over").unwrap_err();
+        let error = reactor.state_mut().pop().expect("it is over").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound, "{error}");
     });
 }

@@ -36,7 +36,7 @@ fn start(reactor: &mut Reactor<Results>, connect: Connect) -> Connecting {
 fn finish(reactor: &mut Reactor<Results>) -> io::Result<Stream> {
     drive(reactor, 1_000, |results| !results.is_empty());
     assert_eq!((reactor.context().len(), reactor.context().timers()), (0, 0));
-    reactor.state().pop().unwrap()
+    reactor.state_mut().pop().unwrap()
 }
 
 fn listener() -> (TcpListener, Address) {

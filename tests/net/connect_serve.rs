@@ -9,7 +9,7 @@ use support::faulty::Faults;
 use support::net::{Call, Scripted, Why, echo};
 use support::sockets::{Silent, read_all, read_exactly};
 use support::{LONG, on_every_pair, on_every_pair_and_noise};
-use tripoll::net::{Address, CloseReason, Connect, Connection, Protocol, Wire};
+use tripoll::net::{Address, CloseReason, Closed, Connect, Connection, Protocol, Wire};
 use tripoll::{Context, Deadline, Reactor};
 
 fn listener() -> (TcpListener, Address) {
@@ -75,10 +75,10 @@ impl Protocol<Vec<String>> for Reason {
         panic!("it is not open");
     }
 
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, Vec<String>>) {
-        assert!(matches!(why, CloseReason::ConnectFailed(_)), "{why:?}");
-        assert_eq!(why.to_error().unwrap().to_string(), why.to_string());
-        cx.state.push(why.to_string());
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, Vec<String>>) {
+        assert!(matches!(closed.reason, CloseReason::ConnectFailed(_)), "{:?}", closed.reason);
+        assert_eq!(closed.reason.to_error().unwrap().to_string(), closed.to_string());
+        cx.state.push(closed.to_string());
     }
 }
 

@@ -98,7 +98,7 @@ impl<F: Script> DatagramProtocol<Log> for Scripted<F> {
 /// Turns until `is_done`.
 fn drive(reactor: &mut Reactor<Log>, mut is_done: impl FnMut(&Log) -> bool) {
     let give_up = Instant::now() + LONG;
-    while !is_done(reactor.state()) {
+    while !is_done(reactor.state_mut()) {
         assert!(Instant::now() < give_up, "{:?}", reactor.state());
         reactor.turn(Deadline::At(Instant::now() + Duration::from_millis(50))).unwrap();
     }
@@ -200,7 +200,7 @@ fn a_refusal_and_a_sender_without_an_address_are_errors_that_end_no_socket() {
             Ok(())
         };
         let endpoint = DatagramEndpoint::new(Scripted(protocol));
-        let token = endpoint.serve(socket, &mut reactor.context()).unwrap();
+        let token = endpoint.serve(socket, &mut reactor.context()).unwrap().token();
         let refused = Call::Error(ErrorKind::ConnectionRefused, None);
         drive(&mut reactor, |log| log.contains(&refused));
         if let Ok(peer) = UdpSocket::bind(gone) {
@@ -405,7 +405,7 @@ fn until_closed(pair: Pair, script: impl Script + 'static, shut_down: bool) -> L
     }
     drive(&mut reactor, |log| matches!(log.last(), Some(Call::Closed(_))));
     assert_eq!(reactor.context().len(), 0);
-    std::mem::take(reactor.state())
+    std::mem::take(reactor.state_mut())
 }
 
 #[test]
@@ -447,7 +447,7 @@ fn a_paused_one_receives_nothing_until_it_resumes_and_has_a_deadline_of_its_user
             Ok(())
         };
         let endpoint = DatagramEndpoint::new(Scripted(protocol));
-        let token = endpoint.serve(socket, &mut reactor.context()).unwrap();
+        let token = endpoint.serve(socket, &mut reactor.context()).unwrap().token();
         client().send_to(b"early", address).unwrap();
         for _ in 0..5 {
             reactor.turn(Deadline::Now).unwrap();
@@ -474,7 +474,7 @@ fn a_deadline_that_the_wire_sets_comes_and_one_that_it_removes_does_not() {
             Ok(())
         };
         let endpoint = DatagramEndpoint::new(Scripted(protocol));
-        let token = endpoint.serve(bound(), &mut reactor.context()).unwrap();
+        let token = endpoint.serve(bound(), &mut reactor.context()).unwrap().token();
         reactor.turn(Deadline::Now).unwrap();
         for expected in [1, 2] {
             clock.advance(minute);
@@ -511,7 +511,8 @@ fn a_datagram_protocol_is_told_something_with_its_wire_until_it_closes() {
         let (_receiver, to) = silent(&directory, "silent");
         let socket = DatagramSocket::bind(unix(&directory.at("socket"))).unwrap();
         let mut reactor = pair.reactor(0);
-        let token = DatagramEndpoint::new(Told(0)).serve(socket, &mut reactor.context()).unwrap();
+        let token =
+            DatagramEndpoint::new(Told(0)).serve(socket, &mut reactor.context()).unwrap().token();
         let id: Id<DatagramEndpoint<Told>> = reactor.context().id(token).unwrap();
         for closes in [false, true, true] {
             let to = to.clone();

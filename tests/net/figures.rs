@@ -10,7 +10,7 @@ use support::sockets::{reset, unix_pair};
 use support::{LONG, Pair, expect_panic, on_every_pair, on_every_pair_and_noise};
 use tripoll::net::framing::{FrameProtocol, FrameWire, Lines};
 use tripoll::net::{
-    CloseReason, Connection, ConnectionFigures, ConnectionState, Listener, Protocol, Stream, Wire,
+    Closed, Connection, ConnectionFigures, ConnectionState, Listener, Protocol, Stream, Wire,
 };
 use tripoll::pool::{Pool, WhenFull};
 use tripoll::reactor::ManualClock;
@@ -39,17 +39,12 @@ impl Protocol<Vec<Seen>> for Echo {
         Ok(data.len())
     }
 
-    fn measured(
-        &mut self,
-        figures: &ConnectionFigures,
-        why: &CloseReason,
-        cx: &mut Context<'_, Vec<Seen>>,
-    ) {
-        let age = figures.age(cx.now());
-        cx.state.push(Seen::After(figures.clone(), why.to_string(), age));
-    }
-
-    fn closed(&mut self, _: &CloseReason, cx: &mut Context<'_, Vec<Seen>>) {
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, Vec<Seen>>) {
+        if let Some(figures) = &closed.figures {
+            assert_eq!(closed.token, Some(figures.token));
+            let age = figures.age(cx.now());
+            cx.state.push(Seen::After(figures.clone(), closed.reason.to_string(), age));
+        }
         cx.state.push(Seen::Closed);
     }
 }
@@ -61,7 +56,7 @@ fn begin(
     let clock = ManualClock::new();
     let mut reactor = pair.build(pair.builder().clock(clock.clone()), Vec::new());
     let (here, there) = unix_pair();
-    let token = connection.serve(Stream::from(here), &mut reactor.context()).unwrap();
+    let token = connection.serve(Stream::from(here), &mut reactor.context()).unwrap().token();
     (reactor, clock, token, there)
 }
 
@@ -150,13 +145,8 @@ fn the_figures_reach_a_boxed_frame_protocol() {
             Ok(())
         }
 
-        fn measured(
-            &mut self,
-            figures: &ConnectionFigures,
-            _: &CloseReason,
-            cx: &mut Context<'_, Vec<u64>>,
-        ) {
-            cx.state.push(figures.received);
+        fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, Vec<u64>>) {
+            cx.state.extend(closed.figures.as_ref().map(|figures| figures.received));
         }
     }
 
@@ -205,7 +195,7 @@ fn a_listeners_meter_counts_what_it_accepts_refuses_and_leaves_waiting() {
         drive(&mut reactor, 20, |_| counters().paused_at_limit > 0);
         let now = counters();
         assert_eq!((now.accepted, now.refused, now.alive, now.shed, now.pauses), (4, 2, 2, 0, 0));
-        reactor.state().clear();
+        reactor.state_mut().clear();
         assert_eq!(counters().alive, 0);
         drive(&mut reactor, 20, |_| counters().accepted == 5);
         assert_eq!((counters().alive, counters().refused), (1, 2));

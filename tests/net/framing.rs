@@ -13,7 +13,7 @@ use support::{Pair, known_bytes, on_every_pair_and_noise};
 use tripoll::net::framing::{
     Delimited, FrameProtocol, FrameWire, Framed, Framing, LengthPrefixed, Lines, Prefix,
 };
-use tripoll::net::{CloseReason, Connection, Stream, Watermarks};
+use tripoll::net::{self, Connection, Stream, Watermarks};
 use tripoll::{Context, Deadline, Reactor};
 
 /// A call of a frame protocol.
@@ -82,8 +82,8 @@ impl FrameProtocol<u32> for Recorder {
         Ok(())
     }
 
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, u32>) {
-        self.calls.borrow_mut().push(Closed(why.to_string()));
+    fn closed(&mut self, closed: &net::Closed, cx: &mut Context<'_, u32>) {
+        self.calls.borrow_mut().push(Closed(closed.to_string()));
         *cx.state += 1;
     }
 }
@@ -436,8 +436,8 @@ impl FrameProtocol<u32> for Polite {
         wire.send_frame(format!("500 {error}").as_bytes())
     }
 
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, u32>) {
-        self.0.borrow_mut().push(Closed(why.to_string()));
+    fn closed(&mut self, closed: &net::Closed, cx: &mut Context<'_, u32>) {
+        self.0.borrow_mut().push(Closed(closed.to_string()));
         *cx.state += 1;
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use support::reactor::{drive, let_settle};
 use support::{LONG, Pair, on_every_pair, on_every_pair_and_noise};
-use tripoll::net::{CloseReason, Connection, Filter, Protocol, Stream, Wire};
+use tripoll::net::{CloseReason, Closed, Connection, Filter, Protocol, Stream, Wire};
 use tripoll::reactor::{Id, ManualClock};
 use tripoll::{Context, Deadline, Reactor, Token};
 
@@ -101,8 +101,8 @@ impl Protocol<Notes> for Noting {
         Ok(())
     }
 
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, Notes>) {
-        cx.state.push(format!("closed: {why}"));
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, Notes>) {
+        cx.state.push(format!("closed: {closed}"));
     }
 }
 
@@ -122,7 +122,7 @@ impl Filtered {
         let (here, peer) = UnixStream::pair().unwrap();
         peer.set_read_timeout(Some(LONG)).unwrap();
         let connection = set_up(Connection::new(Noting).over(filter));
-        let token = connection.serve(Stream::from(here), &mut reactor.context()).unwrap();
+        let token = connection.serve(Stream::from(here), &mut reactor.context()).unwrap().token();
         let mut filtered = Filtered { reactor, token, peer };
         filtered.turn();
         filtered

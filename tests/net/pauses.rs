@@ -193,7 +193,7 @@ fn a_peer_that_closes_in_good_order_does_not_end_a_paused_connection() {
             Ok(0)
         };
         let connection = Connection::new(Scripted::new(script, send));
-        let token = connection.serve(Stream::from(one), &mut reactor.context()).unwrap();
+        let token = connection.serve(Stream::from(one), &mut reactor.context()).unwrap().token();
         other.write_all(b"1").unwrap();
         let mut all = Vec::new();
         while !all.contains(&Call::Received(b"1".into())) {

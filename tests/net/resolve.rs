@@ -23,7 +23,7 @@ fn ask(reactor: &mut Reactor<Answers>, pool: &Pool, name: &str) -> tripoll::Toke
 fn answer(reactor: &mut Reactor<Answers>) -> io::Result<Vec<Address>> {
     drive(reactor, 1_000, |answers| !answers.is_empty());
     assert_eq!(reactor.context().len(), 0);
-    reactor.state().pop().unwrap()
+    reactor.state_mut().pop().unwrap()
 }
 
 /// A pool whose only worker is busy until the sender is dropped.
@@ -133,7 +133,7 @@ fn a_deadline_and_a_shutdown_end_a_request() {
         ask(&mut reactor, &pool, "localhost:80");
         reactor.context().shutdown(LONG);
         reactor.run().unwrap();
-        let error = reactor.state().pop().unwrap().unwrap_err();
+        let error = reactor.state_mut().pop().unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
     });
 }
@@ -150,7 +150,7 @@ fn a_name_is_connected_and_stands_in_the_error() {
             let done = |stream, cx: &mut Context<Vec<_>>| cx.state.push(stream);
             Connect::to_name(name, &pool).start(&mut reactor.context(), done);
             drive(&mut reactor, 1_000, |streams| !streams.is_empty());
-            reactor.state().pop().unwrap()
+            reactor.state_mut().pop().unwrap()
         };
         // `localhost` may have an IPv6 address, too, which refuses.
         assert_eq!(*connect(&name).unwrap().peer(), Address::Inet(address));
@@ -173,14 +173,14 @@ fn the_time_limit_of_a_connect_includes_resolving_and_it_can_be_cancelled_meanwh
         let done = |stream: io::Result<_>, cx: &mut Context<Vec<_>>| cx.state.push(stream.err());
         connect.start(&mut reactor.context(), done);
         drive(&mut reactor, 1_000, |errors| !errors.is_empty());
-        let error = reactor.state().pop().unwrap().unwrap();
+        let error = reactor.state_mut().pop().unwrap().unwrap();
         assert_eq!(error.to_string(), "\"localhost:1\" was not resolved within 5ms");
         assert_eq!(error.kind(), ErrorKind::TimedOut);
 
         let connecting = Connect::to_name("localhost:1", &pool).start(&mut reactor.context(), done);
         assert!(connecting.cancel(&mut reactor.context()));
         drive(&mut reactor, 1_000, |errors| !errors.is_empty());
-        let error = reactor.state().pop().unwrap().unwrap();
+        let error = reactor.state_mut().pop().unwrap().unwrap();
         assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
         assert_eq!(reactor.context().len(), 0);
     });

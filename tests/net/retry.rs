@@ -54,7 +54,7 @@ fn finish(reactor: &mut Reactor<Results>) -> io::Result<Stream> {
     drive(reactor, 1_000, |results| !results.is_empty());
     let graces = usize::from(reactor.context().is_shutting_down());
     assert_eq!((reactor.context().len(), reactor.context().timers()), (0, graces));
-    reactor.state().pop().unwrap()
+    reactor.state_mut().pop().unwrap()
 }
 
 #[test]

@@ -12,7 +12,7 @@ use support::net::{Call, Scripted, Why, echo};
 use support::one::{One, Over};
 use support::{known_bytes, on_every_pair, on_every_pair_and_noise};
 use tripoll::Context;
-use tripoll::net::{CloseReason, Connection, Filter, Protocol, Wire};
+use tripoll::net::{Closed, Connection, Filter, Protocol, Wire};
 use tripoll::reactor::Budget;
 
 const SIZE: usize = 5 << 20;
@@ -113,8 +113,8 @@ impl Protocol for Short {
         Ok(data.len())
     }
 
-    fn closed(&mut self, why: &CloseReason, _: &mut Context<'_>) {
-        let error = why.to_error().unwrap();
+    fn closed(&mut self, closed: &Closed, _: &mut Context<'_>) {
+        let error = &closed.reason.to_error().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         self.2.send(error.to_string()).unwrap();
     }
@@ -179,7 +179,7 @@ fn a_large_file_does_not_starve_the_neighbours() {
         let (stream, neighbour) = Over::Tcp.pair();
         let (send, answers) = mpsc::channel();
         let connection = Connection::new(Scripted::new(echo, send));
-        let token = one.context(|cx| connection.serve(stream, cx)).unwrap();
+        let token = one.context(|cx| connection.serve(stream, cx)).unwrap().token();
         one.peer().write_all(b"1").unwrap();
         let mut questions = 0;
         let mut all = Vec::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use support::on_every_pair_and_noise;
 use support::reactor::drive;
-use tripoll::net::{CloseReason, Connect, Connecting, Connection, Protocol, Retry, Stream, Wire};
+use tripoll::net::{Closed, Connect, Connecting, Connection, Protocol, Retry, Stream, Wire};
 use tripoll::{Context, Deadline, Reactor};
 
 #[derive(Default)]
@@ -43,8 +43,8 @@ impl Protocol<State> for Brief {
         Ok(data.len())
     }
 
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, State>) {
-        cx.state.closed.push(why.to_string());
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, State>) {
+        cx.state.closed.push(closed.to_string());
     }
 }
 
@@ -56,7 +56,7 @@ fn serve_again(
     let retry = Retry::new().first(Duration::from_millis(1)).longest(Duration::from_millis(1));
     let connect = Connect::to(listener.local_addr().unwrap()).retry(retry);
     let connecting = connect.serve_again(&mut reactor.context(), make);
-    reactor.state().connecting = Some(connecting);
+    reactor.state_mut().connecting = Some(connecting);
     listener
 }
 

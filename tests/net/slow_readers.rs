@@ -361,7 +361,8 @@ fn the_low_mark_is_reached_when_the_write_buffer_is_no_larger() {
         let token = connection
             .watermarks(Watermarks::new(taken, 3 * taken - 1, usize::MAX))
             .serve(Stream::from(one), &mut reactor.context())
-            .unwrap();
+            .unwrap()
+            .token();
         reactor.turn(Deadline::Now).unwrap(); // it is added
         let mut interests = Vec::new();
         for _ in 0..4 {

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 
 use support::*;
-use tripoll::net::{CloseReason, Connection, Protocol, Stream, Wire};
+use tripoll::net::{Closed, Connection, Protocol, Stream, Wire};
 use tripoll::pool::Pool;
 use tripoll::reactor::Id;
 use tripoll::{Context, Deadline, Reactor, Token};
@@ -64,8 +64,8 @@ impl Protocol<Chat> for Guest {
         Ok(data.len())
     }
 
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<Chat>) {
-        cx.state.closed.push(format!("{why:?} after {}", self.heard));
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<Chat>) {
+        cx.state.closed.push(format!("{:?} after {}", closed.reason, self.heard));
         if cx.state.closed.len() == cx.state.guests.len() {
             cx.stop();
         }
@@ -76,7 +76,7 @@ fn add_guest(reactor: &mut Reactor<Chat>) -> (Token, UnixStream) {
     let (mine, theirs) = UnixStream::pair().unwrap();
     theirs.set_read_timeout(Some(LONG)).unwrap();
     let connection = Connection::new(Guest { heard: 0 });
-    (connection.serve(Stream::from(mine), &mut reactor.context()).unwrap(), theirs)
+    (connection.serve(Stream::from(mine), &mut reactor.context()).unwrap().token(), theirs)
 }
 
 fn read(stream: &mut UnixStream, count: usize) -> String {

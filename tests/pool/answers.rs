@@ -90,7 +90,7 @@ fn a_result_for_a_source_that_has_gone_is_dropped() {
         // Another source takes its place, and is told nothing.
         let (other, _other_peer) = add_doubles(&mut reactor);
         assert_eq!(other.index(), token.index());
-        reactor.state().drain(LONG).unwrap();
+        reactor.state_mut().drain(LONG).unwrap();
         for _ in 0..3 {
             reactor.turn(Deadline::Now).unwrap();
         }

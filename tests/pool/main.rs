@@ -297,7 +297,7 @@ fn answers_and_panics_come_back_to_the_loop() {
         pool.submit_for(&handle, || 6 * 7, answer).unwrap();
         pool.submit_for(&handle, || panic!("in a job"), answer).unwrap();
         reactor.run().unwrap();
-        reactor.state().sort();
+        reactor.state_mut().sort();
         assert_eq!(*reactor.state(), [Ok(42), Err("panicked: in a job".into())]);
         assert_eq!(pool.panics(), 1);
     });
@@ -336,7 +336,7 @@ fn the_answers_of_many_jobs_come_back_once_each() {
         let mut reactor = pair.reactor::<State>((JOBS, Vec::new()));
         submit(&pool, &mut reactor.context());
         reactor.run().unwrap();
-        reactor.state().1.sort_unstable();
+        reactor.state_mut().1.sort_unstable();
         assert!(reactor.state().1.iter().copied().eq(0..JOBS));
         pool.drain(LONG).unwrap();
         assert_eq!(pool.panics(), 0);

@@ -89,7 +89,7 @@ fn the_time_of_a_turn_is_that_of_its_first_reading() {
             cx.state.push(now);
             advance.advance(HOUR);
         });
-        reactor.state().clear();
+        reactor.state_mut().clear();
         clock.advance(HOUR / 2);
         drive(&mut reactor, 1, |seen| seen.len() == 2);
         let half = start + 5 * HOUR / 2;

@@ -125,7 +125,7 @@ fn a_change_that_was_not_applied_does_not_reach_the_next_owner_of_the_number() {
         let victim = with_own_number(&victim);
         let number = victim.as_raw_fd();
         let victim = add(&mut reactor, victim, Interest::READ, |_, _| unreachable!());
-        reactor.state().0 = Some((victim, number));
+        reactor.state_mut().0 = Some((victim, number));
         let (mine, _theirs) = unix_pair();
         let first = add(&mut reactor, mine, Interest::READ, |_, cx: &mut Context<State>| {
             let (victim, _) = cx.state.0.unwrap();
@@ -152,7 +152,7 @@ fn a_change_that_was_not_applied_does_not_reach_the_next_owner_of_the_number() {
             [first, second].map(|token| Event::new(token, Readiness::READ)).into();
         reactor.turn(Deadline::after(LONG)).unwrap();
         assert_quiet(&mut reactor); // it can be written to, which is not in its interest
-        reactor.state().1[0].write_all(b"hello").unwrap();
+        reactor.state_mut().1[0].write_all(b"hello").unwrap();
         drive(&mut reactor, 3, |state| state.2 == b"hello");
         assert_eq!(reactor.context().counters().repairs, 0);
     });

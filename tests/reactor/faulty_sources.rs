@@ -91,7 +91,7 @@ fn each_error_of_a_read_ends_its_source_alone_and_is_told() {
             neighbours_peer.write_all(b"x").unwrap();
             drive(&mut reactor, 20, |told| !told.is_empty());
             assert_eq!(*reactor.state(), [errno]);
-            reactor.state().clear();
+            reactor.state_mut().clear();
             assert_eq!(reactor.context().len(), 1);
         }
         assert!(reactor.context().interest(kept).is_some());

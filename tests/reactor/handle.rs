@@ -18,7 +18,7 @@ type Got = Vec<Vec<u64>>;
 
 /// Sends the numbers below `jobs` from each of `threads` threads, and stops when all have come.
 fn send_all(reactor: &mut Reactor<Got>, threads: usize, jobs: u64) {
-    *reactor.state() = vec![Vec::new(); threads];
+    *reactor.state_mut() = vec![Vec::new(); threads];
     let arrived = Arc::new(AtomicUsize::new(0));
     let total = jobs as usize * threads;
     let senders: Vec<_> = (0..threads)
@@ -259,7 +259,7 @@ fn a_reactor_can_live_inside_another() {
         };
         thread::spawn(move || handle.post(job).unwrap()).join().unwrap();
         drive(&mut outer, 30, |inner| inner.state().len() == 6);
-        outer.state().state().sort_unstable();
+        outer.state_mut().state_mut().sort_unstable();
         assert_eq!(*outer.state().state(), b"!besty");
         let_settle_both(&mut outer);
     });

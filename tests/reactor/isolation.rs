@@ -84,7 +84,7 @@ fn an_error_or_a_panic_ends_its_source_alone_and_the_batch_is_served() {
             ],
         );
         assert_eq!(reactor.turn(Deadline::after(LONG)).unwrap(), 6, "all are served");
-        let log = std::mem::take(reactor.state());
+        let log = std::mem::take(reactor.state_mut());
         for line in [
             "first is called",
             "error failed: bad luck",
@@ -177,7 +177,7 @@ fn panicking_timers_jobs_and_timeouts_end_nothing_else() {
             reactor.handle().post(job).unwrap();
         }
         drive(&mut reactor, 3, |log| log.len() == 6);
-        reactor.state().sort();
+        reactor.state_mut().sort();
         let all = ["job one", "job three", "job two", "timer one", "timer three", "timer two"];
         assert_eq!(*reactor.state(), all);
         assert_eq!(
@@ -185,7 +185,7 @@ fn panicking_timers_jobs_and_timeouts_end_nothing_else() {
             (2, 0)
         );
 
-        reactor.state().clear();
+        reactor.state_mut().clear();
         let (mine, _theirs) = unix_pair();
         let token = reactor.context().add(mine, Interest::READ, Actor::new("late", fine)).unwrap();
         reactor.context().set_deadline(token, Some(now)).unwrap();

@@ -254,7 +254,7 @@ fn live(pair: Pair, seed: u64) {
             _ => _ = reactor.turn(Deadline::Now).unwrap(),
         }
     }
-    reactor.state().is_plain = true;
+    reactor.state_mut().is_plain = true;
     for (index, peer) in peers.iter().enumerate() {
         arm(&mut reactor, index, peer.token);
         reactor.context().set_interest(peer.token, Interest::READ).unwrap();
@@ -286,11 +286,11 @@ fn take_and_add(reactor: &mut Reactor<State>, index: usize, peer: &Peer) -> Toke
     };
     reactor.context().take(peer.token, again).unwrap();
     reactor.turn(Deadline::Now).unwrap();
-    reactor.state().moved.take().expect("it was taken")
+    reactor.state_mut().moved.take().expect("it was taken")
 }
 
 fn arm(reactor: &mut Reactor<State>, index: usize, token: Token) {
-    reactor.state().received[index].is_disarmed = false;
+    reactor.state_mut().received[index].is_disarmed = false;
     reactor.context().arm(token).unwrap();
 }
 

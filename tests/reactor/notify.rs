@@ -72,7 +72,7 @@ fn two_sources_that_notify_each_other_delay_no_other() {
         let mut reactor = pair.reactor(Post::default());
         let (echo, _peer) = unix_pair();
         let echo = reactor.context().add(echo, Interest::READ, Mailbox).unwrap();
-        reactor.state().forward = Some(echo);
+        reactor.state_mut().forward = Some(echo);
         reactor.context().notify(echo).unwrap();
         for turn in 1..=5 {
             reactor.turn(Deadline::after(LONG)).unwrap();
@@ -118,7 +118,7 @@ fn the_reactor_is_used_while_the_state_is_borrowed() {
         let (mine, theirs): (Vec<_>, Vec<_>) = (0..3).map(|_| unix_pair()).unzip();
         for stream in mine {
             let token = reactor.context().add(stream, Interest::READ, Member).unwrap();
-            reactor.state().members.push(token);
+            reactor.state_mut().members.push(token);
         }
         io::Write::write_all(&mut &theirs[1], b"x").unwrap();
         drive(&mut reactor, 3, |group| {

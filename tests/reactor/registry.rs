@@ -79,7 +79,7 @@ fn a_source_removed_earlier_in_the_batch_is_not_called() {
                     }
                     Ok(Next::Done)
                 });
-            reactor.state().0.push(token);
+            reactor.state_mut().0.push(token);
         }
         reactor.turn(Deadline::after(LONG)).unwrap();
         assert_eq!(reactor.state().1, 1);
@@ -109,7 +109,7 @@ fn a_newcomer_in_the_place_of_the_removed_gets_no_stale_event() {
         let victim = with_own_number(&victim);
         let number = victim.as_raw_fd();
         let token = add(&mut reactor, victim, Interest::READ, |_, _| unreachable!("it is removed"));
-        reactor.state().victim = Some((token, number));
+        reactor.state_mut().victim = Some((token, number));
         // Called first, removes; called second, adds.
         let (mine, _theirs) = unix_pair();
         let first = add(&mut reactor, mine, Interest::READ, |_, cx: &mut Context<State>| {
@@ -144,7 +144,7 @@ fn a_newcomer_in_the_place_of_the_removed_gets_no_stale_event() {
         // The newcomer is alive, and its predecessor's name is good for nothing.
         let error = reactor.context().set_interest(token, Interest::NONE).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        reactor.state().newcomer.as_mut().unwrap().1.write_all(b"x").unwrap();
+        reactor.state_mut().newcomer.as_mut().unwrap().1.write_all(b"x").unwrap();
         drive(&mut reactor, 3, |state| state.newcomers_called == 1);
     });
 }

@@ -37,7 +37,7 @@ fn messages_of_each_sender_come_in_order_and_the_end_once() {
             });
             let_settle(&mut reactor);
             assert!(reactor.context().is_empty(), "it is removed");
-            let mut got = std::mem::take(reactor.state());
+            let mut got = std::mem::take(reactor.state_mut());
             assert_eq!(got.pop(), Some(None));
             for thread in 0..3 {
                 let of_it = got.iter().flatten().filter(|(from, _)| *from == thread);

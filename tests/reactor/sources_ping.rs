@@ -93,7 +93,7 @@ fn a_callback_that_removes_its_source_is_not_called_again() {
             }
         };
         let token = ping.on(&mut reactor.context(), callback).unwrap();
-        reactor.state().1 = Some(token);
+        reactor.state_mut().1 = Some(token);
         pinger.ping();
         drive(&mut reactor, 5, |state| state.0 == 1);
         let_settle(&mut reactor);

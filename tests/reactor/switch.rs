@@ -147,7 +147,7 @@ fn whatever_is_pending_moves_with_the_switch() {
             one_byte(source, cx).map(|_| Next::Disarm)
         });
         reactor.turn(Deadline::after(LONG)).unwrap();
-        reactor.state().sort_unstable();
+        reactor.state_mut().sort_unstable();
         assert_eq!(*reactor.state(), b"ac");
 
         let unread = add(&mut reactor, source(b"e"), Interest::READ, one_byte);
@@ -163,7 +163,7 @@ fn whatever_is_pending_moves_with_the_switch() {
         to.check(&mut reactor);
         assert_eq!(reactor.context().interest(unread), Some(Interest::READ));
         drive(&mut reactor, 5, |got| got.len() == 7);
-        reactor.state().sort_unstable();
+        reactor.state_mut().sort_unstable();
         assert_eq!(*reactor.state(), b"abcegjt");
         reactor.turn(Deadline::Now).unwrap();
         assert_quiet(&mut reactor);
@@ -175,7 +175,7 @@ fn whatever_is_pending_moves_with_the_switch() {
         reactor.context().arm(disarmed).unwrap();
         reactor.context().set_interest(paused, Interest::READ).unwrap();
         drive(&mut reactor, 5, |got| got.len() == 9);
-        reactor.state().sort_unstable();
+        reactor.state_mut().sort_unstable();
         assert_eq!(*reactor.state(), b"abcdefgjt");
         assert_eq!(reactor.context().counters().switches, 2);
         assert_eq!(reactor.context().counters().stale, 0);

@@ -67,7 +67,7 @@ fn a_source_is_taken_with_what_it_has_not_read_and_can_be_added_again() {
         theirs.read_exact(&mut reply).unwrap();
         assert_eq!(&reply, b"ok");
 
-        let stream = reactor.state().taken.pop().unwrap();
+        let stream = reactor.state_mut().taken.pop().unwrap();
         let again = reactor.context().add(stream, Interest::READ, Reader).unwrap();
         assert_ne!(again, token);
         drive(&mut reactor, 10, |seen| seen.bytes == b"a!rest");
@@ -96,8 +96,8 @@ fn a_source_is_taken_at_any_time() {
         assert_quiet(&mut reactor);
 
         // Another type is an error, and changes nothing.
-        let stream = reactor.state().taken.pop().unwrap();
-        reactor.state().removed.clear();
+        let stream = reactor.state_mut().taken.pop().unwrap();
+        reactor.state_mut().removed.clear();
         let token = reactor.context().add(stream, Interest::READ, Reader).unwrap();
         let error = reactor.context().take(token, |_: File, _| panic!("not a file")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);

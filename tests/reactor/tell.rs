@@ -74,7 +74,7 @@ fn a_message_runs_at_the_end_of_the_turn_with_its_handler_and_source() {
         let (ann, mut anns) = add_named(&mut reactor, "ann");
         let (bob, mut bobs) = add_named(&mut reactor, "bob");
         assert_ne!(ann, bob);
-        reactor.state().others = vec![bob, ann];
+        reactor.state_mut().others = vec![bob, ann];
         anns.write_all(b"x").unwrap();
         drive(&mut reactor, 2, |log| log.lines.len() == 5);
         assert_eq!(

@@ -69,7 +69,7 @@ fn a_timer_can_cancel_another_that_is_due_in_the_same_turn() {
                 assert!(!ids.iter().any(|id| cx.cancel_timer(*id)), "a second time");
                 assert_eq!(cx.timers(), 0);
             });
-            reactor.state().0.push(id);
+            reactor.state_mut().0.push(id);
         }
         drive(&mut reactor, 2, |state| state.1 == 1);
         assert_quiet(&mut reactor);

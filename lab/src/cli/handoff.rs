@@ -51,7 +51,7 @@ impl Handoff {
     /// Runs so many jobs.
     fn round(self, reactor: &mut Reactor<State>, jobs: u64) -> Result<Round, Failure> {
         let before = Sample::take(reactor)?;
-        reactor.state().left = jobs;
+        reactor.state_mut().left = jobs;
         let mut context = reactor.context();
         for _ in 0..self.in_flight.min(jobs) {
             submit(&mut context).map_err(io::Error::from)?;

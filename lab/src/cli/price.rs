@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
-use tripoll::net::{Address, CloseReason, Connection, Listener, Protocol, Wire};
+use tripoll::net::{Address, Closed, Connection, Listener, Protocol, Wire};
 use tripoll::{Backend, Context, Deadline, Reactor, Trigger};
 
 use super::failure::Failure;
@@ -81,7 +81,7 @@ impl Protocol<State> for Answers {
         Ok(data.len())
     }
 
-    fn closed(&mut self, _: &CloseReason, cx: &mut Context<State>) {
+    fn closed(&mut self, _: &Closed, cx: &mut Context<State>) {
         cx.state.closed += 1;
     }
 }

@@ -71,7 +71,7 @@ impl OnReactor {
 
     /// Gives its handlers a pool of threads.
     pub(super) fn with_pool(&mut self, workers: usize, queue: usize) -> io::Result<()> {
-        self.reactor.state().pool = Some(Pool::new(workers, queue)?);
+        self.reactor.state_mut().pool = Some(Pool::new(workers, queue)?);
         Ok(())
     }
 
@@ -89,7 +89,7 @@ impl OnReactor {
 
 impl Subject for OnReactor {
     fn turn(&mut self, settings: &Settings) -> io::Result<()> {
-        self.reactor.state().settings = *settings;
+        self.reactor.state_mut().settings = *settings;
         recorder::with(|recorder| recorder.set_budget(settings.budget));
         let deadline = Deadline::after(Duration::from_millis(settings.timeout));
         (self.wait)(&mut self.reactor, deadline).map(drop)

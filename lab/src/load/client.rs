@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use tripoll::Context;
-use tripoll::net::{CloseReason, Connect, Connection, Protocol, Wire};
+use tripoll::net::{CloseReason, Closed, Connect, Connection, Protocol, Wire};
 
 use super::answer::{Answer, AnswerReader};
 use super::pace;
@@ -141,7 +141,7 @@ impl Protocol<State> for Client {
         Ok(())
     }
 
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, State>) {
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, State>) {
         let is_active = self.is_active(cx.state);
         let state = &mut *cx.state;
         if state.is_over {
@@ -150,10 +150,10 @@ impl Protocol<State> for Client {
         let slot = &mut state.slots[self.slot];
         slot.token = None;
         if let Some(under_way) = slot.under_way.take() {
-            state.tally.errors.note_lost(why);
+            state.tally.errors.note_lost(&closed.reason);
             state.tally.note_latency(under_way.due);
         }
-        match why {
+        match &closed.reason {
             CloseReason::ConnectFailed(error) if !slot.was_open => {
                 let message = format!("cannot connect: {error}");
                 cx.fail(io::Error::new(error.kind(), message));

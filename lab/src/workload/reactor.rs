@@ -88,15 +88,15 @@ impl Driver for ReactorDriver {
     }
 
     fn ring(&mut self, writes: u64, changes: u8) -> io::Result<()> {
-        *self.reactor.state() = State::new(writes, true, changes);
+        *self.reactor.state_mut() = State::new(writes, true, changes);
         while self.reactor.state().left > 0 {
             self.reactor.turn(Deadline::Never)?;
         }
-        self.reactor.state().error.take().map_or(Ok(()), Err)
+        self.reactor.state_mut().error.take().map_or(Ok(()), Err)
     }
 
     fn watch(&mut self, operations: u64, sender: &Sender) -> io::Result<()> {
-        *self.reactor.state() = State::new(operations, false, 0);
+        *self.reactor.state_mut() = State::new(operations, false, 0);
         let mut random = Xorshift::default();
         while self.reactor.state().left > 0 {
             let index = random.below(self.writers.len());
@@ -107,6 +107,6 @@ impl Driver for ReactorDriver {
                 self.reactor.turn(Deadline::Never)?;
             }
         }
-        self.reactor.state().error.take().map_or(Ok(()), Err)
+        self.reactor.state_mut().error.take().map_or(Ok(()), Err)
     }
 }

@@ -60,7 +60,7 @@ impl<M> Again<M> {
             Err(Stop::Failed(error)) => self.failed(error, connection, sleeper, cx),
             Err(stop) => {
                 self.connecting.set_over();
-                connection.not_connected(&stop.into_reason(), cx);
+                connection.not_connected(stop.into_reason(), cx);
             }
         });
         run::begin(plan, connecting, is_in_call, cx, done);
@@ -104,12 +104,12 @@ impl<M> Again<M> {
         let (pause, error) = after_failure(&mut self.pauses, error);
         match (pause, sleeper) {
             (Some(pause), Ok(sleeper)) => {
-                connection.not_connected(&CloseReason::ConnectFailed(error), cx);
+                connection.not_connected(CloseReason::ConnectFailed(error), cx);
                 self.pause(pause, sleeper, cx);
             }
             _ => {
                 self.connecting.set_over();
-                connection.not_connected(&CloseReason::ConnectFailed(error), cx);
+                connection.not_connected(CloseReason::ConnectFailed(error), cx);
             }
         }
     }

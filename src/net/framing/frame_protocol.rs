@@ -3,8 +3,7 @@
 use std::io;
 
 use super::frame_wire::FrameWire;
-use crate::net::close_reason::CloseReason;
-use crate::net::figures::ConnectionFigures;
+use crate::net::closed::Closed;
 use crate::reactor::Context;
 
 /// Decides what a connection sends and how it uses the frames that it receives, in a reactor with the
@@ -16,7 +15,7 @@ use crate::reactor::Context;
 /// ```
 /// use std::io::{self, Write};
 /// use tripoll::net::framing::{FrameProtocol, FrameWire, Lines};
-/// use tripoll::net::{CloseReason, Connection, Stream};
+/// use tripoll::net::{Closed, Connection, Stream};
 /// use tripoll::{Context, Reactor};
 ///
 /// /// Answers each line with its length, and closes after an empty one.
@@ -31,7 +30,7 @@ use crate::reactor::Context;
 ///         wire.send_frame(line.len().to_string().as_bytes())
 ///     }
 ///
-///     fn closed(&mut self, _: &CloseReason, cx: &mut Context) {
+///     fn closed(&mut self, _: &Closed, cx: &mut Context) {
 ///         cx.stop();
 ///     }
 /// }
@@ -50,7 +49,7 @@ use crate::reactor::Context;
 /// # Errors
 ///
 /// An error that a callback returns closes the connection at once. [`closed`](Self::closed) gets it as
-/// [`CloseReason::Failed`].
+/// [`CloseReason::Failed`](crate::net::CloseReason::Failed).
 pub trait FrameProtocol<S = ()> {
     /// Called once, before all others. Does nothing by default.
     ///
@@ -177,21 +176,10 @@ pub trait FrameProtocol<S = ()> {
         Ok(())
     }
 
-    /// Called before [`closed`](Self::closed), if the connection is
-    /// [measured](crate::net::Connection::measured), with what it has done. Does nothing by default.
-    fn measured(
-        &mut self,
-        figures: &ConnectionFigures,
-        why: &CloseReason,
-        cx: &mut Context<'_, S>,
-    ) {
-        let _ = (figures, why, cx);
-    }
-
     /// Called exactly once, as the last callback, when the connection is closed. When the reactor itself
     /// is dropped, it is not called. Does nothing by default.
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
-        let _ = (why, cx);
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, S>) {
+        let _ = (closed, cx);
     }
 }
 
@@ -258,16 +246,7 @@ impl<S, P: FrameProtocol<S> + ?Sized> FrameProtocol<S> for Box<P> {
         (**self).shutting_down(wire, cx)
     }
 
-    fn measured(
-        &mut self,
-        figures: &ConnectionFigures,
-        why: &CloseReason,
-        cx: &mut Context<'_, S>,
-    ) {
-        (**self).measured(figures, why, cx);
-    }
-
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
-        (**self).closed(why, cx);
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, S>) {
+        (**self).closed(closed, cx);
     }
 }

@@ -5,8 +5,7 @@ use std::io;
 use super::frame_protocol::FrameProtocol;
 use super::frame_wire::FrameWire;
 use super::framing::{Decoded, Framing};
-use crate::net::close_reason::CloseReason;
-use crate::net::figures::ConnectionFigures;
+use crate::net::closed::Closed;
 use crate::net::protocol::Protocol;
 use crate::net::wire::Wire;
 use crate::reactor::Context;
@@ -158,16 +157,7 @@ impl<S, F: Framing, P: FrameProtocol<S>> Protocol<S> for Framed<F, P> {
         self.protocol.shutting_down(&mut FrameWire::new(wire, &self.framing), cx)
     }
 
-    fn measured(
-        &mut self,
-        figures: &ConnectionFigures,
-        why: &CloseReason,
-        cx: &mut Context<'_, S>,
-    ) {
-        self.protocol.measured(figures, why, cx);
-    }
-
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_, S>) {
-        self.protocol.closed(why, cx);
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, S>) {
+        self.protocol.closed(closed, cx);
     }
 }

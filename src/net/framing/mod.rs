@@ -17,7 +17,7 @@
 //! ```
 //! use std::io::{self, Read, Write};
 //! use tripoll::net::framing::{FrameProtocol, FrameWire, LengthPrefixed};
-//! use tripoll::net::{CloseReason, Connection, Stream};
+//! use tripoll::net::{Closed, Connection, Stream};
 //! use tripoll::{Context, Reactor};
 //!
 //! struct Echo;
@@ -27,7 +27,7 @@
 //!         wire.send_frame(frame)
 //!     }
 //!
-//!     fn closed(&mut self, _: &CloseReason, cx: &mut Context) {
+//!     fn closed(&mut self, _: &Closed, cx: &mut Context) {
 //!         cx.stop();
 //!     }
 //! }

@@ -42,6 +42,10 @@ impl<S: 'static, T> Context<'_, S, T> {
     /// Tells the handler of a source something: at the end of this turn, `message` runs with the handler
     /// and its source. An error that it returns is one of the handler, and removes the source.
     ///
+    /// The message may do all that a callback of the handler may do. A connection then goes on as after
+    /// each of its callbacks: it sends what was written, and reads if it may. So its protocol can be
+    /// called with input that has come meanwhile, in the same turn.
+    ///
     /// A message to a source that is removed before the end of the turn is dropped, with all that it
     /// owns. The log says so at level *debug*.
     ///

@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::loop_timeouts::{Expired, Timeouts};
-use crate::net::{Address, CloseReason, Connection, Limit, Permit, Protocol, QUIET, Share, Wire};
+use crate::net::{Address, Closed, Connection, Limit, Permit, Protocol, QUIET, Share, Wire};
 use crate::reactor::Context;
 use crate::selector::Interest;
 use crate::server::base::BaseServer;
@@ -329,7 +329,7 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
         self.perform_pending(wire, cx)
     }
 
-    fn closed(&mut self, why: &CloseReason, _: &mut Context<'_, S>) {
+    fn closed(&mut self, closed: &Closed, _: &mut Context<'_, S>) {
         if self.handler.state().is_flushing() {
             self.run_state.end_flush();
         }
@@ -337,7 +337,7 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
             self.run_state.end_flush();
         }
         self.is_owed = false;
-        self.handler.closed(why.to_error());
+        self.handler.closed(closed.reason.to_error());
     }
 }
 

@@ -97,7 +97,7 @@ impl Protocol for Counted {
         Ok(data.len())
     }
 
-    fn closed(&mut self, _: &tripoll::net::CloseReason, _: &mut Context<'_>) {
+    fn closed(&mut self, _: &tripoll::net::Closed, _: &mut Context<'_>) {
         OPEN.fetch_sub(1, Ordering::SeqCst);
     }
 }

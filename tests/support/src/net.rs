@@ -7,7 +7,9 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use tripoll::net::{Address, CloseReason, Connection, Listener, ListenerBuilder, Protocol, Wire};
+use tripoll::net::{
+    Address, CloseReason, Closed, Connection, Listener, ListenerBuilder, Protocol, Wire,
+};
 use tripoll::reactor::Counters;
 use tripoll::{Context, ReactorHandle};
 
@@ -97,8 +99,8 @@ impl<F: Script> Protocol for Scripted<F> {
         self.act(Call::ShuttingDown, wire, cx).map(drop)
     }
 
-    fn closed(&mut self, why: &CloseReason, _: &mut Context<'_>) {
-        let why = match why {
+    fn closed(&mut self, closed: &Closed, _: &mut Context<'_>) {
+        let closed = match &closed.reason {
             CloseReason::Finished => Why::Finished,
             CloseReason::Aborted => Why::Aborted,
             CloseReason::Detached => Why::Detached,
@@ -115,7 +117,7 @@ impl<F: Script> Protocol for Scripted<F> {
             CloseReason::Failed(error) => Why::Failed(error.kind()),
             other => panic!("{other:?} is new"),
         };
-        let _ = self.calls.send(Call::Closed(why));
+        let _ = self.calls.send(Call::Closed(closed));
     }
 }
 

@@ -89,7 +89,7 @@ impl One {
         let (stream, peer) = over.pair();
         let (send, calls) = mpsc::channel();
         let connection = set_up(Connection::new(Scripted::new(script, send)));
-        let token = connection.serve(stream, &mut reactor.context()).unwrap();
+        let token = connection.serve(stream, &mut reactor.context()).unwrap().token();
         reactor.turn(Deadline::Now).unwrap(); // it is added
         One { reactor, token, peer: Some(peer), dispatches, calls }
     }

@@ -21,7 +21,7 @@ pub fn drive<S: 'static>(
 ) -> u64 {
     let (mut turns, faults) = (0, made_on_this_thread());
     while turns <= most + (made_on_this_thread() - faults) {
-        if until(reactor.state()) {
+        if until(reactor.state_mut()) {
             return turns;
         }
         turns += 1;

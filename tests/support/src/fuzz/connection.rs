@@ -7,7 +7,7 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Instant;
 
-use tripoll::net::{CloseReason, Connection, Protocol, Stream, Watermarks, Wire};
+use tripoll::net::{Closed, Connection, Protocol, Stream, Watermarks, Wire};
 use tripoll::reactor::Budget;
 use tripoll::{Context, Deadline};
 
@@ -64,8 +64,8 @@ impl Protocol for Echo {
         Ok(())
     }
 
-    fn closed(&mut self, reason: &CloseReason, _: &mut Context<'_>) {
-        self.ends.borrow_mut().push(format!("{reason:?}"));
+    fn closed(&mut self, closed: &Closed, _: &mut Context<'_>) {
+        self.ends.borrow_mut().push(format!("{:?}", closed.reason));
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 use tripoll::net::framing::{
     Delimited, FrameProtocol, FrameWire, Framed, Framing, LengthPrefixed, Lines, Prefix,
 };
-use tripoll::net::{CloseReason, Connection, Stream};
+use tripoll::net::{CloseReason, Closed, Connection, Stream};
 use tripoll::{Context, Deadline};
 
 use super::Script;
@@ -46,8 +46,8 @@ impl FrameProtocol for Recorder {
         Ok(())
     }
 
-    fn closed(&mut self, why: &CloseReason, cx: &mut Context<'_>) {
-        self.history.borrow_mut().1 = matches!(why, CloseReason::Finished);
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_>) {
+        self.history.borrow_mut().1 = matches!(closed.reason, CloseReason::Finished);
         cx.stop();
     }
 }

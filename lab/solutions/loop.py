@@ -45,8 +45,8 @@ class Client:
 class Loop:
     HIGH = 64 << 10  # above this the client is not read
 
-    def __init__(self):
-        self.listener = listener()
+    def __init__(self, door=None):
+        self.listener = door or listener()
         self.clients = {}
         self.timers, self.order = [], itertools.count()
         self.poll = select.poll()

@@ -129,8 +129,12 @@ impl Timers {
 }
 
 /// Serves for ever.
-pub fn serve(mut server: impl Serve) -> io::Result<()> {
-    let listener = listener()?;
+pub fn serve(server: impl Serve) -> io::Result<()> {
+    serve_on(&listener()?, server)
+}
+
+/// Serves the clients of a listener for ever.
+pub fn serve_on(listener: &TcpListener, mut server: impl Serve) -> io::Result<()> {
     let mut clients: BTreeMap<u64, Client> = BTreeMap::new();
     let (mut timers, mut next) = (Timers::default(), 1);
     loop {

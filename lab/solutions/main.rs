@@ -8,7 +8,9 @@ mod calls;
 mod faults;
 mod looped;
 mod one_loop;
+mod onwards;
 mod reactor;
+mod shared;
 
 use std::process::exit;
 
@@ -41,6 +43,15 @@ const SOLUTIONS: &[(&str, Solution)] = &[
     ("23", faults::slow_handler),
     ("24", faults::worker_answers),
     ("25", faults::out_of_descriptors),
+    ("26", shared::one_listener),
+    ("27", shared::one_shot),
+    ("28", onwards::connect),
+    ("29", shared::no_promise),
+    ("30", onwards::idle),
+    ("31", shared::children),
+    ("32", onwards::conversation),
+    ("33", onwards::signal_driven),
+    ("34", onwards::proxy),
 ];
 
 fn main() -> std::io::Result<()> {

@@ -61,23 +61,36 @@ impl Client {
     /// Sends the same bytes again and again until nothing was taken for a while, and returns how much
     /// that was. Stops after `most` bytes.
     pub(super) fn pour(&mut self, again: &[u8], most: usize) -> Verdict<usize> {
+        let (sent, error) = self.try_pour(again, most)?;
+        match error {
+            None => Ok(sent),
+            Some(error) => {
+                let what = format!("that {} can go on sending", self.name);
+                Err(Wrong::new(what, describe(&error)))
+            }
+        }
+    }
+
+    /// As `pour`. Returns also the error after which no more can be sent.
+    pub(super) fn try_pour(
+        &mut self,
+        again: &[u8],
+        most: usize,
+    ) -> Verdict<(usize, Option<io::Error>)> {
         const WHILE: Duration = Duration::from_millis(400);
         self.stream.set_nonblocking(true)?;
-        let (mut sent, mut last) = (0, Instant::now());
-        while sent < most && last.elapsed() < WHILE {
+        let (mut sent, mut last, mut end) = (0, Instant::now(), None);
+        while sent < most && last.elapsed() < WHILE && end.is_none() {
             match self.stream.write(&again[sent % again.len()..]) {
                 Ok(count) => (sent, last) = (sent + count, Instant::now()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     std::thread::sleep(Duration::from_millis(5));
                 }
-                Err(error) => {
-                    let what = format!("that {} can go on sending", self.name);
-                    return Err(Wrong::new(what, describe(&error)));
-                }
+                Err(error) => end = Some(error),
             }
         }
         self.stream.set_nonblocking(false)?;
-        Ok(sent)
+        Ok((sent, end))
     }
 
     /// Reads so many bytes, of which `flood` has sent the pattern.
@@ -187,6 +200,20 @@ impl Client {
         let count = self.stream.peek(&mut [0]).unwrap_or(0);
         self.stream.set_nonblocking(false)?;
         Ok(count > 0)
+    }
+
+    /// Whether it reads the end or a reset, now. What came before is read.
+    pub(super) fn is_gone(&mut self) -> Verdict<bool> {
+        self.stream.set_nonblocking(true)?;
+        let is_gone = loop {
+            match self.stream.read(&mut [0; 1024]) {
+                Ok(1..) => {}
+                Ok(0) => break true,
+                Err(error) => break error.kind() != ErrorKind::WouldBlock,
+            }
+        };
+        self.stream.set_nonblocking(false)?;
+        Ok(is_gone)
     }
 
     /// Expects nothing for so long: no byte, no end.

@@ -7,6 +7,15 @@ use super::processes;
 use super::trial::Trial;
 use super::verdict::Verdict;
 
+/// What the program of an exercise is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A server, which listens at the address that it is given.
+    Server,
+    /// A client of the addresses that it is given.
+    Client,
+}
+
 /// An exercise of the book that checks itself.
 #[derive(Debug)]
 pub struct Exercise {
@@ -24,6 +33,8 @@ pub struct Exercise {
     pub hints: &'static [&'static str],
     /// How to try the check on a program of ours: `cargo run --example` does what is right.
     pub example: Option<&'static str>,
+    /// What the program is.
+    pub role: Role,
     /// What clients do, and what is expected.
     pub(super) scenario: fn(&Trial) -> Verdict,
 }

@@ -12,6 +12,7 @@
 //! | `limits.rs` | takes its descriptors away |
 //! | `processes.rs` | what `/proc` says about it |
 //! | `client.rs` | its clients |
+//! | `pace.rs` | clients that must be on time |
 //! | `verdict.rs` | the sentence about what is wrong |
 //! | `chapters/` | the exercises |
 
@@ -19,6 +20,7 @@ mod chapters;
 mod client;
 mod exercise;
 mod limits;
+mod pace;
 mod processes;
 mod subject;
 mod trial;
@@ -26,6 +28,6 @@ mod verdict;
 mod watch;
 
 pub use chapters::EXERCISES;
-pub use exercise::Exercise;
+pub use exercise::{Exercise, Role};
 pub use verdict::{Verdict, Wrong};
 pub use watch::{Cause, watch};

@@ -78,6 +78,27 @@ impl Process {
         lists.collect()
     }
 
+    /// The flags of a descriptor, as `open(2)` has them.
+    fn flags(&self, number: &str) -> u32 {
+        let info = self.text(&format!("fdinfo/{number}"));
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+        flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok()).unwrap_or(0)
+    }
+
+    /// How many of its descriptors make the kernel send a signal (`O_ASYNC`).
+    pub(super) fn signal_driven(&self) -> usize {
+        let numbers = self.files("fd");
+        numbers.iter().filter(|number| self.flags(number) & libc::O_ASYNC as u32 != 0).count()
+    }
+
+    /// Whether one of its listeners has not the flag `O_NONBLOCK`.
+    pub(super) fn blocks_in_accept(&self) -> bool {
+        let listeners = listeners(|_| true);
+        self.descriptors().iter().any(|(number, what)| {
+            listeners.contains(what) && self.flags(number) & libc::O_NONBLOCK as u32 == 0
+        })
+    }
+
     /// Its memory, in bytes.
     pub(super) fn memory(&self) -> usize {
         let status = self.text("status");
@@ -209,25 +230,30 @@ pub(super) fn kill_all() {
     }
 }
 
-/// The address at which this process or a descendant of it listens on a port, and the processes
-/// that have the listener open.
+/// The processes that have a listener open at a port.
 pub(super) fn listens_at(port: u16) -> Option<Vec<Process>> {
+    let sockets = listeners(|at| at == port);
+    let owns =
+        |process: &Process| process.descriptors().iter().any(|(_, what)| sockets.contains(what));
+    let owners: Vec<_> = descendants().into_iter().filter(owns).collect();
+    (!owners.is_empty()).then_some(owners)
+}
+
+/// The listeners of this machine at some ports, as `socket:[4711]`.
+fn listeners(is_port: impl Fn(u16) -> bool) -> Vec<String> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
     let mut sockets = Vec::new();
     for line in tables.iter().flatten().flat_map(|table| table.lines().skip(1)) {
         let fields: Vec<_> = line.split_whitespace().collect();
         let [_, local, _, "0A", ..] = fields.as_slice() else { continue };
-        let is_port = local
-            .rsplit_once(':')
-            .is_some_and(|(_, number)| u16::from_str_radix(number, 16) == Ok(port));
-        if is_port && let Some(inode) = fields.get(9) {
+        let port = local.rsplit_once(':').and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
+        if port.is_some_and(&is_port)
+            && let Some(inode) = fields.get(9)
+        {
             sockets.push(format!("socket:[{inode}]"));
         }
     }
-    let owns =
-        |process: &Process| process.descriptors().iter().any(|(_, what)| sockets.contains(what));
-    let owners: Vec<_> = descendants().into_iter().filter(owns).collect();
-    (!owners.is_empty()).then_some(owners)
+    sockets
 }
 
 /// Returns the address in a line such as `listening on 127.0.0.1:8001`.

@@ -98,8 +98,9 @@ impl Subject {
 
     /// Waits until it listens: at the address that it was given, or at the one that it prints.
     pub(super) fn listens_within(&mut self, most: Duration) -> Verdict {
-        let end = Instant::now() + most;
+        let (end, mut looks) = (Instant::now() + most, 0);
         loop {
+            looks += 1;
             let told = self.printed(|printed| printed.text.lines().find_map(processes::announced));
             for address in [told, Some(self.address)].into_iter().flatten() {
                 if processes::listens_at(address.port()).is_some() {
@@ -113,7 +114,7 @@ impl Subject {
                 let words = self.last_words();
                 return Err(Wrong::new(what, format!("it has ended with {status}; {words}")));
             }
-            if Instant::now() > end {
+            if Instant::now() > end && looks > FEWEST_LOOKS {
                 let words = self.last_words();
                 let seen = format!("after {} s it does not listen; {words}", most.as_secs());
                 return Err(Wrong::new(what, seen));
@@ -183,21 +184,17 @@ impl Subject {
         self.processes().iter().map(Process::memory).sum()
     }
 
+    /// What all its threads have done so far.
+    pub(super) fn work(&self) -> Work {
+        work_of(&self.processes())
+    }
+
     /// What all its threads have done, over a time.
     pub(super) fn work_over(&self, time: Duration) -> Work {
         let processes = self.processes();
-        let work = || {
-            let threads = processes.iter().flat_map(|process| {
-                process.threads().into_iter().map(|thread| process.work_of(&thread))
-            });
-            threads.fold(Work::default(), |sum, work| Work {
-                busy: sum.busy + work.busy,
-                sleeps: sum.sleeps + work.sleeps,
-            })
-        };
-        let before = work();
+        let before = work_of(&processes);
         thread::sleep(time);
-        work() - before
+        work_of(&processes) - before
     }
 
     /// Expects that it sleeps: it uses no processor, and is not woken all the time.
@@ -205,7 +202,7 @@ impl Subject {
         const WINDOW: Duration = Duration::from_millis(300);
         const MOST_SLEEPS: u64 = 30;
         let mut work = Work::default();
-        for _ in 0..5 {
+        for _ in 0..8 {
             work = self.work_over(WINDOW);
             if work.busy < WINDOW.as_nanos() as u64 / 4 && work.sleeps <= MOST_SLEEPS {
                 return self.is_alive();
@@ -217,6 +214,12 @@ impl Subject {
             false => format!("it is busy for {share} % of the time"),
         };
         Err(Wrong::new(format!("that the server sleeps while {what}"), seen))
+    }
+
+    /// Everything that it has printed, after its end.
+    pub(super) fn output(&mut self) -> String {
+        self.last_words();
+        self.printed(|printed| printed.text.clone())
     }
 
     /// Expects that as few descriptors are open as before.
@@ -259,6 +262,20 @@ impl Subject {
     }
 }
 
+/// The sum of the work of all threads.
+fn work_of(processes: &[Process]) -> Work {
+    let works = processes
+        .iter()
+        .flat_map(|process| process.threads().into_iter().map(|thread| process.work_of(&thread)));
+    works.fold(Work::default(), |sum, work| Work {
+        busy: sum.busy + work.busy,
+        sleeps: sum.sleeps + work.sleeps,
+    })
+}
+
+/// So often is looked before time is up: the machine may have stood still meanwhile.
+const FEWEST_LOOKS: u32 = 30;
+
 /// Looks again and again until `is_enough`, for a time at most. Returns what was seen last.
 pub(super) fn until<T>(
     most: Duration,
@@ -266,20 +283,29 @@ pub(super) fn until<T>(
     is_enough: impl Fn(&T) -> bool,
 ) -> T {
     let end = Instant::now() + most;
-    loop {
+    for looks in 0.. {
         let seen = look();
-        if is_enough(&seen) || Instant::now() > end {
+        if is_enough(&seen) || Instant::now() > end && looks > FEWEST_LOOKS {
             return seen;
         }
         thread::sleep(Duration::from_millis(20));
     }
+    unreachable!("the loop has no end of its own")
 }
 
-/// Reads what a program prints to its end.
+/// Reads what a program prints to its end. After too much it reads no more: the program then waits, and
+/// its pipe stays open.
 fn keep(mut stream: impl Read, printed: &Mutex<Printed>) {
     let mut buffer = [0; 16 << 10];
     while let Ok(count @ 1..) = stream.read(&mut buffer) {
-        printed.lock().unwrap_or_else(PoisonError::into_inner).add(&buffer[..count]);
+        let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
+        printed.add(&buffer[..count]);
+        if printed.bytes > MOST_PRINTED {
+            drop(printed);
+            loop {
+                thread::park();
+            }
+        }
     }
 }
 

@@ -70,6 +70,13 @@ impl<'a> Trial<'a> {
         Ok(subject)
     }
 
+    /// Starts the program as a client of these addresses.
+    pub(super) fn client_of(&self, addresses: &[SocketAddr]) -> Verdict<Subject> {
+        let texts: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
+        let command = self.filled(&texts, &[], &[]);
+        Subject::start(command, addresses[0], Rc::clone(&self.obituary))
+    }
+
     /// The command, with the addresses in place of `{}`. Without a `{}` they follow behind, after
     /// `option`.
     fn filled(&self, addresses: &[String], values: &[(&str, String)], option: &[&str]) -> Command {

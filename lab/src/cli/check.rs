@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::output::print;
-use crate::check::{Cause, EXERCISES, Exercise, watch};
+use crate::check::{Cause, EXERCISES, Exercise, Role, watch};
 
 /// A check that takes longer than this is ended.
-const MOST: Duration = Duration::from_secs(30);
+const MOST: Duration = Duration::from_secs(60);
 
 pub(super) fn list() -> Result<(), Failure> {
     let line = |exercise: &&Exercise| format!("{:<9} {}\n", exercise.name, exercise.title);
@@ -83,20 +83,27 @@ fn explained(exercise: &Exercise) -> String {
              cargo run --release -- check {name} -- target/release/examples/{example}\n"
         )
     });
+    let convention = match exercise.role {
+        Role::Server => SERVER,
+        Role::Client => CLIENT,
+    };
     format!(
         "{name}: {title}\n\n{}\n\nHints:\n{}\nCheck your program, in any language:\n  \
          cargo run --release -- check {name} -- COMMAND\n\n{}\n{example}\nRead {}\n",
         wrapped(task, ""),
         hints.collect::<String>(),
-        wrapped(CONVENTION, ""),
+        wrapped(convention, ""),
         place(exercise, exercise.anchor),
     )
 }
 
-const CONVENTION: &str = "The command is started with its arguments, in which {} becomes the address, \
+const SERVER: &str = "The command is started with its arguments, in which {} becomes the address, \
     as 127.0.0.1:8001. Without a {}, `--listen 127.0.0.1:8001` follows behind them. The variables \
     HOST and PORT have the address, too. A program that chooses another port prints a line \
     `listening on 127.0.0.1:8002`.";
+
+const CLIENT: &str = "The command is started with its arguments, in which {} becomes the addresses, \
+    as 127.0.0.1:8001 127.0.0.1:8002. Without a {} they follow behind its arguments.";
 
 /// Text in lines of 80 columns, each behind an indent.
 fn wrapped(text: &str, indent: &str) -> String {

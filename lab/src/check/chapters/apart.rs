@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::check::client::PATIENCE;
-use crate::check::exercise::Exercise;
+use crate::check::exercise::{Exercise, Role};
 use crate::check::subject::until;
 use crate::check::verdict::{Verdict, expect};
 
@@ -23,6 +23,7 @@ pub(super) const TWO_LOOPS: Exercise = Exercise {
          message after the other.",
     ],
     example: Some("upper_loop"),
+    role: Role::Server,
     scenario: |trial| {
         let server = trial.server()?;
         let [mut ann, mut bob] = server.clients(["ann", "bob"])?;
@@ -53,6 +54,7 @@ pub(super) const THREADS: Exercise = Exercise {
         "A reset is an error of `recv` or `send`.",
     ],
     example: Some("echo --concurrency threading"),
+    role: Role::Server,
     scenario: |trial| {
         const CLIENTS: usize = 8;
         let server = trial.server()?;
@@ -102,6 +104,7 @@ pub(super) const PROCESSES: Exercise = Exercise {
         "A child that has ended must be waited for.",
     ],
     example: None,
+    role: Role::Server,
     scenario: |trial| {
         const CLIENTS: usize = 5;
         let server = trial.server()?;
@@ -151,6 +154,7 @@ pub(super) const POOL: Exercise = Exercise {
         "Silent clients stay in a loop. Only the work for a line goes to the pool.",
     ],
     example: Some("keep_alive"),
+    role: Role::Server,
     scenario: |trial| {
         const MOST: usize = 10;
         let server = trial.server()?;
@@ -190,6 +194,7 @@ pub(super) const SHUTDOWN: Exercise = Exercise {
         "Finish the reading half of a client whose handler blocks: it reads the end.",
     ],
     example: None,
+    role: Role::Server,
     scenario: |trial| {
         let mut server = trial.server()?;
         let [mut ann, mut bob] = server.clients(["ann", "bob"])?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::check::exercise::Exercise;
+use crate::check::exercise::{Exercise, Role};
 use crate::check::subject::until;
 use crate::check::trial::Trial;
 use crate::check::verdict::{Verdict, expect};
@@ -19,6 +19,7 @@ pub(super) const SELECT: Exercise = Exercise {
         "A read of 0 bytes is the end: remove the client, and close it.",
     ],
     example: Some("echo"),
+    role: Role::Server,
     scenario: |trial| {
         let server = trial.server()?;
         let [mut ann, mut bob, mut cy] = server.clients(["ann", "bob", "cy"])?;
@@ -56,6 +57,7 @@ pub(super) const POLL: Exercise = Exercise {
         "Take the client out of the array, or make its number negative.",
     ],
     example: None,
+    role: Role::Server,
     scenario: |trial| {
         let server = trial.server()?;
         let [mut ann, mut bob] = server.clients(["ann", "bob"])?;
@@ -100,6 +102,7 @@ pub(super) const EPOLL: Exercise = Exercise {
         "/proc/PID/fdinfo/FD shows the list of an epoll: a line `tfd:` for each file.",
     ],
     example: Some("echo"),
+    role: Role::Server,
     scenario: |trial| {
         const CLIENTS: usize = 20;
         let server = trial.server()?;
@@ -151,6 +154,7 @@ pub(super) const EDGE: Exercise = Exercise {
         "The same holds for the listener: accept until EAGAIN.",
     ],
     example: Some("echo --trigger edge"),
+    role: Role::Server,
     scenario: edge,
 };
 

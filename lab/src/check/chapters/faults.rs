@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::check::client::Client;
-use crate::check::exercise::Exercise;
+use crate::check::exercise::{Exercise, Role};
 use crate::check::limits::Limits;
 use crate::check::subject::{Subject, until};
 use crate::check::trial::Trial;
@@ -22,6 +22,7 @@ pub(super) const ALWAYS_WRITABLE: Exercise = Exercise {
         "Keep what the kernel does not take. Do not wait in `send`.",
     ],
     example: None,
+    role: Role::Server,
     scenario: |trial| {
         const MANY: usize = 4_000_000;
         let server = trial.server()?;
@@ -56,6 +57,7 @@ pub(super) const BLOCKING_EDGE: Exercise = Exercise {
         "Keep what the kernel does not take, and send it at the next edge for writing.",
     ],
     example: Some("echo --trigger edge"),
+    role: Role::Server,
     scenario: |trial| {
         let server = trial.server()?;
         let [mut ann, mut bob] = server.clients(["ann", "bob"])?;
@@ -93,6 +95,7 @@ pub(super) const GOODBYES: Exercise = Exercise {
         "A hang-up may be reported together with bytes that are not read yet.",
     ],
     example: None,
+    role: Role::Server,
     scenario: |trial| {
         let server = trial.server()?;
         let [mut ann, mut bob] = server.clients(["ann", "bob"])?;
@@ -152,6 +155,7 @@ pub(super) const SLOW_HANDLER: Exercise = Exercise {
         "While a calculation waits for its next piece, the wait has a timeout of 0.",
     ],
     example: None,
+    role: Role::Server,
     scenario: slow_handler,
 };
 
@@ -238,6 +242,7 @@ pub(super) const WORKER_ANSWERS: Exercise = Exercise {
         "Keep a queue of places for each client, and send from the front while it is ready.",
     ],
     example: None,
+    role: Role::Server,
     scenario: |trial| {
         let server = trial.server()?;
         let [mut ann, mut bob] = server.clients(["ann", "bob"])?;
@@ -291,6 +296,7 @@ pub(super) const OUT_OF_DESCRIPTORS: Exercise = Exercise {
         "An edge-triggered listener is not reported again. Try `accept` after the pause.",
     ],
     example: Some("echo"),
+    role: Role::Server,
     scenario: |trial| {
         const MORE: usize = 4;
         let server = trial.server()?;

@@ -4,7 +4,9 @@ mod apart;
 mod calls;
 mod faults;
 mod one_loop;
+mod onwards;
 mod reactor;
+mod shared;
 
 use super::exercise::Exercise;
 
@@ -35,4 +37,13 @@ pub const EXERCISES: &[&Exercise] = &[
     &faults::SLOW_HANDLER,
     &faults::WORKER_ANSWERS,
     &faults::OUT_OF_DESCRIPTORS,
+    &shared::ONE_LISTENER,
+    &shared::ONE_SHOT,
+    &onwards::CONNECT,
+    &shared::NO_PROMISE,
+    &onwards::IDLE,
+    &shared::CHILDREN,
+    &onwards::ASYNC,
+    &onwards::SIGNAL_DRIVEN,
+    &onwards::PROXY,
 ];

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::check::client::Client;
-use crate::check::exercise::Exercise;
+use crate::check::exercise::{Exercise, Role};
 use crate::check::subject::Subject;
 use crate::check::trial::{Trial, three_free_ports};
 use crate::check::verdict::{Verdict, Wrong, expect, quoted};
@@ -22,6 +22,7 @@ pub(super) const ONE_AT_A_TIME: Exercise = Exercise {
         "`recv` may raise an error: the client is gone, and the server is not.",
     ],
     example: Some("echo --concurrency inline"),
+    role: Role::Server,
     scenario: |trial| {
         let server = trial.server()?;
         let mut ann = server.client("ann")?;
@@ -64,6 +65,7 @@ pub(super) const INPUTS: Exercise = Exercise {
         "`sendall` waits until the kernel has taken all. Keep what it does not take.",
     ],
     example: Some("select_rw"),
+    role: Role::Server,
     scenario: |trial| {
         let server = trial.server()?;
         let [mut ann, mut bob, mut cy] = server.clients(["ann", "bob", "cy"])?;
@@ -117,6 +119,7 @@ pub(super) const MESSAGE_DICT: Exercise = Exercise {
         "One function removes a client from all three structures.",
     ],
     example: Some("message_dict"),
+    role: Role::Server,
     scenario: |trial| {
         let server = trial.server()?;
         let [mut ann, mut bob] = server.clients(["ann", "bob"])?;
@@ -166,6 +169,7 @@ pub(super) const BACK_PRESSURE: Exercise = Exercise {
         "Above a high watermark, ask no more for reading.",
     ],
     example: Some("echo"),
+    role: Role::Server,
     scenario: |trial| {
         const MOST: usize = 96 << 20;
         let server = trial.server()?;
@@ -203,6 +207,7 @@ pub(super) const PORTS: Exercise = Exercise {
          until the client has finished too.",
     ],
     example: None,
+    role: Role::Server,
     scenario: |trial| {
         let first = three_free_ports()?;
         let server = trial.server_with(first, &[])?;

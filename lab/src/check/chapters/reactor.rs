@@ -4,7 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::check::client::Client;
-use crate::check::exercise::Exercise;
+use crate::check::exercise::{Exercise, Role};
+use crate::check::pace::{Pace, on_time};
 use crate::check::subject::{Subject, until};
 use crate::check::trial::Trial;
 use crate::check::verdict::{Verdict, expect};
@@ -22,6 +23,7 @@ pub(super) const TOKENS: Exercise = Exercise {
         "Forget the input of a client when it leaves.",
     ],
     example: None,
+    role: Role::Server,
     scenario: |trial| {
         let server = trial.server()?;
         let mut ann = server.client("ann")?;
@@ -60,6 +62,7 @@ pub(super) const CONTRACT: Exercise = Exercise {
         "Edge-triggered, read until EAGAIN or the end.",
     ],
     example: Some("echo --trigger edge"),
+    role: Role::Server,
     scenario: |trial| {
         let server = trial.server()?;
         let [mut ann, mut bob] = server.clients(["ann", "bob"])?;
@@ -102,6 +105,7 @@ pub(super) const ANSWERS: Exercise = Exercise {
         "Its socket is readable all the time. A program that asks for that does not sleep.",
     ],
     example: None,
+    role: Role::Server,
     scenario: |trial| {
         let server = trial.server()?;
         let [mut ann, mut bob] = server.clients(["ann", "bob"])?;
@@ -151,31 +155,38 @@ pub(super) const TIMERS: Exercise = Exercise {
         "A deadline that has moved is found when the old one is over.",
     ],
     example: None,
+    role: Role::Server,
     scenario: |trial| {
         let server = trial.server()?;
         let cy = server.client("cy")?;
         server.sleeps_while("cy is silent")?;
-        let [mut ann, mut bob] = server.clients(["ann", "bob"])?;
-        let begin = Instant::now();
-        let mut bob_left = None;
-        while begin.elapsed() < Duration::from_millis(2_400) {
-            ann.ask("x", "x").map_err(|wrong| wrong.and("she sends a byte each 0.3 s"))?;
-            let sent = Instant::now();
-            if bob_left.is_none() && bob.expect_silence(Duration::from_millis(300)).is_err() {
-                bob_left = Some(begin.elapsed());
-            }
-            thread::sleep(Duration::from_millis(300).saturating_sub(sent.elapsed()));
-        }
-        trial.ok("a client that sends now and then stays");
-        closed_in_time("bob, who is silent", bob_left)?;
-        let begin = Instant::now();
-        ann.expect_gone()?;
-        closed_in_time("ann, who is silent now", Some(begin.elapsed()))?;
-        trial.ok("a silent client is closed after a second");
+        on_time(Duration::from_millis(700), |pace| one_stays_and_one_leaves(&server, pace))?;
+        trial.ok("a client that sends now and then stays, and a silent one is closed");
         drop(cy);
         Ok(())
     },
 };
+
+/// Ann sends a byte each 0.3 s, and is silent then. Bob is silent.
+fn one_stays_and_one_leaves(server: &Subject, pace: &mut Pace) -> Verdict {
+    let [mut ann, mut bob] = server.clients(["ann", "bob"])?;
+    let begin = Instant::now();
+    let mut bob_left = None;
+    while begin.elapsed() < Duration::from_millis(2_400) {
+        ann.ask("x", "x").map_err(|wrong| wrong.and("she sends a byte each 0.3 s"))?;
+        pace.beat();
+        let sent = Instant::now();
+        if bob_left.is_none() && bob.expect_silence(Duration::from_millis(300)).is_err() {
+            bob_left = Some(begin.elapsed());
+        }
+        thread::sleep(Duration::from_millis(300).saturating_sub(sent.elapsed()));
+    }
+    closed_in_time("bob, who is silent", bob_left)?;
+    let begin = Instant::now();
+    ann.expect_gone()?;
+    pace.beat();
+    closed_in_time("ann, who is silent now", Some(begin.elapsed()))
+}
 
 /// The last byte came up to 0.3 s before.
 fn closed_in_time(who: &str, time: Option<Duration>) -> Verdict {
@@ -198,6 +209,7 @@ pub(super) const SWITCH: Exercise = Exercise {
         "Two numbers: with one, each client that comes or goes would switch the server.",
     ],
     example: None,
+    role: Role::Server,
     scenario: switch,
 };
 

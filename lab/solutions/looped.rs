@@ -53,6 +53,9 @@ impl Client {
 /// Above this a client is not read.
 pub const HIGH: usize = 64 << 10;
 
+/// A client that lets more than this wait is closed.
+const MOST: usize = 4 << 20;
+
 /// What a solution does with its clients. By default it sends back what it receives.
 pub trait Serve {
     /// The name of a new client: the next number that no client had.
@@ -71,6 +74,11 @@ pub trait Serve {
     }
 
     fn timed_out(&mut self, _: &mut Client, _: &mut Timers) {}
+
+    /// What all clients get now.
+    fn for_all(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
 
     fn wants(&self, client: &Client) -> PollFlags {
         wanted(client, HIGH)
@@ -169,6 +177,14 @@ pub fn serve_on(listener: &TcpListener, mut server: impl Serve) -> io::Result<()
                     clients.remove(&id);
                 }
             }
+        }
+        let news = server.for_all();
+        if !news.is_empty() {
+            clients.retain(|_, client| {
+                client.output.extend(&news);
+                let written = client.write();
+                !is_over(client, written) && client.output.len() < MOST
+            });
         }
         if !lines[0].revents().is_empty() {
             match listener.accept() {

@@ -7,6 +7,7 @@ mod apart;
 mod calls;
 mod faults;
 mod looped;
+mod muduo;
 mod one_loop;
 mod onwards;
 mod reactor;
@@ -52,6 +53,10 @@ const SOLUTIONS: &[(&str, Solution)] = &[
     ("32", onwards::conversation),
     ("33", onwards::signal_driven),
     ("34", onwards::proxy),
+    ("chat", muduo::chat),
+    ("sudoku", muduo::sudoku),
+    ("idle", muduo::idle),
+    ("ping-pong", muduo::ping_pong),
 ];
 
 fn main() -> std::io::Result<()> {

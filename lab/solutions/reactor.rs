@@ -124,23 +124,27 @@ pub fn answers(wrong: bool) -> io::Result<()> {
 }
 
 pub fn timers(wrong: bool) -> io::Result<()> {
-    const SILENCE: Duration = Duration::from_secs(1);
-    #[derive(Default)]
+    close_idle(wrong, Duration::from_secs(1))
+}
+
+/// Closes clients after so much silence. The wrong one counts from their beginning.
+pub fn close_idle(wrong: bool, silence: Duration) -> io::Result<()> {
     struct Idle {
         wrong: bool,
+        silence: Duration,
         deadlines: BTreeMap<u64, Instant>,
     }
     impl Serve for Idle {
         fn opened(&mut self, client: &mut Client, timers: &mut Timers) {
-            self.deadlines.insert(client.id, Instant::now() + SILENCE);
-            timers.after(SILENCE, client);
+            self.deadlines.insert(client.id, Instant::now() + self.silence);
+            timers.after(self.silence, client);
         }
 
         fn received(&mut self, client: &mut Client, data: &[u8], _: &mut Timers) {
             client.output.extend_from_slice(data);
             if !self.wrong {
                 // The timer stays where it is.
-                self.deadlines.insert(client.id, Instant::now() + SILENCE);
+                self.deadlines.insert(client.id, Instant::now() + self.silence);
             }
         }
 
@@ -153,7 +157,7 @@ pub fn timers(wrong: bool) -> io::Result<()> {
             }
         }
     }
-    serve(Idle { wrong, ..Idle::default() })
+    serve(Idle { wrong, silence, deadlines: BTreeMap::new() })
 }
 
 pub fn switch(wrong: bool) -> io::Result<()> {

@@ -146,6 +146,27 @@ impl Client {
         Ok(())
     }
 
+    /// Reads a line with its end, `\n`.
+    pub(super) fn line(&mut self) -> Verdict<String> {
+        const MOST: usize = 4096;
+        let what = format!("that {} gets a line", self.name);
+        let (mut line, end) = (Vec::new(), Instant::now() + 2 * PATIENCE);
+        while !line.ends_with(b"\n") && line.len() < MOST && Instant::now() < end {
+            let mut byte = [0];
+            let after = |line: &[u8]| format!("after {}", quoted(line));
+            match self.stream.read(&mut byte) {
+                Ok(0) => return Err(Wrong::new(what, format!("the end {}", after(&line)))),
+                Ok(_) => line.push(byte[0]),
+                Err(error) => {
+                    let seen = format!("{} {}", describe(&error), after(&line));
+                    return Err(Wrong::new(what, seen));
+                }
+            }
+        }
+        expect(line.ends_with(b"\n"), what, quoted(&line))?;
+        Ok(String::from_utf8_lossy(&line).into_owned())
+    }
+
     /// Sends, and expects an answer and nothing behind it.
     pub(super) fn ask(&mut self, bytes: impl AsRef<[u8]>, answer: impl AsRef<[u8]>) -> Verdict {
         self.send(bytes)?;

@@ -22,7 +22,7 @@ impl Pace {
 /// Runs a scenario whose clients must be heard within `most`. If it fails and they were late, it is not
 /// the program's fault, and the scenario runs again.
 pub(super) fn on_time(most: Duration, mut scenario: impl FnMut(&mut Pace) -> Verdict) -> Verdict {
-    const TRIES: usize = 4;
+    const TRIES: usize = 6;
     let mut verdict = Ok(());
     for _ in 0..TRIES {
         let mut pace = Pace { last: Instant::now(), longest: Duration::ZERO };

@@ -243,7 +243,8 @@ pub(super) fn listens_at(port: u16) -> Option<Vec<Process>> {
 fn listeners(is_port: impl Fn(u16) -> bool) -> Vec<String> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
     let mut sockets = Vec::new();
-    for line in tables.iter().flatten().flat_map(|table| table.lines().skip(1)) {
+    let lines = tables.iter().flatten().flat_map(|table| table.lines());
+    for line in lines.filter(|line| line.contains(" 0A ")) {
         let fields: Vec<_> = line.split_whitespace().collect();
         let [_, local, _, "0A", ..] = fields.as_slice() else { continue };
         let port = local.rsplit_once(':').and_then(|(_, port)| u16::from_str_radix(port, 16).ok());

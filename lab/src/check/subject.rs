@@ -274,7 +274,7 @@ fn work_of(processes: &[Process]) -> Work {
 }
 
 /// So often is looked before time is up: the machine may have stood still meanwhile.
-const FEWEST_LOOKS: u32 = 30;
+const FEWEST_LOOKS: u32 = 15;
 
 /// Looks again and again until `is_enough`, for a time at most. Returns what was seen last.
 pub(super) fn until<T>(

@@ -3,6 +3,7 @@
 mod apart;
 mod calls;
 mod faults;
+mod muduo;
 mod one_loop;
 mod onwards;
 mod reactor;
@@ -46,4 +47,8 @@ pub const EXERCISES: &[&Exercise] = &[
     &onwards::ASYNC,
     &onwards::SIGNAL_DRIVEN,
     &onwards::PROXY,
+    &muduo::CHAT,
+    &muduo::SUDOKU,
+    &muduo::IDLE_CONNECTIONS,
+    &muduo::PING_PONG,
 ];

@@ -110,3 +110,15 @@ fn the_history_says_of_each_published_figure_whether_it_is_still_true() {
     let output = compare(&["--history", "--fds", "10"]);
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn the_latency_counts_from_when_a_request_was_due_beside_idle_neighbours() {
+    let (said, json) = study("latency");
+    for part in ["Beside 1,000 idle connections", "p99.9", "open loop", "epoll 1,000", "poll 0"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let figures = json["figures"].as_array().unwrap();
+    for what in ["epoll p50", "poll p99.9", "select server", "epoll p99 uncorrected"] {
+        assert!(figures.iter().any(|figure| figure["what"] == what), "{what}");
+    }
+}

@@ -39,6 +39,7 @@ use tripoll::{Backend, Trigger};
 
 use crate::balance::Balance;
 use crate::live::Options;
+use crate::study::serve_echo;
 use crate::workload::{Contender, Layer, Workload, default_trigger};
 use failure::Failure;
 use handoff::Handoff;
@@ -234,6 +235,12 @@ enum Command {
     /// Run the servers of a soak
     #[command(hide = true)]
     SoakServers { part: String },
+    /// Run the server of `compare --workload latency`
+    #[command(hide = true)]
+    EchoServer {
+        #[arg(value_parser = backend_parser())]
+        backend: Backend,
+    },
 }
 
 /// The contender that runs a workload.
@@ -322,6 +329,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         }
         Command::Trace(args) => args.run(),
         Command::SoakServers { part } => soak::run_servers(part),
+        Command::EchoServer { backend } => Ok(serve_echo(*backend)?),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Ring { n, active, writes, contender } => {
             if active > n {

@@ -6,13 +6,16 @@
 mod auto;
 mod cells;
 mod chart;
+mod echo_server;
 mod history;
+mod latency;
 mod options;
 mod page;
 mod report;
 mod table;
 mod topic;
 
+pub use echo_server::serve_echo;
 pub use options::{Options, Steps};
 pub use report::{Figure, Study};
 pub use topic::Topic;

@@ -85,7 +85,7 @@ impl Study {
         findings: Findings,
     ) -> Self {
         let Findings { mut sentences, tables, charts, figures, stopped } = findings;
-        let of_cpu = figures.iter().filter(|figure| figure.unit == "cpu_ns");
+        let of_cpu = figures.iter().filter(|figure| ["cpu_ns", "us"].contains(&figure.unit));
         let spreads: Vec<f64> = of_cpu.map(|figure| figure.estimate.spread()).collect();
         if let Some(warning) = busy(&machine, &spreads) {
             sentences.insert(1, warning);

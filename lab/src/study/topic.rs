@@ -4,7 +4,7 @@ use std::io;
 
 use super::options::{Options, Steps};
 use super::report::Study;
-use super::{auto, history};
+use super::{auto, history, latency};
 use crate::compare::Machine;
 
 /// A question.
@@ -14,17 +14,20 @@ pub enum Topic {
     Auto,
     /// What was published about the calls, and what is true here.
     History,
+    /// How long an echo takes beside idle connections.
+    Latency,
 }
 
 impl Topic {
     /// All questions.
-    pub const ALL: [Topic; 2] = [Topic::Auto, Topic::History];
+    pub const ALL: [Topic; 3] = [Topic::Auto, Topic::History, Topic::Latency];
 
     /// Returns its name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Topic::Auto => "auto",
             Topic::History => "history",
+            Topic::Latency => "latency",
         }
     }
 
@@ -33,6 +36,7 @@ impl Topic {
         match self {
             Topic::Auto => "the backend auto beside epoll and poll, steady and changing",
             Topic::History => "what was published since 2001: published, here, still true?",
+            Topic::Latency => "how long an echo takes beside 0 to 15,000 idle connections",
         }
     }
 
@@ -46,6 +50,7 @@ impl Topic {
         let (title, findings) = match self {
             Topic::Auto => (auto::TITLE, auto::measure(options, steps)?),
             Topic::History => (history::TITLE, history::measure(options, steps)?),
+            Topic::Latency => (latency::TITLE, latency::measure(options, steps)?),
         };
         machine = machine.measured();
         if findings.sentences.is_empty() {

@@ -72,6 +72,14 @@ pub const SUBJECTS: &[Subject] = &[
     Subject { name: "chat", program: "chat", arguments: "", client: who },
     tcp("proxy", "proxy", "--connect-timeout 1"),
     Subject { name: "redis", program: "redis", arguments: "", client: redis },
+    Subject { name: "inspect", program: "inspect", arguments: "", client: inspect },
+    tcp("embed epoll", "embed", "--backend epoll"),
+    tcp("embed poll", "embed", "--backend poll"),
+    tcp("reload", "reload", ""),
+    Subject { name: "keep_alive", program: "keep_alive", arguments: "", client: numbered },
+    tcp("loops", "loops", ""),
+    tcp("loops reuse-port", "loops", "--distribution reuse-port"),
+    tcp("loops shared-listener", "loops", "--distribution shared-listener"),
     tcp("line_tcp reactor", "line_tcp", "--concurrency reactor"),
     tcp("inline", "line_tcp", "--concurrency inline"),
     tcp("threading", "line_tcp", "--concurrency threading"),
@@ -139,6 +147,35 @@ fn http(address: &str) -> io::Result<()> {
     client.read_to_string(&mut answers)?;
     let is_answered = answers.matches("HTTP/1.1 200 OK\r\n").count() == 2;
     if is_answered { Ok(()) } else { Err(io::Error::other(answers)) }
+}
+
+/// Has two lines numbered, the second one after the client was parked.
+fn numbered(address: &str) -> io::Result<()> {
+    let mut client = connect(address)?;
+    client.read_exact(&mut [0; "hello\n".len()])?;
+    for number in 1..=2 {
+        client.write_all(b"a\n")?;
+        let mut answer = [0; "1: a\n".len()];
+        client.read_exact(&mut answer)?;
+        if answer[0] != b'0' + number {
+            return Err(io::Error::other(String::from_utf8_lossy(&answer).into_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Asks for the page, and for the text that Prometheus scrapes.
+fn inspect(address: &str) -> io::Result<()> {
+    for path in ["/", "/connections", "/metrics"] {
+        let mut client = connect(address)?;
+        client.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes())?;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer)?;
+        if !answer.starts_with("HTTP/1.1 200 OK\r\n") {
+            return Err(io::Error::other(answer));
+        }
+    }
+    Ok(())
 }
 
 /// Sets a value that expires, and asks for it, in one packet.

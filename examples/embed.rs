@@ -16,6 +16,7 @@ use std::io;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use std::thread;
 use std::time::Duration;
 
 use common::Options;
@@ -34,7 +35,7 @@ fn main() -> Result<(), common::Failure> {
     })?;
     common::shut_down_on_signals(&mut reactor)?;
     let other = Rc::new(RefCell::new(OtherLoop::new(clients)?));
-    let other_address = other.borrow().socket.local_addr()?;
+    let other_address = other.borrow().socket.local_addr().map_err(failed("getsockname"))?;
 
     let fd = reactor.poll_fd()?;
     match &fd {
@@ -55,8 +56,14 @@ fn run_inside(mut reactor: Reactor, other: &mut OtherLoop) -> io::Result<()> {
     let handle = reactor.handle();
     while !handle.is_stopped() {
         // It applies what was changed, sets the timer, and lets jobs of other threads wake the loop.
-        reactor.prepare_poll()?;
-        if other.turn(None)? {
+        let retry = match reactor.prepare_poll() {
+            Ok(_) => None,
+            Err(error) => {
+                log::warn!("{error}; the reactor has its turn without being asked");
+                Some(RETRY)
+            }
+        };
+        if other.turn(retry)? || retry.is_some() {
             reactor.turn(Deadline::Now)?; // never blocks
         }
     }
@@ -65,7 +72,7 @@ fn run_inside(mut reactor: Reactor, other: &mut OtherLoop) -> io::Result<()> {
 
 /// The other way round: makes the other loop a source of the reactor.
 fn nest(other: Rc<RefCell<OtherLoop>>, reactor: &mut Reactor) -> io::Result<()> {
-    let fd = other.borrow().epoll.as_fd().try_clone_to_owned()?;
+    let fd = other.borrow().epoll.as_fd().try_clone_to_owned().map_err(failed("fcntl"))?;
     let turn = move |_: &mut Source<OwnedFd>, _: &mut Context| {
         other.borrow_mut().turn(Some(Duration::ZERO))?;
         Ok(Next::Done) // what is left, the kernel reports again: select and poll are level-triggered
@@ -82,13 +89,22 @@ struct OtherLoop {
     clients: ListenerMeter,
 }
 
+/// After this time what the kernel has refused is tried again.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Returns a function that says which call has failed.
+fn failed(call: &str) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{call}: {error}"))
+}
+
 /// What the other loop knows of its descriptors.
 const SOCKET: u64 = 1;
 const REACTOR: u64 = 2;
 
 impl OtherLoop {
     fn new(clients: ListenerMeter) -> io::Result<Self> {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        let socket =
+            UdpSocket::bind("127.0.0.1:0").map_err(failed("cannot listen on 127.0.0.1"))?;
         socket.set_nonblocking(true)?;
         let this = OtherLoop { epoll: Epoll::new()?, socket, datagrams: 0, clients };
         this.watch(this.socket.as_fd(), SOCKET)?;
@@ -96,13 +112,16 @@ impl OtherLoop {
     }
 
     fn watch(&self, fd: BorrowedFd, what: u64) -> io::Result<()> {
-        self.epoll.add(fd.as_raw_fd(), EpollFlags::IN, what)
+        self.epoll.add(fd.as_raw_fd(), EpollFlags::IN, what).map_err(failed("epoll_ctl"))
     }
 
     /// Waits, and serves its own socket. Returns whether the reactor has something to do.
     fn turn(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         let mut events = Vec::with_capacity(8);
-        self.epoll.wait(&mut events, timeout)?;
+        match self.epoll.wait(&mut events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::OutOfMemory => thread::sleep(RETRY),
+            waited => drop(waited?),
+        }
         let is_ready = |what| events.iter().any(|event| event.data() == what);
         if is_ready(SOCKET) {
             self.answer();

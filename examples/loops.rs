@@ -68,7 +68,7 @@ fn main() -> Result<(), common::Failure> {
         std::process::exit(1); // the log says why
     }
     for (index, counters) in loops.counters().loops.iter().enumerate() {
-        println!("loop {index}: {} connections", counters.accepted);
+        common::say(format_args!("loop {index}: {} connections", counters.accepted));
     }
     Ok(())
 }

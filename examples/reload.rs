@@ -65,7 +65,9 @@ fn main() -> Result<(), common::Failure> {
     };
     let settings = file.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
     listener.set_unlink_on_drop(false); // its copy removes the file, if no other process serves
-    let mut copy = Listener::try_from(listener.as_fd().try_clone_to_owned()?)?;
+    let copy = listener.as_fd().try_clone_to_owned();
+    let copy = copy.map_err(|error| io::Error::new(error.kind(), format!("fcntl: {error}")))?;
+    let mut copy = Listener::try_from(copy)?;
     copy.set_unlink_on_drop(true);
     let address = listener.local_address().clone();
 

@@ -21,6 +21,7 @@ use super::source_entry::Slot;
 use super::turn_state::{PARKING, TIMER, WAKER};
 use crate::selector::{Deadline, Event, Token};
 use crate::sync::Panicked;
+use crate::sys;
 
 impl<S: 'static> Reactor<S> {
     /// Runs one turn: waits until a source is ready or the deadline has come, and calls the
@@ -159,7 +160,8 @@ impl<S: 'static> Reactor<S> {
     #[doc(alias = "AsFd")]
     pub fn poll_fd(&self) -> io::Result<Option<OwnedFd>> {
         let fd = self.core.registry.selector().own_fd();
-        fd.map(|fd| fd.try_clone_to_owned()).transpose()
+        let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned();
+        fd.map(copy).transpose().map_err(|error| sys::with_context("fcntl", error))
     }
 
     fn call_hooks(hooks: &mut [Hook<S>], core: &mut Core<S>, state: &mut S) {

@@ -28,10 +28,19 @@ impl EventFd {
     }
 
     /// Makes the descriptor readable. A full counter refuses the addition, but is readable already.
+    ///
+    /// Nothing repeats a wake that is lost, and its loop sleeps on. So a write that fails is made again.
+    /// The limit is for one that always fails, as under a filter of system calls.
     pub(crate) fn wake(&self) {
+        const TRIES: usize = 10;
         let one = 1_u64.to_ne_bytes();
-        // SAFETY: writes eight bytes from an array of eight.
-        let _ = unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        for _ in 0..TRIES {
+            // SAFETY: writes eight bytes from an array of eight.
+            let wrote = unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+            if wrote >= 0 {
+                break;
+            }
+        }
     }
 
     /// Makes the descriptor unreadable until the next [`wake`](Self::wake).

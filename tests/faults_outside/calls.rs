@@ -13,6 +13,15 @@ pub struct Call {
 /// would fail for ever.
 pub const FATAL: &[(&str, &str)] = &[("accept4", "EINVAL")];
 
+/// Errors that a call of this server never has. `signalfd(2)` knows no EIO; without its signals, the server
+/// cannot be told to end. `eventfd(2)` knows no ENOSPC, and a wake that is refused for ever wakes no loop.
+pub const UNREAL: &[(&str, &str, &str)] = &[
+    ("reload", "read", "EIO"),
+    ("loops", "write", "ENOSPC"),
+    ("loops reuse-port", "write", "ENOSPC"),
+    ("loops shared-listener", "write", "ENOSPC"),
+];
+
 /// Errors that may last: something is used up, or the system has no memory.
 pub const SHORTAGES: &[&str] = &["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ENOSPC"];
 

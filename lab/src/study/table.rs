@@ -42,12 +42,12 @@ impl Table {
     pub(super) fn text(&self, width: usize) -> String {
         let keys: Vec<usize> = (0..self.keys).collect();
         let used = |columns: &[usize]| -> usize {
-            columns.iter().map(|&column| self.width_of(column) + 2).sum::<usize>() + 1
+            columns.iter().map(|&column| self.width_of(column) + 2).sum::<usize>() - 2
         };
         let mut rest: Vec<usize> = (self.keys..self.rows[0].len()).collect();
         let mut text = String::new();
         while !rest.is_empty() {
-            let fitting = |&count: &usize| used(&keys) + used(&rest[..count]) <= width + 2;
+            let fitting = |&count: &usize| used(&keys) + 3 + used(&rest[..count]) <= width;
             let count = (1..=rest.len()).take_while(fitting).last().unwrap_or(1);
             let block: Vec<usize> = rest.drain(..count).collect();
             if !text.is_empty() {

@@ -77,7 +77,7 @@ impl Client {
         again: &[u8],
         most: usize,
     ) -> Verdict<(usize, Option<io::Error>)> {
-        const WHILE: Duration = Duration::from_millis(400);
+        const WHILE: Duration = Duration::from_millis(600);
         self.stream.set_nonblocking(true)?;
         let (mut sent, mut last, mut end) = (0, Instant::now(), None);
         while sent < most && last.elapsed() < WHILE && end.is_none() {

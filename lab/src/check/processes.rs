@@ -91,6 +91,18 @@ impl Process {
         numbers.iter().filter(|number| self.flags(number) & libc::O_ASYNC as u32 != 0).count()
     }
 
+    /// Whether one of its threads sleeps in a call for readiness. No, if the kernel does not say it.
+    pub(super) fn waits_for_readiness(&self) -> bool {
+        let mut calls = vec![libc::SYS_ppoll, libc::SYS_pselect6, libc::SYS_epoll_pwait];
+        #[cfg(target_arch = "x86_64")]
+        calls.extend([libc::SYS_poll, libc::SYS_select, libc::SYS_epoll_wait]);
+        let call = |thread: &String| {
+            let call = self.text(&format!("task/{thread}/syscall"));
+            call.split(' ').next().and_then(|number| number.trim().parse().ok())
+        };
+        self.threads().iter().any(|thread| call(thread).is_some_and(|call| calls.contains(&call)))
+    }
+
     /// Whether one of its listeners has not the flag `O_NONBLOCK`.
     pub(super) fn blocks_in_accept(&self) -> bool {
         let listeners = listeners(|_| true);

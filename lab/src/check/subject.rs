@@ -179,6 +179,11 @@ impl Subject {
         self.listening().iter().map(|process| process.threads().len()).sum()
     }
 
+    /// The number of its threads, in all processes.
+    pub(super) fn all_threads(&self) -> usize {
+        self.processes().iter().map(|process| process.threads().len()).sum()
+    }
+
     /// The memory of all its processes, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.processes().iter().map(Process::memory).sum()
@@ -200,7 +205,7 @@ impl Subject {
     /// Expects that it sleeps: it uses no processor, and is not woken all the time.
     pub(super) fn sleeps_while(&self, what: &str) -> Verdict {
         const WINDOW: Duration = Duration::from_millis(300);
-        const MOST_SLEEPS: u64 = 30;
+        const MOST_SLEEPS: u64 = 12;
         let mut work = Work::default();
         for _ in 0..8 {
             work = self.work_over(WINDOW);

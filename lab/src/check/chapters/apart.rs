@@ -167,7 +167,7 @@ pub(super) const POOL: Exercise = Exercise {
         ann.ask("one\n", "1: one\n")?;
         ann.ask("two\n", "2: two\n")?;
         trial.ok("fifty silent clients stop no other");
-        let threads = server.threads();
+        let threads = server.all_threads();
         expect(threads <= MOST, "at most eight threads of workers", format!("{threads} threads"))?;
         trial.ok("they have no threads");
         server.sleeps_while("all clients are silent")?;

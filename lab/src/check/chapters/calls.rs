@@ -29,9 +29,9 @@ pub(super) const SELECT: Exercise = Exercise {
         bob.expect_silence(Duration::from_millis(50))?;
         trial.ok("three clients are answered, in any order");
         expect(
-            server.threads() == 1,
+            server.all_threads() == 1,
             "that one thread serves three clients",
-            format!("{} threads", server.threads()),
+            format!("{} threads", server.all_threads()),
         )?;
         trial.ok("one thread serves them");
         server.sleeps_while("no client sends")?;

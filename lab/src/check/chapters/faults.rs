@@ -100,8 +100,10 @@ pub(super) const GOODBYES: Exercise = Exercise {
         let server = trial.server()?;
         let [mut ann, mut bob] = server.clients(["ann", "bob"])?;
         let before = server.descriptors();
-        ann.send("hello")?;
-        ann.expect_silence(Duration::from_millis(50))?;
+        for piece in ["he", "ll", "o"] {
+            ann.send(piece)?;
+            ann.expect_silence(Duration::from_millis(50))?;
+        }
         ann.half_close()?;
         finishes(&mut ann, "5\n")?;
         trial.ok("a client that has finished gets its answer, and the end");
@@ -246,12 +248,16 @@ pub(super) const WORKER_ANSWERS: Exercise = Exercise {
     scenario: |trial| {
         let server = trial.server()?;
         let [mut ann, mut bob] = server.clients(["ann", "bob"])?;
+        let begin = Instant::now();
         ann.send("slow one\n")?;
         bob.ask("quick\n", "quick\n")?;
         expect(!ann.has_input()?, "that ann's line waits 300 ms", "an answer before bob's")?;
-        let threads: usize = server.processes().iter().map(|one| one.threads().len()).sum();
+        let threads = server.all_threads();
         expect(threads > 1, "another thread or process that waits", "a single thread")?;
         ann.expect("slow one\n")?;
+        let took = begin.elapsed();
+        let seen = format!("{} ms", took.as_millis());
+        expect(took > Duration::from_millis(250), "that a slow line waits 300 ms", seen)?;
         trial.ok("a slow line stops no other client");
         ann.send("slow a\nquick b\nslow c\nquick d\n")?;
         ann.expect("slow a\nquick b\nslow c\nquick d\n")?;
@@ -269,16 +275,21 @@ pub(super) const WORKER_ANSWERS: Exercise = Exercise {
         }
         trial.ok("an answer for a client that has left goes to no other");
         let mut many = Vec::new();
-        for number in 1..=20 {
-            let mut client = server.client(&format!("client {number} of 20"))?;
-            client.send("slow\n")?;
+        for number in 1..=30 {
+            let mut client = server.client(&format!("client {number} of 30"))?;
+            client.ask("hello\n", "hello\n")?;
             many.push(client);
         }
+        let begin = Instant::now();
+        many.iter_mut().try_for_each(|client| client.send("slow\n"))?;
         bob.ask("and I?\n", "and I?\n")?;
-        let threads: usize = server.processes().iter().map(|one| one.threads().len()).sum();
+        let threads = server.all_threads();
         expect(threads <= 20, "at most sixteen threads", format!("{threads} of them"))?;
         many.iter_mut().try_for_each(|client| client.expect("slow\n"))?;
-        trial.ok("twenty slow lines at once are answered by a few threads");
+        let seen = format!("{:.1} s", begin.elapsed().as_secs_f32());
+        let is_quick = begin.elapsed() < Duration::from_millis(4_500);
+        expect(is_quick, "that thirty slow lines do not wait for each other", seen)?;
+        trial.ok("thirty slow lines at once are answered by a few threads");
         server.sleeps_while("no client sends")
     },
 };
@@ -343,7 +354,7 @@ fn are_answered_or_gone(clients: &mut [Client]) -> Verdict {
 impl Subject {
     /// Expects that it has one thread.
     pub(super) fn has_one_thread(&self) -> Verdict {
-        let threads = self.threads();
+        let threads = self.all_threads();
         expect(threads <= 1, "that the server has one thread", format!("{threads} threads"))
     }
 

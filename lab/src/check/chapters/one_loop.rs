@@ -219,7 +219,7 @@ pub(super) const PORTS: Exercise = Exercise {
             ann.expect_end()?;
         }
         trial.ok("each port says its number");
-        let threads = server.threads();
+        let threads = server.all_threads();
         expect(threads == 1, "that one thread serves three ports", format!("{threads} threads"))?;
         for _ in 0..5 {
             let mut bob = server.frozen(|| {

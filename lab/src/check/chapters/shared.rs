@@ -89,7 +89,8 @@ pub(super) const ONE_SHOT: Exercise = Exercise {
     title: "a client belongs to one thread at a time",
     page: "ch27-one-shot",
     anchor: "what-you-saw",
-    task: "Write a server with four or more threads that wait for all clients together. It sends back \
+    task: "Write a server with four to sixteen threads that wait for all clients \
+           together. It sends back \
            what it receives. For each digit it works before: it sleeps ten milliseconds for a 1, ninety \
            for a 9. The bytes of a client come back in their order, and clients do not wait for each \
            other.",
@@ -104,9 +105,16 @@ pub(super) const ONE_SHOT: Exercise = Exercise {
 
 fn one_shot(trial: &Trial) -> Verdict {
     let server = trial.server()?;
+    let mut silent = Vec::new();
+    for number in 1..=24 {
+        silent.push(server.client(&format!("silent client {number}"))?);
+    }
     let mut ann = server.client("ann")?;
-    ann.ask("hello", "hello")?;
+    ann.ask("hello", "hello").map_err(|wrong| wrong.and("24 silent clients came before"))?;
     server.has_loops()?;
+    let threads = server.all_threads();
+    expect(threads <= 20, "that silent clients have no threads", format!("{threads} threads"))?;
+    trial.ok("silent clients take no thread");
     let before = server.descriptors();
     for _ in 0..5 {
         ann.send("9")?;
@@ -144,7 +152,9 @@ fn one_shot(trial: &Trial) -> Verdict {
     fred.reset()?;
     ann.ask("still here?", "still here?")?;
     trial.ok("a client that has finished reads the end");
-    server.has_descriptors_again(before)
+    server.has_descriptors_again(before)?;
+    let mut last = silent.pop().expect("there are twenty-four");
+    last.ask("1", "1")
 }
 
 pub(super) const NO_PROMISE: Exercise = Exercise {

@@ -10,19 +10,23 @@ const WORDS_A_MINUTE: usize = 130;
 fn minutes(text: &str) -> usize {
     let words = text
         .lines()
-        .filter(|line| !line.starts_with("*⏱"))
+        .filter(|line| !is_reading_time(line))
         .map(|line| line.split_whitespace().count());
     words.sum::<usize>().div_ceil(WORDS_A_MINUTE)
+}
+
+fn is_reading_time(line: &str) -> bool {
+    (line.starts_with("*About ") && line.ends_with(" minutes*")) || line.starts_with("*约 ")
 }
 
 /// The page with its present reading time below the title.
 fn with_reading_time(text: &str, minutes: usize, line: &str) -> String {
     let (title, rest) = text.split_once("\n\n").expect("a title, and a text");
     let rest = match rest.split_once("\n\n") {
-        Some((first, rest)) if first.starts_with("*⏱") => rest,
+        Some((first, rest)) if is_reading_time(first) => rest,
         _ => rest,
     };
-    format!("{title}\n\n*⏱ {}*\n\n{rest}", line.replace("MINUTES", &minutes.to_string()))
+    format!("{title}\n\n*{}*\n\n{rest}", line.replace("MINUTES", &minutes.to_string()))
 }
 
 #[test]

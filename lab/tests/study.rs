@@ -122,3 +122,27 @@ fn the_latency_counts_from_when_a_request_was_due_beside_idle_neighbours() {
         assert!(figures.iter().any(|figure| figure["what"] == what), "{what}");
     }
 }
+
+#[test]
+fn what_comes_and_goes_has_its_costs_and_system_calls() {
+    let (said, _) = study("churn");
+    for part in ["two system calls", "A connection of one byte", "bare epoll 1,000", "calls"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn a_wake_is_measured_beside_a_bare_loop() {
+    let (said, _) = study("wake");
+    for part in ["a loop on epoll that sleeps", "bare eventfd", "busy", "CPU ns"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn timers_are_measured_among_a_million_others() {
+    let (said, _) = study("timers");
+    for part in ["among 1,000,000 others", "arm, map", "cancel", "fire"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}

@@ -9,11 +9,12 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Pid;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::sched_setaffinity;
 use serde::{Deserialize, Serialize};
 use tripoll::net::{Connection, Listener, Protocol, Wire};
 use tripoll::{Backend, Context, Interest, Next, Reactor, Source, Trigger, sys};
 
+use super::processors::other_processors;
 use crate::workload::cpu_time;
 
 /// What a server has done since its start.
@@ -108,11 +109,8 @@ impl Server {
 
 /// Moves a process to the processors that this thread is not pinned to.
 fn move_away(child: &Child) {
-    let ours = sched_getaffinity(None).unwrap_or_default();
-    let mut others = CpuSet::new();
-    (0..CpuSet::MAX_CPU).filter(|&cpu| !ours.is_set(cpu)).for_each(|cpu| others.set(cpu));
     // With one processor there is no other.
-    let _ = sched_setaffinity(Pid::from_raw(child.id() as i32), &others);
+    let _ = sched_setaffinity(Pid::from_raw(child.id() as i32), &other_processors());
 }
 
 impl Drop for Server {

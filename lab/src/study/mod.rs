@@ -6,14 +6,19 @@
 mod auto;
 mod cells;
 mod chart;
+mod churn;
 mod echo_server;
 mod history;
 mod latency;
 mod options;
 mod page;
+mod processors;
 mod report;
+mod rows;
 mod table;
+mod timers;
 mod topic;
+mod wake;
 
 pub use echo_server::serve_echo;
 pub use options::{Options, Steps};

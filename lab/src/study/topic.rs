@@ -4,7 +4,7 @@ use std::io;
 
 use super::options::{Options, Steps};
 use super::report::Study;
-use super::{auto, history, latency};
+use super::{auto, churn, history, latency, timers, wake};
 use crate::compare::Machine;
 
 /// A question.
@@ -16,11 +16,18 @@ pub enum Topic {
     History,
     /// How long an echo takes beside idle connections.
     Latency,
+    /// What descriptors cost that come and go.
+    Churn,
+    /// What it costs to wake a loop.
+    Wake,
+    /// What a timer costs among others.
+    Timers,
 }
 
 impl Topic {
     /// All questions.
-    pub const ALL: [Topic; 3] = [Topic::Auto, Topic::History, Topic::Latency];
+    pub const ALL: [Topic; 6] =
+        [Topic::Auto, Topic::History, Topic::Latency, Topic::Churn, Topic::Wake, Topic::Timers];
 
     /// Returns its name on the command line.
     pub const fn name(self) -> &'static str {
@@ -28,6 +35,9 @@ impl Topic {
             Topic::Auto => "auto",
             Topic::History => "history",
             Topic::Latency => "latency",
+            Topic::Churn => "churn",
+            Topic::Wake => "wake",
+            Topic::Timers => "timers",
         }
     }
 
@@ -37,6 +47,9 @@ impl Topic {
             Topic::Auto => "the backend auto beside epoll and poll, steady and changing",
             Topic::History => "what was published since 2001: published, here, still true?",
             Topic::Latency => "how long an echo takes beside 0 to 15,000 idle connections",
+            Topic::Churn => "descriptors and connections that come and go among silent ones",
+            Topic::Wake => "a job from another thread, for a loop that sleeps or is busy",
+            Topic::Timers => "to arm, cancel and fire a timer, with up to 1,000,000 alive",
         }
     }
 
@@ -51,6 +64,9 @@ impl Topic {
             Topic::Auto => (auto::TITLE, auto::measure(options, steps)?),
             Topic::History => (history::TITLE, history::measure(options, steps)?),
             Topic::Latency => (latency::TITLE, latency::measure(options, steps)?),
+            Topic::Churn => (churn::TITLE, churn::measure(options, steps)?),
+            Topic::Wake => (wake::TITLE, wake::measure(options, steps)?),
+            Topic::Timers => (timers::TITLE, timers::measure(options, steps)?),
         };
         machine = machine.measured();
         if findings.sentences.is_empty() {

@@ -201,7 +201,7 @@ impl<R: Request> BaseServer<R> {
         for token in parked {
             let _ = cx.notify(token); // it may be gone
         }
-        let end = self.lifecycle.grace().and_then(|grace| Instant::now().checked_add(grace));
+        let end = self.lifecycle.grace().and_then(|grace| cx.now().checked_add(grace));
         if let (Some(end), true) = (end, has_clients) {
             cx.set_timer(end, move |_| {
                 self.connections().iter().for_each(|(request, _)| request.cut());
@@ -367,7 +367,7 @@ fn service<R: Request, S: 'static>(
     poll_interval: Duration,
     cx: &mut Context<'_, S>,
 ) {
-    let Some(next) = Instant::now().checked_add(poll_interval) else { return };
+    let Some(next) = cx.now().checked_add(poll_interval) else { return };
     cx.set_timer(next, move |cx| {
         let Some(this) = server.upgrade().filter(|_| cx.interest(token).is_some()) else { return };
         this.call("service_actions", |server| server.hooks.service_actions(server));

@@ -1,7 +1,7 @@
 //! What a loop does for the concurrency of its server.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::base::BaseServer;
 use crate::reactor::{Context, Next, Source};
@@ -31,7 +31,7 @@ impl<R: Request> BaseServer<R> {
         match request {
             LoopRequest::PollLater => {
                 let server = self.me.clone();
-                cx.set_timer(Instant::now() + POLL_PAUSE, move |cx| {
+                cx.set_timer(cx.now() + POLL_PAUSE, move |cx| {
                     if let Some(server) = server.upgrade() {
                         server.run_all(server.runner.loop_requests(true), cx);
                     }

@@ -144,6 +144,9 @@ impl<T: Transport, C: Concurrency> Server<T, C> {
     /// and ends the clients that it keeps there, without waiting for them. To remove the returned
     /// token also ends the run, and leaves those clients as they are.
     ///
+    /// The time limits of the clients that it keeps there follow the
+    /// [clock](crate::reactor::ReactorBuilder::clock) of the reactor.
+    ///
     /// When the socket can no longer accept, [`Reactor::run`](crate::Reactor::run) returns the error.
     ///
     /// # Errors

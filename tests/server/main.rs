@@ -4,6 +4,7 @@ mod accept_hooks;
 mod addresses;
 mod answers;
 mod bounds;
+mod clock;
 mod close;
 mod cut_answers;
 mod datagrams;

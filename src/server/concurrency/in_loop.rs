@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::loop_timeouts::{Expired, Timeouts};
 use crate::net::{Address, Closed, Connection, Limit, Permit, Protocol, QUIET, Share, Wire};
@@ -208,11 +208,11 @@ impl LoopProtocol {
             }
         }
         if let Some(timeout) = timeout {
-            let timeouts = self.timeouts.get_or_insert_with(|| Box::new(Timeouts::new()));
-            timeouts.set_handler_timeout(timeout);
+            let timeouts = self.timeouts.get_or_insert_with(|| Box::new(Timeouts::new(cx.now())));
+            timeouts.set_handler_timeout(timeout, cx.now());
         }
         if let Some(timeouts) = &mut self.timeouts {
-            timeouts.note_unsent(wire.unsent(), output.len(), self.run_state.limits);
+            timeouts.note_unsent(wire.unsent(), output.len(), self.run_state.limits, cx.now());
         }
         if state.is_finished() {
             wire.close(); // this sets a deadline of its own
@@ -224,7 +224,7 @@ impl LoopProtocol {
         }
         if self.is_ending {
             self.set_owed(wire.unsent() > 0);
-            return cx.set_deadline(wire.token(), Instant::now().checked_add(QUIET));
+            return cx.set_deadline(wire.token(), cx.now().checked_add(QUIET));
         }
         match self.timeouts.as_ref().and_then(|timeouts| timeouts.next(self.run_state.limits)) {
             None if timeout.is_none() => Ok(()), // unchanged: most clients have no time limit
@@ -269,7 +269,7 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
         cx: &mut Context<'_, S>,
     ) -> io::Result<usize> {
         if let Some(timeouts) = &mut self.timeouts {
-            timeouts.note_received(self.run_state.limits);
+            timeouts.note_received(self.run_state.limits, cx.now());
         }
         self.handler.state().add_input(data);
         self.handle_input(wire, cx)?;
@@ -299,7 +299,7 @@ impl<S: 'static> Protocol<S> for LoopProtocol {
         }
         let timeouts = self.timeouts.as_mut();
         let expired = timeouts.map(|timeouts| {
-            timeouts.check(wire.unsent(), wire.send_queue(), self.run_state.limits)
+            timeouts.check(wire.unsent(), wire.send_queue(), self.run_state.limits, cx.now())
         });
         match expired.unwrap_or(Expired::Nothing) {
             Expired::Nothing => {}
@@ -366,7 +366,7 @@ pub(in crate::server) fn adopt<S: 'static>(
     let idle_timeout = server.config().idle_timeout;
     let protocol = LoopProtocol {
         handler,
-        timeouts: run_state.limits.is_any().then(|| Box::new(Timeouts::new())),
+        timeouts: run_state.limits.is_any().then(|| Box::new(Timeouts::new(cx.now()))),
         run_state: Arc::clone(&run_state),
         is_ending: false,
         is_owed: false,

@@ -9,7 +9,7 @@ use crate::server::lifecycle::Limits;
 
 /// The three time limits behind the one deadline of a client in the loop: the timeout of its handler,
 /// and the `read_timeout` and `idle_timeout` of its server, which are the same for all clients. There may
-/// be very many of them, so this is small.
+/// be very many of them, so this is small. `now` is always the time of the reactor's turn.
 #[derive(Debug)]
 pub(super) struct Timeouts {
     /// When the timeout of the handler expires.
@@ -37,8 +37,7 @@ pub(super) enum Expired {
 }
 
 impl Timeouts {
-    pub(super) fn new() -> Self {
-        let now = Instant::now();
+    pub(super) fn new(now: Instant) -> Self {
         Timeouts {
             handler_deadline: None,
             received_at: now,
@@ -48,33 +47,33 @@ impl Timeouts {
         }
     }
 
-    pub(super) fn set_handler_timeout(&mut self, timeout: Option<Duration>) {
-        self.handler_deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    pub(super) fn set_handler_timeout(&mut self, timeout: Option<Duration>, now: Instant) {
+        self.handler_deadline = timeout.and_then(|timeout| now.checked_add(timeout));
     }
 
     /// Notes that data was received.
-    pub(super) fn note_received(&mut self, limits: Limits) {
+    pub(super) fn note_received(&mut self, limits: Limits, now: Instant) {
         if limits.is_any() {
-            self.received_at = Instant::now();
+            self.received_at = now;
             self.progress_at = self.received_at;
         }
     }
 
     /// Notes the size of the write buffer, after `new` bytes were written to it. If it is smaller than
     /// their sum, the client has read something.
-    pub(super) fn note_unsent(&mut self, unsent: usize, new: usize, limits: Limits) {
+    pub(super) fn note_unsent(&mut self, unsent: usize, new: usize, limits: Limits, now: Instant) {
         if limits.is_any() && unsent < self.unsent + new {
-            self.progress_at = Instant::now();
+            self.progress_at = now;
         }
         self.unsent = unsent;
     }
 
     /// Notes the size of the kernel's send queue. While it falls, the client reads, although the write
     /// buffer may stay as it is. The first time there is nothing to compare.
-    fn note_send_queue(&mut self, send_queue: usize, limits: Limits) {
+    fn note_send_queue(&mut self, send_queue: usize, limits: Limits, now: Instant) {
         let before = std::mem::replace(&mut self.send_queue, send_queue);
         if limits.is_any() && self.unsent > 0 && send_queue < before {
-            self.progress_at = Instant::now();
+            self.progress_at = now;
         }
     }
 
@@ -86,10 +85,15 @@ impl Timeouts {
     }
 
     /// Returns which limit has expired at the deadline, if any.
-    pub(super) fn check(&mut self, unsent: usize, send_queue: usize, limits: Limits) -> Expired {
-        self.note_unsent(unsent, 0, limits);
-        self.note_send_queue(send_queue, limits);
-        let now = Instant::now();
+    pub(super) fn check(
+        &mut self,
+        unsent: usize,
+        send_queue: usize,
+        limits: Limits,
+        now: Instant,
+    ) -> Expired {
+        self.note_unsent(unsent, 0, limits, now);
+        self.note_send_queue(send_queue, limits, now);
         let is_over = |since: Instant, limit: Option<Duration>| {
             limit.is_some_and(|limit| now.duration_since(since) >= limit)
         };

@@ -249,7 +249,7 @@ impl<R: Request> ParkedClient<R> {
         self.is_ending |= self.place.run_state.is_stopping();
         let at = if self.is_ending {
             self.set_awaited(true);
-            Instant::now().checked_add(QUIET)
+            cx.now().checked_add(QUIET)
         } else {
             self.silent_until(source.get_ref())
         };
@@ -282,7 +282,7 @@ impl<R: Request, S: 'static> Handler<Arc<Stream>, S> for ParkedClient<R> {
         if self.is_parked() {
             if source.interest() == Interest::NONE {
                 source.set_interest(Interest::READ);
-                self.since = Instant::now();
+                self.since = cx.now();
             }
             self.set_deadline(source, cx)?;
         }
@@ -297,7 +297,9 @@ impl<R: Request, S: 'static> Handler<Arc<Stream>, S> for ParkedClient<R> {
         // Others may have sent something to a client that is not ending.
         match self.silent_until(source.get_ref()).filter(|_| !self.is_ending) {
             _ if !self.is_parked() => {}
-            Some(at) if at > Instant::now() => cx.set_deadline(source.token(), Some(at))?,
+            // It has just returned, and its silence begins when the loop is notified of that.
+            _ if source.interest() == Interest::NONE => {}
+            Some(at) if at > cx.now() => cx.set_deadline(source.token(), Some(at))?,
             // The report of its input may be late.
             _ => {
                 let step = look(source.get_ref()).unwrap_or(Step::End(Ok(())));
@@ -358,7 +360,7 @@ pub(in crate::server) fn park<R: Request, S: 'static>(
     });
     let source = ParkedClient {
         place: Arc::clone(&place),
-        since: Instant::now(),
+        since: cx.now(),
         is_ending: false,
         is_awaited: false,
         _permit: slot.permit.unwrap_or_default(),

@@ -131,7 +131,10 @@ fn what_records_name_has_words() {
         ),
         ("gate", "before after running"),
         ("trigger", "level edge oneshot"),
-        ("handler", "tutorial correct edge-one-read edge-drained pool broadcast"),
+        (
+            "handler",
+            "tutorial correct edge-one-read edge-drained pool broadcast write-always close-first file",
+        ),
         ("role", "listener client waker timer signal other"),
         ("state", "open half-closed reset closed"),
         ("fault", "half-close reset close stop-reading read-again drip flood urgent duplicate"),

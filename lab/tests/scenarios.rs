@@ -556,3 +556,16 @@ fn the_list_has_each_name_and_its_question() {
     assert!(english.starts_with(" 1  edge-stall "), "{english}");
     assert!(english.contains("Edge or level") && chinese.contains("边缘触发和水平触发"));
 }
+
+#[test]
+fn each_question_of_the_book_names_its_scenario() {
+    let book = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../book");
+    for language in ["en", "zh"] {
+        let page = std::fs::read_to_string(book.join(language).join("src/questions.md")).unwrap();
+        assert!(page.contains("`cargo run --release -- lab --scenario NAME`"), "{language}");
+        let rows = page.lines().filter(|line| line.starts_with("| ")).skip(1);
+        let named: Vec<&str> = rows.map(|row| row.rsplit('`').nth(1).unwrap_or(row)).collect();
+        let known: Vec<&str> = scenarios::all().iter().map(|it| it.id.as_str()).collect();
+        assert_eq!(named, known, "{language}");
+    }
+}

@@ -90,7 +90,8 @@ fn a_limit_refuses_a_client_until_it_is_lifted() {
             String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         return assert!(output.status.success() && text.contains("1 passed"), "{text}");
     }
-    let lab = lab_with("correct");
+    let lab = lab_with("edge-drained");
+    lab.control("trigger=level", b"").unwrap();
     let mut place = 0;
     lab.control("op=spawn", b"").unwrap();
     next(&lab, &mut place, "client", |it| it["client"]["state"] == "open");

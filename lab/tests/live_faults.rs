@@ -1,5 +1,6 @@
 //! Faults of clients and of the process, as the records show them. The scenarios have the others.
 
+#[allow(dead_code)] // each target uses a part of it
 mod live_support;
 
 use std::os::fd::AsRawFd;

@@ -1,5 +1,6 @@
 //! The lab's port under hostile clients: slow, random, many, and what is left of all of it.
 
+#[allow(dead_code)] // each target uses a part of it
 mod live_support;
 
 use std::io::{Read, Write};

@@ -1,13 +1,10 @@
 //! Faults of clients and of the process, as the records show them. The scenarios have the others.
 
-#[allow(dead_code)] // each target uses a part of it
-mod live_support;
-
 use std::os::fd::AsRawFd;
-use std::process::Command;
 use std::time::Duration;
 
-use live_support::{Session, calls, client_row, lab_with};
+use crate::alone;
+use crate::live_support::{Session, calls, client_row, lab_with};
 use serde_json::Value;
 use tripoll_lab::live::Lab;
 
@@ -81,34 +78,26 @@ fn a_drip_is_a_turn_for_each_byte_until_it_is_calm() {
 /// In a process of its own: the limit is that of all threads, and the test opens nothing meanwhile.
 #[test]
 fn a_limit_refuses_a_client_until_it_is_lifted() {
-    const MARK: &str = "LAB_ALONE";
-    if std::env::var_os(MARK).is_none() {
-        let name = "a_limit_refuses_a_client_until_it_is_lifted";
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        let output =
-            command.args([name, "--exact", "--nocapture"]).env(MARK, "1").output().unwrap();
-        let text =
-            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        return assert!(output.status.success() && text.contains("1 passed"), "{text}");
-    }
-    let lab = lab_with("edge-drained");
-    lab.control("trigger=level", b"").unwrap();
-    let mut place = 0;
-    lab.control("op=spawn", b"").unwrap();
-    next(&lab, &mut place, "client", |it| it["client"]["state"] == "open");
-    // The kernel gives the lowest number that is free.
-    let free = std::fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
-    lab.control(&format!("limit={free}"), b"").unwrap();
-    let control = next(&lab, &mut place, "control", |it| it["op"] == "limit");
-    assert_eq!(control["value"], free);
-    lab.control("op=step", b"").unwrap();
-    let turn = next(&lab, &mut place, "turn", |_| true);
-    assert_eq!(calls(&turn, "accept")[0]["error"], "EMFILE");
-    assert_eq!(turn["lints"][0]["id"], "out-of-descriptors");
-    lab.control("limit=0", b"").unwrap();
-    lab.control("op=step&n=3", b"").unwrap();
-    next(&lab, &mut place, "turn", |turn| {
-        calls(turn, "accept").iter().any(|call| call["result"].is_u64())
+    alone("faults::a_limit_refuses_a_client_until_it_is_lifted", || {
+        let lab = lab_with("edge-drained");
+        lab.control("trigger=level", b"").unwrap();
+        let mut place = 0;
+        lab.control("op=spawn", b"").unwrap();
+        next(&lab, &mut place, "client", |it| it["client"]["state"] == "open");
+        // The kernel gives the lowest number that is free.
+        let free = std::fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
+        lab.control(&format!("limit={free}"), b"").unwrap();
+        let control = next(&lab, &mut place, "control", |it| it["op"] == "limit");
+        assert_eq!(control["value"], free);
+        lab.control("op=step", b"").unwrap();
+        let turn = next(&lab, &mut place, "turn", |_| true);
+        assert_eq!(calls(&turn, "accept")[0]["error"], "EMFILE");
+        assert_eq!(turn["lints"][0]["id"], "out-of-descriptors");
+        lab.control("limit=0", b"").unwrap();
+        lab.control("op=step&n=3", b"").unwrap();
+        next(&lab, &mut place, "turn", |turn| {
+            calls(turn, "accept").iter().any(|call| call["result"].is_u64())
+        });
     });
 }
 

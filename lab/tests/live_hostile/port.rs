@@ -1,14 +1,11 @@
 //! The lab's port under hostile clients: slow, random, many, and what is left of all of it.
 
-#[allow(dead_code)] // each target uses a part of it
-mod live_support;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use live_support::{Session, get, lab_with, parts, request};
+use crate::alone;
+use crate::live_support::{Session, get, lab_with, parts, request};
 use tripoll_lab::live::{Lab, Options};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -25,18 +22,6 @@ fn is_untouched(lab: &Lab) -> bool {
     let snapshot = session.next("snapshot");
     get(lab, "/").starts_with("HTTP/1.1 200 ")
         && (&snapshot["turn"], &snapshot["gate"]) == (&0.into(), &"before".into())
-}
-
-/// In a process of its own: see `alone` of the scenarios.
-fn alone(name: &str, body: impl FnOnce()) {
-    const MARK: &str = "LAB_ALONE";
-    if std::env::var_os(MARK).is_some() {
-        return body();
-    }
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    let output = command.args([name, "--exact", "--nocapture"]).env(MARK, "1").output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
 #[test]
@@ -189,7 +174,7 @@ fn held() -> (usize, usize) {
 
 #[test]
 fn nothing_is_left_of_a_lab() {
-    alone("nothing_is_left_of_a_lab", || {
+    alone("port::nothing_is_left_of_a_lab", || {
         let before = held();
         for handler in ["correct", "tutorial", "edge-drained", "pool", "broadcast"] {
             let lab = lab_with(handler);

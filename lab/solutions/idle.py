@@ -1,4 +1,4 @@
-"""Four hundred connections, and the idle ones are closed: a timing wheel."""
+"""Two hundred connections, and the idle ones are closed: a timing wheel."""
 
 from collections import deque
 

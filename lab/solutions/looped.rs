@@ -186,7 +186,7 @@ pub fn serve_on(listener: &TcpListener, mut server: impl Serve) -> io::Result<()
                 !is_over(client, written) && client.output.len() < MOST
             });
         }
-        if !lines[0].revents().is_empty() {
+        while !lines[0].revents().is_empty() {
             match listener.accept() {
                 Ok((socket, _)) => {
                     socket.set_nonblocking(true)?;
@@ -203,8 +203,11 @@ pub fn serve_on(listener: &TcpListener, mut server: impl Serve) -> io::Result<()
                     server.opened(&mut client, &mut timers);
                     clients.insert(client.id, client);
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => server.accept_failed(&mut timers),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(_) => {
+                    server.accept_failed(&mut timers);
+                    break;
+                }
             }
         }
     }

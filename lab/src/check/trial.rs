@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::subject::{Obituary, Subject};
@@ -106,8 +107,20 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// An address of this machine at which no program listens.
+/// An address of this machine at which no program listens. Its port is below those that the kernel gives
+/// to clients, so that no client of another program takes it meanwhile.
 pub(super) fn free_port() -> Verdict<SocketAddr> {
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    static TRIES: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(7_919);
+    for _ in 0..COUNT {
+        let more = TRIES.fetch_add(1, Ordering::Relaxed).wrapping_mul(11).wrapping_add(begin);
+        let port = (FIRST + more % COUNT) as u16;
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return Ok(listener.local_addr()?);
+        }
+    }
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 

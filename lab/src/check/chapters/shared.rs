@@ -173,7 +173,6 @@ pub(super) const NO_PROMISE: Exercise = Exercise {
     role: Role::Server,
     scenario: |trial| {
         let server = trial.server()?;
-        server.client("ann")?.ask("hello", "hello")?;
         server.has_loops()?;
         let blocks = server.listening().iter().any(|process| process.blocks_in_accept());
         expect(!blocks, "a listener that does not block", "O_NONBLOCK is not set for it")?;

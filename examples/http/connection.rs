@@ -136,11 +136,11 @@ impl Http {
         wire: &mut Wire,
         cx: &mut Context<Server>,
     ) -> io::Result<()> {
-        let length = opened.as_ref().map(|(_, length)| *length).map_err(|status| *status);
-        let (sends_content, wait) =
-            self.write(wire, cx, |session, clock, out| session.answer_file(length, clock, out));
-        if let (Ok((file, length)), true) = (opened, sends_content) {
-            wire.send_file(file, 0..length);
+        let version = opened.as_ref().map(|(_, version)| *version).map_err(|status| *status);
+        let (range, wait) =
+            self.write(wire, cx, |session, clock, out| session.answer_file(version, clock, out));
+        if let (Ok((file, _)), Some(range)) = (opened, range) {
+            wire.send_file(file, range);
         }
         wire.resume();
         self.wait_for(wait, wire, cx)

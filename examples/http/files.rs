@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,10 +10,10 @@ use rustix::fs::{Advice, Mode, OFlags, ResolveFlags, fadvise, openat2};
 use rustix::io::{Errno, retry_on_intr};
 use tripoll::pool::Pool;
 
-use super::protocol::Status;
+use super::protocol::{Status, Version};
 
-/// A file that was opened, with its length in bytes, or the reason why it was not.
-pub type Opened = Result<(File, u64), Status>;
+/// A file that was opened, with its version, or the reason why it was not.
+pub type Opened = Result<(File, Version), Status>;
 
 /// A folder with files, and a pool to open them, since `open(2)` may wait for a disk.
 pub struct Files {
@@ -53,7 +54,8 @@ fn open(root: &File, mut path: String) -> Opened {
         Ok(metadata) if metadata.is_file() => {
             // The kernel begins to read it, so that the loop has less to wait for. This may fail.
             let _ = fadvise(&file, 0, None, Advice::WillNeed);
-            Ok((file, metadata.len()))
+            let modified = (metadata.mtime(), metadata.mtime_nsec());
+            Ok((file, Version { length: metadata.len(), modified }))
         }
         _ => Err(Status::NOT_FOUND),
     }

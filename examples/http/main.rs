@@ -4,7 +4,7 @@
 //! `curl 127.0.0.1:4480/plaintext`.
 //!
 //! The protocol knows no socket. It is in files that take bytes and return bytes, and that a test
-//! calls without a server: in `protocol/`, `head.rs` and `body.rs` parse, `site.rs` decides,
+//! calls without a server: in `protocol/`, `head.rs`, `body.rs` and `conditions.rs` parse, `site.rs` decides,
 //! `response.rs` writes, and `session.rs` joins them. `connection.rs` and this file are all that the
 //! library needs.
 //!
@@ -13,7 +13,7 @@
 //! | `/plaintext`, `/pipeline` | GET | a text |
 //! | `/baseline11?a=1&b=2` | GET, POST | the sum of the query, and of the number in the body |
 //! | `/echo`, and `/` without a root | any | the body |
-//! | all others, with `--root FOLDER` | GET | the file, or `index.html` for a path that ends with `/` |
+//! | all others, with `--root FOLDER` | GET | the file, or `index.html` for a path that ends with `/`; a range of it, or 304 |
 //!
 //! With `--features tls` the option `--tls CERT KEY` serves HTTPS. Nothing else changes.
 //!

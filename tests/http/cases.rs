@@ -9,6 +9,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 struct Table {
     case: Vec<Case>,
+    file: Vec<FileCase>,
 }
 
 /// What a client sends, and what it is answered. See the head of the table.
@@ -33,6 +34,60 @@ pub struct Case {
     field: Option<String>,
     #[serde(default)]
     is_head: bool,
+}
+
+/// A request for a file with the letters, and its answer. See the head of the table.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileCase {
+    pub name: String,
+    pub section: String,
+    /// Fields of the request.
+    #[serde(default)]
+    send: Vec<String>,
+    #[serde(default)]
+    is_head: bool,
+    #[serde(default)]
+    is_empty: bool,
+    status: u16,
+    #[serde(default)]
+    body: String,
+    #[serde(default)]
+    field: Vec<String>,
+}
+
+/// The content of the file of all [`FileCase`]s.
+pub const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz";
+
+/// When it was modified, in seconds since 1970: Sun, 06 Nov 1994 08:49:37 GMT.
+pub const MODIFIED: u64 = 784_111_777;
+
+impl FileCase {
+    pub fn content(&self) -> &'static str {
+        if self.is_empty { "" } else { LETTERS }
+    }
+
+    /// Returns the request for the file at this path.
+    pub fn request(&self, path: &str) -> String {
+        let method = if self.is_head { "HEAD" } else { "GET" };
+        let fields: String = self.send.iter().map(|field| format!("{field}\r\n")).collect();
+        format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")
+    }
+
+    #[track_caller]
+    pub fn check(&self, output: &[u8]) {
+        let responses = responses(output, |index| index == 0 && self.is_head);
+        let context = || format!("{} ({}): {}", self.name, self.section, output.escape_ascii());
+        let responses = responses.unwrap_or_else(|| panic!("no responses: {}", context()));
+        let Some(first) = responses.first() else { panic!("no response: {}", context()) };
+        assert_eq!(first.status, self.status, "{}", context());
+        assert_eq!(first.body, self.body.as_bytes(), "{}", context());
+        for field in &self.field {
+            assert!(first.has_field(field), "{field}: {}", context());
+        }
+        let has_range = first.head.contains("\r\nContent-Range: ");
+        assert_eq!(has_range, matches!(self.status, 206 | 416), "{}", context());
+    }
 }
 
 /// What becomes of the connection.
@@ -119,7 +174,7 @@ pub fn responses(output: &[u8], is_head: impl Fn(usize) -> bool) -> Option<Vec<R
         let status = head.strip_prefix("HTTP/1.1 ")?.split_once(' ')?.0.parse().ok()?;
         let mut lengths = head.lines().filter_map(|line| line.strip_prefix("Content-Length: "));
         let length: usize = match (status, lengths.next(), lengths.next()) {
-            (100 | 204, None, None) => 0,
+            (100 | 204 | 304, None, None) => 0,
             (_, Some(length), None) => length.parse().ok()?,
             _ => return None,
         };
@@ -131,11 +186,19 @@ pub fn responses(output: &[u8], is_head: impl Fn(usize) -> bool) -> Option<Vec<R
     Some(found)
 }
 
+fn table() -> Table {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http_cases.toml");
+    toml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
 /// Returns all cases.
 pub fn cases() -> Vec<Case> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http_cases.toml");
-    let table: Table = toml::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    table.case
+    table().case
+}
+
+/// Returns all cases with a file.
+pub fn file_cases() -> Vec<FileCase> {
+    table().file
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
@@ -13,7 +14,7 @@ use support::example::{Server, on_every_backend};
 use support::{Pair, pattern};
 use tripoll::{Backend, Trigger};
 
-use crate::cases::{LAST, PLAIN, Response, responses};
+use crate::cases::{LAST, LETTERS, MODIFIED, PLAIN, Response, file_cases, responses};
 use crate::clients::assert_served;
 
 /// More than the buffers of both ends hold.
@@ -38,11 +39,18 @@ impl Folder {
             (folder.root().join("sub/index.html"), b"another index"),
             (folder.root().join("a b.txt"), b"a text"),
             (folder.root().join("empty.css"), b""),
+            (folder.root().join("letters.txt"), LETTERS.as_bytes()),
+            (folder.root().join("empty.txt"), b""),
             (folder.root().join("large.bin"), pattern(LARGE)),
             (folder.root().join("medium.bin"), &pattern(LARGE)[..MEDIUM]),
             (secret.clone(), b"a secret"),
         ] {
             fs::write(path, content).unwrap();
+        }
+        let modified = UNIX_EPOCH + Duration::from_secs(MODIFIED);
+        for name in ["letters.txt", "empty.txt"] {
+            let file = fs::File::options().write(true).open(folder.root().join(name)).unwrap();
+            file.set_modified(modified).unwrap();
         }
         symlink("a b.txt", folder.root().join("link")).unwrap();
         symlink("../secret.txt", folder.root().join("way-out")).unwrap();
@@ -111,6 +119,26 @@ fn files_are_served_with_their_types() {
         assert!(answers[0].has_field(&format!("Content-Length: {LARGE}")));
         support::await_that("the server closes its files", || server.fds() == fds);
         server.stop(Signal::TERM).assert_graceful();
+    });
+}
+
+#[test]
+fn parts_of_files_are_served_and_versions_that_the_client_has_are_not() {
+    let folder = Folder::new();
+    on_every_backend(|backend, trigger| {
+        let server = folder.serve(backend, trigger);
+        for case in file_cases() {
+            let path = if case.content().is_empty() { "/empty.txt" } else { "/letters.txt" };
+            let mut client = server.connect();
+            client.write_all(format!("{}{LAST}", case.request(path)).as_bytes()).unwrap();
+            let mut output = Vec::new();
+            client.read_to_end(&mut output).unwrap();
+            case.check(&output);
+        }
+        let range = get("/large.bin").replace("Host", "Range: bytes=1000000-10999999\r\nHost");
+        let answers = ask(server.connect(), &range);
+        assert_eq!((answers.len(), answers[0].status), (1, 206));
+        assert!(answers[0].body == pattern(LARGE)[1_000_000..11_000_000]);
     });
 }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use support::alone::in_own_process;
 
 use crate::ALLOCATOR;
-use crate::cases::{Case, LAST, PLAIN, Then, cases};
-use crate::protocol::{Clock, MAX_HEAD, MAX_OUTPUT, Session, Status, Wait};
+use crate::cases::{Case, LAST, MODIFIED, PLAIN, Then, cases, file_cases};
+use crate::protocol::{Clock, MAX_HEAD, MAX_OUTPUT, Session, Status, Version, Wait};
 
 /// A session, and what surrounds it.
 pub struct Peer {
@@ -294,14 +294,46 @@ fn a_file_is_asked_for_by_its_normal_path() {
     }
 }
 
-/// Asks for a file, which is there or not.
-fn ask(request: &str, file: Result<u64, Status>) -> (String, bool, Wait) {
+/// Asks for a file, which is there or not, and has so many bytes.
+fn ask(request: &str, length: Result<u64, Status>) -> (String, bool, Wait) {
     let mut peer = Peer::with_files();
     peer.send(request.as_bytes());
     assert_eq!(peer.wait, Wait::File);
+    let file = length.map(version);
     let (follows, wait) = peer.session.answer_file(file, &peer.clock, &mut peer.output);
     assert_eq!(peer.session.file(), None);
-    (String::from_utf8(peer.output).unwrap(), follows, wait)
+    (String::from_utf8(peer.output).unwrap(), follows.is_some(), wait)
+}
+
+fn version(length: u64) -> Version {
+    Version { length, modified: (MODIFIED as i64, 0) }
+}
+
+#[test]
+fn each_case_with_a_file() {
+    for case in file_cases() {
+        let mut peer = Peer::with_files();
+        peer.send(case.request("/letters.txt").as_bytes());
+        let file = Ok(version(case.content().len() as u64));
+        let (follows, wait) = peer.session.answer_file(file, &peer.clock, &mut peer.output);
+        assert_eq!(wait, Wait::Idle, "{}", case.name);
+        let follows = follows.map_or(0..0, |range| range.start as usize..range.end as usize);
+        peer.output.extend_from_slice(&case.content().as_bytes()[follows]);
+        case.check(&peer.output);
+    }
+}
+
+#[test]
+fn no_time_of_a_file_is_too_early_or_too_late() {
+    for seconds in [i64::MIN, -1, 0, 1 << 40, i64::MAX] {
+        let mut peer = Peer::with_files();
+        peer.send(b"GET /a HTTP/1.1\r\nHost: a\r\nIf-Range: x\r\nRange: bytes=0-0\r\n\r\n");
+        let file = Ok(Version { length: 1, modified: (seconds, 999_999_999) });
+        let _ = peer.session.answer_file(file, &peer.clock, &mut peer.output);
+        let answer = String::from_utf8(peer.output).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert_eq!(answer.contains("\r\nLast-Modified: "), seconds >= 0, "{answer}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! HTTP/1.1 without sockets: bytes come in, and bytes go out.
 
 mod body;
+mod conditions;
 mod head;
 mod path;
 mod response;
@@ -8,6 +9,7 @@ mod session;
 mod site;
 mod status;
 
+pub use conditions::Version;
 pub use head::MAX_HEAD;
 pub use response::Clock;
 pub use session::{MAX_OUTPUT, Session, Wait};

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use httpdate::HttpDate;
 
+use super::conditions::{Part, Version};
 use super::status::Status;
 
 /// The text of the field `Date`, which is formatted once a second.
@@ -55,11 +56,27 @@ pub struct Response {
     pub length: u64,
     /// The methods of the field `Allow`. Empty if there is none.
     pub allow: &'static str,
+    /// The file, and what is sent of it.
+    pub file: Option<(Version, Part)>,
 }
 
 impl Response {
     pub fn new(status: Status) -> Self {
-        Response { status, content_type: "", length: 0, allow: "" }
+        Response { status, content_type: "", length: 0, allow: "", file: None }
+    }
+
+    /// Returns the response with this part of a file.
+    pub fn of_file(version: Version, part: Part, content_type: &'static str) -> Self {
+        let (status, length) = match part {
+            Part::Whole => (Status::OK, version.length),
+            Part::Range(first, last) => (Status::PARTIAL_CONTENT, last - first + 1),
+            Part::NotModified => (Status::NOT_MODIFIED, 0),
+            Part::Unsatisfiable => (Status::RANGE_NOT_SATISFIABLE, 0),
+        };
+        let has_content = matches!(part, Part::Whole | Part::Range(..));
+        let content_type = if has_content { content_type } else { "" };
+        let file = Some((version, part));
+        Response { content_type, length, file, ..Response::new(status) }
     }
 
     /// Appends the head to `out`.
@@ -73,6 +90,10 @@ impl Response {
             put("\r\nContent-Type: ");
             put(self.content_type);
         }
+        if let Some((version, part)) = self.file {
+            write_file(version, part, clock, out);
+        }
+        let mut put = |text: &str| out.extend_from_slice(text.as_bytes());
         if !self.allow.is_empty() {
             put("\r\nAllow: ");
             put(self.allow);
@@ -82,10 +103,27 @@ impl Response {
             Persistence { is_1_0: true, .. } => put("\r\nConnection: keep-alive"),
             Persistence { .. } => {}
         }
-        // A response of this status has no body, and must not say how long it is.
-        if self.status != Status::NO_CONTENT {
+        // A response of these has no body, and must not say how long it is.
+        if self.status != Status::NO_CONTENT && self.status != Status::NOT_MODIFIED {
             let _ = write!(out, "\r\nContent-Length: {}", self.length); // this cannot fail
         }
         out.extend_from_slice(b"\r\n\r\n");
+    }
+}
+
+/// Appends the fields of a file.
+fn write_file(version: Version, part: Part, clock: &Clock, out: &mut Vec<u8>) {
+    let length = version.length;
+    // None of these can fail.
+    let _ = match part {
+        Part::Range(first, last) => {
+            write!(out, "\r\nContent-Range: bytes {first}-{last}/{length}")
+        }
+        Part::Unsatisfiable => write!(out, "\r\nContent-Range: bytes */{length}"),
+        Part::Whole | Part::NotModified => Ok(()),
+    };
+    let _ = write!(out, "\r\nAccept-Ranges: bytes\r\nETag: {}", version.tag());
+    if let Some(date) = version.date(clock.second) {
+        let _ = write!(out, "\r\nLast-Modified: {date}");
     }
 }

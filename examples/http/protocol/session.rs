@@ -10,8 +10,10 @@
 
 use std::io::Write as _;
 use std::mem;
+use std::ops::Range;
 
 use super::body::Body;
+use super::conditions::{Conditions, Part, Version};
 use super::head::{Framing, Head, Scanner};
 use super::response::{Clock, Persistence, Response};
 use super::site::{self, Action};
@@ -72,6 +74,8 @@ struct Request {
     /// Whether the response has no body, because the method was HEAD.
     is_head: bool,
     persistence: Persistence,
+    /// What is wanted of a file, if it is not all of it.
+    conditions: Option<Box<Conditions>>,
 }
 
 impl Session {
@@ -144,7 +148,12 @@ impl Session {
                 out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
         }
-        let request = Request { action, is_head: head.method == "HEAD", persistence };
+        let is_head = head.method == "HEAD";
+        let conditions = match action {
+            Action::File(_) => Conditions::parse(&input[..length], !is_head),
+            _ => None,
+        };
+        let request = Request { action, is_head, persistence, conditions };
         self.state = State::Body(request, body);
         Ok(Some(length))
     }
@@ -218,25 +227,34 @@ impl Session {
         Ok(())
     }
 
-    /// Answers the request for a file, with its length in bytes, or with an error. Returns whether the
-    /// content of the file must follow, and what the session waits for then.
+    /// Answers the request for a file, of which there is this version, or with an error. Returns which
+    /// bytes of the file must follow, if any, and what the session waits for then.
     pub fn answer_file(
         &mut self,
-        file: Result<u64, Status>,
+        file: Result<Version, Status>,
         clock: &Clock,
         out: &mut Vec<u8>,
-    ) -> (bool, Wait) {
-        let State::File(request) = &self.state else { return (false, Wait::Nothing) };
-        let sends_content = file.is_ok() && !request.is_head;
-        let persistence = request.persistence;
+    ) -> (Option<Range<u64>>, Wait) {
+        let State::File(request) = &self.state else { return (None, Wait::Nothing) };
+        let &Request { is_head, persistence, .. } = request;
+        let part = |version: &Version| {
+            request.conditions.as_ref().map_or(Part::Whole, |conditions| conditions.part(version))
+        };
+        let file = file.map(|version| (version, part(&version)));
         let content_type = self.file().map_or("", site::content_type);
         let response = match file {
-            Ok(length) => Response { content_type, length, ..Response::new(Status::OK) },
+            Ok((version, part)) => Response::of_file(version, part, content_type),
             Err(status) => Response::new(status),
         };
         self.respond(persistence, response, clock, out);
         let closes = matches!(self.state, State::Closed);
-        (sends_content, if closes { Wait::Nothing } else { Wait::Idle })
+        let follows = match file {
+            _ if is_head => None,
+            Ok((version, Part::Whole)) => Some(0..version.length),
+            Ok((_, Part::Range(first, last))) => Some(first..last + 1),
+            _ => None,
+        };
+        (follows, if closes { Wait::Nothing } else { Wait::Idle })
     }
 
     /// Ends the wait for input. A request that is incomplete is answered with `status`.

@@ -11,6 +11,7 @@
 //! | [`compare`] | `tripoll compare`: the plan, the measurement, the report |
 //! | [`live`] | `tripoll lab`: a live reactor in the browser |
 //! | [`load`] | `tripoll load`: an open-loop load generator |
+//! | [`slides`] | `tripoll slides`: the twelve lessons of the book as slides |
 //! | [`soak`] | `tripoll soak`: every kind of client at every kind of server |
 //! | [`study`] | what `tripoll compare --workload` measures: reports of their own |
 //! | [`workload`] | the two workloads, and the contenders that run them |
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod compare;
 pub mod live;
 pub mod load;
+pub mod slides;
 pub mod soak;
 pub mod study;
 pub mod workload;

@@ -44,7 +44,7 @@ const LAYERS: &[&[&str]] =
 /// The lab's.
 const LAB_LAYERS: &[&[&str]] = &[
     &["workload", "load"],
-    &["balance", "check", "compare", "live", "soak"],
+    &["balance", "check", "compare", "live", "slides", "soak"],
     &["study"],
     &["cli"],
 ];

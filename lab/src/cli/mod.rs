@@ -24,6 +24,7 @@ mod output;
 mod parsers;
 mod price;
 mod single;
+mod slides;
 mod soak;
 mod terminal;
 mod trace;
@@ -160,6 +161,14 @@ enum Command {
         /// The trigger
         #[arg(long, default_value = "level", value_parser = trigger_parser())]
         trigger: Trigger,
+    },
+    /// Make slides of the book: a page for each of the twelve lessons
+    Slides {
+        /// The folder for the pages
+        folder: PathBuf,
+        /// The folder of a book, instead of that in the source tree
+        #[arg(long, value_name = "FOLDER")]
+        book: Option<PathBuf>,
     },
     /// Check an exercise of the book, with a program in any language
     ///
@@ -311,6 +320,7 @@ fn run(command: &Command) -> Result<(), Failure> {
             check::run(exercise.as_deref().unwrap_or_default(), command, *start_within)
         }
         Command::Load(generator) => generator.run(),
+        Command::Slides { folder, book } => slides::run(folder, book.as_deref()),
         Command::Soak { minutes, seconds, seed } => soak::run(*minutes, *seconds, *seed),
         Command::Lab { list: true, .. } => lab::list(),
         Command::Lab { replay: Some(file), .. } => lab::replay(file),

@@ -79,10 +79,11 @@ fn split(text: &str) -> Vec<String> {
     let mut slides: Vec<String> = Vec::new();
     let mut was_alone = false;
     for block in blocks(text) {
-        if block.starts_with("<a id=") || block.starts_with("<!-- ") && !block.contains("```") {
+        if block.starts_with("<!-- ") && !block.contains("```") {
             continue;
         }
-        let is_label = block.starts_with("**") && block[2..].contains("**");
+        let is_label =
+            block.starts_with("**") && [".**", "。**"].iter().any(|end| block.contains(end));
         let lines = block.lines().count();
         let is_alone = block.contains("```") && lines > SHORT || block.starts_with("![");
         let begins = block.starts_with('#') || is_label || is_alone || was_alone;
@@ -98,11 +99,12 @@ fn split(text: &str) -> Vec<String> {
     slides
 }
 
-/// Divides a text at its blank lines, but not within code, and not within a folded answer.
+/// Divides a text at its blank lines, but not within code, and not within a folded answer. Drops the
+/// anchors before headings.
 fn blocks(text: &str) -> Vec<String> {
     let mut blocks = vec![String::new()];
     let (mut is_code, mut is_folded) = (false, false);
-    for line in text.lines() {
+    for line in text.lines().filter(|line| !line.starts_with("<a id=")) {
         is_code ^= line.starts_with("```");
         is_folded = (is_folded || line.starts_with("<details")) && !line.starts_with("</details");
         if line.is_empty() && !is_code && !is_folded {
@@ -175,7 +177,9 @@ mod tests {
     #[test]
     fn a_chapter_is_divided_at_its_labels_and_long_code() {
         let long = format!("```rust\n{}```", "line\n\n".repeat(5));
-        let text = format!("# A\n\n**Question.** b?\n\nc\n\n{long}\n\nd\n\n```sh\ne\n```\n");
+        let text = format!(
+            "<a id=\"a\"></a>\n# A\n\n**Question.** b?\n\nc\n\n{long}\n\nd\n\n```sh\ne\n```\n"
+        );
         let slides = split(&text);
         let long = format!("{long}\n");
         let expected = ["# A\n", "**Question.** b?\n\n\nc\n", &long, "d\n\n\n```sh\ne\n```\n"];

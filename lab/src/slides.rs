@@ -82,8 +82,8 @@ fn split(text: &str) -> Vec<String> {
         if block.starts_with("<!-- ") && !block.contains("```") {
             continue;
         }
-        let is_label =
-            block.starts_with("**") && [".**", "。**"].iter().any(|end| block.contains(end));
+        let bold = block.strip_prefix("**").and_then(|rest| rest.split_once("**"));
+        let is_label = bold.is_some_and(|(bold, _)| bold.ends_with(['.', '。']));
         let lines = block.lines().count();
         let is_alone = block.contains("```") && lines > SHORT || block.starts_with("![");
         let begins = block.starts_with('#') || is_label || is_alone || was_alone;

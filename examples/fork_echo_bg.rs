@@ -10,7 +10,7 @@
 //! a process with other threads, unless the program promises that they hold no such lock. The
 //! promise is the `unsafe` block, with its reason above it.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use common::Options;
 use common::echo::MyRequestHandler;
@@ -33,15 +33,18 @@ fn main() -> Result<(), common::Failure> {
         .concurrency(Forking::default().despite_threads(Some(promise)))
         .build(|| MyRequestHandler)?;
     let server = Arc::new(server);
-    common::announce(&server.server_address());
+    let (announced, is_announced) = mpsc::channel::<()>();
 
     let background = Arc::clone(&server);
     let server_thread = common::start_thread(move || {
+        let _ = is_announced.recv(); // until it is disconnected: there is a thread that will serve
         // A server that cannot serve ends the program.
         background.serve_forever(POLL_INTERVAL).inspect_err(|_| {
             let _ = kill_process(getpid(), Signal::TERM); // `raise` would signal this thread alone
         })
     })?;
+    common::announce(&server.server_address());
+    drop(announced);
     common::wait_for(&signals);
     server.shutdown()?;
     if let Err(error) = server.server_close_within(common::GRACE) {

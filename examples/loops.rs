@@ -57,13 +57,12 @@ fn main() -> Result<(), common::Failure> {
             },
         )?;
     let loops = Arc::new(loops);
-    common::announce(loops.local_address());
-
     let stopped = Arc::clone(&loops);
     common::start_thread(move || {
         common::wait_for(&signals);
         stopped.shutdown(common::GRACE);
     })?;
+    common::announce(loops.local_address());
     if loops.join().is_err() {
         std::process::exit(1); // the log says why
     }

@@ -125,8 +125,12 @@ impl Blocking {
             if now.is_stopping {
                 return Ok(None);
             }
-            match accepted.and_then(|client| client.set_nonblocking(false).map(|()| client)) {
+            match accepted {
                 Ok(client) => {
+                    if let Err(error) = client.set_nonblocking(false) {
+                        log::debug!("{}: {error}", client.peer()); // no fault of the listening socket
+                        continue;
+                    }
                     let client = Arc::new(client);
                     now.serving = Some(Arc::clone(&client));
                     return Ok(Some(client));
@@ -161,7 +165,10 @@ impl Blocking {
     /// dropped when the server ends, and then removes the file of a Unix socket.
     fn stop_on_signal(&self) -> io::Result<()> {
         let (now, signals) = (Arc::clone(&self.now), common::signals()?);
-        let listening = self.tcp_ser_sock.as_fd().try_clone_to_owned()?;
+        let listening = self.tcp_ser_sock.as_fd().try_clone_to_owned().map_err(|error| {
+            let text = format!("cannot duplicate the listening socket: fcntl: {error}");
+            io::Error::new(error.kind(), text)
+        })?;
         common::start_thread(move || {
             common::wait_for(&signals);
             lock(&now).shut_down(&listening, Shutdown::Read);

@@ -171,7 +171,7 @@ impl Listener {
     ///
     /// Those of `fcntl(2)`.
     pub fn set_nonblocking(&self, yes: bool) -> io::Result<()> {
-        self.socket.set_nonblocking(yes)
+        sys::set_nonblocking(self.as_fd().as_raw_fd(), yes).map(drop)
     }
 
     /// Returns a meter, which counts the connections from now on. Call it before the listener

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -256,7 +256,7 @@ impl Stream {
             idle_timeout.set_blocking(!yes);
         }
         self.is_nonblocking.store(yes, Ordering::Relaxed);
-        self.socket.set_nonblocking(yes)
+        sys::set_nonblocking(self.as_fd().as_raw_fd(), yes).map(drop)
     }
 
     /// Limits how long a blocking read may block. `None` is no limit. Default: none. A read that

@@ -14,9 +14,10 @@ pub struct Call {
 pub const FATAL: &[(&str, &str)] = &[("accept4", "EINVAL")];
 
 /// Errors that a call of this server never has. `signalfd(2)` knows no EIO; without its signals, the server
-/// cannot be told to end. `eventfd(2)` knows no ENOSPC, and a wake that is refused for ever wakes no loop.
+/// cannot be told to end. A socket that listens can be shut down. `eventfd(2)` knows no ENOSPC, and a wake that is refused for ever wakes no loop.
 pub const UNREAL: &[(&str, &str, &str)] = &[
     ("reload", "read", "EIO"),
+    ("timestamp", "shutdown", "ENOTCONN"),
     ("loops", "write", "ENOSPC"),
     ("loops reuse-port", "write", "ENOSPC"),
     ("loops shared-listener", "write", "ENOSPC"),

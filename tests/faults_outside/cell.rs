@@ -136,9 +136,9 @@ impl Cell {
             let Some(ended) = server.end(LONG) else {
                 return Verdict::Deaf("before it accepts".into());
             };
-            return match self.when {
-                When::AtStart if ended.has_named(self.call) => Verdict::Refuses,
-                _ => Verdict::Dies(ended),
+            return match ended.has_named(self.call) && ended.said.lines().count() == 1 {
+                true => Verdict::Refuses,
+                false => Verdict::Dies(ended),
             };
         };
 
@@ -226,7 +226,7 @@ impl Cell {
 }
 
 impl Ended {
-    /// Returns whether it has ended with an error, and one line that names the call.
+    /// Returns whether it has ended with an error, and a line of each thread that names the call.
     fn has_named(&self, call: &str) -> bool {
         let call = match call {
             // What these are for says more than their names.
@@ -236,10 +236,10 @@ impl Ended {
             // `accept4` is accept, `eventfd2` is eventfd.
             call => call.trim_end_matches(|last: char| last.is_ascii_digit()),
         };
-        let line = self.said.trim_end();
+        let mut lines = self.said.trim_end().lines().peekable();
         self.status.code().is_some_and(|code| code != 0)
-            && line.lines().count() == 1
-            && line.contains(call)
+            && lines.peek().is_some()
+            && lines.all(|line| line.contains(call))
     }
 }
 
@@ -290,10 +290,8 @@ pub fn cells(subject: &'static Subject) -> Vec<Cell> {
         let mut add = |when, error, first| {
             cells.push(Cell { subject, call: call.name, error, when, first });
         };
-        let before = made.before.get(call.name).copied().unwrap_or_default();
-        // Each thread counts for itself: a thread that serves makes its first call.
-        let goes_on = made.later.get(call.name).is_some_and(|&main| main > 0)
-            || before == 0 && made.elsewhere.contains_key(call.name);
+        let before = made.before(call.name);
+        let goes_on = made.goes_on(call.name);
         for error in call.errors {
             if UNREAL.contains(&(subject.name, call.name, error)) {
                 continue;
@@ -313,32 +311,48 @@ pub fn cells(subject: &'static Subject) -> Vec<Cell> {
     cells
 }
 
-/// How often a server has made each call.
+/// How often each thread of a server, and each of its processes, has made each call.
 #[derive(Default)]
 struct Made<'a> {
-    /// By its first thread, until it accepts.
-    before: HashMap<&'a str, usize>,
-    /// By its first thread, afterwards.
-    later: HashMap<&'a str, usize>,
-    /// By other threads and by its children.
-    elsewhere: HashMap<&'a str, usize>,
+    threads: HashMap<(&'a str, &'a str), Count>,
+}
+
+#[derive(Default)]
+struct Count {
+    /// Until the server accepts.
+    before: usize,
+    /// Afterwards.
+    later: usize,
 }
 
 impl<'a> Made<'a> {
     fn of(trace: &'a str) -> Self {
         let mut made = Made::default();
         let mut accepts = false;
-        let mut first_thread = None;
         for (thread, name, call) in calls(trace) {
-            let first_thread = *first_thread.get_or_insert(thread);
-            let counts = match thread == first_thread {
-                false => &mut made.elsewhere,
-                true if accepts => &mut made.later,
-                true => &mut made.before,
-            };
-            *counts.entry(name).or_default() += 1;
+            let count = made.threads.entry((name, thread)).or_default();
+            match accepts {
+                true => count.later += 1,
+                false => count.before += 1,
+            }
             accepts |= call.starts_with("write(1, \"listening on");
         }
         made
+    }
+
+    fn counts(&self, call: &str) -> impl Iterator<Item = &Count> {
+        self.threads.iter().filter(move |((name, _), _)| *name == call).map(|(_, count)| count)
+    }
+
+    /// Returns how many calls a thread makes before the server accepts, at most.
+    fn before(&self, call: &str) -> usize {
+        self.counts(call).map(|count| count.before).max().unwrap_or_default()
+    }
+
+    /// Returns whether a thread makes more calls than that. Each counts for itself, so one that comes
+    /// later begins with its first.
+    fn goes_on(&self, call: &str) -> bool {
+        let before = self.before(call);
+        self.counts(call).any(|count| count.later > 0 && count.before + count.later > before)
     }
 }

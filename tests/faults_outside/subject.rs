@@ -80,6 +80,12 @@ pub const SUBJECTS: &[Subject] = &[
     tcp("loops", "loops", ""),
     tcp("loops reuse-port", "loops", "--distribution reuse-port"),
     tcp("loops shared-listener", "loops", "--distribution shared-listener"),
+    tcp("timestamp", "timestamp", ""),
+    tcp("timestamp --concurrent", "timestamp", "--concurrent"),
+    tcp("message_dict", "message_dict", ""),
+    tcp("select_rw", "select_rw", ""),
+    Subject { name: "multiport", program: "multiport", arguments: "", client: greeted },
+    tcp("upper_loop", "upper_loop", ""),
     tcp("line_tcp reactor", "line_tcp", "--concurrency reactor"),
     tcp("inline", "line_tcp", "--concurrency inline"),
     tcp("threading", "line_tcp", "--concurrency threading"),
@@ -135,6 +141,12 @@ fn line(address: &str) -> io::Result<()> {
     let mut client = connect(address)?;
     client.write_all(b"hello\n")?;
     client.read_exact(&mut [0; 6])
+}
+
+/// Reads what every client gets.
+fn greeted(address: &str) -> io::Result<()> {
+    let mut client = connect(address)?;
+    client.read_exact(&mut [0; "hello".len()])
 }
 
 /// Asks for a text and for a file, and reads what begins with an answer to both.

@@ -5,6 +5,8 @@
 //! |---|---|
 //! | `wait` | a wait for one ready descriptor of N |
 //! | `ring` | an event of libevent's ring, with A descriptors of N ready |
+//! | `interest` | the same with changes of interest in each event |
+//! | `churn` | a descriptor that is registered and removed, among N others |
 //! | `timers` | a timer that is set and cancelled among N others |
 //! | `socketserver` | a connection to each kind of server, and to CPython's if there is a `python3` |
 //!
@@ -15,6 +17,9 @@
 //! cargo bench -- --save-baseline before             measure, and keep the figures
 //! cargo bench -- --baseline before                  measure, and compare with the kept figures
 //! ```
+//!
+//! All but `socketserver` measure the processor time of the thread, which other work disturbs less than
+//! wall-clock time.
 //!
 //! The report is `target/criterion/report/index.html`.
 //!

@@ -4,10 +4,13 @@
 //! library's calls, mio, and `tripoll::selector` and `tripoll::reactor` over each. All use the same
 //! pipes.
 
+mod thread_time;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use thread_time::{ThreadTime, by_thread_time};
 use tripoll_lab::workload::{Contender, Pipes, Workload};
 
-fn ring(criterion: &mut Criterion) {
+fn ring(criterion: &mut Criterion<ThreadTime>) {
     for n in [10, 100, 1_000] {
         let pipes = Pipes::open(n).expect("the descriptor limit allows them");
         for active in [1, n / 10, n] {
@@ -23,7 +26,7 @@ fn ring(criterion: &mut Criterion) {
                         let writes = laps * active as u64;
                         let ring = Workload::Ring { n, active, writes, changes: 0 };
                         let run = ring.run(contender, &pipes);
-                        run.expect("pipes do not fail").wall
+                        run.expect("pipes do not fail").cpu
                     })
                 });
             }
@@ -31,5 +34,5 @@ fn ring(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, ring);
+criterion_group! { name = benches; config = by_thread_time(); targets = ring }
 criterion_main!(benches);

@@ -1,11 +1,14 @@
 //! A timer that is set and cancelled among N others, through the context of a reactor.
 
+mod thread_time;
+
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use thread_time::{ThreadTime, by_thread_time};
 use tripoll::Reactor;
 
-fn timers(criterion: &mut Criterion) {
+fn timers(criterion: &mut Criterion<ThreadTime>) {
     let mut group = criterion.benchmark_group("timers/set-and-cancel");
     for alive in [0, 1_000, 1_000_000_u64] {
         let mut reactor = Reactor::new().expect("the process has descriptors");
@@ -33,5 +36,5 @@ fn timers(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, timers);
+criterion_group! { name = benches; config = by_thread_time(); targets = timers }
 criterion_main!(benches);

@@ -4,10 +4,13 @@
 //! are the C library's calls, mio, and `tripoll::selector` and `tripoll::reactor` over each. All
 //! use the same pipes.
 
+mod thread_time;
+
 use criterion::{Criterion, criterion_group, criterion_main};
+use thread_time::{ThreadTime, by_thread_time};
 use tripoll_lab::workload::{Contender, Pipes, Workload};
 
-fn wait(criterion: &mut Criterion) {
+fn wait(criterion: &mut Criterion<ThreadTime>) {
     for n in [10, 100, 1_000] {
         let pipes = Pipes::open(n).expect("the descriptor limit allows them");
         let mut group = criterion.benchmark_group(format!("wait/1-of-{n}"));
@@ -15,12 +18,12 @@ fn wait(criterion: &mut Criterion) {
             group.bench_function(contender.to_string(), |bencher| {
                 bencher.iter_custom(|operations| {
                     let run = Workload::Watch { n, operations }.run(contender, &pipes);
-                    run.expect("pipes do not fail").wall
+                    run.expect("pipes do not fail").cpu
                 })
             });
         }
     }
 }
 
-criterion_group!(benches, wait);
+criterion_group! { name = benches; config = by_thread_time(); targets = wait }
 criterion_main!(benches);

@@ -15,7 +15,7 @@
 //! |---|---|
 //! | `record` | the records, as JSON |
 //! | `recorder`, `watched`, `socket`, `table` | how a turn becomes a record |
-//! | `subject`, `on_reactor`, `handlers` | the subject |
+//! | `subject`, `on_reactor`, `accepting`, `handlers` | the subject |
 //! | `lints` | what is wrong, found in the records |
 //! | `gate`, `control`, `settings`, `stage` | what a page can do to it |
 //! | `scenarios`, `play` | what scenarios do, and when |
@@ -24,6 +24,7 @@
 //! | `recording` | records as files, and as pages without a server |
 //! | `hub`, `observer`, `events`, `http`, `page` | how records come to pages |
 
+mod accepting;
 mod bare;
 mod calls;
 mod clients;

@@ -1,7 +1,7 @@
 //! Faults of clients and of the process, as the records show them. The scenarios have the others.
 
 use std::os::fd::AsRawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::alone;
 use crate::live_support::{Session, calls, client_row, lab_with};
@@ -79,31 +79,51 @@ fn a_drip_is_a_turn_for_each_byte_until_it_is_calm() {
 #[test]
 fn a_limit_refuses_a_client_until_it_is_lifted() {
     alone("faults::a_limit_refuses_a_client_until_it_is_lifted", || {
-        let lab = lab_with("edge-drained");
-        lab.control("trigger=level", b"").unwrap();
-        let mut place = 0;
-        lab.control("op=spawn", b"").unwrap();
-        next(&lab, &mut place, "client", |it| it["client"]["state"] == "open");
-        // The kernel gives the lowest number that is free.
-        let free = std::fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
-        lab.control(&format!("limit={free}"), b"").unwrap();
-        let control = next(&lab, &mut place, "control", |it| it["op"] == "limit");
-        assert_eq!(control["value"], free);
-        lab.control("op=step", b"").unwrap();
-        let turn = next(&lab, &mut place, "turn", |_| true);
-        assert_eq!(calls(&turn, "accept")[0]["error"], "EMFILE");
-        assert_eq!(turn["lints"][0]["id"], "out-of-descriptors");
-        lab.control("limit=0", b"").unwrap();
-        lab.control("op=step&n=3", b"").unwrap();
-        next(&lab, &mut place, "turn", |turn| {
-            calls(turn, "accept").iter().any(|call| call["result"].is_u64())
-        });
+        for handler in ["correct", "pool", "broadcast", "edge-drained"] {
+            lift_the_limit_of(handler);
+        }
     });
 }
 
+fn lift_the_limit_of(handler: &str) {
+    let lab = lab_with(handler);
+    lab.control("trigger=level", b"").unwrap();
+    lab.control("timeout=20", b"").unwrap();
+    let mut place = 0;
+    lab.control("op=spawn", b"").unwrap();
+    next(&lab, &mut place, "client", |it| it["client"]["state"] == "open");
+    // The kernel gives the lowest number that is free.
+    let free = std::fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
+    lab.control(&format!("limit={free}"), b"").unwrap();
+    let control = next(&lab, &mut place, "control", |it| it["op"] == "limit");
+    assert_eq!(control["value"], free);
+    lab.control("op=step", b"").unwrap();
+    let turn = next(&lab, &mut place, "turn", |_| true);
+    assert_eq!(calls(&turn, "accept")[0]["error"], "EMFILE", "{handler}");
+    assert_eq!(turn["lints"][0]["id"], "out-of-descriptors");
+    // As long as it lasts, the listener stays and tries again.
+    lab.control("op=run", b"").unwrap();
+    let fails = |turn: &Value| calls(turn, "accept").iter().any(|it| it["error"] == "EMFILE");
+    let turn = next(&lab, &mut place, "turn", fails);
+    assert!(turn["sources"].as_array().unwrap().iter().any(|row| row["role"] == "listener"));
+    lab.control("limit=0", b"").unwrap();
+    // The client is served, and so is another.
+    lab.control("op=spawn", b"").unwrap();
+    for client in [1, 2] {
+        let control = format!("op=send&client={client}");
+        lab.control(&control, b"hello\n").unwrap();
+        next(&lab, &mut place, "client", |it| {
+            it["client"]["id"] == client && it["client"]["last"].as_str() == Some("hello\n")
+        });
+    }
+}
+
 /// Returns the next record of this name of which something holds, without a connection.
+#[track_caller]
 fn next(lab: &Lab, place: &mut u64, name: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    let until = Instant::now() + LIMIT;
     loop {
+        assert!(Instant::now() < until, "no such {name} in {LIMIT:?}");
         let entry = lab.hub().wait(*place, LIMIT).expect("a record");
         *place = entry.place + 1;
         let record: Value = serde_json::from_str(&entry.json).unwrap();

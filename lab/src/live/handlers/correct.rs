@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use tripoll::reactor::Handler;
 use tripoll::{Context, Interest, Next, Source};
 
+use crate::live::accepting;
 use crate::live::mark::mark;
 use crate::live::on_reactor::{OnReactor, State};
 use crate::live::program::{Beginning, Subject};
@@ -27,8 +28,11 @@ fn accept(listener: &mut Source<Acceptor>, cx: &mut Context<State>) -> io::Resul
     for _ in 0..cx.state.settings.budget {
         mark!(17);
         let limit = cx.state.settings.limit;
-        let socket = listener.try_io(Interest::READ, |listener| listener.accept(limit))?;
-        cx.add(socket, Interest::READ, Client::default())?;
+        let socket = match listener.try_io(Interest::READ, |listener| listener.accept(limit)) {
+            Ok(socket) => socket,
+            Err(error) => return accepting::failed(listener, cx, error),
+        };
+        let _ = cx.add(socket, Interest::READ, Client::default()); // if that fails, it is closed
     }
     Ok(Next::Keep)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tripoll::reactor::Handler;
 use tripoll::{Context, Interest, Next, Source, Token};
 
+use crate::live::accepting;
 use crate::live::mark::mark;
 use crate::live::on_reactor::{OnReactor, State};
 use crate::live::program::{Beginning, Subject};
@@ -27,9 +28,14 @@ fn accept(listener: &mut Source<Acceptor>, cx: &mut Context<State>) -> io::Resul
     for _ in 0..cx.state.settings.budget {
         mark!(24);
         let limit = cx.state.settings.limit;
-        let socket = listener.try_io(Interest::READ, |listener| listener.accept(limit))?;
-        let token = cx.add(socket, Interest::READ, Client::default())?;
-        cx.state.messages.insert(token, Vec::new());
+        let socket = match listener.try_io(Interest::READ, |listener| listener.accept(limit)) {
+            Ok(socket) => socket,
+            Err(error) => return accepting::failed(listener, cx, error),
+        };
+        // A client that cannot be added is closed. The listener goes on.
+        if let Ok(token) = cx.add(socket, Interest::READ, Client::default()) {
+            cx.state.messages.insert(token, Vec::new());
+        }
     }
     Ok(Next::Keep)
 }

@@ -19,6 +19,7 @@ mod extremes;
 mod figures;
 mod filters;
 mod finish;
+mod forwarding;
 mod framing;
 mod framing_splits;
 mod handshakes;

@@ -44,3 +44,32 @@ pub(super) fn to_stderr(
         unwritten = &unwritten[count..];
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind::*;
+
+    use super::*;
+
+    #[test]
+    fn what_a_client_does_is_no_fault_of_the_program() {
+        let is_by_client = |kind: io::ErrorKind, transport| {
+            is_by_client(&*Box::<dyn Error + Send + Sync>::from(io::Error::from(kind)), transport)
+        };
+        for transport in [Type::STREAM, Type::DGRAM] {
+            for kind in [ConnectionReset, BrokenPipe, NotConnected] {
+                assert!(is_by_client(kind, transport), "{kind:?}");
+            }
+            for kind in [Other, InvalidData, TimedOut, WouldBlock] {
+                assert!(!is_by_client(kind, transport), "{kind:?}");
+            }
+        }
+        assert!(is_by_client(ConnectionRefused, Type::DGRAM));
+        assert!(!is_by_client(ConnectionRefused, Type::STREAM)); // of a connection of the handler's
+    }
+
+    #[test]
+    fn an_error_that_is_no_io_error_is_the_programs() {
+        assert!(!is_by_client(&*Box::<dyn Error + Send + Sync>::from("no"), Type::DGRAM));
+    }
+}

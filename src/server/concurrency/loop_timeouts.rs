@@ -24,7 +24,7 @@ pub(super) struct Timeouts {
     send_queue: usize,
 }
 
-/// There is nothing to compare.
+/// There is nothing to compare: any size is less.
 const UNKNOWN: usize = usize::MAX;
 
 /// The time limit that has expired.
@@ -69,7 +69,8 @@ impl Timeouts {
     }
 
     /// Notes the size of the kernel's send queue. While it falls, the client reads, although the write
-    /// buffer may stay as it is. The first time there is nothing to compare.
+    /// buffer may stay as it is. The first time there is nothing to compare, and the client gets the
+    /// benefit of the doubt.
     fn note_send_queue(&mut self, send_queue: usize, limits: Limits, now: Instant) {
         let before = std::mem::replace(&mut self.send_queue, send_queue);
         if limits.is_any() && self.unsent > 0 && send_queue < before {
@@ -107,5 +108,77 @@ impl Timeouts {
         } else {
             Expired::Nothing
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const IDLE: Limits = Limits { read: None, idle: Some(Duration::from_secs(10)) };
+    const NONE: Limits = Limits { read: None, idle: None };
+
+    /// A client that has 100 bytes of output, and 50 in the kernel after 5 s. What the
+    /// kernel had before is unknown, so its limit begins anew.
+    fn with_output(start: Instant) -> Timeouts {
+        let mut timeouts = Timeouts::new(start);
+        timeouts.note_unsent(100, 100, IDLE, start);
+        assert_eq!(timeouts.check(100, 50, IDLE, start + 5 * SECOND), Expired::Nothing);
+        assert_eq!(timeouts.next(IDLE), Some(start + 15 * SECOND));
+        timeouts
+    }
+
+    #[test]
+    fn a_send_queue_that_falls_is_progress() {
+        let start = Instant::now();
+        for (send_queue, next) in [(49, 16), (50, 15), (51, 15)] {
+            let mut timeouts = with_output(start);
+            timeouts.check(100, send_queue, IDLE, start + 6 * SECOND);
+            assert_eq!(timeouts.next(IDLE), Some(start + next * SECOND), "{send_queue}");
+        }
+    }
+
+    #[test]
+    fn a_send_queue_that_falls_is_none_without_output_or_limits() {
+        let start = Instant::now();
+        let mut timeouts = Timeouts::new(start);
+        timeouts.check(0, 50, IDLE, start + 5 * SECOND);
+        timeouts.check(0, 40, IDLE, start + 6 * SECOND);
+        assert_eq!(timeouts.next(IDLE), Some(start + 10 * SECOND));
+
+        let mut timeouts = with_output(start);
+        timeouts.check(100, 40, NONE, start + 6 * SECOND);
+        assert_eq!(timeouts.next(IDLE), Some(start + 15 * SECOND));
+    }
+
+    #[test]
+    fn the_limit_of_a_client_that_reads_nothing_expires() {
+        let start = Instant::now();
+        let mut timeouts = with_output(start);
+        assert_eq!(timeouts.check(100, 50, IDLE, start + 14 * SECOND), Expired::Nothing);
+        assert_eq!(timeouts.check(100, 50, IDLE, start + 15 * SECOND), Expired::Idle);
+        // A write buffer that is smaller is progress, too.
+        assert_eq!(timeouts.check(99, 50, IDLE, start + 15 * SECOND), Expired::Nothing);
+        assert_eq!(timeouts.next(IDLE), Some(start + 25 * SECOND));
+    }
+
+    #[test]
+    fn the_handler_comes_first_and_once() {
+        let start = Instant::now();
+        let limits = Limits { read: Some(SECOND), idle: Some(SECOND) };
+        let mut timeouts = Timeouts::new(start);
+        timeouts.set_handler_timeout(Some(2 * SECOND), start);
+        assert_eq!(timeouts.next(limits), Some(start + SECOND));
+        let late = start + 3 * SECOND;
+        assert_eq!(timeouts.check(0, 0, limits, late), Expired::Handler);
+        assert_eq!(timeouts.check(0, 0, limits, late), Expired::Read);
+        timeouts.note_received(limits, late);
+        assert_eq!(timeouts.check(0, 0, limits, late), Expired::Nothing);
+        assert_eq!(timeouts.check(0, 0, limits, late + SECOND), Expired::Read);
+        assert_eq!(
+            timeouts.check(0, 0, Limits { read: None, ..limits }, late + SECOND),
+            Expired::Idle
+        );
     }
 }

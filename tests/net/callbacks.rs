@@ -1,4 +1,5 @@
-//! A protocol gets the same calls, whatever stands between the connection and the protocol.
+//! The callbacks of a protocol: each comes, whatever stands between the connection and the protocol,
+//! and what each does by default.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -8,9 +9,12 @@ use std::time::{Duration, Instant};
 use Call::*;
 use support::sockets::unix_pair;
 use support::*;
-use tripoll::net::testing::ProtocolTest;
 use tripoll::net::framing::{FrameProtocol, FrameWire, Lines};
-use tripoll::net::{self, Connection, Protocol, Stream, Wire};
+use tripoll::net::testing::ProtocolTest;
+use tripoll::net::{
+    self, Connection, DatagramEndpoint, DatagramProtocol, DatagramSocket, DatagramWire, Protocol,
+    ReceivedDatagram, Stream, Wire,
+};
 use tripoll::{Context, Deadline, Reactor, Token};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -170,9 +174,8 @@ fn each_call_comes(pair: Pair, protocol: impl Protocol<Calls> + 'static) {
     turn_until(ShuttingDown, &mut reactor, &mut peer, &mut unread);
     peer.shutdown(Shutdown::Write).unwrap();
     turn_until(Closed, &mut reactor, &mut peer, &mut unread);
-    let expected = [
-        Opened, Notified, BelowLowMark, Drained, TimedOut, Received, ShuttingDown, Ended, Closed,
-    ];
+    let expected =
+        [Opened, Notified, BelowLowMark, Drained, TimedOut, Received, ShuttingDown, Ended, Closed];
     assert_eq!(*reactor.state(), expected);
 }
 
@@ -209,8 +212,98 @@ fn a_protocol_in_a_test_gets_each_call() {
     assert_eq!(test.written(), b"");
     assert!(!test.is_closing()); // the protocol goes on
     test.end();
-    let expected = [
-        Opened, Notified, BelowLowMark, Drained, TimedOut, Received, ShuttingDown, Ended, Closed,
-    ];
+    let expected =
+        [Opened, Notified, BelowLowMark, Drained, TimedOut, Received, ShuttingDown, Ended, Closed];
     assert_eq!(*test.state(), expected);
+}
+
+/// Has only what it must have, and notes why it was closed.
+struct Plain;
+
+type Ends = Vec<String>;
+
+impl Protocol<Ends> for Plain {
+    fn received(&mut self, _: &mut Wire, data: &[u8], _: &mut Context<Ends>) -> io::Result<usize> {
+        Ok(data.len())
+    }
+
+    fn closed(&mut self, closed: &net::Closed, cx: &mut Context<Ends>) {
+        cx.state.push(closed.to_string());
+    }
+}
+
+impl FrameProtocol<Ends> for Plain {
+    fn frame(&mut self, _: &mut FrameWire, _: &[u8], _: &mut Context<Ends>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn closed(&mut self, closed: &net::Closed, cx: &mut Context<Ends>) {
+        cx.state.push(closed.to_string());
+    }
+}
+
+impl DatagramProtocol<Ends> for Plain {
+    fn received(
+        &mut self,
+        _: &mut DatagramWire,
+        _: ReceivedDatagram,
+        _: &mut Context<Ends>,
+    ) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn closed(&mut self, error: Option<&io::Error>, cx: &mut Context<Ends>) {
+        cx.state.push(error.map_or_else(|| "closed".into(), io::Error::to_string));
+    }
+}
+
+/// Adds three protocols, which have only defaults.
+fn plain(pair: Pair) -> (Reactor<Ends>, [Token; 3], [UnixStream; 2]) {
+    let mut reactor = pair.reactor(Ends::new());
+    let mut cx = reactor.context();
+    let ((one, a), (two, b)) = (unix_pair(), unix_pair());
+    let datagrams = DatagramSocket::bind("127.0.0.1:0").unwrap();
+    let tokens = [
+        Connection::new(Plain).serve(Stream::from(one), &mut cx).unwrap().token(),
+        Connection::new(Lines::new(Plain)).serve(Stream::from(two), &mut cx).unwrap().token(),
+        DatagramEndpoint::new(Plain).serve(datagrams, &mut cx).unwrap().token(),
+    ];
+    (reactor, tokens, [a, b])
+}
+
+fn turn_until_three_have_ended(reactor: &mut Reactor<Ends>) {
+    let end = Instant::now() + LONG;
+    while reactor.state().len() < 3 {
+        assert!(Instant::now() < end, "only {:?}", reactor.state());
+        reactor.turn(Deadline::after(Duration::from_millis(50))).unwrap();
+    }
+}
+
+#[test]
+fn by_default_a_time_of_its_own_that_passes_closes() {
+    on_every_pair_and_noise(|pair| {
+        let (mut reactor, tokens, _peers) = plain(pair);
+        for token in tokens {
+            reactor.context().set_deadline(token, Some(Instant::now())).unwrap();
+        }
+        turn_until_three_have_ended(&mut reactor);
+        assert!(reactor.state().iter().all(|why| why == "timed out"), "{:?}", reactor.state());
+    });
+}
+
+#[test]
+fn by_default_a_notification_changes_nothing_and_a_shutdown_closes() {
+    on_every_pair_and_noise(|pair| {
+        let (mut reactor, tokens, peers) = plain(pair);
+        for token in tokens {
+            reactor.context().notify(token).unwrap();
+        }
+        reactor.turn(Deadline::Now).unwrap();
+        assert!(reactor.state().is_empty());
+        reactor.context().shutdown(LONG);
+        reactor.turn(Deadline::Now).unwrap(); // it sends the ends of the streams
+        drop(peers); // and they answer with theirs
+        turn_until_three_have_ended(&mut reactor);
+        assert!(reactor.state().iter().all(|why| why == "closed"), "{:?}", reactor.state());
+    });
 }

@@ -6,9 +6,11 @@ use std::io::{Read, Write};
 use std::net::UdpSocket;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use std::{io, process};
+use std::{io, process, thread};
 
+use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
@@ -25,6 +27,14 @@ const TESTS: &[(&str, fn())] = &[
     ("a_parked_source_is_watched_after_reinit", a_parked_source_is_watched_after_reinit),
     ("a_grandchild_is_a_child_too", a_grandchild_is_a_child_too),
     ("reinit_is_nothing_in_the_parent", reinit_is_nothing_in_the_parent),
+    (
+        "a_timer_of_a_child_takes_none_from_its_parent",
+        a_timer_of_a_child_takes_none_from_its_parent,
+    ),
+    (
+        "a_child_that_sleeps_takes_no_wake_from_its_parent",
+        a_child_that_sleeps_takes_no_wake_from_its_parent,
+    ),
 ];
 
 fn main() {
@@ -209,5 +219,67 @@ fn reinit_is_nothing_in_the_parent() {
         reactor.reinit().unwrap();
         assert_eq!(reactor.context().counters(), before);
         assert_works(&mut reactor, &mut peer);
+    });
+}
+
+fn a_timer_of_a_child_takes_none_from_its_parent() {
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(Vec::new());
+        let soon = Instant::now() + Duration::from_millis(200);
+        reactor.context().set_timer(soon, |cx| cx.state.push(b'T'));
+        reactor.turn(Deadline::Now).unwrap(); // the kernel knows of it
+        in_child(|| {
+            reactor.reinit().unwrap();
+            let now = Instant::now();
+            reactor.context().set_timer(now, |cx| cx.state.push(b'c'));
+            drive(&mut reactor, 5, |fired| fired.contains(&b'c'));
+        });
+        reactor.turn(Deadline::after(LONG)).unwrap();
+        assert!(soon.elapsed() < LONG / 2, "the timer did not end the wait");
+        assert_eq!(*reactor.state(), b"T");
+    });
+}
+
+fn a_child_that_sleeps_takes_no_wake_from_its_parent() {
+    const JOBS: usize = 200;
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(Vec::new());
+        let (mut go, ready) = io::pipe().map(|(read, write)| (read, Some(write))).unwrap();
+        // SAFETY: this process has one thread.
+        #[allow(unsafe_code)]
+        let child = match unsafe { fork() }.unwrap() {
+            ForkResult::Parent { child } => child,
+            ForkResult::Child => {
+                reactor.reinit().unwrap();
+                drop(ready);
+                loop {
+                    let _ = reactor.turn(Deadline::Never); // until it is killed
+                }
+            }
+        };
+        drop(ready);
+        go.read_to_end(&mut Vec::new()).unwrap(); // the child sleeps soon
+        let handle = reactor.handle();
+        let (done, is_done) = mpsc::channel();
+        let poster = thread::spawn(move || {
+            for _ in 0..JOBS {
+                let done = done.clone();
+                let job = move |cx: &mut Context<Vec<u8>>| {
+                    cx.state.push(b'j');
+                    let _ = done.send(());
+                };
+                handle.post(job).unwrap();
+                if is_done.recv_timeout(LONG / 2).is_err() {
+                    return false;
+                }
+            }
+            true
+        });
+        while reactor.state().len() < JOBS && !poster.is_finished() {
+            reactor.turn(Deadline::after(LONG)).unwrap();
+        }
+        kill(child, Signal::SIGKILL).unwrap();
+        waitpid(child, None).unwrap();
+        assert!(poster.join().unwrap(), "job {} did not wake the loop", reactor.state().len());
     });
 }

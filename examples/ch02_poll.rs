@@ -34,7 +34,7 @@ fn main() -> io::Result<()> {
 
     let (reader, writer) = io::pipe()?;
     drop(writer);
-    compare("a pipe whose writer is gone", &reader)?;
+    compare("a pipe without a writer", &reader)?;
 
     let number = reader.as_raw_fd();
     drop(reader);

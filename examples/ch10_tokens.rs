@@ -14,7 +14,7 @@ use tripoll::{Backend, Context, Deadline, Interest, Next, Reactor, Source, Token
 
 fn main() -> io::Result<()> {
     println!("ann removes cy, and bob lets dora in, while cy's event is on its way:\n");
-    println!("dora has his  number  place  token  event     events for who is gone");
+    println!("dora has his  number  place  token  event     stale events");
     for &backend in Backend::ALL {
         let mut reactor = Reactor::builder().backend(backend).build_with(Table::default())?;
         let pairs = [UnixStream::pair()?, UnixStream::pair()?, UnixStream::pair()?];
@@ -23,7 +23,7 @@ fn main() -> io::Result<()> {
         reactor.context().add(ann, Interest::READ, remove_cy)?;
         reactor.context().add(bob, Interest::READ, let_dora_in)?;
         let number = cy.as_raw_fd();
-        let cy = reactor.context().add(cy, Interest::READ, told_by_mistake)?;
+        let cy = reactor.context().add(cy, Interest::READ, called_by_mistake)?;
         reactor.state_mut().cy = Some((cy, number));
         for friend in [&mut to_ann, &mut to_bob, &mut to_cy] {
             friend.write_all(b"hello")?;
@@ -61,13 +61,13 @@ fn let_dora_in(bob: &mut Source<UnixStream>, cx: &mut Context<Table>) -> io::Res
     let _greeting = bob.read(&mut [0; 64])?;
     let (dora, to_dora) = UnixStream::pair()?; // the lowest free number: the one that was cy's
     let number = dora.as_raw_fd();
-    let dora = cx.add(dora, Interest::READ, told_by_mistake)?;
+    let dora = cx.add(dora, Interest::READ, called_by_mistake)?;
     cx.state.dora = Some((dora, number));
     cx.state.to_dora = Some(to_dora);
     Ok(Next::Keep)
 }
 
-fn told_by_mistake(_: &mut Source<UnixStream>, cx: &mut Context<Table>) -> io::Result<Next> {
+fn called_by_mistake(_: &mut Source<UnixStream>, cx: &mut Context<Table>) -> io::Result<Next> {
     cx.state.mistakes += 1;
     Ok(Next::Remove)
 }

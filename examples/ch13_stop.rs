@@ -94,7 +94,7 @@ impl Handler<UnixStream> for Polite {
     fn ready(&mut self, client: &mut Source<UnixStream>, _: &mut Context) -> io::Result<Next> {
         let mut buffer = [0; 16];
         while let count @ 1.. = client.read(&mut buffer)? {
-            println!("    it still hears {:?}", String::from_utf8_lossy(&buffer[..count]));
+            println!("    it still reads {:?}", String::from_utf8_lossy(&buffer[..count]));
         }
         Ok(Next::Remove)
     }

@@ -23,7 +23,7 @@ fn main() -> io::Result<()> {
     let mut waiting: Vec<_> = clients.iter().collect();
     let mut in_vain = 0;
     loop {
-        // The signal does not say whose data has come: all are asked.
+        // The signal does not say which client has sent data: all are asked.
         for client in std::mem::take(&mut waiting) {
             if !try_to_answer(client)? {
                 in_vain += 1;

@@ -39,7 +39,7 @@ struct Cost {
     buffers: usize,
 }
 
-/// The kernel reports who has sent something. The program reads it, and writes the answer.
+/// The kernel reports which clients have sent something. The program reads it, and writes the answer.
 fn by_readiness() -> io::Result<Cost> {
     let (mut clients, mut served) = pairs()?;
     let epoll = Epoll::new()?;

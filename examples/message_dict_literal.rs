@@ -42,7 +42,11 @@ fn main() -> Result<(), common::Failure> {
     if let Some(address) = sk1.0.local_addr()?.as_socket() {
         common::announce(&Address::Inet(address));
     }
+    serve(&sk1)
+}
 
+/// The tutorial's loop. Each BUG is followed by the test that shows it.
+fn serve(sk1: &Sock) -> Result<(), common::Failure> {
     let mut inputs = vec![sk1.clone()];
     let mut outputs: Vec<Sock> = vec![];
     let mut message_dict: HashMap<Sock, Vec<String>> = HashMap::new();
@@ -53,49 +57,38 @@ fn main() -> Result<(), common::Failure> {
         println!("正在监听的socket对象{}", inputs.len());
         println!("{r_list:?}");
         for sk1_or_conn in r_list {
-            if sk1_or_conn == sk1 {
+            if sk1_or_conn == *sk1 {
                 let conn = sk1_or_conn.accept()?;
                 inputs.push(conn.clone());
                 message_dict.insert(conn, vec![]);
-            } else {
-                match sk1_or_conn.recv(1024) {
-                    Err(ex) => {
-                        println!("{ex}");
-                        inputs.retain(|sk| *sk != sk1_or_conn);
-                        // BUG: it stays in `message_dict`, so its socket is never closed.
-                        // a_reset_leaves_a_descriptor_behind
-                        //
-                        // BUG: it stays in `outputs` if it has an unsent reply. Sending that reply
-                        // is an error, which is not caught.
-                        // a_reset_after_a_message_ends_the_server
-                    }
-                    Ok(data_bytes) => {
-                        // BUG: no bytes are the end, and not a message. From now on the socket is
-                        // readable in every turn, which queues one 好 each time. A client that has
-                        // only half-closed gets them without end.
-                        // a_half_close_is_answered_without_end
-                        //
-                        // For a client that has left, the second `send` is an error.
-                        // a_client_that_leaves_ends_the_server
-                        //
-                        // BUG: 1,024 bytes may end in the middle of a character. This error is not
-                        // caught either.
-                        // half_a_character_ends_the_server
-                        let data_str = String::from_utf8(data_bytes)?;
-                        // BUG: there is no limit for a client that does not read. While it sends,
-                        // its replies pile up, and it is in `outputs` once for each.
-                        // a_client_that_does_not_read_is_owed_without_end
-                        message_dict.entry(sk1_or_conn.clone()).or_default().push(data_str);
-                        outputs.push(sk1_or_conn);
-                    }
+                continue;
+            }
+            match sk1_or_conn.recv(1024) {
+                Err(ex) => {
+                    println!("{ex}");
+                    inputs.retain(|sk| *sk != sk1_or_conn);
+                    // BUG: it stays in `message_dict`.
+                    // a_reset_leaves_a_descriptor_behind
+                    // BUG: and in `outputs`, if it has an unsent reply.
+                    // a_reset_after_a_message_ends_the_server
+                }
+                Ok(data_bytes) => {
+                    // BUG: no bytes are the end, and not a message.
+                    // a_half_close_is_answered_without_end
+                    // a_client_that_leaves_ends_the_server
+                    // BUG: 1,024 bytes may end in the middle of a character.
+                    // half_a_character_ends_the_server
+                    let data_str = String::from_utf8(data_bytes)?;
+                    // BUG: nothing bounds the replies of a client that does not read.
+                    // a_client_that_does_not_read_is_owed_without_end
+                    message_dict.entry(sk1_or_conn.clone()).or_default().push(data_str);
+                    outputs.push(sk1_or_conn);
                 }
             }
         }
         for conn in w_list {
             let recv_str = message_dict.entry(conn.clone()).or_default().remove(0);
-            // BUG: "writable" means that *some* bytes fit. When `conn` is in the list a thousand
-            // times, a thousand replies are sent. This call blocks until the client has made room
-            // for the last of them, and all other clients wait with it.
+            // BUG: "writable" means that *some* bytes fit. This call waits until all do.
             // a_client_that_reads_slowly_stops_the_server_for_all
             conn.sendall((recv_str + "好").as_bytes())?;
             if let Some(first) = outputs.iter().position(|sk| *sk == conn) {

@@ -105,6 +105,26 @@ fn with_code_of(original: &str, text: &str) -> String {
     parts.join("```")
 }
 
+/// Each line of the glossary has its word in both languages, and both glossaries have the same words.
+#[test]
+fn the_glossaries_have_the_same_words() {
+    let words = |language: &str| {
+        let text = page(format!("book/{language}/src/glossary.md").into()).text;
+        let rows = text.lines().filter(|line| line.starts_with("| ")).skip(1);
+        let words = rows.map(|row| {
+            let columns: Vec<_> = row.split('|').map(|column| column.trim().to_string()).collect();
+            (columns[1].clone(), columns[2].clone())
+        });
+        words.collect::<Vec<_>>()
+    };
+    let original = words(LANGUAGES[0]);
+    let missing: Vec<_> = original.iter().filter(|(_, chinese)| chinese.is_empty()).collect();
+    assert!(missing.is_empty(), "without a Chinese word: {missing:?}");
+    for language in &LANGUAGES[1..] {
+        assert_eq!(original, words(language), "{language}");
+    }
+}
+
 #[test]
 fn the_chinese_book_is_in_chinese() {
     let beside = [page("README.zh.md".into())];

@@ -75,6 +75,32 @@ pub fn anchor_of(heading: &str) -> String {
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
+/// A link that is named like a file leads to this file.
+#[test]
+fn a_link_to_a_file_has_its_name() {
+    let misnamed: Vec<_> = pages().iter().flat_map(misnamed_links).collect();
+    assert!(misnamed.is_empty(), "{misnamed:#?}");
+}
+
+fn misnamed_links(page: &Page) -> Vec<String> {
+    let mut misnamed = Vec::new();
+    for (at, _) in page.text.match_indices("`](") {
+        let name = page.text[..at].rsplit(['`', '[']).next().unwrap();
+        let target = page.text[at + 3..].split([')', '#']).next().unwrap();
+        if name.ends_with(".rs") && !target.ends_with(name) {
+            misnamed.push(format!("{}: {name} leads to {target}", page.path.display()));
+        }
+    }
+    misnamed
+}
+
+#[test]
+fn misnamed_links_are_found() {
+    let text = "[`a.rs`](src/b.rs) [`b.rs`](src/b.rs) [`src/b.rs`](../src/b.rs) [`C`](src/d.rs)";
+    let page = Page { path: "NOTES.md".into(), text: text.into() };
+    assert_eq!(misnamed_links(&page), ["NOTES.md: a.rs leads to src/b.rs"]);
+}
+
 #[test]
 fn broken_links_are_found() {
     let text = "# One, two\n[a](#one-two) [b](Cargo.toml) [c](#three) [d](no.rs) [e](README.md#no)\n[f](README.md#licence)";

@@ -264,7 +264,8 @@ impl Connect {
     /// This ends when `make` returns `None`, when the tries are used up, when it is
     /// [cancelled](Connecting::cancel), when the connection is [removed](Context::remove) or
     /// [detached](super::Wire::detach), and when the reactor shuts down. Any other end of the connection
-    /// is a loss, be it by the peer or by its own protocol.
+    /// is a loss, be it by the peer, by its own protocol, or by a panic of the protocol. A panic of `make`
+    /// ends it.
     ///
     /// ```
     /// use std::io;

@@ -9,7 +9,7 @@ mod wakers;
 pub(crate) use counter::Counter;
 pub(crate) use log_limit::LogLimit;
 pub use panic::Panicked;
-pub(crate) use panic::catch_panic;
+pub(crate) use panic::{catch_panic, hold_panic};
 pub(crate) use primitives::{AtomicBool, AtomicU8, Condvar, Mutex, MutexGuard, thread};
 pub(crate) use wakers::Wakers;
 

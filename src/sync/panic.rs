@@ -16,6 +16,12 @@ pub(crate) fn catch_panic<T>(body: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(body)).map_err(|panic| Panicked::with(&*panic))
 }
 
+/// Calls `body`. The caller does what must be done after a panic, too, and then passes it on with
+/// [`resume_unwind`](std::panic::resume_unwind).
+pub(crate) fn hold_panic<T>(body: impl FnOnce() -> T) -> std::thread::Result<T> {
+    catch_unwind(AssertUnwindSafe(body))
+}
+
 impl Panicked {
     pub(crate) fn with(panic: &(dyn Any + Send)) -> Self {
         let message = panic

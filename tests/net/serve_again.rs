@@ -4,8 +4,8 @@ use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use support::on_every_pair_and_noise;
 use support::reactor::drive;
+use support::{expect_panic, on_every_pair_and_noise};
 use tripoll::net::{Closed, Connect, Connecting, Connection, Protocol, Retry, Stream, Wire};
 use tripoll::{Context, Deadline, Reactor};
 
@@ -48,9 +48,9 @@ impl Protocol<State> for Brief {
     }
 }
 
-fn serve_again(
+fn serve_again<P: Protocol<State> + 'static>(
     reactor: &mut Reactor<State>,
-    make: impl FnMut(&mut Context<'_, State>) -> Option<Connection<Brief>> + 'static,
+    make: impl FnMut(&mut Context<'_, State>) -> Option<Connection<P>> + 'static,
 ) -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let retry = Retry::new().first(Duration::from_millis(1)).longest(Duration::from_millis(1));
@@ -102,5 +102,84 @@ fn a_cancel_by_what_makes_the_next_connection_is_heard() {
         assert_over(&mut reactor);
         let state = reactor.state();
         assert_eq!((state.tries, &*state.closed[0], &*state.closed[1]), (2, "aborted", "removed"));
+    });
+}
+
+/// Panics in one of its callbacks, or closes at once.
+struct Panics(&'static str);
+
+impl Panics {
+    fn at(&self, callback: &str) {
+        assert!(self.0 != callback, "on purpose");
+    }
+}
+
+impl Protocol<State> for Panics {
+    fn opened(&mut self, wire: &mut Wire<'_>, _: &mut Context<'_, State>) -> io::Result<()> {
+        self.at("opened");
+        wire.abort();
+        Ok(())
+    }
+
+    fn received(
+        &mut self,
+        _: &mut Wire<'_>,
+        data: &[u8],
+        _: &mut Context<'_, State>,
+    ) -> io::Result<usize> {
+        Ok(data.len())
+    }
+
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, State>) {
+        cx.state.closed.push(closed.to_string());
+        self.at("closed");
+    }
+}
+
+#[test]
+fn a_panic_of_its_protocol_is_a_loss_and_it_is_made_again() {
+    for callback in ["opened", "closed"] {
+        on_every_pair_and_noise(|pair| {
+            expect_panic("on purpose");
+            let mut reactor = pair.reactor(State::default());
+            let _listener = serve_again(&mut reactor, move |cx| {
+                cx.state.tries += 1;
+                (cx.state.tries <= 3).then(|| Connection::new(Panics(callback)))
+            });
+            drive(&mut reactor, 1_000, |state| state.tries == 4);
+            assert_over(&mut reactor);
+            assert_eq!(reactor.state().closed.len(), 3, "{callback}");
+            assert_eq!(reactor.context().counters().panics, 3, "{callback}");
+        });
+    }
+}
+
+#[test]
+fn a_panic_of_its_protocol_is_a_loss_when_there_is_no_connection() {
+    on_every_pair_and_noise(|pair| {
+        expect_panic("on purpose");
+        let mut reactor = pair.reactor(State::default());
+        drop(serve_again(&mut reactor, |cx| {
+            cx.state.tries += 1;
+            (cx.state.tries <= 3).then(|| Connection::new(Panics("closed")))
+        }));
+        drive(&mut reactor, 1_000, |state| state.tries == 4);
+        assert_over(&mut reactor);
+        assert_eq!(reactor.state().closed.len(), 3);
+    });
+}
+
+#[test]
+fn a_panic_of_what_makes_the_next_connection_ends_it() {
+    on_every_pair_and_noise(|pair| {
+        expect_panic("on purpose");
+        let mut reactor = pair.reactor(State::default());
+        let _listener = serve_again(&mut reactor, |cx| {
+            cx.state.tries += 1;
+            assert!(cx.state.tries != 2, "on purpose");
+            Some(Connection::new(Brief { detaches: false }))
+        });
+        drive(&mut reactor, 1_000, |state| state.tries == 2);
+        assert_over(&mut reactor);
     });
 }

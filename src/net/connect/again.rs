@@ -4,6 +4,7 @@
 //! then to the pause.
 
 use std::io;
+use std::panic::resume_unwind;
 
 use super::super::close_reason::CloseReason;
 use super::super::connection::Connection;
@@ -16,6 +17,7 @@ use super::run::{self, Done, Plan};
 use super::tries::after_failure;
 use crate::reactor::{Context, Handler, Next, Source};
 use crate::selector::{Interest, Token};
+use crate::sync::hold_panic;
 
 /// Connects again and again.
 struct Again<M> {
@@ -53,7 +55,11 @@ impl<M> Again<M> {
         P: Protocol<S> + 'static,
         M: FnMut(&mut Context<'_, S>) -> Option<Connection<P>> + 'static,
     {
-        let Some(connection) = (self.make)(cx) else { return self.connecting.set_over() };
+        let made = hold_panic(|| (self.make)(cx));
+        if !matches!(made, Ok(Some(_))) {
+            self.connecting.set_over();
+        }
+        let Some(connection) = made.unwrap_or_else(|panic| resume_unwind(panic)) else { return };
         let (plan, connecting) = (self.plan.clone(), self.connecting.clone());
         let done: Done<S> = Box::new(move |result, cx| match result {
             Ok(stream) => self.serve(stream, connection, sleeper, cx),
@@ -89,7 +95,7 @@ impl<M> Again<M> {
         }
     }
 
-    /// Tells the protocol that there is no connection, and pauses.
+    /// Tells the protocol that there is no connection, and pauses, even if the protocol panics.
     fn failed<S, P>(
         mut self,
         error: io::Error,
@@ -104,8 +110,10 @@ impl<M> Again<M> {
         let (pause, error) = after_failure(&mut self.pauses, error);
         match (pause, sleeper) {
             (Some(pause), Ok(sleeper)) => {
-                connection.not_connected(CloseReason::ConnectFailed(error), cx);
+                let reason = CloseReason::ConnectFailed(error);
+                let told = hold_panic(|| connection.not_connected(reason, cx));
                 self.pause(pause, sleeper, cx);
+                told.unwrap_or_else(|panic| resume_unwind(panic));
             }
             _ => {
                 self.connecting.set_over();
@@ -198,10 +206,12 @@ where
         self.connection.shutting_down(source, cx)
     }
 
-    /// Pauses before the next try, unless the program has removed the connection.
+    /// Pauses before the next try, unless the program has removed the connection. A panic of the protocol
+    /// prevents nothing.
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
         let is_lost = error.is_some() || self.connection.is_lost();
-        Handler::<Stream, S>::removed(&mut self.connection, token, error, cx);
+        let connection = &mut self.connection;
+        let told = hold_panic(|| Handler::<Stream, S>::removed(connection, token, error, cx));
         match self.again.take() {
             Some((mut again, Ok(sleeper))) if is_lost => {
                 let pause = again.pauses.lost();
@@ -215,5 +225,6 @@ where
             }
             None => {}
         }
+        told.unwrap_or_else(|panic| resume_unwind(panic));
     }
 }

@@ -7,7 +7,9 @@
 //! | `ring` | an event of libevent's ring, with A descriptors of N ready |
 //! | `interest` | the same with changes of interest in each event |
 //! | `churn` | a descriptor that is registered and removed, among N others |
+//! | `wake` | a wake of a loop that sleeps in another thread |
 //! | `timers` | a timer that is set and cancelled among N others |
+//! | `echo` | a line to a server over TCP and back, beside N idle connections |
 //! | `socketserver` | a connection to each kind of server, and to CPython's if there is a `python3` |
 //!
 //! `cargo bench` runs all of them. Criterion's arguments follow the name of a bench:
@@ -19,7 +21,8 @@
 //! ```
 //!
 //! All but `socketserver` measure the processor time of the thread, which other work disturbs less than
-//! wall-clock time.
+//! wall-clock time. With `--features peers` the crate polling is among the contenders of `wait` and
+//! `ring`.
 //!
 //! The report is `target/criterion/report/index.html`.
 //!

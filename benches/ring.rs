@@ -4,11 +4,13 @@
 //! library's calls, mio, and `tripoll::selector` and `tripoll::reactor` over each. All use the same
 //! pipes.
 
+mod contenders;
 mod thread_time;
 
+use contenders::contenders;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use thread_time::{ThreadTime, by_thread_time};
-use tripoll_lab::workload::{Contender, Pipes, Workload};
+use tripoll_lab::workload::{Pipes, Workload};
 
 fn ring(criterion: &mut Criterion<ThreadTime>) {
     for n in [10, 100, 1_000] {
@@ -19,7 +21,7 @@ fn ring(criterion: &mut Criterion<ThreadTime>) {
             }
             let mut group = criterion.benchmark_group(format!("ring/{active}-of-{n}"));
             group.throughput(Throughput::Elements(active as u64));
-            for contender in Contender::all() {
+            for contender in contenders() {
                 group.bench_function(contender.to_string(), |bencher| {
                     bencher.iter_custom(|laps| {
                         // Whole batches: a wait costs the same for one of its events as for all.

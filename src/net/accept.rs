@@ -247,11 +247,12 @@ impl<I> Acceptor<I> {
     }
 
     /// Delivers what was accepted. A panic of the program's code is counted and logged, and only its
-    /// connection is lost.
+    /// connection is lost. That code may remove the listener.
     fn deliver<F, S: 'static>(
         &mut self,
         accepted: I::Accepted,
         slot: I::Slot,
+        listener: Token,
         cx: &mut Context<'_, S>,
     ) -> Next
     where
@@ -259,14 +260,15 @@ impl<I> Acceptor<I> {
     {
         let reserve = self.reserve.as_ref().map(|fd| fd.as_fd().as_raw_fd());
         let delivered = catch_panic(|| self.incoming.deliver(accepted, slot, reserve, cx));
-        delivered.unwrap_or_else(|panic| {
+        let next = delivered.unwrap_or_else(|panic| {
             cx.note_panic();
             self.incoming.note_panic();
             if let Some(left_out) = self.lines.panics.pass() {
                 log::error!("{}: a new connection was lost: {panic}{left_out}", self.name);
             }
             Next::Keep
-        })
+        });
+        if cx.has_removed(listener) { Next::Remove } else { next }
     }
 
     fn log_rejected(&mut self, count: usize, error: &io::Error) {
@@ -313,7 +315,7 @@ where
                 Ok(Attempt::Accepted(accepted)) => {
                     has_accepted = true;
                     self.policy.accepted();
-                    match self.deliver(accepted, slot, cx) {
+                    match self.deliver(accepted, slot, listener.token(), cx) {
                         Next::Keep => continue,
                         next => return Ok(next),
                     }
@@ -373,7 +375,7 @@ where
             let Some(slot) = self.incoming.reserve(&waker) else { break };
             match self.incoming.accept(listener.get_ref()) {
                 Ok(Attempt::Accepted(accepted)) => {
-                    if self.deliver(accepted, slot, cx) != Next::Keep {
+                    if self.deliver(accepted, slot, listener.token(), cx) != Next::Keep {
                         break;
                     }
                 }

@@ -240,9 +240,11 @@ impl<P> Connection<P> {
         self.protocol.closed(&Closed { reason, token: None, figures: None }, cx);
     }
 
-    /// Returns whether the connection has ended by itself, and was not handed over.
+    /// Returns whether the connection has ended by itself: it was neither handed over nor removed.
     pub(super) fn is_lost(&self) -> bool {
-        self.link.reason().is_some_and(|reason| !matches!(reason, CloseReason::Detached))
+        let is_wanted =
+            |reason: &CloseReason| matches!(reason, CloseReason::Detached | CloseReason::Removed);
+        self.link.reason().is_some_and(|reason| !is_wanted(reason))
     }
 
     /// Returns whether its protocol may still be called.
@@ -259,12 +261,26 @@ impl<P> Connection<P> {
         call: impl FnOnce(&mut P, &mut Wire<'_>, &mut Context<'_, S>) -> io::Result<T>,
     ) -> Option<T> {
         let mut wire = Wire { stream: stream.reborrow(), link: &mut self.link };
-        match call(&mut self.protocol, &mut wire, cx) {
+        let answer = match call(&mut self.protocol, &mut wire, cx) {
             Ok(answer) => Some(answer),
             Err(error) => {
                 self.call_failed(error, stream);
                 None
             }
+        };
+        if cx.has_removed(stream.token()) {
+            self.removed_itself(stream);
+        }
+        answer
+    }
+
+    /// Ends after a callback that has removed its own connection: the protocol is called no more. What was
+    /// written before is sent, if the kernel has room.
+    #[cold]
+    fn removed_itself(&mut self, stream: &mut StreamIo<'_>) {
+        if self.link.state != State::Ended {
+            self.link.flush_early(stream);
+            self.link.fail(CloseReason::Removed);
         }
     }
 

@@ -83,6 +83,7 @@ impl<P> DatagramEndpoint<P> {
             failed: None,
             is_paused: false,
             is_closing: false,
+            is_removed: false,
             is_over_high_mark: false,
             rests_until: None,
             attempt_at: None,
@@ -144,12 +145,13 @@ impl<P> DatagramEndpoint<P> {
         cx: &mut Context<'_, S>,
         call: impl FnOnce(&mut P, &mut DatagramWire<'_>, &mut Context<'_, S>) -> io::Result<()>,
     ) {
-        if self.link.failed.is_none() {
+        if self.link.may_call() {
             let (file, io) = source.split();
             io.requested_deadline = None; // of a protocol that panicked
             let mut wire = DatagramWire { socket: file.borrow(), io, link: &mut self.link };
             let result = call(&mut self.protocol, &mut wire, cx);
             self.link.failed = result.err();
+            self.link.is_removed = cx.has_removed(source.token());
             if let Some(after) = source.split().1.requested_deadline.take() {
                 let at = after.and_then(|after| cx.now().checked_add(after));
                 let _ = cx.set_deadline(source.token(), at); // it may have been removed
@@ -250,7 +252,7 @@ impl<P> DatagramEndpoint<P> {
         let is_unix = source.get_ref().borrow().is_unix();
         let link = &self.link;
         let is_stopped = link.is_closing || link.is_paused || link.rests_until.is_some();
-        link.failed.is_none() && !is_stopped && (is_unix || !link.is_over_high_mark)
+        link.may_call() && !is_stopped && (is_unix || !link.is_over_high_mark)
     }
 
     /// Sends what there is room for, and tells the protocol of the low mark.
@@ -312,7 +314,7 @@ impl<P> DatagramEndpoint<P> {
     {
         self.report(source, cx);
         self.receive(source, cx);
-        if self.link.failed.is_some() || self.link.is_closing && self.link.queue.is_empty() {
+        if !self.link.may_call() || self.link.is_closing && self.link.queue.is_empty() {
             return Ok(Next::Remove);
         }
         let waits_for_room = self.waits_for_room();

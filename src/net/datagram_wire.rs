@@ -63,6 +63,8 @@ pub(super) struct DatagramLink {
     pub(super) failed: Option<io::Error>,
     pub(super) is_paused: bool,
     pub(super) is_closing: bool,
+    /// Whether the protocol has removed its own socket.
+    pub(super) is_removed: bool,
     /// Between the high mark and the low one.
     pub(super) is_over_high_mark: bool,
     /// Until when it does not receive, because the last receive has failed.
@@ -72,6 +74,13 @@ pub(super) struct DatagramLink {
     pub(super) pause: Duration,
     /// The deadline that is set.
     pub(super) deadline: Option<Instant>,
+}
+
+impl DatagramLink {
+    /// Returns whether the protocol may be called: the socket has neither failed nor been removed.
+    pub(super) fn may_call(&self) -> bool {
+        self.failed.is_none() && !self.is_removed
+    }
 }
 
 impl DatagramWire<'_> {

@@ -475,6 +475,15 @@ fn not_registered(token: Token) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, format!("{token:?} is not registered"))
 }
 
+impl<S, T> Context<'_, S, T> {
+    /// Returns whether a source was removed or taken in this turn. Asked often: one look at a flag while
+    /// nothing was.
+    #[inline]
+    pub(crate) fn has_removed(&self, token: Token) -> bool {
+        self.core.attention && self.core.registry.interest(token).is_none()
+    }
+}
+
 impl<S, T> fmt::Debug for Context<'_, S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("registry", &self.core.registry).finish_non_exhaustive()

@@ -31,6 +31,7 @@ mod model;
 mod multicast;
 mod pauses;
 mod refusals;
+mod removal;
 mod resolve;
 mod retry;
 mod send_file;

@@ -105,7 +105,7 @@ fn a_cancel_by_what_makes_the_next_connection_is_heard() {
     });
 }
 
-/// Panics in one of its callbacks, or closes at once.
+/// Panics in one of its callbacks, or closes or removes itself at once.
 struct Panics(&'static str);
 
 impl Panics {
@@ -115,8 +115,11 @@ impl Panics {
 }
 
 impl Protocol<State> for Panics {
-    fn opened(&mut self, wire: &mut Wire<'_>, _: &mut Context<'_, State>) -> io::Result<()> {
+    fn opened(&mut self, wire: &mut Wire<'_>, cx: &mut Context<'_, State>) -> io::Result<()> {
         self.at("opened");
+        if self.0 == "removes" {
+            return cx.remove(wire.token());
+        }
         wire.abort();
         Ok(())
     }
@@ -181,5 +184,19 @@ fn a_panic_of_what_makes_the_next_connection_ends_it() {
         });
         drive(&mut reactor, 1_000, |state| state.tries == 2);
         assert_over(&mut reactor);
+    });
+}
+
+#[test]
+fn a_connection_that_its_protocol_removes_is_not_made_again() {
+    on_every_pair_and_noise(|pair| {
+        let mut reactor = pair.reactor(State::default());
+        let _listener = serve_again(&mut reactor, |cx| {
+            cx.state.tries += 1;
+            Some(Connection::new(Panics("removes")))
+        });
+        drive(&mut reactor, 1_000, |state| !state.closed.is_empty());
+        assert_over(&mut reactor);
+        assert_eq!((reactor.state().tries, &*reactor.state().closed), (1, &["removed".into()][..]));
     });
 }

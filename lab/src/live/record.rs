@@ -439,7 +439,7 @@ pub struct Measured {
     pub read_ns: u64,
     /// The calls of `write`.
     pub write_ns: u64,
-    /// The handlers, without these calls.
+    /// The handlers and the loop, without these calls.
     pub handler_ns: u64,
     /// The lab's own observation.
     pub probe_ns: u64,

@@ -211,6 +211,8 @@ async function start() {
   film = inside('recording');
   if (film) { document.body.classList.add('film'); forward(0); state.gate = 'before'; }
   relabel();
-  if (!film) listen();
+  if (!film) return listen();
+  const to = new URLSearchParams(location.hash.slice(1)).get('turn');
+  if (to) play('op=until&until=turn&n=' + encodeURIComponent(to));
 }
 start();

@@ -66,7 +66,7 @@ function drawGuide() {
   const chapter = /^ch0*(\d+)/.exec(s.chapter || '');
   fill($('guide'), h('div', h('h2', { id: 'guide-t' }, h('small', t('scenario.question', { n: s.question }), chapter ? ' · ' + t('alert.chapter', { n: chapter[1] }) : ''), both(s.title)),
       playing() ? null : h('p.acts', button({ do: 'scenario', v: s.id }, t('scenario.again')), button({ class: 'quiet', do: 'scenario', v: '' }, t('scenario.leave')))),
-    s.steps && h('div', h('h3', t('scenario.steps')), h('ol', s.steps.map(x => h('li', both(x))))),
+    s.steps && h('div', h('h3', t(playing() ? 'scenario.played' : 'scenario.steps')), h('ol', s.steps.map(x => h('li', both(x))))),
     s.see && h('div', h('h3', t('scenario.see')), h('p', both(s.see))));
 }
 
@@ -80,7 +80,7 @@ function drawStory(r) {
     state.looked !== null && h('p.looking', t('story.past', { t: state.looked }), ' ', button({ do: 'now' }, t('story.now'))),
     state.busy && h('p.note', t('say.busy', { what: state.busy.what, fd: state.busy.fd === null ? '' : state.busy.fd, time: time(state.busy.for_ms * 1e6) })),
     fresh.map(n => h('p.note', both(n.text))),
-    h('p.says', sentence(r) || t('story.first')),
+    h('p.says', sentence(r) || t(playing() ? 'story.film' : 'story.first')),
     /before|after/.test(state.gate) && state.looked === null && !playing() ? h('p.sub.goes', t('kernel.goes')) : null,
     before.length ? h('details.log', h('summary', t('story.log')), h('ol', lines)) : null);
 }

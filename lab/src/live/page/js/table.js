@@ -20,7 +20,7 @@ function flagCell(row, kind, flags, again) {
     }
     if (ghost) {
       words.push(t('src.k.ghost') + ': ' + t('flag.' + f));
-      return h('b.chip.ghost', f);
+      return h('b.chip.ghost', '✗', f);
     }
     return f === 'e' ? null : h('i.no', '·');
   });
@@ -62,13 +62,13 @@ function ghostRow(row) {
 function drawSources(r) {
   const rows = sourcesOf(r), own = (r && r.sources || []).filter(row => row.slot === null);
   const head = (key, sub, extra) => h('th', { role: 'columnheader', scope: 'col', class: extra }, t(key), sub ? h('small', t(sub)) : null);
-  const legend = [['ready', 'r', 'src.k.ready'], ['reported', '●r', 'src.k.reported'], ['again', '↻r', 'src.k.again'], ['ghost', 'r', 'src.k.ghost']];
+  const legend = [['ready', 'r', 'src.k.ready'], ['reported', '●r', 'src.k.reported'], ['again', '↻r', 'src.k.again'], ['ghost', '✗r', 'src.k.ghost']];
   fill($('sources'),
     h('h2', { id: 'sources-t' }, t('src.title'), past()),
     h('table', { role: 'table', class: 'sources' },
       h('caption.sr', t('src.caption')),
       h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' },
-        head('src.source'), head('src.interest', 'src.interest.sub'), head('src.ready', 'src.ready.sub'), head('src.reported', 'src.reported.sub'),
+        head('src.source', 'src.source.sub'), head('src.interest', 'src.interest.sub'), head('src.ready', 'src.ready.sub'), head('src.reported', 'src.reported.sub'),
         head('src.rq', 'src.rq.sub', 'num'), head('src.wq', 'src.wq.sub', 'num'), head('src.buf', 'src.buf.sub', 'num'), head('src.deadline', 'src.deadline.sub', 'num'))),
       h('tbody', { role: 'rowgroup' }, rows.map(row => [sourceRow(r, row), row.ghost ? ghostRow(row) : null]))),
     rows.length ? null : h('p.empty', t('src.empty')),

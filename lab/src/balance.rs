@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
+use hdrhistogram::Histogram;
 use socket2::{Domain, Socket, Type};
 use tripoll::net::loops::{Distribution, LoopsCounters};
 use tripoll::net::{Address, Connection, Loops, Protocol, Wire};
@@ -38,6 +39,14 @@ pub struct Balance {
 pub struct Outcome {
     balance: Balance,
     ways: Vec<(Distribution, LoopsCounters)>,
+}
+
+/// What was measured with one way.
+pub(crate) struct Run {
+    /// The counters, while the connections that stay are open.
+    pub(crate) counters: LoopsCounters,
+    /// How long each client waited, from its call of connect until its answer, in nanoseconds.
+    pub(crate) answers: Histogram<u64>,
 }
 
 /// The longest time that a connection may take.
@@ -71,12 +80,13 @@ impl Balance {
     /// Those of starting the loops and of connecting. `TimedOut` if the connections that leave do not
     /// end.
     pub fn run(self) -> io::Result<Outcome> {
-        let measure = |&way: &Distribution| Ok((way, self.measure(way)?));
+        let measure = |&way: &Distribution| Ok((way, self.measure(way)?.counters));
         let ways = Distribution::ALL.iter().map(measure).collect::<io::Result<_>>()?;
         Ok(Outcome { balance: self, ways })
     }
 
-    fn measure(self, way: Distribution) -> io::Result<LoopsCounters> {
+    /// Measures one way.
+    pub(crate) fn measure(self, way: Distribution) -> io::Result<Run> {
         let loops = Loops::builder()
             .threads(self.threads)
             .backend(self.backend)
@@ -95,25 +105,29 @@ impl Balance {
             unreachable!("it was bound to an IP address")
         };
         let number = AtomicUsize::new(0);
-        let client = || -> io::Result<Vec<TcpStream>> {
-            let mut staying = Vec::new();
+        let client = || -> io::Result<(Vec<TcpStream>, Histogram<u64>)> {
+            let (mut staying, mut answers) = (Vec::new(), histogram());
             loop {
                 let number = number.fetch_add(1, Ordering::Relaxed);
                 if number >= self.connections {
-                    return Ok(staying);
+                    return Ok((staying, answers));
                 }
                 // What a connection does follows from its number, and is the same for each way.
                 let mut random = Xorshift::from_seed(number as u64);
                 let stays = random.below(self.one_stays_of) == 0;
-                staying.extend(connect(address, random.below(PEERS), stays)?);
+                staying.extend(connect(address, random.below(PEERS), stays, &mut answers)?);
             }
         };
-        let staying = thread::scope(|scope| {
+        let ended = thread::scope(|scope| {
             let clients: Vec<_> = (0..self.clients).map(|_| scope.spawn(client)).collect();
             let all = clients.into_iter().map(|client| client.join().expect("no client panics"));
             all.collect::<io::Result<Vec<_>>>()
         })?;
-        let open = staying.iter().map(Vec::len).sum();
+        let open = ended.iter().map(|(staying, _)| staying.len()).sum();
+        let mut all = histogram();
+        for (_, answers) in &ended {
+            all.add(answers).map_err(io::Error::other)?;
+        }
         let give_up = Instant::now() + LONG;
         while loops.counters().alive() > open {
             if Instant::now() > give_up {
@@ -126,24 +140,36 @@ impl Balance {
         let counters = loops.counters();
         loops.stop();
         loops.join()?;
-        Ok(counters)
+        Ok(Run { counters, answers: all })
     }
 }
 
-/// Connects from one of the addresses of this machine, and asks. Returns the connection if it stays.
-fn connect(to: SocketAddr, peer: usize, stays: bool) -> io::Result<Option<TcpStream>> {
+/// Returns a histogram of times in nanoseconds.
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONG.as_nanos() as u64, 3).expect("the bounds are in order")
+}
+
+/// Connects from one of the addresses of this machine, asks, and records the time until the answer.
+/// Returns the connection if it stays.
+fn connect(
+    to: SocketAddr,
+    peer: usize,
+    stays: bool,
+    answers: &mut Histogram<u64>,
+) -> io::Result<Option<TcpStream>> {
     let from = SocketAddr::from(([127, 0, 0, 1 + peer as u8], 0));
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&from.into())?;
+    let start = Instant::now();
     socket.connect(&to.into())?;
     let mut client = TcpStream::from(socket);
     client.set_read_timeout(Some(LONG))?;
+    client.write_all(if stays { b"x" } else { b"." })?;
+    client.read_exact(&mut [0])?;
+    answers.saturating_record(start.elapsed().as_nanos() as u64);
     if stays {
-        client.write_all(b"x")?;
-        client.read_exact(&mut [0])?;
         return Ok(Some(client));
     }
-    client.write_all(b".")?;
     client.read_to_end(&mut Vec::new())?;
     Ok(None)
 }

@@ -146,3 +146,18 @@ fn timers_are_measured_among_a_million_others() {
         assert!(said.contains(part), "{part}: {said}");
     }
 }
+
+#[test]
+fn the_ways_to_accept_are_compared_by_evenness_and_by_the_slowest_clients() {
+    let (said, json) = study("balance");
+    for part in ["On 4 loops the loop with the most", "99 of 100 clients", "EPOLLEXCLUSIVE 2"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let figures = json["figures"].as_array().unwrap();
+    for what in ["one acceptor open", "SO_REUSEPORT accepted", "EPOLLEXCLUSIVE p99"] {
+        assert_eq!(figures.iter().filter(|one| one["what"] == what).count(), 2, "{what}");
+    }
+    // An acceptor that counts the connections of each loop is even.
+    let open = figures.iter().filter(|one| one["what"] == "one acceptor open");
+    assert!(open.into_iter().all(|one| one["median"].as_f64().unwrap() < 2.0), "{said}");
+}

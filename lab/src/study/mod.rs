@@ -4,6 +4,7 @@
 //! and exports have one form for all of them. A module of this folder measures one question.
 
 mod auto;
+mod balance;
 mod cells;
 mod chart;
 mod churn;

@@ -4,7 +4,7 @@ use std::io;
 
 use super::options::{Options, Steps};
 use super::report::Study;
-use super::{auto, churn, history, latency, timers, wake};
+use super::{auto, balance, churn, history, latency, timers, wake};
 use crate::compare::Machine;
 
 /// A question.
@@ -22,12 +22,21 @@ pub enum Topic {
     Wake,
     /// What a timer costs among others.
     Timers,
+    /// How evenly the ways to accept load several loops.
+    Balance,
 }
 
 impl Topic {
     /// All questions.
-    pub const ALL: [Topic; 6] =
-        [Topic::Auto, Topic::History, Topic::Latency, Topic::Churn, Topic::Wake, Topic::Timers];
+    pub const ALL: [Topic; 7] = [
+        Topic::Auto,
+        Topic::History,
+        Topic::Latency,
+        Topic::Churn,
+        Topic::Wake,
+        Topic::Timers,
+        Topic::Balance,
+    ];
 
     /// Returns its name on the command line.
     pub const fn name(self) -> &'static str {
@@ -38,6 +47,7 @@ impl Topic {
             Topic::Churn => "churn",
             Topic::Wake => "wake",
             Topic::Timers => "timers",
+            Topic::Balance => "balance",
         }
     }
 
@@ -50,6 +60,7 @@ impl Topic {
             Topic::Churn => "descriptors and connections that come and go among silent ones",
             Topic::Wake => "a job from another thread, for a loop that sleeps or is busy",
             Topic::Timers => "to arm, cancel and fire a timer, with up to 1,000,000 alive",
+            Topic::Balance => "accepting on 2 to 4 loops: evenness, and the wait of the slowest",
         }
     }
 
@@ -67,6 +78,7 @@ impl Topic {
             Topic::Churn => (churn::TITLE, churn::measure(options, steps)?),
             Topic::Wake => (wake::TITLE, wake::measure(options, steps)?),
             Topic::Timers => (timers::TITLE, timers::measure(options, steps)?),
+            Topic::Balance => (balance::TITLE, balance::measure(options, steps)?),
         };
         machine = machine.measured();
         if findings.sentences.is_empty() {

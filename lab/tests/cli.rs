@@ -174,8 +174,9 @@ fn wrong_arguments_exit_with_2_and_one_line_that_names_the_option() {
 fn compare_answers_for_the_load_that_it_is_asked_about() {
     for (arguments, said) in [
         ("--fds 20 --active 10%", "At 20 watched and 2 ready, times epoll: select costs "),
-        ("--fds 20 --active 2 --changes 1 --kind unix", "2 ready with a change of interest an"),
+        ("--fds 20 --active 2 --changes 1 --kind unix", "2 ready on Unix sockets with a change of"),
         ("--fds 10 --kind tcp --trigger edge", "times edge-triggered epoll: select costs "),
+        ("--fds 5 --kind pipe,tcp", "At 5 watched and one ready on TCP connections, times epoll: "),
         ("--fds 10 --sleep --layer reactor", "one ready while the wait sleeps"),
         ("--fds 2,5..10 --kind unix", "an event on a Unix socket: its share of the wait"),
     ] {

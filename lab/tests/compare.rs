@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tripoll::{Backend, Trigger};
 use tripoll_lab::compare::{
-    Cell, LeftOut, Machine, Measured, Plan, Point, Preset, Report, measure,
+    Baseline, Cell, LeftOut, Machine, Measured, Plan, Point, Preset, Report, measure, measure_kinds,
 };
-use tripoll_lab::workload::{Contender, Layer, Peer, Pipes};
+use tripoll_lab::workload::{Contender, Kind, Layer, Peer, Pipes};
 
 fn machine() -> Machine {
     Machine {
@@ -40,7 +40,7 @@ fn cell(point: Point, contender: Contender, ns: f64, noise: f64) -> Cell {
 /// 10 ns, or 20 ns if they block at once. Each event costs epoll 100 ns.
 fn synthetic_ns(point: Point, contender: Contender) -> f64 {
     let (watched, ready) = match point {
-        Point::Watch { n } | Point::Sleep { n } => (n as f64, 1.0),
+        Point::Watch { n, .. } | Point::Sleep { n, .. } => (n as f64, 1.0),
         Point::Ring { n, active, .. } => (n as f64, active as f64),
     };
     let scanned = watched / ready;
@@ -132,6 +132,78 @@ fn what_is_measured_until_a_stop_is_reported_as_a_first_impression() {
     let report = Report::new(&plan, machine(), &measured);
     assert!(report.sentences[1].starts_with("Stopped after 2 of 5 rounds: "));
     assert!(report.text(80, false).contains("2 interleaved rounds of "));
+}
+
+#[test]
+fn each_kind_of_descriptors_has_its_lines_its_tables_and_its_points() {
+    let plan = Plan::new(Layer::Selector, true, 1_000).on(vec![Kind::Pipe, Kind::Tcp]);
+    let report = Report::new(&plan, machine(), &synthetic(&plan, 0.01));
+    for part in [
+        "for an event on a pipe and a TCP connection: ",
+        "With one ready, epoll and poll cross at ",
+        "With one ready on TCP connections, epoll and poll cross at ",
+        "Of 1,000 watched on TCP connections, epoll and poll cross at ",
+        "With 1,000 watched and a random one ready on TCP connections, a write",
+    ] {
+        assert!(report.sentences.iter().any(|one| one.contains(part)), "{part}");
+    }
+    let text = report.text(200, false);
+    for caption in
+        ["Nanoseconds for an event", "Seconds for 100,000 times"].map(|of| format!("{of} on TCP"))
+    {
+        assert!(text.contains(&caption), "{caption}: {text}");
+    }
+    let (csv, markdown) = (report.csv(), report.markdown());
+    assert_eq!(csv.matches(",tcp\r\n").count(), report.cells.len() / 2);
+    assert!(markdown.contains("| ring on TCP connections | 10 | 1 |"), "{markdown}");
+    assert_eq!(report.html("").unwrap().matches("<svg ").count(), 4);
+    let json = json(&report);
+    assert_eq!(json["config"]["kind"], "pipe,tcp");
+    assert_eq!(json["lines"][2]["kind"], "tcp");
+    assert!(json["cells"].as_array().unwrap().iter().any(|cell| cell["kind"] == "tcp"));
+}
+
+#[test]
+fn an_earlier_report_of_one_kind_is_compared_with_that_kind_alone() {
+    let tcp = Plan::new(Layer::Selector, true, 32).on(vec![Kind::Tcp]);
+    let mut earlier = json(&Report::new(&tcp, machine(), &synthetic(&tcp, 0.01)));
+    // As it was written before the points had a kind.
+    for cell in earlier["cells"].as_array_mut().unwrap() {
+        cell.as_object_mut().unwrap().remove("kind");
+    }
+    let baseline = Baseline::parse("a.json", &earlier.to_string()).unwrap();
+    assert!(baseline.check(&[Kind::Pipe]).is_err());
+    baseline.check(&[Kind::Pipe, Kind::Tcp]).unwrap();
+    let both = Plan::new(Layer::Selector, true, 32).on(vec![Kind::Pipe, Kind::Tcp]);
+    let mut report = Report::new(&both, machine(), &synthetic(&both, 0.01));
+    report.compare_with(&baseline);
+    let calls = report.baseline.unwrap().calls;
+    assert!(calls.iter().all(|call| call.points == tcp.points.len()), "{calls:?}");
+}
+
+#[test]
+fn what_is_stopped_in_the_second_kind_is_reported_for_those_that_were_measured() {
+    let stop_after = |runs: usize| {
+        let plan = Plan {
+            sample_time: Duration::from_micros(50),
+            rounds: 1,
+            ..Plan::new(Layer::Selector, true, 4)
+        };
+        let mut plan = Plan { points: plan.points[..2].to_vec(), lines: Vec::new(), ..plan };
+        plan = plan.on(vec![Kind::Pipe, Kind::Unix]);
+        let mut steps = 0;
+        let measured = measure_kinds(&mut plan, |_| {
+            steps += 1;
+            if steps > runs { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        (plan, measured.unwrap())
+    };
+    let all = 2 * 2 * 2 * 10;
+    let (plan, measured) = stop_after(all);
+    assert_eq!((plan.kinds.len(), plan.runs(), measured.stopped), (2, all, false));
+    let (plan, measured) = stop_after(all / 2 + 5);
+    assert_eq!((&plan.kinds[..], measured.stopped), (&[Kind::Pipe][..], true));
+    assert_eq!(measured.cells.len(), plan.points.len() * 10);
 }
 
 /// The report of a machine on which all calls cost the same.
@@ -427,7 +499,7 @@ fn the_page_of_the_peers_has_a_chart_with_a_mark_for_each_and_a_table() {
 #[test]
 fn a_library_that_refuses_a_point_is_left_out_there() {
     let mut plan = plan_of_peers();
-    plan.points = vec![Point::Ring { n: 3, active: 1, changes: 1 }];
+    plan.points = vec![Point::Ring { n: 3, active: 1, changes: 1, kind: Kind::Pipe }];
     plan.lines.clear();
     // No peer is asked to change interests, and libuv may be missing.
     let measured = measure_quickly(&plan);

@@ -14,7 +14,8 @@ use super::load_args::LoadArgs;
 use super::output::print;
 use super::parsers::layer_parser;
 use super::terminal::{columns, is_coloured, progress};
-use crate::compare::{Machine, Plan, Point, Preset, Progress, Report, measure};
+use crate::compare::format::on_kind;
+use crate::compare::{Machine, Point, Preset, Progress, Report, measure_kinds};
 use crate::study::{Options, Topic};
 use crate::workload::{Layer, Pipes};
 
@@ -49,15 +50,15 @@ pub(super) fn run(arguments: &Compare) -> Result<(), Failure> {
         gate.refuse(topic.name())?;
         return study(topic, Options { quick: *quick }, exports, &stop);
     }
-    let plan = load.plan(*layer, *quick, Pipes::max()?)?;
+    let mut plan = load.plan(*layer, *quick, Pipes::max()?)?;
     let baseline = gate.open(&plan)?;
-    let pipes = Pipes::open_kind(plan.kind, plan.pipes())?;
     let machine = Machine::pinned()?;
     let what = format!("{} points in {} rounds", plan.points.len(), plan.rounds);
     let progress = progress(plan.runs() as u64, &what);
-    let measured = measure(&plan, &pipes, |step| {
+    let rounds = plan.rounds;
+    let measured = measure_kinds(&mut plan, |step| {
         progress.set_position(step.done as u64);
-        progress.set_message(describe(&plan, step));
+        progress.set_message(describe(rounds, step));
         if stop.load(Ordering::Relaxed) {
             ControlFlow::Break(())
         } else {
@@ -117,14 +118,15 @@ fn study(
     if study.stopped { Err(Failure::Stopped) } else { Ok(()) }
 }
 
-fn describe(plan: &Plan, Progress { round, point, .. }: Progress) -> String {
+fn describe(rounds: usize, Progress { round, point, .. }: Progress) -> String {
     let round = match round {
         0 => "calibration".to_string(),
-        round => format!("round {round} of {}", plan.rounds),
+        round => format!("round {round} of {rounds}"),
     };
+    let on = on_kind(point.kind());
     match point {
-        Point::Watch { n } => format!("{round}: {n} watched"),
-        Point::Sleep { n } => format!("{round}: {n} watched, asleep"),
-        Point::Ring { n, active, .. } => format!("{round}: {active} ready of {n}"),
+        Point::Watch { n, .. } => format!("{round}: {n} watched{on}"),
+        Point::Sleep { n, .. } => format!("{round}: {n} watched{on}, asleep"),
+        Point::Ring { n, active, .. } => format!("{round}: {active} ready of {n}{on}"),
     }
 }

@@ -52,7 +52,7 @@ impl Gate {
         let text = text.map_err(|error| Failure::Runtime(named(error.to_string())))?;
         let wrong = |reason| Failure::Usage(named(reason));
         let baseline = Baseline::parse(&path.display().to_string(), &text).map_err(wrong)?;
-        baseline.check(plan.kind.name()).map_err(wrong)?;
+        baseline.check(&plan.kinds).map_err(wrong)?;
         Ok(Some(baseline))
     }
 

@@ -28,9 +28,10 @@ pub(super) struct LoadArgs {
     /// Measure waits that sleep until one descriptor becomes ready, in place of ready ones
     #[arg(long, conflicts_with_all = ["active", "changes"])]
     sleep: bool,
-    /// What is watched
-    #[arg(long, default_value = "pipe", value_parser = name_parser(Kind::ALL, Kind::name))]
-    kind: Kind,
+    /// What is watched: one of them, or a list, as pipe,tcp
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "pipe",
+          value_parser = name_parser(Kind::ALL, Kind::name))]
+    kind: Vec<Kind>,
     /// Compare only this trigger of epoll
     #[arg(long, value_parser = trigger_parser())]
     trigger: Option<Trigger>,
@@ -84,7 +85,7 @@ impl LoadArgs {
             (_, Some(load)) => Plan::of_load(&load, layer, quick, max),
             (_, None) => Plan::new(layer, quick, max),
         };
-        plan.kind = self.kind;
+        plan = plan.on(self.kind.clone());
         match self.trigger {
             None => {}
             Some(Trigger::Level) => plan.calls.retain(|&call| call != Call::EPOLL_EDGE),
@@ -117,7 +118,10 @@ impl LoadArgs {
             }
         }
         let changes = if changes.is_empty() { &[0][..] } else { changes };
-        let styles = changes.iter().map(|&changes| Style { changes, sleeps: *sleep }).collect();
+        let styles = changes
+            .iter()
+            .map(|&changes| Style { changes, sleeps: *sleep, ..Style::default() })
+            .collect();
         Ok(Some(Load { fds, active, styles }))
     }
 }

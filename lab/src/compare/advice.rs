@@ -2,8 +2,9 @@
 
 use super::crossing::Outcome;
 use super::figures::Figures;
-use super::format::{grouped, more, name, place, rounded_place, times};
-use super::plan::{Call, Line, Plan, Point};
+use super::format::{grouped, more, name, on_kind, place, rounded_place, times};
+use super::plan::{Call, Line, Plan};
+use super::point::Point;
 use super::statistics::{Estimate, NEGLIGIBLE, Verdict};
 
 /// Returns the calls that can be recommended. The first of equal ones is taken.
@@ -107,21 +108,22 @@ fn loss(
             format!("with more than {at} of {} ready", grouped(*n))
         }
     };
+    let place = place + on_kind(line.style().kind);
     let saving = (1.0 - cheapest) * 100.0;
     (saving >= NEGLIGIBLE * 100.0).then_some((place, saving))
 }
 
 /// Formats what the widest watch table says: poll against epoll.
-pub(super) fn widest(n: usize, ratio: f64) -> String {
-    let noun = grouped(n);
+pub(super) fn widest(point: Point, ratio: f64) -> String {
+    let place = place(point);
     match ratio >= 1.995 {
         true => format!(
-            "With {noun} watched and a random one ready, a write, a wait by poll and a read cost \
+            "With {place}, a write, a wait by poll and a read cost \
              {} what they cost by epoll.",
             times(ratio)
         ),
         false => format!(
-            "With {noun} watched and a random one ready, a wait by poll costs {ratio:.2} times \
+            "With {place}, a wait by poll costs {ratio:.2} times \
              what it costs by epoll."
         ),
     }

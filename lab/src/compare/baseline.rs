@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::figure::Figure;
 use super::format::{listed, more};
 use super::machine::Machine;
-use super::plan::Point;
+use super::point::Point;
 use super::statistics::{Estimate, Verdict};
+use crate::workload::Kind;
 
 /// The newest format that can be read. The one before has all that is needed, too.
 const SCHEMA: u32 = 5;
@@ -76,19 +77,33 @@ impl Baseline {
             Some(schema) if schema > SCHEMA => {
                 Err(format!("its schema is {schema}; this program reads up to {SCHEMA}"))
             }
-            _ => Ok(Baseline { name: name.to_string(), ..baseline }),
+            _ => Ok(Baseline { name: name.to_string(), ..baseline.with_kinds() }),
         }
     }
 
-    /// Checks that it has been measured on the same kind of descriptors.
+    /// Adds the kind to the points of a report that has it in one place, as all had before there could
+    /// be several.
+    fn with_kinds(mut self) -> Self {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == self.config.kind);
+        if let Some(kind) = kind {
+            self.cells.iter_mut().for_each(|cell| cell.point = cell.point.on(kind));
+        }
+        self
+    }
+
+    /// Checks that it has been measured on one of these kinds of descriptors.
     ///
     /// # Errors
     ///
     /// The reason, if it has not.
-    pub fn check(&self, kind: &str) -> Result<(), String> {
-        match self.config.kind == kind {
+    pub fn check(&self, kinds: &[Kind]) -> Result<(), String> {
+        let is_there = |kind: &Kind| self.config.kind.split(',').any(|name| name == kind.name());
+        let names = || kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(",");
+        match kinds.iter().any(is_there) {
             true => Ok(()),
-            false => Err(format!("it was measured with --kind {}, not {kind}", self.config.kind)),
+            false => {
+                Err(format!("it was measured with --kind {}, not {}", self.config.kind, names()))
+            }
         }
     }
 

@@ -7,7 +7,8 @@ use tripoll::Backend;
 
 use super::baseline::Baseline;
 use super::format::listed;
-use super::plan::{Call, Plan, Point};
+use super::plan::{Call, Plan};
+use super::point::Point;
 use super::runner::Cell;
 use super::statistics::Estimate;
 use crate::workload::{Contender, Layer, Peer};

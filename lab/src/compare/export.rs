@@ -3,14 +3,14 @@
 use std::fmt::Write;
 
 use super::figure::Figure;
-use super::format::grouped;
-use super::plan::Point;
+use super::format::{grouped, on_kind};
+use super::point::Point;
 use super::report::Report;
 
 /// The columns of the CSV.
 const COLUMNS: &str = "workload,watched,ready,changes,layer,backend,trigger,events,samples,\
                        cpu_ns,cpu_ns_low,cpu_ns_high,wall_ns,wall_ns_low,wall_ns_high,\
-                       registration_ns";
+                       registration_ns,kind";
 
 impl Report {
     /// Returns the figures as CSV (RFC 4180): a row for each contender at each point. Times are in
@@ -33,7 +33,8 @@ impl Report {
                     let _ = write!(text, ",{ns:.1}");
                 }
             }
-            let _ = write!(text, ",{:.1}\r\n", cell.registration_ns.median);
+            let kind = cell.point.kind().name();
+            let _ = write!(text, ",{:.1},{kind}\r\n", cell.registration_ns.median);
         }
         text
     }
@@ -109,9 +110,10 @@ fn workload(point: Point) -> &'static str {
 
 /// Returns the name of a point's workload, with its changes of interest.
 fn load(point: Point) -> String {
+    let on = on_kind(point.kind());
     match point {
-        Point::Ring { changes, .. } if changes > 0 => format!("ring, {changes} changes"),
-        _ => workload(point).to_string(),
+        Point::Ring { changes, .. } if changes > 0 => format!("ring{on}, {changes} changes"),
+        _ => format!("{}{on}", workload(point)),
     }
 }
 

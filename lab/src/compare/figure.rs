@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::plan::Point;
+use super::point::Point;
 use super::runner::Cell;
 use super::statistics::Estimate;
 

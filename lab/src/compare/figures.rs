@@ -1,7 +1,8 @@
 //! What was measured, as the conclusions look it up.
 
 use super::crossing::{Outcome, Pair, meet};
-use super::plan::{Call, Line, Point};
+use super::plan::{Call, Line};
+use super::point::Point;
 use super::runner::Cell;
 use super::statistics::Estimate;
 use crate::workload::Layer;

@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use super::crossing::Outcome;
 use super::format::{grouped, percent};
-use super::plan::{Active, Call, Line, Style};
+use super::plan::{Call, Line};
+use super::point::{Active, Style};
+use crate::workload::Kind;
 
 /// A line of points, and where two calls cross on it.
 #[derive(Debug, Clone, Serialize)]
@@ -19,6 +21,8 @@ pub struct Finding {
     pub changes: u8,
     /// Whether each wait sleeps.
     pub sleeps: bool,
+    /// What is watched.
+    pub kind: Kind,
     /// The two calls.
     pub calls: [String; 2],
     /// How their costs compare.
@@ -41,8 +45,9 @@ impl Finding {
             }
             Line::Ready { n, .. } => (Axis::Ready, grouped(n)),
         };
-        let Style { changes, sleeps } = line.style();
-        Finding { layer, along, fixed, changes, sleeps, calls: calls.map(Call::name), outcome }
+        let Style { changes, sleeps, kind } = line.style();
+        let calls = calls.map(Call::name);
+        Finding { layer, along, fixed, changes, sleeps, kind, calls, outcome }
     }
 }
 

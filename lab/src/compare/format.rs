@@ -1,6 +1,8 @@
 //! Numbers, names and paragraphs as the report prints them.
 
-use super::plan::{Call, Point, Style};
+use super::plan::Call;
+use super::point::{Point, Style};
+use crate::workload::Kind;
 
 /// Formats a number with separators: `12,345`.
 pub fn grouped(number: usize) -> String {
@@ -76,7 +78,7 @@ pub fn place(point: Point) -> String {
         ready => grouped(ready),
     };
     let style = match point.style() {
-        None => String::new(),
+        None => on_kind(point.kind()).to_string(),
         Some(style) => of_style(style),
     };
     format!("{} watched and {ready} ready{style}", grouped(point.n()))
@@ -84,11 +86,21 @@ pub fn place(point: Point) -> String {
 
 /// Formats what is special about a load: " with a change of interest an event".
 pub fn of_style(style: Style) -> String {
+    let on = on_kind(style.kind);
     match style {
-        Style { sleeps: true, .. } => " while the wait sleeps".to_string(),
-        Style { changes: 0, .. } => String::new(),
-        Style { changes: 1, .. } => " with a change of interest an event".to_string(),
-        Style { changes, .. } => format!(" with {changes} changes of interest an event"),
+        Style { sleeps: true, .. } => format!("{on} while the wait sleeps"),
+        Style { changes: 0, .. } => on.to_string(),
+        Style { changes: 1, .. } => format!("{on} with a change of interest an event"),
+        Style { changes, .. } => format!("{on} with {changes} changes of interest an event"),
+    }
+}
+
+/// Formats what is watched, if it is not pipes: " on TCP connections".
+pub fn on_kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Pipe => "",
+        Kind::Unix => " on Unix sockets",
+        Kind::Tcp => " on TCP connections",
     }
 }
 

@@ -6,7 +6,8 @@ use serde::Serialize;
 use tripoll::{Backend, Trigger};
 
 use super::format::{listed, place};
-use super::plan::{Plan, Point};
+use super::plan::Plan;
+use super::point::Point;
 use super::runner::Cell;
 use super::statistics::{Estimate, Verdict};
 use crate::workload::{Contender, Layer, Peer};

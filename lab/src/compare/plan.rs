@@ -3,10 +3,11 @@
 use std::iter;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tripoll::{Backend, Trigger};
 
-use crate::workload::{Contender, Kind, Layer, Peer, Workload};
+use super::point::{Active, Point, Style};
+use crate::workload::{Contender, Kind, Layer, Peer};
 
 /// A system call with a trigger: the alternatives between which the user chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,110 +50,6 @@ impl Call {
     /// Returns this call through `layer`.
     pub fn contender(self, layer: Layer) -> Contender {
         Contender { layer, backend: self.backend, trigger: self.trigger }
-    }
-}
-
-/// A point of the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(tag = "workload", rename_all = "lowercase")]
-pub enum Point {
-    /// [`Workload::Watch`] over `n` pipes.
-    Watch {
-        /// The number of pipes that are watched.
-        n: usize,
-    },
-    /// [`Workload::Ring`] over `n` pipes.
-    Ring {
-        /// The number of pipes that are watched.
-        n: usize,
-        /// The number of pipes that are ready at any time.
-        active: usize,
-        /// How often each event changes the interest of its descriptor.
-        changes: u8,
-    },
-    /// [`Workload::Sleep`] over `n` pipes.
-    Sleep {
-        /// The number of pipes that are watched.
-        n: usize,
-    },
-}
-
-impl Point {
-    /// Returns the number of pipes that are watched.
-    pub fn n(self) -> usize {
-        match self {
-            Point::Watch { n } | Point::Ring { n, .. } | Point::Sleep { n } => n,
-        }
-    }
-
-    /// Returns the number of pipes that are ready in each wait.
-    pub fn ready(self) -> usize {
-        match self {
-            Point::Watch { .. } | Point::Sleep { .. } => 1,
-            Point::Ring { active, .. } => active,
-        }
-    }
-
-    /// Returns what its waits and its handlers do. The watch table has a table of its own.
-    pub fn style(self) -> Option<Style> {
-        match self {
-            Point::Watch { .. } => None,
-            Point::Ring { changes, .. } => Some(Style { changes, sleeps: false }),
-            Point::Sleep { .. } => Some(Style { changes: 0, sleeps: true }),
-        }
-    }
-
-    /// Returns the workload at this point with about `events` events.
-    ///
-    /// It has at least 16 events, and whole batches: a wait costs the same whether its last events
-    /// are used or not.
-    pub fn workload(self, events: u64) -> Workload {
-        let events = events.max(16);
-        match self {
-            Point::Watch { n } => Workload::Watch { n, operations: events },
-            Point::Sleep { n } => Workload::Sleep { n, operations: events },
-            Point::Ring { n, active, changes } => {
-                let writes = events.next_multiple_of(active as u64);
-                Workload::Ring { n, active, writes, changes }
-            }
-        }
-    }
-}
-
-/// What the waits and the handlers of a load do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Style {
-    /// How often each event changes the interest of its descriptor.
-    pub changes: u8,
-    /// Whether each wait begins before a descriptor is ready, and sleeps. Then one is ready.
-    pub sleeps: bool,
-}
-
-impl Style {
-    fn point(self, n: usize, active: usize) -> Point {
-        match self.sleeps {
-            true => Point::Sleep { n },
-            false => Point::Ring { n, active, changes: self.changes },
-        }
-    }
-}
-
-/// How many of the watched descriptors are ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Active {
-    /// So many.
-    Count(usize),
-    /// So many of a thousand.
-    PerMille(usize),
-}
-
-impl Active {
-    /// Returns how many of `n` are ready: at least one, and at most all.
-    pub fn of(self, n: usize) -> usize {
-        match self {
-            Active::Count(count) => count.clamp(1, n),
-            Active::PerMille(share) => (n * share / 1_000).max(1),
-        }
     }
 }
 
@@ -221,8 +118,8 @@ pub struct LeftOut {
 pub struct Plan {
     /// The layer of tripoll that is compared with the raw loops.
     pub layer: Layer,
-    /// What is watched.
-    pub kind: Kind,
+    /// What is watched: one kind or several.
+    pub kinds: Vec<Kind>,
     /// The calls that are compared, among them at least one trigger of epoll.
     pub calls: Vec<Call>,
     /// How often every point is measured; at least once.
@@ -314,7 +211,7 @@ impl Plan {
 
         plan.points = plan.points_of_lines();
         for n in counts {
-            plan.points.push(Point::Watch { n });
+            plan.points.push(watch(n));
             plan.points.push(style.point(n, 1));
             let grid = GRID_PER_MILLE.map(|share| style.point(n, Active::PerMille(share).of(n)));
             plan.points.extend(grid);
@@ -381,7 +278,7 @@ impl Plan {
                     &[Active::Count(1), Active::PerMille(100), Active::PerMille(1_000)],
                     &[Style::default()],
                 );
-                plan.points.extend([10, 100, 1_000].map(|n| Point::Watch { n: n.min(max) }));
+                plan.points.extend([10, 100, 1_000].map(|n| watch(n.min(max))));
                 let peers = Contender::peers();
                 // Those of the layer that is asked for are measured in any case.
                 let ours = peers.iter().filter_map(Contender::counterpart);
@@ -399,7 +296,7 @@ impl Plan {
                 for (changes, sleeps) in styles {
                     let mut counts = ONE_READY.to_vec();
                     counts.retain(|&n| n <= max.min(1_000));
-                    let style = Style { changes, sleeps };
+                    let style = Style { changes, sleeps, ..Style::default() };
                     plan.lines.push(Line::Watched { active: Active::Count(1), counts, style });
                 }
                 plan.points.extend(plan.points_of_lines());
@@ -413,10 +310,35 @@ impl Plan {
             true => (5, Duration::from_millis(4)),
             false => (9, Duration::from_millis(20)),
         };
-        let (kind, calls) = (Kind::Pipe, Call::ALL.to_vec());
+        let (kinds, calls) = (vec![Kind::Pipe], Call::ALL.to_vec());
         let (points, lines, left_out) = (Vec::new(), Vec::new(), Vec::new());
         let (beside, missing) = (Vec::new(), Vec::new());
-        Plan { layer, kind, calls, rounds, sample_time, points, lines, left_out, beside, missing }
+        Plan { layer, kinds, calls, rounds, sample_time, points, lines, left_out, beside, missing }
+    }
+
+    /// Returns the same plan on descriptors of these kinds.
+    pub fn on(mut self, mut kinds: Vec<Kind>) -> Plan {
+        kinds.sort();
+        kinds.dedup();
+        let line = |line: &Line, of: Kind| {
+            let mut line = line.clone();
+            let (Line::Watched { style, .. } | Line::Ready { style, .. }) = &mut line;
+            style.kind = of;
+            line
+        };
+        let of_kind = |&kind: &Kind| self.points.iter().map(move |point| point.on(kind));
+        let points = kinds.iter().flat_map(of_kind).collect();
+        let of_kind = |&kind: &Kind| self.lines.iter().map(move |one| line(one, kind));
+        let lines = kinds.iter().flat_map(of_kind).collect();
+        (self.points, self.lines, self.kinds) = (points, lines, kinds);
+        self.sorted()
+    }
+
+    /// Keeps of the plan what is on descriptors of these kinds.
+    pub(super) fn keep(&mut self, kinds: &[Kind]) {
+        self.points.retain(|point| kinds.contains(&point.kind()));
+        self.lines.retain(|line| kinds.contains(&line.style().kind));
+        self.kinds.retain(|kind| kinds.contains(kind));
     }
 
     fn points_of_lines(&self) -> Vec<Point> {
@@ -472,6 +394,11 @@ impl Plan {
     }
 }
 
+/// Returns a point of the watch table.
+fn watch(n: usize) -> Point {
+    Point::Watch { n, kind: Kind::default() }
+}
+
 /// Returns the name of a library that cannot be measured, and the reason.
 fn missing(peer: Peer) -> Option<String> {
     peer.missing().map(|reason| format!("{} ({reason})", peer.name()))
@@ -487,7 +414,7 @@ mod tests {
         assert_eq!(plan.pipes(), 400);
         let left_out: Vec<_> = plan.left_out.iter().map(|row| (row.n, row.descriptors)).collect();
         assert_eq!(left_out, [(1_000, 2_000), (10_000, 20_000)]);
-        assert!(plan.points.contains(&Point::Watch { n: 400 }));
+        assert!(plan.points.contains(&watch(400)));
         for line in &plan.lines {
             assert!(line.points().all(|(_, point)| plan.points.contains(&point)));
         }
@@ -527,12 +454,26 @@ mod tests {
         assert_eq!(line.left_out[0].n, 5_000);
 
         let [few, many] = [1, 500].map(Active::Count);
-        let sleeps = Style { changes: 0, sleeps: true };
+        let sleeps = Style { sleeps: true, ..style };
         let both = plan(&[100], &[few, share, many], &[style, sleeps]);
         // No more are ready than are watched; and one, where the waits sleep.
         assert_eq!(both.points.len(), 4);
         assert_eq!(both.lines, [Line::Ready { n: 100, counts: vec![1, 10, 100], style }]);
-        assert!(both.points.contains(&Point::Sleep { n: 100 }));
+        assert!(both.points.contains(&sleeps.point(100, 1)));
+    }
+
+    #[test]
+    fn a_plan_on_several_kinds_has_each_point_and_each_line_on_each() {
+        let pipes = Plan::new(Layer::Selector, true, 1_000);
+        let kinds = vec![Kind::Tcp, Kind::Pipe, Kind::Tcp];
+        let mut both = pipes.clone().on(kinds);
+        assert_eq!(both.kinds, [Kind::Pipe, Kind::Tcp]);
+        assert_eq!(both.points.len(), 2 * pipes.points.len());
+        assert_eq!(both.lines[..2], pipes.lines);
+        assert!(both.lines[2..].iter().all(|line| line.style().kind == Kind::Tcp));
+        assert!(both.points.windows(2).all(|pair| pair[0] < pair[1]));
+        both.keep(&[Kind::Pipe]);
+        assert_eq!((both.points, both.lines), (pipes.points, pipes.lines));
     }
 
     #[test]

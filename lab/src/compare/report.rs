@@ -18,7 +18,8 @@ use super::page::{self, Page};
 use super::peer_chart;
 use super::peers::{self, PeerFinding};
 use super::picture::Picture;
-use super::plan::{Call, LeftOut, Line, Plan, Point};
+use super::plan::{Call, LeftOut, Line, Plan};
+use super::point::Point;
 use super::runner::{Cell, Measured};
 use super::sentences;
 use super::statistics::Estimate;
@@ -71,8 +72,8 @@ pub struct Report {
 pub struct Config {
     /// The layer of tripoll that is compared with the raw loops.
     pub layer: &'static str,
-    /// What was watched.
-    pub kind: &'static str,
+    /// What was watched: the names of the kinds, with commas.
+    pub kind: String,
     /// The number of rounds, without the calibration.
     pub rounds: usize,
     /// How long each contender ran at each point in each round, in milliseconds.
@@ -122,7 +123,7 @@ impl Report {
             machine,
             config: Config {
                 layer: plan.layer.name(),
-                kind: plan.kind.name(),
+                kind: plan.kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(","),
                 rounds: measured.rounds,
                 sample_time_ms: plan.sample_time.as_secs_f64() * 1e3,
                 figure: "CPU nanoseconds per event: median, and the interval in which it lies \

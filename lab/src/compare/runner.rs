@@ -4,7 +4,8 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::plan::{Plan, Point};
+use super::plan::Plan;
+use super::point::Point;
 use super::statistics::Estimate;
 use crate::workload::{Contender, Measurement, Pipes, Xorshift};
 
@@ -52,6 +53,43 @@ pub struct Measured {
     pub rounds: usize,
     /// Whether `on_progress` stopped the measurement.
     pub stopped: bool,
+}
+
+/// Measures a plan on descriptors of each of its kinds, one kind after the other: the cost of `select`
+/// depends on the numbers of the descriptors, and so they are the same for each kind. The plan keeps
+/// the kinds that were measured before `on_progress` stopped it.
+///
+/// # Errors
+///
+/// Any error of opening the descriptors and of a workload.
+pub fn measure_kinds(
+    plan: &mut Plan,
+    mut on_progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> io::Result<Measured> {
+    let mut all = Measured { cells: Vec::new(), rounds: plan.rounds, stopped: false };
+    let (mut before, mut kinds) = (0, Vec::new());
+    for kind in plan.kinds.clone() {
+        let mut part = plan.clone();
+        part.keep(&[kind]);
+        let pipes = Pipes::open_kind(kind, part.pipes())?;
+        let measured = measure(&part, &pipes, |step| {
+            on_progress(Progress { done: before + step.done, ..step })
+        })?;
+        before += part.runs();
+        if measured.cells.is_empty() && !kinds.is_empty() {
+            all.stopped = true;
+            break;
+        }
+        kinds.push(kind);
+        all.rounds = all.rounds.min(measured.rounds);
+        all.cells.extend(measured.cells);
+        all.stopped = measured.stopped;
+        if all.stopped {
+            break;
+        }
+    }
+    plan.keep(&kinds);
+    Ok(all)
 }
 
 /// Measures all points of `plan` on the same `pipes`. Calls `on_progress` before each run. If that

@@ -4,10 +4,12 @@ use super::advice::{advice, widest};
 use super::crossing::Outcome;
 use super::figures::Figures;
 use super::findings::Cost;
-use super::format::{grouped, more, name, of_style, percent, place, rounded_place};
+use super::format::{grouped, listed, more, name, of_style, percent, place, rounded_place};
 use super::machine::Machine;
-use super::plan::{Active, Call, LeftOut, Line, Plan, Point};
+use super::plan::{Call, LeftOut, Line, Plan};
+use super::point::{Active, Point};
 use super::statistics::{Estimate, Verdict, median};
+use crate::workload::Kind;
 
 /// So many single points have a sentence each; the others are in the table.
 const MOST_POINTS: usize = 6;
@@ -164,10 +166,11 @@ pub(super) fn about_calls(
 ) -> Vec<String> {
     let mut all = vec![advice(plan, figures)];
     all.extend(warnings);
+    let kinds: Vec<String> = plan.kinds.iter().map(Kind::to_string).collect();
     all.push(format!(
         "All costs are processor time for an event on {}: its share of the wait, and the read \
              and the write of one byte. A range in brackets holds nine times out of ten.",
-        plan.kind
+        listed(&kinds)
     ));
     let lines = plan.lines.iter().zip(outcomes);
     all.extend(lines.map(|(line, outcome)| about_line(line, outcome, plan.rivals())));
@@ -178,9 +181,10 @@ pub(super) fn about_calls(
     }
     all.extend(contest(plan, figures, [Call::SELECT, Call::POLL]));
     all.extend(contest(plan, figures, [Call::EPOLL_LEVEL, Call::EPOLL_EDGE]));
-    let watch = plan.points.iter().rfind(|point| point.style().is_none());
-    all.extend(watch.and_then(|&point| {
-        Some(widest(point.n(), figures.ratio(point, plan.rivals(), plan.layer)?.median))
+    all.extend(plan.kinds.iter().filter_map(|&kind| {
+        let is_it = |point: &&Point| point.style().is_none() && point.kind() == kind;
+        let point = *plan.points.iter().rfind(is_it)?;
+        Some(widest(point, figures.ratio(point, plan.rivals(), plan.layer)?.median))
     }));
     all
 }

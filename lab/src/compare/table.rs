@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use super::figures::Figures;
-use super::format::{grouped, of_style, percent};
-use super::plan::{Call, Plan, Point, Style};
+use super::format::{grouped, of_style, on_kind, percent};
+use super::plan::{Call, Plan};
+use super::point::{Point, Style};
 use super::statistics::{Estimate, Verdict};
-use crate::workload::Layer;
+use crate::workload::{Kind, Layer};
 
 /// The tables of the report.
 #[derive(Debug, Clone)]
@@ -49,8 +50,13 @@ impl Tables {
                 of_style(style)
             )
         };
-        let watch = "Seconds for 100,000 times: a write to a random one of the watched descriptors, a \
-                     wait, and a read (table 63-9 of The Linux Programming Interface).";
+        let watch = |kind: Kind| {
+            format!(
+                "Seconds for 100,000 times{}: a write to a random one of the watched descriptors, a \
+                 wait, and a read (table 63-9 of The Linux Programming Interface).",
+                on_kind(kind)
+            )
+        };
         let layer = format!(
             "The cost of the {} of tripoll beside bare C loops that make the same calls; 1.00 is \
              equal. sleeps: beside one that sleeps at once, without asking first.",
@@ -63,18 +69,22 @@ impl Tables {
             format!("{seconds:.digits$}")
         };
         let ring_points: Vec<Point> = plan.ring().collect();
-        let of_kind = |style: Option<Style>| -> Vec<Point> {
+        let of_style = |style: Option<Style>| -> Vec<Point> {
             plan.points.iter().copied().filter(|point| point.style() == style).collect()
         };
         let mut calls: Vec<Table> = plan
             .styles()
             .into_iter()
             .map(|style| {
-                let points = of_kind(Some(style));
+                let points = of_style(Some(style));
                 Table::of_calls(&ring(style), &points, plan.layer, figures, nanoseconds)
             })
             .collect();
-        calls.push(Table::of_calls(watch, &of_kind(None), plan.layer, figures, seconds));
+        calls.extend(plan.kinds.iter().map(|&kind| {
+            let mut points = of_style(None);
+            points.retain(|point| point.kind() == kind);
+            Table::of_calls(&watch(kind), &points, plan.layer, figures, seconds)
+        }));
         Tables { calls, layer: Table::of_layer(layer, &ring_points, plan.layer, figures) }
     }
 }

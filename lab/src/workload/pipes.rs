@@ -10,12 +10,16 @@ use std::{fmt, io, thread};
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 use rustix::pipe::{PipeFlags, pipe_with};
+use serde::{Deserialize, Serialize};
 use tripoll::sys::{descriptor_limit, raise_descriptor_limit};
 
 use super::raw::byte::{read_byte, write_byte};
 
 /// What is watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Pipes.
     #[default]

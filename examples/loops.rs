@@ -41,6 +41,7 @@ fn main() -> Result<(), common::Failure> {
     );
     options.begin()?;
     let signals = common::signals()?; // before there are threads, which would get the signals
+    let traced = options.clone();
     let loops = Loops::builder()
         .threads(threads.get())
         .backend(options.backend)
@@ -48,9 +49,9 @@ fn main() -> Result<(), common::Failure> {
         .distribution(distribution)
         .max_connections_per_peer(per_peer)
         .when_one_fails(WhenOneFails::ShutDown(common::GRACE))
-        .serve(
+        .serve_in(
             &options.listen,
-            |index| State { index, lines: 0 },
+            move |index, builder| traced.traced(builder).build_with(State { index, lines: 0 }),
             |stream, cx| {
                 Connection::new(Count).serve(stream, cx)?;
                 Ok(())

@@ -16,6 +16,7 @@ pub mod models;
 mod options;
 mod serve;
 mod stop;
+mod trace;
 
 use std::error::Error;
 use std::fmt;
@@ -29,6 +30,7 @@ use tripoll::sys::write_now;
 
 /// Prints that the server accepts, and at which address.
 pub fn announce(address: &Address) {
+    trace::note_listener(address);
     let mut out = std::io::stdout().lock();
     // A server serves, whether or not its output can be written.
     let _ = writeln!(out, "listening on {address}").and_then(|()| out.flush());

@@ -7,13 +7,15 @@ use env_logger::Target;
 use log::LevelFilter;
 use tripoll::sys::write_now;
 
-/// Logs warnings to standard error, and each event if there is a trace. The variable `RUST_LOG`
-/// overrides it, for instance `tripoll=trace`.
-pub fn start(trace: bool) {
-    let reactor = if trace { LevelFilter::Trace } else { LevelFilter::Warn };
+use super::trace;
+
+/// Logs warnings to standard error, and the lines of a trace if there is one. The variable `RUST_LOG`
+/// adds what it names, for instance `tripoll=trace`.
+pub fn start(has_trace: bool) {
+    let lines = if has_trace { LevelFilter::Trace } else { LevelFilter::Off };
     env_logger::Builder::new()
         .filter_level(LevelFilter::Warn)
-        .filter_module("tripoll", reactor)
+        .filter_module(trace::TARGET, lines)
         .parse_default_env()
         .format(|out, record| writeln!(out, "{}", record.args()))
         .target(Target::Pipe(Box::new(Log::default())))

@@ -8,7 +8,7 @@ use tripoll::net::{Address, Listener, ToAddress};
 use tripoll::reactor::ReactorBuilder;
 use tripoll::{Backend, Reactor, Trigger};
 
-use super::{Failure, block_signals, logging};
+use super::{Failure, block_signals, logging, trace};
 
 /// The addresses of TCP and UDP servers, for the help.
 pub const TCP: &str = "HOST:PORT (port 0 is any that is free)";
@@ -20,7 +20,7 @@ pub const ANYWHERE: &str = "HOST:PORT (port 0 is any that is free), or the path 
                             with a `/` in it, or @NAME for one without a file";
 
 /// The command line of every example server.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 pub struct Options {
     // Its help differs between programs: `read` sets it.
     #[arg(long, value_name = "ADDR", value_parser = <str as ToAddress>::to_address)]
@@ -31,7 +31,7 @@ pub struct Options {
     /// When it reports readiness: level, edge or oneshot
     #[arg(long, default_value_t = Trigger::Level)]
     pub trigger: Trigger,
-    /// Print a line to standard error for each event
+    /// Print to standard error what the loop did, turn by turn
     #[arg(long)]
     pub trace: bool,
 }
@@ -67,7 +67,12 @@ impl Options {
 
     /// Returns a builder with the backend and trigger of the command line.
     pub fn reactor(&self) -> ReactorBuilder {
-        Reactor::builder().backend(self.backend).trigger(self.trigger)
+        self.traced(Reactor::builder().backend(self.backend).trigger(self.trigger))
+    }
+
+    /// Returns the builder of a reactor that is traced if the command line asks for it.
+    pub fn traced(&self, builder: ReactorBuilder) -> ReactorBuilder {
+        if self.trace { trace::observe(builder, self.backend) } else { builder }
     }
 }
 

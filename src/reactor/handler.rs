@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use super::context::Context;
 use super::id::{Message, Parts};
@@ -270,6 +271,7 @@ pub(super) trait AnyHandler<S> {
     fn shutting_down(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
     fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>);
     fn told(&mut self, message: Message<S>, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
+    fn descriptor(&self) -> BorrowedFd<'_>;
     /// Returns the source, and drops the handler.
     fn into_source(self: Box<Self>) -> Box<dyn Any>;
 }
@@ -299,7 +301,7 @@ fn returned(result: io::Result<Next>, io: &mut IoState) -> Returned {
     }
 }
 
-impl<F: 'static, S, H: Handler<F, S> + 'static> AnyHandler<S> for Registered<F, H> {
+impl<F: AsFd + 'static, S, H: Handler<F, S> + 'static> AnyHandler<S> for Registered<F, H> {
     fn ready(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
         returned(self.handler.ready(&mut Source::new(&mut self.source, io), cx), io)
     }
@@ -327,6 +329,10 @@ impl<F: 'static, S, H: Handler<F, S> + 'static> AnyHandler<S> for Registered<F, 
     fn told(&mut self, message: Message<S>, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
         let Registered { source, handler } = self;
         returned(message(Parts { source, handler, io: &mut *io }, cx), io)
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.source.as_fd()
     }
 
     fn into_source(self: Box<Self>) -> Box<dyn Any> {

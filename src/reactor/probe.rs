@@ -1,6 +1,7 @@
 //! Observing a reactor: the trait `Probe` and what is reported to it.
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::counters::Counters;
@@ -46,6 +47,13 @@ pub trait Probe {
     /// handler. Asked once a turn. Default: no.
     fn measures_calls(&self) -> bool {
         false
+    }
+
+    /// Called when a source was added, before its handler is called. Its descriptor says what it is: a
+    /// socket has addresses, and `/proc/self/fd` has a name for each. [`Token::index`] numbers the sources
+    /// from 0, and that of a removed source is used again, so that a table by index stays small.
+    fn added(&mut self, token: Token, descriptor: BorrowedFd<'_>) {
+        let _ = (token, descriptor);
     }
 
     /// Called when a changed interest was applied to the selector.

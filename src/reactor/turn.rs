@@ -223,6 +223,9 @@ impl<S: 'static> Reactor<S> {
                     if index >= self.handlers.len() {
                         self.handlers.resize_with(index + 1, || None);
                     }
+                    if let Some(probe) = &mut self.probe {
+                        probe.added(token, handler.descriptor());
+                    }
                     self.handlers[index] = Some(handler);
                     self.call_method(token, |handler, io, cx| handler.added(io, cx));
                 }

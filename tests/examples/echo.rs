@@ -1,7 +1,7 @@
 //! The echo server and hostile clients, on every backend and trigger.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -227,7 +227,9 @@ fn without_descriptors_it_waits_and_does_not_spin() {
     on_every_backend(|backend, trigger| {
         let mut server = Server::start_limited("echo", backend, trigger, LIMIT);
         let complaints = |log: &[String]| -> Vec<String> {
-            log.iter().filter(|line| !line.starts_with("turn ")).cloned().collect()
+            let is_trace =
+                |line: &&String| line.starts_with(['#', ' ']) || line.starts_with("turn ");
+            log.iter().filter(|line| !is_trace(line)).cloned().collect()
         };
         let fds = server.fds();
         let mut clients: Vec<_> = (0..2 * LIMIT).map(|_| server.connect()).collect();
@@ -236,9 +238,9 @@ fn without_descriptors_it_waits_and_does_not_spin() {
         assert!(accepted < LIMIT as usize);
         clients[..accepted].iter_mut().for_each(assert_served);
 
-        let (calls, ticks, start) = (server.log().len(), server.cpu_ticks(), Instant::now());
+        let (calls, ticks, start) = (server.traced_calls(), server.cpu_ticks(), Instant::now());
         thread::sleep(Duration::from_millis(500)); // time to spin, if it does
-        let (calls, ticks) = (server.log().len() - calls, server.cpu_ticks() - ticks);
+        let (calls, ticks) = (server.traced_calls() - calls, server.cpu_ticks() - ticks);
         // Some lines of the log may have been on their way. A loop that spins makes thousands.
         let most = 50 + start.elapsed().as_millis() as usize / 100 * 2;
         assert!(calls <= most, "{calls} calls of handlers");
@@ -393,19 +395,75 @@ fn it_listens_on_ipv6() {
     server.stop(Signal::INT).assert_graceful();
 }
 
+/// The words of a line of a trace.
+fn words(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[test]
-fn a_trace_has_a_line_for_each_event() {
+fn a_trace_has_a_line_for_each_wait_and_each_source() {
     on_every_backend(|backend, trigger| {
         let arguments = support::example::arguments("127.0.0.1:0", backend, trigger);
-        let mut server =
-            Server::start_with(support::example::example("echo").args(arguments).arg("--trace"));
-        assert_served(&mut server.connect());
+        let mut command = support::example::example("echo");
+        command.args(arguments).arg("--trace").env("LC_ALL", "C");
+        let mut server = Server::start_with(&mut command);
+        let mut client = server.connect();
+        assert_served(&mut client);
+        let (listener, client) = (server.address.clone(), client.local_addr().unwrap());
         let stopped = server.stop(Signal::TERM);
         assert_eq!(stopped.status.code(), Some(0));
-        let served: Vec<_> =
-            stopped.log.iter().filter(|line| line.contains("read 5, wrote 5")).collect();
-        assert_eq!(served.len(), 1, "{:#?}", stopped.log);
-        assert!(served[0].contains(&format!(" {backend} ")), "{}", served[0]);
-        assert!(stopped.log.iter().all(|line| line.starts_with("turn ")), "{:#?}", stopped.log);
+        let log: Vec<String> = stopped.log.iter().map(|line| words(line)).collect();
+
+        // What the lines mean stands above them.
+        assert!(log[0].starts_with("# turn N the wait: call(arguments)"), "{log:#?}");
+        let head = log.iter().position(|line| line.starts_with(&format!("# {backend} ")));
+        let lines = &log[head.expect("it says what waits") + 1..];
+        let call = match backend {
+            Backend::Select => "select(nfds ",
+            Backend::Poll => "poll(",
+            _ => "epoll_wait(epfd ",
+        };
+        let (waits, sources): (Vec<_>, Vec<_>) =
+            lines.iter().partition(|line| line.starts_with("turn "));
+        assert!(waits.iter().all(|line| line.contains(call)), "{log:#?}");
+        assert!(sources.iter().all(|line| line.contains(" reported ")), "{log:#?}");
+
+        let of = |name: &str| sources.iter().filter(|line| line.starts_with(name)).count();
+        assert!(of(&format!("listener {listener} fd ")) > 0, "{log:#?}");
+        assert!(of("signal fd ") > 0, "{log:#?}");
+        let read = if backend == Backend::Select { "r" } else { "IN" };
+        let served: Vec<_> = sources
+            .iter()
+            .filter(|line| line.starts_with(&format!("client {client} fd ")))
+            .filter(|line| line.ends_with("calls in 5 out 5"))
+            .collect();
+        assert_eq!(served.len(), 1, "{log:#?}");
+        assert!(served[0].contains(&format!(" wants r reported {read}")), "{log:#?}");
     });
+}
+
+#[test]
+fn a_trace_has_the_addresses_of_each_family() {
+    let path = std::env::temp_dir().join(format!("tripoll trace {}.sock", std::process::id()));
+    for address in ["[::1]:0", path.to_str().unwrap()] {
+        let mut command = support::example::example("echo");
+        let mut server = Server::start_with(command.args(["--listen", address, "--trace"]));
+        let (listener, client) = match server.address.parse() {
+            Ok(address) => {
+                let mut client = TcpStream::connect::<SocketAddr>(address).unwrap();
+                assert_served(&mut client);
+                (format!("listener {address}"), format!("client {}", client.local_addr().unwrap()))
+            }
+            Err(_) => {
+                let mut client = UnixStream::connect(&path).unwrap();
+                assert_served(&mut client);
+                (format!("listener {}", path.display()), "client".into())
+            }
+        };
+        let log = server.stop(Signal::TERM).log;
+        for name in [listener, client] {
+            let is_named = |line: &String| words(line).starts_with(&format!("{name} fd "));
+            assert!(log.iter().any(is_named), "{name} in {log:#?}");
+        }
+    }
 }

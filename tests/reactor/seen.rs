@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use support::reactor::*;
 use support::sockets::*;
 use support::*;
 use tripoll::reactor::{Dispatch, ManualClock, Probe};
-use tripoll::{Context, Deadline, Handler, Interest, Next, Source};
+use tripoll::{Context, Deadline, Handler, Interest, Next, Source, Token};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -59,6 +59,45 @@ fn the_sources_are_listed_with_what_they_wait_for() {
         let token = one.token;
         reactor.context().remove(token).unwrap();
         assert_eq!(reactor.context().sources().count(), 1);
+    });
+}
+
+/// Keeps what was added, and what was called.
+#[derive(Default, Clone)]
+struct Added(Rc<RefCell<Vec<Seen>>>);
+
+type Seen = (Token, &'static str, RawFd);
+
+impl Probe for Added {
+    fn added(&mut self, token: Token, descriptor: BorrowedFd<'_>) {
+        self.0.borrow_mut().push((token, "added", descriptor.as_raw_fd()));
+    }
+
+    fn dispatched(&mut self, dispatch: &Dispatch) {
+        self.0.borrow_mut().push((dispatch.token, "called", 0));
+    }
+}
+
+#[test]
+fn a_probe_gets_the_descriptor_of_a_source_before_its_first_call() {
+    on_every_pair(|pair| {
+        let added = Added::default();
+        let mut reactor = pair.build(pair.builder().probe(added.clone()), ());
+        let mut all = Vec::new();
+        for _ in 0..3 {
+            let (mine, mut theirs) = unix_pair();
+            theirs.write_all(b"x").unwrap();
+            let fd = mine.as_raw_fd();
+            let once = |_: &mut Source<UnixStream>, _: &mut Context<_>| Ok(Next::Remove);
+            let token = reactor.context().add(mine, Interest::READ, once).unwrap();
+            all.push((token, fd));
+            reactor.turn(Deadline::Now).unwrap();
+        }
+        let expected =
+            all.iter().flat_map(|&(token, fd)| [(token, "added", fd), (token, "called", 0)]);
+        assert_eq!(added.0.take(), expected.collect::<Vec<_>>());
+        // A table by index stays as small as the table of sources.
+        assert!(all.iter().all(|(token, _)| token.index() == all[0].0.index()));
     });
 }
 

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use tripoll_trace::is_chinese;
+
 use super::failure::Failure;
 use super::output::{check_writable, print, write_file};
 use crate::live::hub::Hub;
@@ -149,13 +151,6 @@ pub(super) fn list() -> Result<(), Failure> {
         format!("{:>2}  {:widest$}  {title}\n", it.question, it.id)
     };
     print(&scenarios::all().iter().map(line).collect::<String>())
-}
-
-/// Returns whether the environment asks for Chinese.
-pub(super) fn is_chinese() -> bool {
-    let names = ["LC_ALL", "LC_MESSAGES", "LANG"];
-    let set = names.iter().filter_map(|name| std::env::var(name).ok()).find(|it| !it.is_empty());
-    set.is_some_and(|language| language.starts_with("zh"))
 }
 
 fn is_desktop() -> bool {

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tripoll_trace::is_chinese;
+
 use super::failure::Failure;
-use super::lab::is_chinese;
 use super::output::{print, write_file};
 use crate::slides::{lessons, page};
 

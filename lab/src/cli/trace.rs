@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::TypedValueParser as _;
+use tripoll_trace::is_chinese;
 
 use super::failure::Failure;
-use super::lab::{is_chinese, read, usage};
+use super::lab::{read, usage};
 use super::output::print;
 use crate::live::recording::Recording;
 use crate::live::trace::{Form, Language, Trace};
@@ -55,7 +56,7 @@ impl TraceArgs {
                 return Err(Failure::Usage(reason.into()));
             }
         };
-        print(trace.legend())?;
+        print(&trace.legend())?;
         for record in recording.records() {
             print(&trace.lines(&record))?;
         }
@@ -69,7 +70,7 @@ fn follow(handler: &str, trace: &mut Trace) -> Result<(), Failure> {
     let lab =
         Lab::begin(&Options { handler: handler.into(), ..Options::default() }).map_err(usage)?;
     eprintln!("server: {}   Ctrl-C ends it", lab.subject());
-    print(trace.legend())?;
+    print(&trace.legend())?;
     lab.control("op=run", b"").map_err(Failure::Runtime)?;
     let mut place = 0;
     while signals.pending().next().is_none() {

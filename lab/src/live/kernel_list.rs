@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::fd::RawFd;
 
-use super::masks::mask;
+use tripoll_trace::masks::mask;
+
 use super::record::KernelEntry;
 
 /// An entry of the kernel's list.

@@ -41,7 +41,6 @@ mod lab;
 mod limit;
 mod lints;
 mod mark;
-mod masks;
 mod observer;
 mod on_reactor;
 mod pace;

@@ -12,8 +12,8 @@ use rustix::io::ioctl_fionread;
 use tripoll::net::Stream;
 use tripoll::sys::{PollFd, PollFlags, poll};
 use tripoll::{Interest, Token, Trigger};
+use tripoll_trace::masks::{asked, directions};
 
-use super::masks::{asked, directions};
 use super::record::{Ready, Reported, Row, Text};
 
 /// A descriptor that is watched.
@@ -191,12 +191,11 @@ impl Table {
             }),
             name: described.name,
             peer: described.peer,
-            interest: directions(has_read, has_write),
+            interest: Text::Borrowed(directions(has_read, has_write)),
             asked: asked(self.backend, watch.interest, self.trigger),
             armed: watch.is_armed && !view.is_some_and(|view| view.is_disarmed),
-            reported: reported
-                .map_or_else(|| directions(false, false), |it| directions(it.r, it.w)),
-            ready: ready.map_or_else(|| directions(false, false), |it| directions(it.r, it.w)),
+            reported: Text::Borrowed(reported.map_or("-", |it| directions(it.r, it.w))),
+            ready: Text::Borrowed(ready.map_or("-", |it| directions(it.r, it.w))),
             ghost: ghosts.contains(&fd),
             read_queue,
             write_queue: write_queue.map(|bytes| bytes as u64),

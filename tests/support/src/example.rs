@@ -150,6 +150,11 @@ impl Server {
         server
     }
 
+    /// Returns how many calls of handlers its trace shows.
+    pub fn traced_calls(&self) -> usize {
+        self.log().iter().filter(|line| line.contains(" call")).count()
+    }
+
     /// Reads its standard error from now on.
     pub fn listen_to_its_log(&mut self) {
         let (lines, stderr) = (Arc::clone(&self.log), self.unheard.take().unwrap());

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tripoll::selector::Readiness as Is;
 use tripoll::{Deadline, Events, Interest, Token, Trigger};
+use tripoll_trace::{Watching, masks};
 
 use super::Recorder;
-use crate::live::masks;
 use crate::live::record::{Call, Gone, Predicted, Raw, Reported, Text, Wait};
 use crate::live::table::{Table, Watch, slot};
 
@@ -104,23 +104,11 @@ impl Recorder {
         if !self.is_full {
             return;
         }
-        let watched = || self.table.watched.iter().filter(|(_, watch)| !watch.interest.is_empty());
-        let time = timeout_ms.map_or_else(|| "no timeout".into(), |ms| format!("{ms} ms"));
-        let count = |interest| watched().filter(|(_, w)| w.interest.contains(interest)).count();
-        let (call, args) = match self.table.backend {
-            "select" => {
-                let nfds = watched().next_back().map_or(0, |(fd, _)| fd + 1);
-                let sets = [Interest::READ, Interest::WRITE, Interest::PRIORITY].map(count);
-                let [r, w, e] = sets;
-                ("select", format!("nfds {nfds}, r {r} w {w} e {e}, {time}"))
-            }
-            "poll" => ("poll", format!("{} descriptors, {time}", watched().count())),
-            _ => {
-                let epoll = self.table.epoll.unwrap_or(-1);
-                ("epoll_wait", format!("epfd {epoll}, {capacity} events, {time}"))
-            }
-        };
-        (self.turn.wait.call, self.turn.wait.args) = (Text::Borrowed(call), args);
+        let (backend, epoll) = (self.table.backend, self.table.epoll);
+        let watching = Watching { backend, epoll, capacity, timeout_ms };
+        let sources = self.table.watched.iter().map(|(fd, watch)| (*fd, watch.interest));
+        self.turn.wait.args = tripoll_trace::arguments(&watching, sources);
+        self.turn.wait.call = Text::Borrowed(tripoll_trace::call(backend));
     }
 
     pub(in crate::live) fn waited(

@@ -2,27 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::Duration;
+
+use tripoll_trace::{Source, Wait, count};
 
 use super::super::record::{Call, Row, Turn};
 use super::rows::{Rows, row};
-use super::words::{Words, count, time};
+use super::words::Words;
 
+/// The words that the lines of `tripoll trace` have beside those of the shared lines, in English.
 pub(super) const LEGEND_EN: &str = "\
-# turn N    the wait: call(arguments) = number of descriptors, and how long it took
-#           wants     the interest: r readable, w writable
-#           reported  what the wait returned; again: called again without a new event
-#           done      the system calls of the handler, with their results
-#           in, out   bytes that were read and written in this turn
 #           GHOST     ready, not reported, and will not be
 # !!        a lint: something is wrong
 ";
 
+/// The same, in Chinese.
 pub(super) const LEGEND_ZH: &str = "\
-# turn N    等待：调用(参数) = 描述符的个数，以及用了多久
-#           wants     关注的事件：r 可读，w 可写
-#           reported  等待返回的；again：没有新事件，再次调用
-#           done      处理器的系统调用和结果
-#           in, out   这一轮读和写的字节
 #           GHOST     幽灵：已就绪，没有报告，也不会报告
 # !!        检查：有什么不对
 ";
@@ -38,20 +33,22 @@ pub(super) fn write(turn: &Turn, before: &Rows, words: &Words, out: &mut String)
         let _ = writeln!(out, "…         {turns} turns: {calls} calls, in {read}, out {written}");
     }
     let wait = &turn.wait;
-    let _ = write!(out, "turn {:<4} {}({}) = ", turn.t, wait.call, wait.args);
-    let _ = match &wait.error {
-        Some(error) => write!(out, "{error}"),
-        None => write!(out, "{}", wait.returned),
+    let line = Wait {
+        turn: turn.t,
+        call: &wait.call,
+        arguments: &wait.args,
+        result: wait.error.as_deref().map_or(Ok(wait.returned), Err),
+        took: Duration::from_nanos(wait.slept_ns),
     };
     let nudged = if wait.nudged { "   (the lab ended it)" } else { "" };
-    let _ = writeln!(out, "   {}{nudged}", time(wait.slept_ns));
+    let _ = writeln!(out, "{line}{nudged}");
     let of_calls = turn.calls.iter().map(|call| call.fd);
     let of_reports = turn.reported.iter().map(|reported| reported.fd);
     let of_raw = wait.raw.iter().map(|raw| raw.fd);
     let fds = of_calls.chain(of_reports).chain(of_raw).chain(turn.ghosts.iter().copied());
     for fd in fds.collect::<BTreeSet<_>>() {
         let line = descriptor(fd, turn, before, words);
-        let _ = writeln!(out, "          {}", line.trim_end());
+        let _ = writeln!(out, "{line}");
     }
     if let Some(error) = &turn.died {
         let _ = writeln!(out, "          {}", words.say("say.died", &[("error", error.clone())]));
@@ -77,13 +74,16 @@ fn descriptor(fd: i32, turn: &Turn, before: &Rows, words: &Words) -> String {
     let bytes = |what: &str| -> u64 {
         calls.iter().filter(|call| call.what == what).filter_map(|call| call.result).sum()
     };
-    let mut line = format!(
-        "{:<26} fd {fd:<4} wants {wants:<3} reported {reported:<16} done {:<30} in {} out {}",
-        name(row, words),
-        done.join(", "),
-        count(bytes("read")),
-        count(bytes("write")),
-    );
+    let line = Source {
+        name: &name(row, words),
+        fd,
+        wants,
+        reported: &reported,
+        done: &done,
+        read: bytes("read"),
+        written: bytes("write"),
+    };
+    let mut line = line.to_string();
     if turn.ghosts.contains(&fd) {
         let ready = row.map_or("", |row| &row.ready);
         let unread = row.and_then(|row| row.read_queue).unwrap_or_default();

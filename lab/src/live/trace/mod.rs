@@ -8,6 +8,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::record::{Client, Record, Turn};
 use rows::{Rows, by_descriptor};
@@ -56,14 +57,15 @@ impl Trace {
     }
 
     /// Returns what the lines mean.
-    pub fn legend(&self) -> &'static str {
-        match (self.form, self.words.language) {
-            (Form::Lines, Language::English) => lines::LEGEND_EN,
-            (Form::Lines, Language::Chinese) => lines::LEGEND_ZH,
-            (Form::Syscalls, Language::English) => syscalls::LEGEND_EN,
-            (Form::Syscalls, Language::Chinese) => syscalls::LEGEND_ZH,
-            _ => "",
-        }
+    pub fn legend(&self) -> String {
+        let parts: &[&str] = match (self.form, self.words.language) {
+            (Form::Lines, Language::English) => &[tripoll_trace::LEGEND_EN, lines::LEGEND_EN],
+            (Form::Lines, Language::Chinese) => &[tripoll_trace::LEGEND_ZH, lines::LEGEND_ZH],
+            (Form::Syscalls, Language::English) => &[syscalls::LEGEND_EN],
+            (Form::Syscalls, Language::Chinese) => &[syscalls::LEGEND_ZH],
+            _ => &[],
+        };
+        parts.concat()
     }
 
     /// Returns the lines of a record.
@@ -109,7 +111,7 @@ impl Trace {
             Record::Busy(busy) if busy.what.is_empty() => Ok(()),
             Record::Busy(busy) => {
                 let fd = busy.fd.map_or_else(String::new, |fd| fd.to_string());
-                let time = words::time(busy.for_ms * 1_000_000);
+                let time = tripoll_trace::time(Duration::from_millis(busy.for_ms));
                 let values = [("what", busy.what.to_string()), ("fd", fd), ("time", time)];
                 writeln!(out, "# {}", self.words.say("say.busy", &values))
             }
@@ -130,7 +132,7 @@ impl Trace {
             for lint in &turn.lints {
                 let fd = lint.fd.map_or_else(String::new, |fd| fd.to_string());
                 let text = self.words.say(&format!("lint.{}", lint.id), &[("fd", fd)]);
-                let _ = writeln!(out, "!!        {text} ({})", words::count(lint.n));
+                let _ = writeln!(out, "!!        {text} ({})", tripoll_trace::count(lint.n));
             }
         }
         self.rows = by_descriptor(&turn.sources);

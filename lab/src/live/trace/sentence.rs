@@ -1,7 +1,11 @@
 //! One turn in words: the same sentence as that of the page, from the same record.
 
+use std::time::Duration;
+
+use tripoll_trace::{count, time};
+
 use super::super::record::{Call, Reported, Row, Turn};
-use super::words::{Language, Words, count, time};
+use super::words::{Language, Words};
 
 /// A wait that took less has not slept.
 const AT_ONCE_NS: u64 = 20_000;
@@ -40,7 +44,8 @@ pub(super) fn of(turn: &Turn, words: &Words) -> String {
     };
     let wait = &turn.wait;
     let key = if wait.slept_ns < AT_ONCE_NS { "say.once" } else { "say.slept" };
-    let (t, call, took) = (turn.t.to_string(), wait.call.to_string(), time(wait.slept_ns));
+    let (t, call, took) =
+        (turn.t.to_string(), wait.call.to_string(), time(Duration::from_nanos(wait.slept_ns)));
     out.push(say(key, &[("t", t), ("call", call), ("time", took), ("list", list)]));
     if wait.nudged {
         out.push(say("say.nudged", &[]));

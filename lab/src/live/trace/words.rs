@@ -1,4 +1,4 @@
-//! The sentences of the page, and numbers for people.
+//! The sentences of the page.
 
 use std::collections::BTreeMap;
 
@@ -52,52 +52,5 @@ impl Words {
     /// Joins texts with the words of a key.
     pub(super) fn join(&self, texts: &[String], key: &str) -> String {
         texts.join(&self.say(key, &[]))
-    }
-}
-
-/// Returns a number with its thousands marked.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// Returns a time with its unit.
-pub(super) fn time(ns: u64) -> String {
-    if ns < 1_000 {
-        return format!("{ns} ns");
-    }
-    for (unit, size) in [("µs", 1e3), ("ms", 1e6), ("s", 1e9)] {
-        let number = ns as f64 / size;
-        if number < 999.5 || unit == "s" {
-            return match number < 10.0 {
-                true => format!("{number:.1} {unit}"),
-                false => format!("{number:.0} {unit}"),
-            };
-        }
-    }
-    String::new()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_for_people() {
-        assert_eq!(
-            (count(0), count(999), count(1_234_567)),
-            ("0".into(), "999".into(), "1,234,567".into())
-        );
-        assert_eq!(
-            [999, 1_500, 412_300, 2_000_000_000].map(time),
-            ["999 ns", "1.5 µs", "412 µs", "2.0 s"]
-        );
     }
 }

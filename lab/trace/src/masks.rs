@@ -3,8 +3,6 @@
 use tripoll::selector::Readiness;
 use tripoll::{Interest, Trigger};
 
-use super::record::Text;
-
 /// The names of the bits that `poll` and `epoll` share, in the order in which they are written.
 const NAMES: &[(u32, &str)] = &[
     (0x001, "IN"),
@@ -20,13 +18,13 @@ const NAMES: &[(u32, &str)] = &[
 ];
 
 /// Returns the names of the bits of `poll` and `epoll`, `IN|RDHUP|ET`.
-pub(super) fn mask(bits: u32) -> String {
+pub fn mask(bits: u32) -> String {
     let names = NAMES.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name);
     names.collect::<Vec<_>>().join("|")
 }
 
 /// Returns the result of a wait for a descriptor, as the call has it: a mask, or the sets of `select`.
-pub(super) fn raw(call: &str, readiness: Readiness) -> String {
+pub fn raw(call: &str, readiness: Readiness) -> String {
     if call != "select" {
         return mask(readiness.bits());
     }
@@ -36,7 +34,7 @@ pub(super) fn raw(call: &str, readiness: Readiness) -> String {
 }
 
 /// Returns what a backend asks the kernel for an interest: a mask, or the sets of `select`.
-pub(super) fn asked(backend: &str, interest: Interest, trigger: Trigger) -> String {
+pub fn asked(backend: &str, interest: Interest, trigger: Trigger) -> String {
     if interest.is_empty() {
         return String::new();
     }
@@ -60,13 +58,13 @@ pub(super) fn asked(backend: &str, interest: Interest, trigger: Trigger) -> Stri
 }
 
 /// Returns `r`, `w`, `rw` or `-`.
-pub(super) fn directions(r: bool, w: bool) -> Text {
-    Text::Borrowed(match (r, w) {
+pub const fn directions(r: bool, w: bool) -> &'static str {
+    match (r, w) {
         (true, true) => "rw",
         (true, false) => "r",
         (false, true) => "w",
         (false, false) => "-",
-    })
+    }
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ fn timers_are_measured_among_a_million_others() {
 #[test]
 fn the_ways_to_accept_are_compared_by_evenness_and_by_the_slowest_clients() {
     let (said, json) = study("balance");
-    for part in ["On 4 loops the loop with the most", "99 of 100 clients", "EPOLLEXCLUSIVE 2"] {
+    for part in ["loads 4 loops the most evenly", "99 of 100 clients", "EPOLLEXCLUSIVE 2"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     let figures = json["figures"].as_array().unwrap();

@@ -69,20 +69,20 @@ impl Chart {
         let failed = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
         let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
         let [(left, right), (low, high)] = self.ranges();
-        let (low, high) = (low * 0.7, high * 1.4);
+        let [(left, right), (low, high)] = [axis(left, right * 1.05), axis(low * 0.7, high * 1.4)];
         let mut chart = ChartBuilder::on(&root)
             .margin(10)
             .margin_right(34)
             .x_label_area_size(48)
-            .y_label_area_size(84)
-            .build_cartesian_2d((left..right * 1.05).log_scale(), (low..high).log_scale())
+            .y_label_area_size(100)
+            .build_cartesian_2d((left..right).log_scale(), (low..high).log_scale())
             .map_err(|error| failed(&error))?;
         chart
             .configure_mesh()
             .x_desc(&self.x_label)
             .y_desc("nanoseconds per wait")
             .x_label_formatter(&|x| grouped(x.round() as usize))
-            .y_label_formatter(&|y| grouped(y.round() as usize))
+            .y_label_formatter(&|&y| sparse(y, grouped(y.round() as usize)))
             .label_style(("sans-serif", LETTERS))
             .axis_desc_style(("sans-serif", LETTERS))
             .bold_line_style(RGBColor(128, 128, 128).mix(0.35))
@@ -160,6 +160,20 @@ impl Chart {
     }
 }
 
+/// Returns the ends of a logarithmic axis for these. It has a power of ten: plotters writes no number
+/// at an axis without.
+pub(crate) fn axis(from: f64, to: f64) -> (f64, f64) {
+    let below = 10_f64.powf((from * 1.000_001).log10().floor());
+    if below < from && below * 10.0 > to { (below, to) } else { (from, to) }
+}
+
+/// Returns the text at a place of a logarithmic axis: nothing but at 1, 2 and 5 times a power of ten,
+/// because others would stand too close.
+pub(crate) fn sparse(at: f64, text: String) -> String {
+    let digit = (at / 10_f64.powf((at * 1.000_001).log10().floor())).round();
+    if [1.0, 2.0, 5.0, 10.0].contains(&digit) { text } else { String::new() }
+}
+
 /// Returns the letter of a call in the terminal.
 pub(super) fn letter(call: Call) -> char {
     match call {
@@ -193,4 +207,27 @@ pub(super) fn form(call: Call) -> char {
 /// Escapes text for HTML.
 pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{axis, sparse};
+
+    #[test]
+    fn an_axis_has_a_power_of_ten() {
+        assert_eq!(axis(2.0, 4.2), (1.0, 4.2));
+        assert_eq!(axis(1.0, 4.2), (1.0, 4.2));
+        assert_eq!(axis(700.0, 2_900.0), (700.0, 2_900.0));
+        let (low, high) = axis(1_300.0, 2_900.0);
+        assert!((low - 1_000.0).abs() < 1e-6 && high == 2_900.0, "{low}");
+    }
+
+    #[test]
+    fn the_numbers_at_an_axis_do_not_crowd() {
+        let shown = |at: f64| !sparse(at, "x".into()).is_empty();
+        let all: Vec<f64> =
+            (1..=20).map(|n| f64::from(n) * 1_000.0).filter(|&y| shown(y)).collect();
+        assert_eq!(all[..4], [1_000.0, 2_000.0, 5_000.0, 10_000.0]);
+        assert!(shown(0.5) && !shown(0.3) && shown(1_000_000.0));
+    }
 }

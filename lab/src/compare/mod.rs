@@ -37,7 +37,7 @@ mod sentences;
 pub mod statistics;
 mod table;
 
-pub(crate) use chart::escaped;
+pub(crate) use chart::{axis, escaped, sparse};
 pub(crate) use page::STYLE;
 pub(crate) use picture::Picture;
 pub(crate) use sentences::busy;

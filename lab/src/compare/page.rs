@@ -16,6 +16,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var
   max-width: 50rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2.5rem }
 figure { margin: 0 }
+.name { white-space: nowrap; margin-right: .7rem }
 svg { width: 100%; height: auto; display: block }
 svg text { fill: var(--text) } svg [stroke='#000000'] { stroke: var(--text) }
 .answer { font-size: 1.2rem; font-weight: 600 }
@@ -23,8 +24,12 @@ svg text { fill: var(--text) } svg [stroke='#000000'] { stroke: var(--text) }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem }
 th, td { text-align: right; padding: .15rem .7rem; border-bottom: 1px solid var(--faint) }
 pre { overflow-x: auto; background: var(--faint); padding: .6rem }
-@media print { body { max-width: none; margin: 0; color: #000; background: #fff }
-  :root { --text: #000; --paper: #fff } figure { break-inside: avoid } }
+@media (max-width: 30rem) { body { margin: 1rem auto }
+  figure:not(.peers) svg text { font-size: 19px }
+  ul { padding-left: 1.2rem } th, td { padding: .15rem .35rem; font-size: .8rem } }
+@media print { body { max-width: none; margin: 0; font-size: 11pt; color: #000; background: #fff }
+  :root { --text: #000; --paper: #fff } h2, svg { break-after: avoid }
+  svg, tr, li, p { break-inside: avoid } svg { max-height: 8cm } pre { white-space: pre-wrap } }
 ";
 
 /// What the page shows.
@@ -95,7 +100,8 @@ fn figure(html: &mut String, chart: &Chart, command: &str) -> io::Result<()> {
         let plotters::style::RGBColor(red, green, blue) = colour(series.call);
         let _ = write!(
             html,
-            "<span style=\"color:rgb({red},{green},{blue})\">{}</span> {} &nbsp; ",
+            "<span class=\"name\"><span style=\"color:rgb({red},{green},{blue})\">{}</span> \
+             {}</span> ",
             form(series.call),
             series.call.name()
         );

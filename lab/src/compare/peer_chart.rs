@@ -28,7 +28,7 @@ pub(super) fn html(findings: &[PeerFinding], summary: &str, command: &str) -> io
     let label = escaped(&format!("Other libraries in terms of tripoll. {summary}"));
     let svg = svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{label}\" "), 1);
     let mut html = format!(
-        "<h2>Other libraries, in terms of tripoll by the same call</h2>\n<figure>\n{svg}\n\
+        "<h2>Other libraries, in terms of tripoll by the same call</h2>\n<figure class=\"peers\">\n{svg}\n\
          <figcaption>\n<p>Right of the line: dearer than tripoll. The bar is the range that holds \
          nine times out of ten.</p>\n<p>{}</p>\n<details open><summary>Ratios</summary><div \
          class=\"table\"><table>\n<tr><th>library and call</th><th>beside</th><th>all points</th>",

@@ -171,18 +171,32 @@ fn chart(rows: &[Row], title: &str, y_label: &str, of: fn(&Row) -> &[f64]) -> Ch
 fn sentences(rows: &[Row], connections: usize) -> Vec<String> {
     let most = rows.iter().map(|row| row.loops).max().unwrap_or(0);
     let widest: Vec<&Row> = rows.iter().filter(|row| row.loops == most).collect();
-    let list = |text: &dyn Fn(&Row) -> String| {
-        listed(&widest.iter().map(|row| text(row)).collect::<Vec<_>>())
+    let least = |of: fn(&Row) -> &[f64]| {
+        widest.iter().copied().min_by(|a, b| median(of(a)).total_cmp(&median(of(b))))
     };
+    let (Some(even), Some(quick)) = (least(|row| &row.open), least(|row| &row.p99_us)) else {
+        return Vec::new();
+    };
+    let others = |best: &Row, text: &dyn Fn(&Row) -> String| {
+        let others = widest.iter().filter(|row| row.name != best.name);
+        listed(&others.map(|row| format!("{} by {}", text(row), row.name)).collect::<Vec<_>>())
+    };
+    let open = |row: &Row| format!("{:.2} times", median(&row.open));
+    let micros = |row: &Row| format!("{} µs", grouped(median(&row.p99_us).round() as usize));
     vec![
         format!(
-            "On {most} loops the loop with the most open connections has so many times those of the \
-             loop with the fewest: {}.",
-            list(&|row| format!("{:.2} by {}", median(&row.open), row.name))
+            "{} loads {most} loops the most evenly: the loop with the most open connections has {} \
+             those of the loop with the fewest; {}.",
+            capital(even.name),
+            open(even),
+            others(even, &open)
         ),
         format!(
-            "There 99 of 100 clients are connected and answered within {}.",
-            list(&|row| format!("{:.0} µs by {}", median(&row.p99_us), row.name))
+            "There 99 of 100 clients are answered within {} by {}; {}. That counts from the call of \
+             connect.",
+            micros(quick),
+            quick.name,
+            others(quick, &micros)
         ),
         "One acceptor knows how many connections each loop has. With SO_REUSEPORT the kernel chooses \
          by a hash, which is even in the long run. With EPOLLEXCLUSIVE a loop that sleeps takes what \
@@ -194,6 +208,11 @@ fn sentences(rows: &[Row], connections: usize) -> Vec<String> {
             grouped(connections)
         ),
     ]
+}
+
+/// Returns a name as a sentence begins with it.
+fn capital(name: &str) -> String {
+    name.replacen("one", "One", 1)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::io;
 use plotters::prelude::*;
 
 use crate::compare::format::grouped;
-use crate::compare::{Picture, escaped};
+use crate::compare::{Picture, axis, escaped, sparse};
 
 /// Some lines over one axis. Both axes are logarithmic.
 #[derive(Debug, Clone)]
@@ -91,7 +91,8 @@ impl Chart {
             let (RGBColor(red, green, blue), form) = (COLOURS[index % 4], FORMS[index % 4]);
             let _ = write!(
                 html,
-                "<span style=\"color:rgb({red},{green},{blue})\">{form}</span> {} &nbsp; ",
+                "<span class=\"name\"><span \
+                 style=\"color:rgb({red},{green},{blue})\">{form}</span> {}</span> ",
                 escaped(name)
             );
         }
@@ -108,21 +109,24 @@ impl Chart {
             (least, all().map(of).fold(least, f64::max))
         };
         let ((left, right), (low, high)) = (range(|at| at.0), range(|at| at.1));
-        let (low, high) = (low * 0.7, high * 1.4);
+        let [(left, right), (low, high)] = [axis(left, right * 1.05), axis(low * 0.7, high * 1.4)];
         let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
             .margin(10)
             .margin_right(34)
             .x_label_area_size(48)
-            .y_label_area_size(84)
-            .build_cartesian_2d((left..right * 1.05).log_scale(), (low..high).log_scale())
+            .y_label_area_size(100)
+            .build_cartesian_2d((left..right).log_scale(), (low..high).log_scale())
             .map_err(|error| failed(&error))?;
         chart
             .configure_mesh()
             .x_desc(&self.x_label)
             .y_desc(&self.y_label)
             .x_label_formatter(&|&x| (self.x_names)(x))
-            .y_label_formatter(&|&y| if y < 9.5 { format!("{y:.1}") } else { numbers(y) })
+            .y_label_formatter(&|&y| {
+                let text = if y < 9.5 { format!("{y:.1}") } else { numbers(y) };
+                sparse(y, text)
+            })
             .label_style(("sans-serif", LETTERS))
             .axis_desc_style(("sans-serif", LETTERS))
             .bold_line_style(RGBColor(128, 128, 128).mix(0.35))

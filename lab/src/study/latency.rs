@@ -210,9 +210,11 @@ fn findings(rows: &[Row], time: Duration, left_out: bool) -> Findings {
         push("server", "calls", &row.calls);
     }
     findings.tables.push(table);
-    for (name, of) in
-        [("p50", (|one| one.p50) as fn(&Percentiles) -> f64), ("p99", |one: &Percentiles| one.p99)]
-    {
+    for (name, of) in [
+        ("p50", (|one| one.p50) as fn(&Percentiles) -> f64),
+        ("p99", |one: &Percentiles| one.p99),
+        ("p99.9", |one: &Percentiles| one.p99_9),
+    ] {
         findings.charts.push(chart(rows, name, of));
     }
     findings

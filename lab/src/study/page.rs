@@ -30,8 +30,9 @@ impl Study {
         for chart in self.charts() {
             html.push_str(&chart.html()?);
         }
+        html.push_str("<h2>The figures</h2>\n");
         for table in self.tables() {
-            let _ = write!(html, "<h2>{}</h2>\n{}", escaped(&table.caption), table.html());
+            let _ = write!(html, "<p>{}</p>\n{}", escaped(&table.caption), table.html());
         }
         let _ = write!(
             html,

@@ -13,7 +13,8 @@ mod onwards;
 mod reactor;
 mod shared;
 
-use std::process::exit;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, exit};
 
 /// Runs the solution of an exercise. The mistake is made if the flag is set.
 type Solution = fn(wrong: bool) -> std::io::Result<()>;
@@ -53,11 +54,20 @@ const SOLUTIONS: &[(&str, Solution)] = &[
     ("32", onwards::conversation),
     ("33", onwards::signal_driven),
     ("34", onwards::proxy),
+    ("35", completion),
     ("chat", muduo::chat),
     ("sudoku", muduo::sudoku),
     ("idle", muduo::idle),
     ("ping-pong", muduo::ping_pong),
 ];
+
+/// By completion: an example of the crate, which has what it needs for `io_uring`.
+fn completion(wrong: bool) -> std::io::Result<()> {
+    let own = std::env::current_exe()?;
+    let mut example = Command::new(own.with_file_name("examples").join("completion_echo"));
+    example.args(std::env::args().skip(3)).args(wrong.then_some("--one-buffer"));
+    Err(example.exec())
+}
 
 fn main() -> std::io::Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();

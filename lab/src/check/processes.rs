@@ -103,6 +103,22 @@ impl Process {
         self.threads().iter().any(|thread| call(thread).is_some_and(|call| calls.contains(&call)))
     }
 
+    /// How many receives are under way in its `io_uring`s: the kernel lists what waits for readiness.
+    pub(super) fn receives_under_way(&self) -> usize {
+        // readv, read_fixed, recvmsg, read, recv, read_multishot, recv_zc (`linux/io_uring.h`)
+        const RECEIVES: [u32; 7] = [1, 4, 10, 22, 27, 49, 58];
+        let is_ring = |(_, what): &(String, String)| what == "anon_inode:[io_uring]";
+        let rings = self.descriptors().into_iter().filter(is_ring);
+        let mut lists: Vec<_> =
+            rings.map(|(number, _)| self.text(&format!("fdinfo/{number}"))).collect();
+        lists.sort();
+        lists.dedup(); // a duplicate is the same ring
+        let operations = lists.iter().flat_map(|list| list.lines()).filter_map(|line| {
+            line.trim_start().strip_prefix("op=")?.split(',').next()?.parse().ok()
+        });
+        operations.filter(|operation| RECEIVES.contains(operation)).count()
+    }
+
     /// Whether one of its listeners has not the flag `O_NONBLOCK`.
     pub(super) fn blocks_in_accept(&self) -> bool {
         let listeners = listeners(|_| true);

@@ -32,7 +32,12 @@ impl Wrong {
         Wrong { cannot_start: true, ..wrong }
     }
 
-    /// Returns the reason, if the program cannot be started.
+    /// The program cannot be checked on this machine.
+    pub(super) fn not_here(reason: &str) -> Self {
+        Wrong { cannot_start: true, ..Wrong::new("a program", reason) }
+    }
+
+    /// Returns the reason, if the program cannot be started, or not be checked here.
     pub fn start_failure(&self) -> Option<&str> {
         self.cannot_start.then_some(self.seen.as_str())
     }

@@ -2,6 +2,7 @@
 
 mod apart;
 mod calls;
+mod completion;
 mod faults;
 mod muduo;
 mod one_loop;
@@ -47,6 +48,7 @@ pub const EXERCISES: &[&Exercise] = &[
     &onwards::ASYNC,
     &onwards::SIGNAL_DRIVEN,
     &onwards::PROXY,
+    &completion::COMPLETION,
     &muduo::CHAT,
     &muduo::SUDOKU,
     &muduo::IDLE_CONNECTIONS,

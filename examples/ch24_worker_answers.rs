@@ -52,7 +52,7 @@ impl Protocol<Shared> for Answers {
             let is_in_loop = thread::current().id() == cx.state.loop_thread;
             println!("    the answer is back in the loop: {is_in_loop}");
             println!("    it was made in the loop: {}", worker == cx.state.loop_thread);
-            // The client may have left, and another one may be in its place: the token is of no other.
+            // The client may have left, and another one may have its place. The token then names none.
             println!("    its client is still there: {}", cx.notify(token).is_ok());
         })?;
         self.answer = Some("worked out".into());

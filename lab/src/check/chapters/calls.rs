@@ -46,7 +46,7 @@ pub(super) const SELECT: Exercise = Exercise {
 
 pub(super) const POLL: Exercise = Exercise {
     name: "02",
-    title: "a client that nothing is wanted of",
+    title: "a client of which nothing is wanted",
     page: "ch02-poll",
     anchor: "exercise",
     task: "Write a server with `poll`, in one thread. It sends back each line. But to the line `wait` \

@@ -76,7 +76,9 @@ impl Server {
                     true
                 }
                 // There may be no descriptor left. A client that leaves gives one back.
-                Some(PushEntry::Ready(BufResult(Err(error), _))) if before == 0 => return Err(error),
+                Some(PushEntry::Ready(BufResult(Err(error), _))) if before == 0 => {
+                    return Err(error);
+                }
                 _ => self.clients.len() < before,
             };
             if may_accept {

@@ -14,7 +14,7 @@ use socket2::{Domain, Socket, Type};
 use tripoll::sys::{PollFd, PollFlags, poll, select};
 
 fn main() -> io::Result<()> {
-    println!("{:20} {:12} {:16} poll reports      SO_ERROR", "", "connect", "select says");
+    println!("{:20} {:12} {:16} poll reports          SO_ERROR", "", "connect", "select says");
     let listener = TcpListener::bind("127.0.0.1:0")?;
     connect("a server listens", listener.local_addr()?)?;
     // A port that is bound, and on which no program listens.
@@ -40,7 +40,7 @@ fn connect(what: &str, address: SocketAddr) -> io::Result<()> {
     let outcome = socket.take_error()?.map(|error| error.kind());
     let outcome = outcome.map_or("0".into(), |kind: ErrorKind| format!("{kind:?}"));
     let lists = format!("r {}  w {}  e {}", r.len(), w.len(), e.len());
-    println!("{what:20} {begun:12} {lists:16} {:17} {outcome}", names.join(" "));
+    println!("{what:20} {begun:12} {lists:16} {:21} {outcome}", names.join(" "));
     Ok(())
 }
 

@@ -51,8 +51,6 @@ pub struct Hello {
     pub slow: u64,
     /// The timeout of a wait, in milliseconds.
     pub timeout: u64,
-    /// What the probe costs in a turn, in nanoseconds: the median of a measurement.
-    pub probe_ns: u64,
     /// The backends that can be chosen.
     pub backends: Vec<Text>,
     /// The handlers that can be chosen.

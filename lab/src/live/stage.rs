@@ -91,7 +91,6 @@ impl Stage {
             watermark: self.settings.watermark,
             slow: self.settings.slow,
             timeout: self.settings.timeout,
-            probe_ns: 0,
             backends: names(Backend::ALL),
             handlers: handlers::ALL.iter().map(|handler| handler.name.into()).collect(),
             scenarios: scenarios::all().iter().map(title).collect(),

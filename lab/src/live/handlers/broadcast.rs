@@ -16,7 +16,7 @@ use crate::live::work::work;
 
 pub(super) fn begin(beginning: Beginning) -> io::Result<Box<dyn Subject>> {
     let mut server = OnReactor::new(beginning, |reactor, deadline| {
-        mark!(13);
+        mark!(15);
         reactor.turn(deadline)
     })?;
     server.listen(accept)?;
@@ -25,7 +25,7 @@ pub(super) fn begin(beginning: Beginning) -> io::Result<Box<dyn Subject>> {
 
 fn accept(listener: &mut Source<Acceptor>, cx: &mut Context<State>) -> io::Result<Next> {
     for _ in 0..cx.state.settings.budget {
-        mark!(16);
+        mark!(21);
         let limit = cx.state.settings.limit;
         let socket = match listener.try_io(Interest::READ, |listener| listener.accept(limit)) {
             Ok(socket) => socket,
@@ -52,7 +52,7 @@ impl Handler<Socket, State> for Guest {
             if !socket.is_readable() {
                 break;
             }
-            mark!(21);
+            mark!(31);
             match socket.read(&mut buffer) {
                 Ok(0) => return Ok(Next::Remove),
                 Ok(count) => self.line.extend_from_slice(&buffer[..count]),
@@ -63,7 +63,7 @@ impl Handler<Socket, State> for Guest {
         while let Some(end) = self.line.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = self.line.drain(..=end).collect();
             work(&cx.state.settings);
-            mark!(26);
+            mark!(42);
             tell_all(&line, cx)?;
         }
         send(socket, cx)
@@ -79,7 +79,7 @@ impl Handler<Socket, State> for Guest {
     }
 
     fn removed(&mut self, token: Token, _: Option<&io::Error>, cx: &mut Context<State>) {
-        mark!(23);
+        mark!(38);
         cx.state.messages.remove(&token);
     }
 }
@@ -88,7 +88,7 @@ impl Handler<Socket, State> for Guest {
 fn tell_all(line: &[u8], cx: &mut Context<State>) -> io::Result<()> {
     let (state, mut cx) = cx.split();
     for (token, message) in &mut state.messages {
-        mark!(28);
+        mark!(44);
         message.extend_from_slice(line);
         cx.notify(*token)?;
     }
@@ -99,7 +99,7 @@ fn tell_all(line: &[u8], cx: &mut Context<State>) -> io::Result<()> {
 fn send(socket: &mut Source<Socket>, cx: &mut Context<State>) -> io::Result<Next> {
     let Some(message) = cx.state.messages.get_mut(&socket.token()) else { return Ok(Next::Keep) };
     while !message.is_empty() {
-        mark!(32);
+        mark!(49);
         match socket.write(message) {
             Ok(count) => drop(message.drain(..count)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

@@ -1,37 +1,53 @@
-import select, socket
+import errno, select, socket
 
 sk1 = socket.socket()
 sk1.bind(('127.0.0.1', 8001))
 sk1.listen()
 sk1.setblocking(False)
 
+full = errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM
 inputs = [sk1]
 outputs = []
 message_dict = {}
 
 while True:
-    r_list, w_list, e_list = select.select(inputs, outputs, inputs, 1)
-    gone = set()
+    pauses = sk1 not in inputs
+    r_list, w_list, e_list = select.select(inputs, outputs, inputs, 0.1 if pauses else 1)
+    if pauses:
+        inputs.append(sk1)
     for sk1_or_conn in r_list:
         if sk1_or_conn is sk1:
-            conn, address = sk1_or_conn.accept()
+            try:
+                conn, address = sk1_or_conn.accept()
+            except OSError as error:
+                if error.errno in full:  # the client waits in the backlog
+                    inputs.remove(sk1)
+                continue
             conn.setblocking(False)
             inputs.append(conn)
             message_dict[conn] = b''
         else:
-            data_bytes = sk1_or_conn.recv(4096)
+            try:
+                data_bytes = sk1_or_conn.recv(4096)
+            except BlockingIOError:
+                continue
+            except OSError:  # a reset: there is nothing to answer
+                data_bytes = message_dict[sk1_or_conn] = b''
             if not data_bytes:
-                inputs.remove(sk1_or_conn)
-                gone.add(sk1_or_conn)
-            else:
-                message_dict[sk1_or_conn] += data_bytes
+                inputs.remove(sk1_or_conn)  # the end
+            message_dict[sk1_or_conn] += data_bytes
+            if sk1_or_conn not in outputs:
                 outputs.append(sk1_or_conn)
     for conn in w_list:
-        if message_dict[conn]:
-            message = message_dict[conn]
-            sent = conn.send(message)
-            message_dict[conn] = message[sent:]
+        try:
+            sent = conn.send(message_dict[conn])
+        except BlockingIOError:
+            continue
+        except OSError:  # a reset
+            sent = len(message_dict[conn])
+        message_dict[conn] = message_dict[conn][sent:]
         if not message_dict[conn]:
             outputs.remove(conn)
-            if conn in gone:
+            if conn not in inputs:
+                del message_dict[conn]
                 conn.close()

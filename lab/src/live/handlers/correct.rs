@@ -16,7 +16,7 @@ use crate::live::work::work;
 
 pub(super) fn begin(beginning: Beginning) -> io::Result<Box<dyn Subject>> {
     let mut server = OnReactor::new(beginning, |reactor, deadline| {
-        mark!(13);
+        mark!(15);
         reactor.turn(deadline)
     })?;
     server.listen(accept)?;
@@ -26,7 +26,7 @@ pub(super) fn begin(beginning: Beginning) -> io::Result<Box<dyn Subject>> {
 /// The listener is readable: somebody has connected.
 fn accept(listener: &mut Source<Acceptor>, cx: &mut Context<State>) -> io::Result<Next> {
     for _ in 0..cx.state.settings.budget {
-        mark!(17);
+        mark!(21);
         let limit = cx.state.settings.limit;
         let socket = match listener.try_io(Interest::READ, |listener| listener.accept(limit)) {
             Ok(socket) => socket,
@@ -52,7 +52,7 @@ impl Handler<Socket, State> for Client {
         }
         self.send(socket)?;
         if self.has_ended && self.message.is_empty() {
-            mark!(37);
+            mark!(53);
             return Ok(Next::Remove);
         }
         let mut interest = Interest::NONE;
@@ -60,7 +60,7 @@ impl Handler<Socket, State> for Client {
             interest |= Interest::READ; // the tutorials' inputs
         }
         if !self.message.is_empty() {
-            mark!(35);
+            mark!(48);
             interest |= Interest::WRITE; // the tutorials' outputs
         }
         socket.set_interest(interest);
@@ -79,15 +79,15 @@ impl Client {
             if cx.state.is_over_watermark(self.message.len()) {
                 break;
             }
-            mark!(22);
+            mark!(31);
             match socket.read(&mut buffer) {
                 Ok(0) => {
-                    mark!(24);
+                    mark!(37);
                     self.has_ended = true; // no bytes are the end, and not a message
                     break;
                 }
                 Ok(count) => {
-                    mark!(27);
+                    mark!(38);
                     self.line.extend_from_slice(&buffer[..count]);
                     self.answer_lines(cx);
                 }
@@ -103,7 +103,7 @@ impl Client {
         while let Some(end) = self.line.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = self.line.drain(..=end).collect();
             work(&cx.state.settings);
-            mark!(28);
+            mark!(40);
             match asked_bytes(&line) {
                 Some(count) => self.message.resize(self.message.len() + count, b'x'),
                 None => self.message.extend_from_slice(&line),
@@ -114,7 +114,7 @@ impl Client {
     /// Sends what the kernel takes. The rest stays.
     fn send(&mut self, socket: &mut Source<Socket>) -> io::Result<()> {
         while !self.message.is_empty() {
-            mark!(32);
+            mark!(43);
             match socket.write(&self.message) {
                 Ok(count) => drop(self.message.drain(..count)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

@@ -16,7 +16,7 @@ use crate::live::socket::{Acceptor, Socket};
 
 pub(super) fn begin(beginning: Beginning) -> io::Result<Box<dyn Subject>> {
     let mut server = OnReactor::new(beginning, |reactor, deadline| {
-        mark!(21);
+        mark!(25);
         reactor.turn(deadline)
     })?;
     server.with_pool(2, 64)?;
@@ -26,7 +26,7 @@ pub(super) fn begin(beginning: Beginning) -> io::Result<Box<dyn Subject>> {
 
 fn accept(listener: &mut Source<Acceptor>, cx: &mut Context<State>) -> io::Result<Next> {
     for _ in 0..cx.state.settings.budget {
-        mark!(24);
+        mark!(31);
         let limit = cx.state.settings.limit;
         let socket = match listener.try_io(Interest::READ, |listener| listener.accept(limit)) {
             Ok(socket) => socket,
@@ -54,7 +54,7 @@ impl Handler<Socket, State> for Client {
             if self.has_ended || !socket.is_readable() {
                 break;
             }
-            mark!(28);
+            mark!(40);
             match socket.read(&mut buffer) {
                 Ok(0) => self.has_ended = true,
                 Ok(count) => self.line.extend_from_slice(&buffer[..count]),
@@ -65,7 +65,7 @@ impl Handler<Socket, State> for Client {
         self.send(socket, cx)?;
         if let Some(end) = self.line.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = self.line.drain(..=end).collect();
-            mark!(30);
+            mark!(47);
             submit(socket.token(), line, cx)?;
             return Ok(Next::Disarm); // until its answer is there
         }
@@ -78,7 +78,7 @@ impl Handler<Socket, State> for Client {
         socket: &mut Source<Socket>,
         cx: &mut Context<State>,
     ) -> io::Result<Next> {
-        mark!(35);
+        mark!(52);
         self.send(socket, cx)?;
         cx.arm(socket.token())?;
         if self.line.contains(&b'\n') {
@@ -113,7 +113,7 @@ impl Client {
     fn send(&self, socket: &mut Source<Socket>, cx: &mut Context<State>) -> io::Result<()> {
         let Some(message) = cx.state.messages.get_mut(&socket.token()) else { return Ok(()) };
         while !message.is_empty() {
-            mark!(38);
+            mark!(55);
             match socket.write(message) {
                 Ok(count) => drop(message.drain(..count)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

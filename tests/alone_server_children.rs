@@ -4,11 +4,15 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
+use std::net::TcpStream;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
-use std::{env, process};
+use std::time::{Duration, Instant};
+use std::{env, process, thread};
 use tripoll::server::PythonSocket;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use support::program::{self, *};
 use support::server::*;
@@ -25,6 +29,11 @@ const ROLES: &[(&str, fn())] = &[
     ("own loop", serve_in_a_loop_over_fileno),
     ("bad logger", serve_with_a_logger_that_panics),
     ("impatient", serve_without_patience),
+    ("short of descriptors", serve_without_free_descriptors),
+    ("second run", serve_in_a_second_run),
+    ("counting turns", serve_and_count_turns),
+    ("listening", serve_what_children_may),
+    ("collecting", collect_by_hand),
 ];
 
 const TESTS: &[(&str, fn())] = &[
@@ -32,6 +41,20 @@ const TESTS: &[(&str, fn())] = &[
     ("a_loop_over_fileno_reaps", a_loop_over_fileno_reaps),
     ("a_child_never_comes_back", a_child_never_comes_back),
     ("a_child_does_not_wait_for_ever", a_child_does_not_wait_for_ever),
+    (
+        "children_without_a_descriptor_are_polled_and_reaped",
+        children_without_a_descriptor_are_polled_and_reaped,
+    ),
+    ("a_loop_reaps_children_of_an_earlier_run", a_loop_reaps_children_of_an_earlier_run),
+    ("a_loop_that_has_reaped_its_children_sleeps", a_loop_that_has_reaped_its_children_sleeps),
+    (
+        "a_child_ends_no_input_of_others_and_has_no_list",
+        a_child_ends_no_input_of_others_and_has_no_list,
+    ),
+    (
+        "children_are_collected_by_the_bodies_of_the_hooks",
+        children_are_collected_by_the_bodies_of_the_hooks,
+    ),
 ];
 
 fn main() {
@@ -220,5 +243,236 @@ fn a_child_never_comes_back() {
         await_that("the end of the children", || server.children().is_empty());
         let told = server.end();
         assert_eq!(told.matches("the logger fails, too").count(), 3, "{told}");
+    });
+}
+
+type Base = BaseServer<Arc<Stream>>;
+
+/// Greets, and ends when its client does.
+fn listen(exchange: &mut Exchange) -> HandlerResult {
+    exchange.request.sendall(b"hello")?;
+    while !exchange.request.recv(100)?.is_empty() {}
+    Ok(())
+}
+
+fn greeted(address: &Address) -> TcpStream {
+    let mut client = connect(address);
+    client.read_exact(&mut [0; 5]).unwrap();
+    client
+}
+
+/// How many descriptors the process may open.
+fn limit_descriptors(current: Option<u64>) {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: current.or(limit.maximum), ..limit }).unwrap();
+}
+
+/// Leaves no descriptor free once there is a child. Collects no children: the loop must.
+#[derive(Default)]
+struct Short {
+    /// The calls of `service_actions` since there is a child.
+    turns: AtomicU32,
+    since: OnceLock<Instant>,
+}
+
+impl Hooks<Arc<Stream>> for Short {
+    fn process_request(
+        &self,
+        server: &Base,
+        request: &Arc<Stream>,
+        client_address: &Address,
+    ) -> HandlerResult {
+        server.process_request(request, client_address)?;
+        if self.since.set(Instant::now()).is_ok() {
+            limit_descriptors(Some(3));
+        }
+        Ok(())
+    }
+
+    fn service_actions(&self, server: &Base) {
+        let Some(since) = self.since.get() else { return };
+        let turns = self.turns.fetch_add(1, Ordering::Relaxed);
+        if server.active_children().is_empty() && turns != u32::MAX / 2 {
+            self.turns.store(u32::MAX / 2, Ordering::Relaxed); // once
+            limit_descriptors(None);
+            println!("{turns} turns in {} ms", since.elapsed().as_millis());
+            server.request_shutdown();
+        }
+    }
+}
+
+fn serve_without_free_descriptors() {
+    let server = ForkingTcpServer::builder(ANY).config(config()).hooks(Short::default());
+    let server = server.build_fn(listen).unwrap();
+    println!("listening on {}", server.server_address());
+    server.serve_forever(Duration::MAX).unwrap();
+    server.server_close();
+    println!("ended");
+}
+
+fn children_without_a_descriptor_are_polled_and_reaped() {
+    on_every_backend("short of descriptors", |mut server| {
+        let address = server.address();
+        let client = greeted(&address);
+        let _other = connect(&address); // it cannot be accepted now
+        thread::sleep(Duration::from_millis(300)); // time to spin, if it does
+        drop(client);
+        let line = server.line();
+        let (turns, time) = line.strip_suffix(" ms").unwrap().split_once(" turns in ").unwrap();
+        let [turns, time]: [u32; 2] = [turns, time].map(|number| number.parse().unwrap());
+        // One every 10 ms, some for the other client, and some at the beginning and the end.
+        assert!(turns <= 20 + time / 5, "{line}");
+        assert_eq!(server.end(), "");
+    });
+}
+
+/// Ends the run when all children are reaped, and collects none itself.
+struct UntilNoChildren;
+
+impl Hooks<Arc<Stream>> for UntilNoChildren {
+    fn service_actions(&self, server: &Base) {
+        if server.active_children().is_empty() {
+            server.request_shutdown();
+        }
+    }
+}
+
+fn serve_in_a_second_run() {
+    let server = ForkingTcpServer::builder(ANY).config(config()).hooks(UntilNoChildren);
+    let server = server.build_fn(listen).unwrap();
+    println!("listening on {}", server.server_address());
+    assert_eq!(server.handle_request().unwrap(), Handled::Request);
+    assert_eq!(server.active_children().len(), 1);
+    println!("second run");
+    server.serve_forever(Duration::MAX).unwrap();
+    println!("reaped");
+    server.server_close();
+    println!("ended");
+}
+
+fn a_loop_reaps_children_of_an_earlier_run() {
+    on_every_backend("second run", |mut server| {
+        let client = greeted(&server.address());
+        assert_eq!(server.line(), "second run");
+        drop(client);
+        assert_eq!(server.line(), "reaped");
+        assert_eq!(server.end(), "");
+    });
+}
+
+/// Counts the turns of the loop.
+struct Turns(Arc<AtomicU32>);
+
+impl Hooks<Arc<Stream>> for Turns {
+    fn service_actions(&self, _: &Base) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn serve_and_count_turns() {
+    let turns = Arc::<AtomicU32>::default();
+    let seen = Arc::clone(&turns);
+    let handle = move |exchange: &mut Exchange| -> HandlerResult {
+        if exchange.request.recv(100)? == b"end" {
+            return Ok(());
+        }
+        let turns = seen.load(Ordering::Relaxed); // when the child was started
+        Ok(exchange.request.sendall(turns.to_string().as_bytes())?)
+    };
+    let server = ForkingTcpServer::builder(ANY).config(config()).hooks(Turns(turns));
+    let server = server.build_fn(handle).unwrap();
+    println!("listening on {}", server.server_address());
+    server.serve_forever(Duration::MAX).unwrap();
+}
+
+fn a_loop_that_has_reaped_its_children_sleeps() {
+    on_every_backend("counting turns", |mut server| {
+        let address = server.address();
+        assert_eq!(ask(&address, b"end"), b"");
+        await_that("the child is reaped", || server.children().is_empty());
+        thread::sleep(Duration::from_millis(300)); // time to poll, if it does
+        let turns = String::from_utf8(ask(&address, b"turns?")).unwrap();
+        assert!(turns.parse::<u32>().unwrap() <= 10, "{turns} turns");
+    });
+}
+
+fn serve_what_children_may() {
+    let handle = |exchange: &mut Exchange| -> HandlerResult {
+        exchange.request.sendall(b"hello")?;
+        loop {
+            let word = exchange.request.recv(100)?;
+            match &word[..] {
+                b"" => return Ok(()),
+                b"end" => exchange.server.end_input(),
+                _ => {}
+            }
+            let list = exchange.server.connections().len();
+            exchange.request.sendall(format!("{list} ").as_bytes())?;
+        }
+    };
+    let server = ForkingTcpServer::builder(ANY).config(config()).hooks(UntilStdinEnds);
+    let server = server.build_fn(handle).unwrap();
+    println!("listening on {}", server.server_address());
+    server.serve_forever(LOOK).unwrap();
+    server.server_close();
+    println!("ended");
+}
+
+fn a_child_ends_no_input_of_others_and_has_no_list() {
+    on_every_backend("listening", |mut server| {
+        let address = server.address();
+        let (mut one, mut other) = (greeted(&address), greeted(&address));
+        for client in [&mut one, &mut other] {
+            client.write_all(b"end").unwrap();
+            let mut list = [0; 2];
+            client.read_exact(&mut list).unwrap();
+            assert_eq!(&list, b"0 ");
+        }
+        // An input that is ended ends after 50 ms of silence.
+        other.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let waits = other.read(&mut [0]).unwrap_err();
+        assert_eq!(waits.kind(), io::ErrorKind::WouldBlock);
+        other.set_read_timeout(Some(LONG)).unwrap();
+        for client in [&mut one, &mut other] {
+            client.write_all(b"?").unwrap();
+            client.read_exact(&mut [0; 2]).unwrap();
+        }
+        drop((one, other));
+        assert_eq!(server.end(), "");
+    });
+}
+
+/// No loop and no hook collects the children here.
+fn collect_by_hand() {
+    let server = ForkingTcpServer::builder(ANY).config(config());
+    let server = server.build_fn(|_: &mut Exchange| Ok(())).unwrap();
+    println!("listening on {}", server.server_address());
+    let collect: [fn(&Base); 4] = [
+        Base::handle_timeout,
+        Base::service_actions,
+        |server| ().handle_timeout(server),
+        |server| ().service_actions(server),
+    ];
+    for collect in collect {
+        select(&[server.fileno()], &[], &[], None).unwrap();
+        assert_eq!(server.handle_request_noblock().unwrap(), Handled::Request);
+        await_that("the child has ended", || {
+            let [child] = server.active_children()[..] else { return true };
+            fs::read_to_string(format!("/proc/{child}/stat")).unwrap().contains(") Z ")
+        });
+        assert_eq!(server.active_children().len(), 1);
+        collect(server.base());
+        assert!(server.active_children().is_empty());
+    }
+    println!("ended");
+}
+
+fn children_are_collected_by_the_bodies_of_the_hooks() {
+    on_every_backend("collecting", |mut server| {
+        let address = server.address();
+        for _ in 0..4 {
+            assert_eq!(ask(&address, b""), b"");
+        }
+        assert_eq!(server.end(), "");
     });
 }

@@ -232,3 +232,42 @@ impl Route {
         self.run_state.notify(self.token);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::net::Stream;
+    use crate::server::lifecycle::{Lifecycle, Limits};
+
+    #[test]
+    fn mail_is_announced_once_and_what_comes_after_the_last_is_dropped() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = Arc::new(Stream::from(TcpStream::connect(address).unwrap()));
+        let connections = Connections::new();
+        connections.add(&client, &Address::Inet(address));
+        assert!(!connections.put_mail(&client, b"it is not in the loop"));
+
+        let (notify, notified) = mpsc::channel();
+        let notify = move |token| notify.send(token).unwrap();
+        let run = Lifecycle::new(Limits::default()).begin(|| (), notify).unwrap().unwrap();
+        let token = Token::new(7, 3);
+        connections.route_to_loop(&client, Arc::clone(&run.run_state), token);
+        for word in [&b"one, "[..], b"two"] {
+            assert!(connections.put_mail(&client, word));
+        }
+        assert_eq!(notified.try_iter().collect::<Vec<_>>(), [token]);
+        assert_eq!(connections.take_mail(&client).unsent, b"one, two");
+        assert!(connections.put_mail(&client, b"three"));
+        assert_eq!(notified.try_iter().collect::<Vec<_>>(), [token]);
+        assert_eq!(connections.close_mail(&client).unsent, b"three");
+        assert!(connections.put_mail(&client, b"late"));
+        assert!(connections.end_all());
+        let mail = connections.take_mail(&client);
+        assert_eq!((&mail.unsent[..], mail.is_last), (&b""[..], false));
+        assert!(notified.try_recv().is_err());
+    }
+}

@@ -41,6 +41,31 @@ fn an_address_of_another_kind_is_refused_in_words() {
     assert_eq!(refused.to_string(), "127.0.0.1:0 is not an address of a Unix stream server");
     let refused = TcpServer::from_fn("/tmp/x", say_hello).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+
+    let path = SocketPath::unused();
+    let ignore = |_: &mut DatagramExchange| Ok(());
+    let refused = UdpServer::from_fn(path.address(), ignore).unwrap_err();
+    let text = format!("{} is not an address of a UDP server", path.address());
+    assert_eq!(refused.to_string(), text);
+    let refused = UnixDatagramServer::from_fn(ANY, ignore).unwrap_err();
+    assert_eq!(refused.to_string(), "127.0.0.1:0 is not an address of a Unix datagram server");
+}
+
+#[test]
+fn an_address_is_used_again_as_configured_and_never_for_datagrams() {
+    fn is_reused<T: Transport>(server: &Server<T, Inline>) -> bool {
+        let reuse =
+            server.with_socket(|socket| socket2::SockRef::from(&socket).reuse_address().unwrap());
+        reuse.unwrap()
+    }
+    for reuse in [true, false] {
+        let config = ServerConfig::default().allow_reuse_address(reuse);
+        let streams = TcpServer::builder(ANY).config(config.clone()).build_fn(say_hello).unwrap();
+        assert_eq!(is_reused(&streams), reuse);
+        let datagrams = UdpServer::builder(ANY).config(config);
+        let datagrams = datagrams.build_fn(|_: &mut DatagramExchange| Ok(())).unwrap();
+        assert!(!is_reused(&datagrams));
+    }
 }
 
 #[test]

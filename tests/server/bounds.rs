@@ -10,9 +10,10 @@ use support::*;
 use tripoll::net::{Address, Stream};
 use tripoll::server::{
     BaseServer, Datagram, Exchange, Forking, HandlerError, HandlerResult, Hooks, InReactor,
-    LoopExchange, Pooled, PythonDatagramSocket, ReactorTcpServer, ServerConfig, Threading,
+    LoopExchange, Parked, Pooled, PythonDatagramSocket, ReactorTcpServer, ServerConfig, Threading,
     ThreadingUdpServer,
 };
+use tripoll::{Backend, Trigger};
 
 #[test]
 fn every_bound_has_a_default_and_pythons_defaults_have_a_name() {
@@ -29,6 +30,36 @@ fn every_bound_has_a_default_and_pythons_defaults_have_a_name() {
     assert_eq!((python.read_timeout, python.idle_timeout), (None, None));
     assert_eq!((python.request_queue_size, python.max_packet_size), (5, 8_192));
     assert_eq!(Threading::python().max_threads, None);
+}
+
+#[test]
+fn each_setter_sets_its_field_and_no_other() {
+    let config = ServerConfig::default().request_queue_size(7);
+    let mut expected = config.clone();
+    (expected.backend, expected.trigger) = (Backend::Select, Trigger::Edge);
+    assert_eq!(config.clone().backend(Backend::Select).trigger(Trigger::Edge), expected);
+    assert_eq!(config.trigger(Trigger::Edge).backend(Backend::Select), expected);
+
+    let threads = Threading::python().daemon_threads(true).block_on_close(false);
+    let expected = (true, false, None);
+    assert_eq!((threads.daemon_threads, threads.block_on_close, threads.max_threads), expected);
+    let forking = Forking::default().max_children(7).block_on_close(false);
+    assert_eq!((forking.max_children, forking.block_on_close), (7, false));
+    let forking = Forking::default().block_on_close(false).max_children(7);
+    assert_eq!((forking.max_children, forking.block_on_close), (7, false));
+    for parked in [
+        Parked::default().workers(7).max_connections(None).block_on_close(false),
+        Parked::default().block_on_close(false).max_connections(None).workers(7),
+    ] {
+        let expected = (7, None, false);
+        assert_eq!((parked.workers, parked.max_connections, parked.block_on_close), expected);
+    }
+    for in_loop in [
+        InReactor::default().max_connections(Some(7)).max_buffered(Some(8)),
+        InReactor::default().max_buffered(Some(8)).max_connections(Some(7)),
+    ] {
+        assert_eq!((in_loop.max_connections, in_loop.max_buffered), (Some(7), Some(8)));
+    }
 }
 
 /// Tells the test the kind of each error.

@@ -5,7 +5,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram as Socket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{io, process, thread};
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -14,9 +14,9 @@ use support::server::*;
 use support::*;
 use tripoll::net::Address;
 use tripoll::server::{
-    BaseServer, Concurrency, Datagram, DatagramExchange, HandlerError, HandlerResult, Hooks,
-    InReactor, Inline, Pooled, Server, ServerConfig, Supports, Threading, Udp, UdpServer,
-    UnixDgram,
+    BaseServer, Concurrency, Datagram, DatagramExchange, Exchange, HandlerError, HandlerResult,
+    Hooks, InReactor, Inline, Pooled, PythonDatagramSocket, Server, ServerConfig, Supports,
+    Threading, Udp, UdpServer, UnixDgram,
 };
 use tripoll::{Backend, Trigger};
 
@@ -224,6 +224,45 @@ fn in_the_loop_clients_that_are_gone_concern_no_other() {
 }
 
 /// Also one datagram after the other finds the whole buffer: what was longer before leaves nothing.
+/// Returns how long a handler has waited in vain for a client that reads nothing.
+fn waits_for_room<C>() -> Duration
+where
+    C: Concurrency + Default + Supports<Exchange<Datagram>>,
+{
+    let (tell, told) = mpsc::channel();
+    let handle = move |exchange: &mut Exchange<Datagram>| -> HandlerResult {
+        let (socket, client) = (&exchange.request.socket, &exchange.client_address);
+        let late = loop {
+            let began = Instant::now();
+            if let Err(error) = socket.sendto(b"?", client) {
+                break (error.kind(), began.elapsed());
+            }
+        };
+        Ok(tell.send(late)?)
+    };
+    let name = name();
+    let address = Address::Abstract(name.clone().into_bytes());
+    let server = Server::<UnixDgram, C>::builder(address).build_fn(handle).unwrap();
+    while_serving(&server, || {
+        let client = client();
+        let there = SocketAddr::from_abstract_name(&name).unwrap();
+        client.send_to_addr(b"!", &there).unwrap();
+        let (kind, waited) = told.recv_timeout(LONG).unwrap();
+        assert_eq!(kind, io::ErrorKind::TimedOut);
+        waited
+    })
+}
+
+#[test]
+fn an_answer_waits_for_room_where_that_delays_few_others() {
+    let tenth = Duration::from_millis(100);
+    assert!(waits_for_room::<Threading>() >= tenth);
+    assert!(waits_for_room::<Pooled>() >= tenth);
+    assert!(waits_for_room::<Inline>() >= tenth / 5);
+    // In the loop not at all. A machine that stands still may try again.
+    assert!((0..10).any(|_| waits_for_room::<InReactor>() < tenth / 10));
+}
+
 #[test]
 fn each_datagram_has_its_own_bytes() {
     let server = UdpServer::from_fn(ANY, |exchange: &mut DatagramExchange| {

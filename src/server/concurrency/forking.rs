@@ -320,6 +320,7 @@ mod tests {
     use std::process::{self, Command, Stdio};
 
     use super::*;
+    use crate::net::Stream;
 
     fn number(child: &process::Child) -> libc::pid_t {
         child.id().cast_signed()
@@ -358,6 +359,46 @@ mod tests {
         running.kill_all();
         await_end(&mut foreign);
         assert!(foreign.wait().unwrap().success(), "it has ended by itself");
+    }
+
+    fn children(options: Forking) -> ChildPerRequest {
+        ChildPerRequest {
+            limit: Limit::new(Some(options.max_children)),
+            options,
+            running: Arc::default(),
+            unwatched: Mutex::default(),
+            is_poll_scheduled: AtomicBool::new(false),
+            inherited: Mutex::default(),
+            closed: io::pipe().unwrap().0,
+        }
+    }
+
+    #[test]
+    fn a_dropped_server_reaps_the_children_that_have_ended_and_no_others() {
+        let (mut ended, mut working) = (sleeper(), sleeper());
+        let server = children(Forking::default());
+        server.running.enter(number(&ended), Slot::default());
+        server.running.enter(number(&working), Slot::default());
+        await_end(&mut ended);
+        // The kernel closes its files before it reports its end.
+        sys::poll(
+            &mut [PollFd::new(
+                server.running.end(number(&ended)).unwrap().as_raw_fd(),
+                PollFlags::IN,
+            )],
+            None,
+        )
+        .unwrap();
+        drop(server);
+        assert!(ended.wait().is_err(), "it was reaped");
+        await_end(&mut working);
+        assert!(working.wait().unwrap().success(), "it was there to be waited for");
+    }
+
+    #[test]
+    fn it_waits_for_a_request_as_long_as_pythons_does() {
+        let timeout = Runner::<Arc<Stream>>::timeout(&children(Forking::default()));
+        assert_eq!(timeout, Some(Duration::from_secs(300)));
     }
 
     #[test]

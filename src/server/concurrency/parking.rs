@@ -47,3 +47,34 @@ impl fmt::Debug for Parking {
         f.debug_struct("Parking").field("pool", &self.pool).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_client_that_has_left_the_loop_is_forgotten() {
+        let parking = Parking::new(1).unwrap();
+        let [one, two] = [Token::new(1, 0), Token::new(2, 0)];
+        parking.add(one);
+        parking.add(two);
+        parking.remove(one);
+        assert_eq!(parking.tokens(), [two]);
+    }
+
+    #[test]
+    fn there_is_a_queue_when_there_are_more_jobs_than_workers() {
+        let parking = Parking::new(2).unwrap();
+        let (go, wait) = mpsc::channel::<()>();
+        let wait = std::sync::Arc::new(Mutex::new(wait));
+        for has_queue in [false, false, true] {
+            let wait = std::sync::Arc::clone(&wait);
+            let job = move || drop(lock(&wait).recv());
+            assert!(parking.pool.submit(job).is_ok());
+            assert_eq!(parking.has_queue(), has_queue);
+        }
+        drop(go);
+    }
+}

@@ -251,3 +251,23 @@ impl<R: Request> Runner<R> for ThreadPerRequest {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finished_threads_are_joined_in_their_order_when_there_are_more_than_eight() {
+        let mut state = ThreadsState::default();
+        let mut add = |_| {
+            let thread = thread::spawn(|| ());
+            let id = thread.thread().id();
+            (id, state.add_finished(thread).map(|thread| thread.thread().id()))
+        };
+        let added: Vec<_> = (0..MAX_FINISHED + 2).map(&mut add).collect();
+        let (first, later) = added.split_at(MAX_FINISHED);
+        assert!(first.iter().all(|&(_, joined)| joined.is_none()), "{added:?}");
+        assert!(later.iter().zip(first).all(|(late, early)| late.1 == Some(early.0)), "{added:?}");
+        join_finished(state.finished);
+    }
+}

@@ -164,9 +164,21 @@ fn clients_in_another_loop_are_shut_down_at_the_end() {
 #[test]
 fn clients_in_another_loop_are_cut_off_after_the_grace() {
     on_every_config_and_noise(|config| {
-        let takes_nothing = |_: &TcpStream| ();
-        in_another_loop(config, LONG_GREETING, takes_nothing, |server| {
-            server.server_close_within(SOON).unwrap();
+        let mut reactor = reactor(config);
+        let server = ReactorTcpServer::new(ANY, || Greeting(LONG_GREETING)).unwrap();
+        server.serve_in(MINUTE, &mut reactor.context()).unwrap();
+        let handle = reactor.handle();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let _stop = Stop(&handle);
+                let mut client = connect(&server.server_address());
+                client.read_exact(&mut [0; 5]).unwrap();
+                server.server_close_within(SOON).unwrap();
+                await_that("it is cut off", || server.connections().is_empty());
+                let cut = client.read_to_end(&mut Vec::new()).unwrap_err();
+                assert_eq!(cut.kind(), io::ErrorKind::ConnectionReset);
+            });
+            reactor.run().unwrap();
         });
     });
 }

@@ -1,5 +1,6 @@
 //! Clients in the loop that handlers keep, close or do not hear, to their end. On every backend and trigger.
 
+use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, mpsc};
@@ -163,6 +164,58 @@ fn input_that_handlers_leave_unused_is_bounded_for_all_clients_together() {
     });
 }
 
+/// Notes how much input each client has left, and answers a line.
+#[derive(Clone, Default)]
+struct Collect(Arc<Mutex<HashMap<Address, usize>>>);
+
+impl RequestHandler<LoopExchange> for Collect {
+    fn handle(&mut self, exchange: &mut LoopExchange) -> HandlerResult {
+        if exchange.input().ends_with(b"\n") {
+            exchange.consume(usize::MAX);
+            exchange.sendall(b"\n");
+        }
+        let left = exchange.input().len();
+        self.0.lock().unwrap().insert(exchange.client_address().clone(), left);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_client_whose_input_is_used_has_no_part_of_the_bound_any_more() {
+    const PART: usize = 10_000;
+    on_every_config_and_noise(|config| {
+        let left = Collect::default();
+        let noted = left.clone();
+        let bound = InReactor::default().max_buffered(Some(30 * PART));
+        let (server, told) = build(config, bound, move || noted.clone());
+        while_serving(&server, || {
+            let say = |mut client: &TcpStream, size, end: &[u8]| {
+                client.write_all(&vec![b'x'; size]).unwrap();
+                client.write_all(end).unwrap();
+            };
+            let finish = |client: &TcpStream| {
+                say(client, 1, b"\n");
+                (&*client).read_exact(&mut [0]).unwrap();
+            };
+            let clients: Vec<_> = (0..20).map(|_| connect(&server.server_address())).collect();
+            clients.iter().for_each(finish);
+            let grow = |client: &TcpStream, by: usize, to: usize| {
+                say(client, by * PART, b"");
+                let address = Address::Inet(client.local_addr().unwrap());
+                let is_there = || left.0.lock().unwrap().get(&address) == Some(&(to * PART));
+                await_that("its input has arrived", is_there);
+            };
+            // Together they hold more than is allowed, and each may have a half.
+            grow(&clients[0], 19, 19);
+            grow(&clients[1], 10, 10);
+            grow(&clients[1], 2, 12);
+            finish(&clients[1]);
+            finish(&clients[0]);
+        });
+        assert!(told.try_recv().is_err());
+    });
+}
+
 /// More than the kernel keeps for a client that reads nothing, and less than the write buffer holds.
 const LONG_ANSWER: usize = 12 << 20;
 
@@ -184,7 +237,8 @@ impl RequestHandler<LoopExchange> for Endless {
 
 #[test]
 fn a_client_that_does_not_read_before_the_end_is_reset_and_reported() {
-    on_every_config(|config| {
+    on_every_pair_at_once(|pair| {
+        let config = &pair.config();
         let (server, told) = build(config, InReactor::default(), || Endless);
         let mut client = thread::scope(|scope| {
             let serving = scope.spawn(|| server.serve_forever(MINUTE));
@@ -353,7 +407,7 @@ impl RequestHandler<LoopExchange> for Greeting {
 
 #[test]
 fn a_loop_that_shuts_down_serves_all_clients_that_are_pending() {
-    on_every_pair(|pair| {
+    on_every_pair_at_once(|pair| {
         let mut reactor = pair.reactor(());
         let config = pair.config().requests_per_turn(1);
         let (server, _) = build(&config, InReactor::default(), || Greeting);

@@ -1,8 +1,8 @@
 //! The ends of servers that park their clients: what they wait for, and for how long.
 
-use std::io::{BufRead, Read, Write};
+use std::io::{BufRead, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -159,19 +159,35 @@ fn a_client_is_too_late_at_the_moment_at_which_its_time_is_over() {
 
 #[test]
 fn a_parked_client_of_another_loop_is_cut_off_after_the_grace() {
-    on_every_config_and_noise(|config| {
-        let mut reactor = reactor(config);
-        let server = Arc::new(build(config, 1, echo));
+    const MOMENT: Duration = Duration::from_millis(1);
+    on_every_pair(|pair| {
+        let clock = ManualClock::new();
+        let mut reactor = pair.build(pair.builder().clock(clock.clone()), ());
+        let server = build(&pair.config(), 1, echo);
         server.serve_in(MINUTE, &mut reactor.context()).unwrap();
-        let (handle, ending) = (reactor.handle(), Arc::clone(&server));
-        let client = thread::spawn(move || {
-            let _stop = Stop(&handle);
-            let client = connect(&ending.server_address());
-            say(&client, "hello\n");
-            ending.server_close_within(Duration::from_millis(10)).unwrap();
-            await_end(&client);
+        let mut turn = || drop(reactor.turn(Deadline::after(MOMENT)).unwrap());
+        let mut client = connect(&server.server_address());
+        client.set_nonblocking(true).unwrap();
+        client.write_all(b"hello\n").unwrap();
+        while client.read(&mut [0; 6]).is_err() {
+            turn();
+        }
+        for _ in 0..20 {
+            turn(); // by now it is parked
+        }
+        thread::scope(|scope| {
+            let closing = scope.spawn(|| server.server_close_within(20 * MOMENT));
+            while !closing.is_finished() {
+                turn();
+            }
+            closing.join().unwrap().unwrap();
         });
-        reactor.run().unwrap();
-        client.join().unwrap();
+        assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        clock.advance(30 * MOMENT); // 50 ms of silence are not over
+        let give_up = Instant::now() + LONG;
+        while client.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+            turn();
+            assert!(Instant::now() < give_up, "it is not cut off");
+        }
     });
 }

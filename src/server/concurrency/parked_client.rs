@@ -296,8 +296,7 @@ impl<R: Request, S: 'static> Handler<Arc<Stream>, S> for ParkedClient<R> {
     ) -> io::Result<Next> {
         // Others may have sent something to a client that is not ending.
         match self.silent_until(source.get_ref()).filter(|_| !self.is_ending) {
-            _ if !self.is_parked() => {}
-            // It has just returned, and its silence begins when the loop is notified of that.
+            // It is away, or has just returned: its silence begins when the loop is notified of that.
             _ if source.interest() == Interest::NONE => {}
             Some(at) if at > cx.now() => cx.set_deadline(source.token(), Some(at))?,
             // The report of its input may be late.

@@ -29,7 +29,8 @@ const ROLES: &[(&str, fn())] = &[
     ("own loop", serve_in_a_loop_over_fileno),
     ("bad logger", serve_with_a_logger_that_panics),
     ("impatient", serve_without_patience),
-    ("short of descriptors", serve_without_free_descriptors),
+    ("short of descriptors", || serve_without_free_descriptors(false)),
+    ("briefly short of descriptors", || serve_without_free_descriptors(true)),
     ("second run", serve_in_a_second_run),
     ("counting turns", serve_and_count_turns),
     ("listening", serve_what_children_may),
@@ -270,6 +271,8 @@ fn limit_descriptors(current: Option<u64>) {
 /// Leaves no descriptor free once there is a child. Collects no children: the loop must.
 #[derive(Default)]
 struct Short {
+    /// Whether that is over in the next turn.
+    is_brief: bool,
     /// The calls of `service_actions` since there is a child.
     turns: AtomicU32,
     since: OnceLock<Instant>,
@@ -292,6 +295,9 @@ impl Hooks<Arc<Stream>> for Short {
     fn service_actions(&self, server: &Base) {
         let Some(since) = self.since.get() else { return };
         let turns = self.turns.fetch_add(1, Ordering::Relaxed);
+        if self.is_brief {
+            limit_descriptors(None);
+        }
         if server.active_children().is_empty() && turns != u32::MAX / 2 {
             self.turns.store(u32::MAX / 2, Ordering::Relaxed); // once
             limit_descriptors(None);
@@ -301,9 +307,12 @@ impl Hooks<Arc<Stream>> for Short {
     }
 }
 
-fn serve_without_free_descriptors() {
-    let server = ForkingTcpServer::builder(ANY).config(config()).hooks(Short::default());
-    let server = server.build_fn(listen).unwrap();
+fn serve_without_free_descriptors(is_brief: bool) {
+    let server = ForkingTcpServer::builder(ANY)
+        .config(config().requests_per_turn(1))
+        .hooks(Short { is_brief, ..Short::default() })
+        .build_fn(listen)
+        .unwrap();
     println!("listening on {}", server.server_address());
     server.serve_forever(Duration::MAX).unwrap();
     server.server_close();
@@ -311,13 +320,15 @@ fn serve_without_free_descriptors() {
 }
 
 fn children_without_a_descriptor_are_polled_and_reaped() {
-    for is_alone in [true, false] {
-        on_every_backend("short of descriptors", |mut server| {
+    let role = "short of descriptors";
+    for (role, is_alone) in [(role, true), (role, false), ("briefly short of descriptors", true)] {
+        on_every_backend(role, |mut server| {
             let address = server.address();
             let client = greeted(&address);
             let _other = (!is_alone).then(|| connect(&address)); // it cannot be accepted now
             thread::sleep(Duration::from_millis(300)); // time to spin, if it does
             drop(client);
+            await_that("the child is reaped", || server.children().is_empty());
             let line = server.line();
             let (turns, time) = line.strip_suffix(" ms").unwrap().split_once(" turns in ").unwrap();
             let [turns, time]: [u32; 2] = [turns, time].map(|number| number.parse().unwrap());
@@ -357,6 +368,7 @@ fn a_loop_reaps_children_of_an_earlier_run() {
         let client = greeted(&server.address());
         assert_eq!(server.line(), "second run");
         drop(client);
+        await_that("the child is reaped", || server.children().is_empty());
         assert_eq!(server.line(), "reaped");
         assert_eq!(server.end(), "");
     });

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{PipeReader, Read, Write, pipe};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::pty::openpty;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -68,6 +68,25 @@ fn the_last_of_several_sources_restores_the_open_file_that_they_share() {
             remove(&mut reactor, tokens[1 - first]);
             assert!(is_blocking(&mine));
         }
+    });
+}
+
+#[test]
+fn another_open_file_of_the_same_pipe_stays_as_it_was() {
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(Vec::new());
+        let (reader, _writer) = pipe().unwrap();
+        let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
+        let other = File::open(path).unwrap(); // opened again: it has flags of its own
+        fcntl_setfl(&other, fcntl_getfl(&other).unwrap() | OFlags::NONBLOCK).unwrap();
+        let [mine, others] =
+            [reader.as_fd(), other.as_fd()].map(|fd| fd.try_clone_to_owned().unwrap());
+        assert!(is_blocking(&mine) && !is_blocking(&others));
+        let tokens = [add_idle(&mut reactor, reader), add_idle(&mut reactor, other)];
+        remove(&mut reactor, tokens[0]);
+        assert!(is_blocking(&mine) && !is_blocking(&others));
+        remove(&mut reactor, tokens[1]);
+        assert!(is_blocking(&mine) && !is_blocking(&others), "it was never blocking");
     });
 }
 

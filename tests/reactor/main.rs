@@ -3,6 +3,7 @@
 mod auto;
 mod blocking;
 mod boxed;
+mod calls;
 mod clock;
 mod contract;
 mod costs;

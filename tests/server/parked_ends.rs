@@ -165,7 +165,9 @@ fn a_parked_client_of_another_loop_is_cut_off_after_the_grace() {
         let mut reactor = pair.build(pair.builder().clock(clock.clone()), ());
         let server = build(&pair.config(), 1, echo);
         server.serve_in(MINUTE, &mut reactor.context()).unwrap();
-        let mut turn = || drop(reactor.turn(Deadline::after(MOMENT)).unwrap());
+        let mut turn = || {
+            reactor.turn(Deadline::after(MOMENT)).unwrap();
+        };
         let mut client = connect(&server.server_address());
         client.set_nonblocking(true).unwrap();
         client.write_all(b"hello\n").unwrap();

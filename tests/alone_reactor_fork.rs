@@ -26,6 +26,7 @@ const TESTS: &[(&str, fn())] = &[
     ("a_child_has_a_loop_of_its_own_after_reinit", a_child_has_a_loop_of_its_own_after_reinit),
     ("a_parked_source_is_watched_after_reinit", a_parked_source_is_watched_after_reinit),
     ("a_grandchild_is_a_child_too", a_grandchild_is_a_child_too),
+    ("a_child_leaves_its_parents_files_as_they_are", a_child_leaves_its_parents_files_as_they_are),
     ("reinit_is_nothing_in_the_parent", reinit_is_nothing_in_the_parent),
     (
         "a_timer_of_a_child_takes_none_from_its_parent",
@@ -190,6 +191,33 @@ fn a_parked_source_is_watched_after_reinit() {
             assert_receives(&mut reactor);
         });
         assert_receives(&mut reactor);
+    });
+}
+
+/// The parent has made a pipe non-blocking, and the child has the same open file.
+fn a_child_leaves_its_parents_files_as_they_are() {
+    let is_blocking = |file: &io::PipeReader| {
+        !rustix::fs::fcntl_getfl(file).unwrap().contains(rustix::fs::OFlags::NONBLOCK)
+    };
+    on_every_pair(|pair| {
+        let (reader, _writer) = io::pipe().unwrap();
+        let same = reader.try_clone().unwrap();
+        let mut parents = Some(pair.reactor(()));
+        let token = add(parents.as_mut().unwrap(), reader, Interest::READ, |_, _: &mut Context| {
+            Ok(Next::Done)
+        });
+        in_child(|| {
+            let mut reactor = parents.take().unwrap();
+            reactor.reinit().unwrap();
+            reactor.context().remove(token).unwrap();
+            reactor.turn(Deadline::Now).unwrap();
+            assert!(!is_blocking(&same));
+            drop(reactor);
+            assert!(!is_blocking(&same));
+        });
+        assert!(!is_blocking(&same));
+        drop(parents);
+        assert!(is_blocking(&same));
     });
 }
 

@@ -23,6 +23,7 @@ use tripoll::{Context, Interest, Next, Reactor, Source};
 
 const TESTS: &[(&str, fn())] = &[
     ("a_signal_is_an_event_with_its_sender", a_signal_is_an_event_with_its_sender),
+    ("a_signal_says_how_it_came_about", a_signal_says_how_it_came_about),
     ("signals_of_one_kind_are_coalesced", signals_of_one_kind_are_coalesced),
     ("children_that_end_together_are_all_reaped", children_that_end_together_are_all_reaped),
     ("a_signal_can_shut_the_reactor_down", a_signal_can_shut_the_reactor_down),
@@ -93,6 +94,21 @@ fn a_signal_is_an_event_with_its_sender() {
             (Some(rustix::process::getuid().as_raw()), own.uid())
         );
         assert_eq!((own.code(), own.signal().to_string()), (libc::SI_USER, "SIGTERM".into()));
+    });
+}
+
+fn a_signal_says_how_it_came_about() {
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(Log::new());
+        note([Signal::CHLD], &mut reactor);
+        let_settle(&mut reactor);
+        for (command, code) in [("exit 3", libc::CLD_EXITED), ("kill -KILL $$", libc::CLD_KILLED)] {
+            let mut child = Command::new("sh").args(["-c", command]).spawn().unwrap();
+            drive(&mut reactor, 5, |log| !log.is_empty());
+            let signal = reactor.state_mut().pop().unwrap();
+            assert_eq!((signal.code(), signal.pid()), (code, Some(child.id())), "{command}");
+            child.wait().unwrap();
+        }
     });
 }
 

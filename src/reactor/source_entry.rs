@@ -141,3 +141,24 @@ fn directions(readiness: Readiness) -> Interest {
     }
     directions
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_report_makes_its_directions_ready() {
+        let (read, write) = (Interest::READ, Interest::WRITE);
+        for (readiness, ready) in [
+            (Readiness::READ, read),
+            (Readiness::WRITE, write),
+            (Readiness::READ_CLOSED, read),
+            (Readiness::WRITE | Readiness::READ_CLOSED, read | write),
+            (Readiness::READ | Readiness::WRITE | Readiness::READ_CLOSED, read | write),
+            (Readiness::ERROR, Interest::all()),
+            (Readiness::READ | Readiness::HANGUP, Interest::all()),
+        ] {
+            assert_eq!(directions(readiness), ready, "{readiness:?}");
+        }
+    }
+}

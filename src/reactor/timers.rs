@@ -302,6 +302,49 @@ mod tests {
     }
 
     #[test]
+    fn what_is_due_has_left_the_heap_however_many_it_is() {
+        let now = Instant::now();
+        for count in [1, FEW, FEW + 1, 100] {
+            let mut timers = Timers::new(now);
+            let ids: Vec<_> = (0..count).map(|i| timers.set(now, i)).collect();
+            let mut due = VecDeque::new();
+            timers.take_due(now, &mut due);
+            assert!(due.into_iter().eq(ids.iter().copied()));
+            assert_eq!((timers.next(), timers.len()), (None, count));
+            // So each can be set again, and only once.
+            let later = now + Duration::from_secs(1);
+            for &id in &ids {
+                timers.set_again(id, later);
+                timers.set_again(id, now);
+            }
+            assert_eq!((timers.next(), timers.heap.len()), (Some(later), count));
+        }
+    }
+
+    #[test]
+    fn each_item_comes_after_its_parent_whatever_is_removed() {
+        let start = Instant::now();
+        let mut timers = Timers::new(start);
+        let mut ids: VecDeque<TimerId> = VecDeque::new();
+        let mut random = 1_u64;
+        let mut next = |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) % below
+        };
+        for _ in 0..20_000 {
+            let at = start + Duration::from_nanos(next(1_000));
+            ids.push_back(timers.set(at, ()));
+            if ids.len() > 60 {
+                let id = ids.swap_remove_back(next(60) as usize).unwrap();
+                assert!(timers.take(id).is_some());
+            }
+            let keys: Vec<_> = timers.heap.iter().map(HeapItem::key).collect();
+            let is_heap = (1..keys.len()).all(|child| keys[(child - 1) / CHILDREN] < keys[child]);
+            assert!(is_heap, "{keys:?}");
+        }
+    }
+
+    #[test]
     fn a_million_cancelled_timers_leave_no_memory_behind() {
         let start = Instant::now();
         let mut timers = Timers::new(start);

@@ -264,7 +264,40 @@ fn out_of_watches(fd: RawFd, error: io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
     use super::*;
+
+    #[test]
+    fn a_shared_descriptor_is_paused_and_changed_without_a_repair_until_it_is_removed() {
+        let [(shared, mut peer), (other, _other_peer)] =
+            [(); 2].map(|()| UnixStream::pair().unwrap());
+        let fd = shared.as_raw_fd();
+        let mut selector = EpollSelector::new().unwrap().share(fd);
+        let (level, read) = (Trigger::Level, Interest::READ);
+        selector.add(fd, Token::from(1), read, level).unwrap();
+        selector.add(other.as_raw_fd(), Token::from(2), read, level).unwrap();
+        selector.remove(other.as_raw_fd()).unwrap();
+        for interest in [Interest::NONE, read, read | Interest::WRITE, read] {
+            selector.set(fd, interest).unwrap();
+        }
+        let reported = |selector: &mut EpollSelector| {
+            let mut events = Events::new();
+            selector.wait(&mut events, Deadline::Now).unwrap();
+            events.iter().map(|event| event.readiness()).collect::<Vec<_>>()
+        };
+        assert_eq!(reported(&mut selector), []);
+        peer.write_all(b"x").unwrap();
+        assert_eq!(reported(&mut selector), [Readiness::READ]);
+        assert_eq!(selector.counters().repairs, 0);
+
+        // The next file of this number is watched for what it is added for.
+        selector.remove(fd).unwrap();
+        selector.add(fd, Token::from(1), Interest::WRITE, level).unwrap();
+        assert_eq!(reported(&mut selector), [Readiness::WRITE]);
+    }
 
     #[test]
     fn each_interest_and_trigger_has_its_own_flags() {

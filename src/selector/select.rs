@@ -206,6 +206,8 @@ fn to_readiness([read, write, except]: [bool; 3]) -> Readiness {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     #[test]
@@ -223,6 +225,14 @@ mod tests {
         selector.wait(&mut events, Deadline::Now).unwrap();
         assert!(selector.ready[0].contains(beyond), "the kernel leaves the bit as it was");
         assert!(events.is_empty(), "{events:?}");
+
+        // Nor is it after a bit that is one.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(writer);
+        let ready = Token::from(2);
+        selector.add(reader.as_raw_fd(), ready, Interest::READ, Trigger::Level).unwrap();
+        selector.wait(&mut events, Deadline::Now).unwrap();
+        assert!(events.iter().map(|event| event.token()).eq([ready]), "{events:?}");
     }
 
     #[test]

@@ -170,3 +170,23 @@ pub(crate) fn send_many(
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    #[test]
+    fn a_message_has_a_receiver_when_one_is_set_and_keeps_its_length() {
+        let mut message = Message::new();
+        assert!(message.receiver().is_none());
+        message.length = 7;
+        let address: SocketAddr = "127.0.0.1:9".parse().unwrap();
+        message.set_address(Some(&address.into()));
+        assert_eq!(message.receiver().and_then(|to| to.as_socket()), Some(address));
+        message.set_address(None);
+        assert!(message.receiver().is_none());
+        assert_eq!(message.length, 7);
+    }
+}

@@ -151,6 +151,42 @@ fn a_source_with_a_buffer_of_its_own_is_read_to_the_end_of_it() {
     });
 }
 
+#[test]
+fn a_read_that_is_short_is_the_last_where_that_is_certain() {
+    fn operations<F: AsFd + Read + 'static>(
+        pair: Pair,
+        source: F,
+        mut peer: impl Write,
+    ) -> [u32; 2] {
+        let witness = Witness::default();
+        let mut reactor = pair.build(pair.builder().probe(witness.clone()), Vec::new());
+        reactor.context().add_fn(source, Interest::READ, collect).unwrap();
+        [false, true].map(|is_moved| {
+            if is_moved {
+                reactor.context().switch_to(pair.backend).unwrap();
+            }
+            let_settle(&mut reactor);
+            witness.0.take();
+            peer.write_all(b"hello").unwrap();
+            drive(&mut reactor, 3, |_| !witness.0.borrow().is_empty());
+            assert_eq!(witness.0.borrow().len(), 1);
+            witness.0.take()[0].operations
+        })
+    }
+    on_every_pair(|pair| {
+        let is_level = pair.effective_trigger() != Trigger::Edge;
+        let certain = if is_level { 1 } else { 2 };
+        let (mine, theirs) = unix_pair();
+        assert_eq!(operations(pair, mine, theirs), [certain; 2]);
+        let (mine, theirs) = tcp_pair();
+        let certain = if is_level || pair.caps().urgent_apart { 1 } else { 2 };
+        assert_eq!(operations(pair, mine, theirs), [certain; 2]);
+        // It may have more than the kernel.
+        let (mine, theirs) = unix_pair();
+        assert_eq!(operations(pair, Flushed(mine, Rc::default()), theirs), [2; 2]);
+    });
+}
+
 fn counters<S: 'static>(reactor: &mut Reactor<S>) -> Counters {
     reactor.context().counters()
 }

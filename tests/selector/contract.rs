@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use support::selector::*;
 use support::sockets::*;
 use support::*;
-use tripoll::selector::{Backend, Interest, Readiness, Selector, Token, Trigger};
+use tripoll::selector::{Backend, Cost, Interest, Readiness, Selector, Token, Trigger};
 use tripoll::sys;
 
 const ONE: Token = Token::new(1, 0);
@@ -241,4 +241,14 @@ fn a_selectors_own_descriptor_is_readable_when_a_wait_would_find_something() {
         assert_eq!(tokens_now(selector), [ONE]);
         assert_eq!(readable(), trigger == Trigger::Level, "reported again, or not");
     });
+}
+
+#[test]
+fn a_wait_costs_what_the_manual_says() {
+    for &backend in Backend::ALL {
+        let caps = backend.selector().unwrap().caps();
+        let is_cheap = !matches!(backend.name(), "select" | "poll");
+        assert_eq!(caps.wait_cost == Cost::PerReady, is_cheap, "{backend}");
+        assert_eq!(caps.change_is_a_system_call, is_cheap, "{backend}");
+    }
 }

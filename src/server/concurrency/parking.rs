@@ -71,7 +71,9 @@ mod tests {
         let wait = std::sync::Arc::new(Mutex::new(wait));
         for has_queue in [false, false, true] {
             let wait = std::sync::Arc::clone(&wait);
-            let job = move || drop(lock(&wait).recv());
+            let job = move || {
+                let _ = lock(&wait).recv(); // until the end of the test
+            };
             assert!(parking.pool.submit(job).is_ok());
             assert_eq!(parking.has_queue(), has_queue);
         }

@@ -31,7 +31,8 @@ pub enum CloseReason {
     /// [`Wire::detach`](super::Wire::detach) was called. All output was sent, and the stream goes on
     /// elsewhere.
     Detached,
-    /// [`Context::remove`](crate::Context::remove) was called.
+    /// [`Context::remove`](crate::Context::remove) was called. A peer to which not all output was sent is
+    /// reset, as after a panic of the protocol, and when the reactor is dropped.
     Removed,
     /// The protocol left more input unused than
     /// [`Connection::max_unused`](super::Connection::max_unused).

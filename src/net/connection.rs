@@ -279,16 +279,15 @@ impl<P> Connection<P> {
     #[cold]
     fn removed_itself(&mut self, stream: &mut StreamIo<'_>) {
         if self.link.state != State::Ended {
-            self.link.flush_early(stream);
+            self.link.flush_last(stream);
             self.link.fail(CloseReason::Removed);
         }
     }
 
     #[cold]
     fn call_failed(&mut self, error: io::Error, stream: &mut StreamIo<'_>) {
-        // What was written before still reaches the peer, if the kernel has room.
-        if !self.link.is(Facts::BLOCKED) && self.link.state != State::Ended {
-            self.link.flush(stream);
+        if self.link.state != State::Ended {
+            self.link.flush_last(stream);
         }
         self.link.fail(CloseReason::Failed(error));
     }
@@ -320,8 +319,8 @@ impl<P> Connection<P> {
             self.link.flush(stream);
         }
         // What `drained` writes is gathered, too.
-        while self.link.is_open() && self.link.is(Facts::BACKLOG) && self.link.unsent(stream) == 0 {
-            self.link.facts.remove(Facts::BACKLOG);
+        while self.link.is_open() && self.link.unsent(stream) == 0 && self.link.end_backlog(stream)
+        {
             if self.link.has_open_protocol() {
                 self.call(stream, cx, |protocol, wire, cx| protocol.drained(wire, cx));
             }
@@ -395,13 +394,9 @@ impl<P> Connection<P> {
         self.finish_output(stream);
         self.move_on(stream, cx);
         if let Some(reason) = self.link.reason() {
-            let is_incomplete = match reason {
-                CloseReason::Finished => false,
-                CloseReason::Aborted => true,
-                _ => self.link.is(Facts::BACKLOG),
-            };
-            if is_incomplete {
-                stream.get_ref().reset_on_close(); // a plain close would hide that data is missing
+            // With a backlog the close is a reset anyway.
+            if matches!(reason, CloseReason::Aborted) {
+                stream.get_ref().reset_on_close();
             }
             stream.gathered_mut().clear();
             return Ok(Next::Remove);
@@ -439,17 +434,13 @@ impl<P> Connection<P> {
             if self.link.kept() == 0 {
                 // This fails if the peer has reset the connection.
                 let _ = stream.get_ref().shutdown(Shutdown::Write);
-                if is_timed {
-                    stream.get_ref().deliver_on_close();
-                }
+                self.link.end_backlog(stream);
                 self.link.until = close_within.after(cx.now());
                 self.link.state = State::Lingering;
                 self.set_deadline(linger, stream, cx);
             } else if !is_timed {
                 self.link.facts |= Facts::CLOSE_DEADLINE;
                 self.link.begin_progress(stream.send_queue());
-                // Should the reactor be dropped now, a plain close would hide that data is missing.
-                stream.get_ref().reset_on_close();
                 self.set_deadline(close_within, stream, cx);
             }
         }

@@ -165,6 +165,15 @@ impl Link {
         }
     }
 
+    /// Writes before the connection ends, so that what was written still reaches the peer, if the kernel
+    /// has room.
+    pub(super) fn flush_last(&mut self, stream: &mut StreamIo<'_>) {
+        self.flush_early(stream);
+        if self.unsent(stream) == 0 {
+            self.end_backlog(stream);
+        }
+    }
+
     /// Writes until all is written or the kernel takes no more.
     pub(super) fn flush(&mut self, stream: &mut StreamIo<'_>) {
         if self.is(Facts::LAYERED) {
@@ -213,7 +222,7 @@ impl Link {
         stream.get_ref().note_owed(kept > 0);
         self.facts.set(Facts::BLOCKED, kept > 0);
         if kept > 0 {
-            self.facts |= Facts::BACKLOG;
+            self.begin_backlog(stream);
             if kept > self.options().marks.high {
                 self.facts |= Facts::OVER_HIGH_MARK;
             }
@@ -222,6 +231,25 @@ impl Link {
         if let Err(error) = result {
             self.fail(CloseReason::Failed(error));
         }
+    }
+
+    /// Notes that output is kept. Should the socket be closed before it is sent, by a panic, a removal or
+    /// the end of the process, a plain close would hide that data is missing.
+    fn begin_backlog(&mut self, stream: &StreamIo<'_>) {
+        if !self.is(Facts::BACKLOG) {
+            self.facts |= Facts::BACKLOG;
+            stream.get_ref().reset_on_close();
+        }
+    }
+
+    /// Notes that nothing is kept any more. Returns false if nothing was.
+    pub(super) fn end_backlog(&mut self, stream: &StreamIo<'_>) -> bool {
+        let has_one = self.is(Facts::BACKLOG);
+        if has_one {
+            self.facts.remove(Facts::BACKLOG);
+            stream.get_ref().deliver_on_close();
+        }
+        has_one
     }
 
     /// Notes that the write buffer has fallen to its low mark, if it has.

@@ -11,6 +11,7 @@ mod connect_clock;
 mod connect_errors;
 mod connect_serve;
 mod connection;
+mod cut_answers;
 mod datagram_protocols;
 mod datagrams;
 mod deadlines;

@@ -223,7 +223,7 @@ impl LoopProtocol {
             return Ok(());
         }
         if self.is_ending {
-            self.set_owed(wire.unsent() > 0);
+            self.is_owed = wire.unsent() > 0;
             return cx.set_deadline(wire.token(), cx.now().checked_add(QUIET));
         }
         match self.timeouts.as_ref().and_then(|timeouts| timeouts.next(self.run_state.limits)) {
@@ -242,16 +242,8 @@ impl LoopProtocol {
         if is_ending {
             self.run_state.begin_flush();
         } else {
-            self.set_owed(false);
+            self.is_owed = false;
             self.run_state.end_flush();
-        }
-    }
-
-    /// Should the loop be dropped, a plain close would hide that data is missing.
-    fn set_owed(&mut self, is_owed: bool) {
-        if std::mem::replace(&mut self.is_owed, is_owed) != is_owed {
-            let (stream, _) = self.handler.client();
-            if is_owed { stream.reset_on_close() } else { stream.deliver_on_close() }
         }
     }
 }

@@ -1,0 +1,72 @@
+//! A connection that ends before all its output is sent, whatever ends it: its peer is reset, also while it
+//! reads. An end would look as if that were all. On every backend and trigger.
+
+use std::io::{self, ErrorKind};
+
+use support::net::{Call, Why};
+use support::one::{One, Over};
+use support::{Pair, known_bytes, on_every_pair_and_noise};
+use tripoll::Context;
+use tripoll::net::Wire;
+
+/// More than the socket buffers of both ends hold.
+const MUCH: usize = 6 << 20;
+
+/// A connection that owes its peer most of its output. It is removed, or panics, when it receives something.
+fn owing(pair: Pair, panics: bool) -> One {
+    let script = move |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| match call {
+        Call::Opened => {
+            wire.write(&known_bytes(5, MUCH));
+            Ok(0)
+        }
+        Call::Received(_) if panics => std::panic::resume_unwind(Box::new("on purpose")),
+        Call::Received(data) => cx.remove(wire.token()).map(|()| data.len()),
+        _ => Ok(0),
+    };
+    let mut one = One::with(pair, Over::Tcp, |it| it.read_above_mark(true), script);
+    assert_eq!(one.next_call(), Call::Opened);
+    one
+}
+
+#[test]
+fn a_peer_that_reads_is_reset_by_a_removal_or_a_panic_before_the_end_of_the_output() {
+    on_every_pair_and_noise(|pair| {
+        for (panics, why) in [(true, Why::Failed(ErrorKind::Other)), (false, Why::Removed)] {
+            let mut one = owing(pair, panics);
+            one.peer().send(b"!").unwrap();
+            assert_eq!(one.until_closed().pop(), Some(Call::Closed(why)));
+            let error = one.read_to_end().1.map(|error| error.kind());
+            assert_eq!(error, Some(ErrorKind::ConnectionReset), "{why:?}");
+        }
+        let mut one = owing(pair, false);
+        let token = one.token;
+        one.context(|cx| cx.remove(token)).unwrap();
+        let error = one.read_to_end().1.map(|error| error.kind());
+        assert_eq!(error, Some(ErrorKind::ConnectionReset));
+    });
+}
+
+#[test]
+fn a_peer_that_reads_is_reset_by_the_end_of_the_reactor_before_the_end_of_the_output() {
+    on_every_pair_and_noise(|pair| {
+        let One { reactor, peer, .. } = owing(pair, false);
+        drop(reactor);
+        let mut peer = peer.unwrap();
+        peer.set_nonblocking(false).unwrap();
+        let end = io::copy(&mut peer, &mut io::sink()).map_err(|error| error.kind());
+        assert_eq!(end, Err(ErrorKind::ConnectionReset));
+    });
+}
+
+#[test]
+fn a_removal_after_the_last_of_the_output_is_an_end() {
+    on_every_pair_and_noise(|pair| {
+        let mut one = owing(pair, false);
+        assert!(one.read(MUCH) == known_bytes(5, MUCH));
+        assert_eq!(one.next_call(), Call::Drained);
+        let token = one.token;
+        one.context(|cx| cx.remove(token)).unwrap();
+        let (rest, error) = one.read_to_end();
+        assert!(rest.is_empty() && error.is_none(), "{error:?}");
+    });
+}

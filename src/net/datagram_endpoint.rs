@@ -15,7 +15,7 @@ use super::datagram_protocol::DatagramProtocol;
 use super::datagram_queue::DatagramQueue;
 use super::datagram_wire::{DatagramLink, DatagramWire};
 use super::watermarks::Watermarks;
-use crate::reactor::{Context, Handler, Id, Next, Source};
+use crate::reactor::{Context, Handler, Id, Next, SCRATCH, Source};
 use crate::selector::{Interest, Token};
 
 /// The handler of a datagram socket: drives a [`DatagramProtocol`] on a [`DatagramSocket`].
@@ -64,6 +64,9 @@ pub struct DatagramEndpoint<P> {
     link: DatagramLink,
 }
 
+/// No datagram is longer.
+const LONGEST: usize = 16 << 20;
+
 /// How long it does not receive after a receive that failed for no peer's reason.
 const REST: Duration = Duration::from_millis(100);
 
@@ -79,6 +82,7 @@ impl<P> DatagramEndpoint<P> {
             marks: Watermarks::default(),
             send_timeout: Duration::from_secs(1),
             max_size: 1 << 16,
+            large_buffer: Vec::new(),
             failures: Vec::new(),
             failed: None,
             is_paused: false,
@@ -113,11 +117,12 @@ impl<P> DatagramEndpoint<P> {
         self
     }
 
-    /// Sets the size of the receive buffer, at least one byte. A longer datagram is
-    /// [truncated](ReceivedDatagram::truncated). All sockets of a reactor share the buffer. In bytes.
-    /// Default: 65,536, which is more than any datagram of UDP has.
+    /// Sets the size of the receive buffer, at least one byte and at most 16 MiB, which is more than any
+    /// datagram has. A longer datagram is [truncated](ReceivedDatagram::truncated). All sockets of a reactor
+    /// share the buffer, but a larger one than the default belongs to its socket alone. In bytes. Default:
+    /// 65,536, which is more than any datagram of UDP has.
     pub fn max_size(mut self, bytes: usize) -> Self {
-        self.link.max_size = bytes.max(1);
+        self.link.max_size = bytes.clamp(1, LONGEST);
         self
     }
 
@@ -204,10 +209,7 @@ impl<P> DatagramEndpoint<P> {
         P: DatagramProtocol<S>,
     {
         while self.wants_to_receive(source) {
-            let mut buffer = cx.take_scratch();
-            if buffer.len() < self.link.max_size {
-                buffer.resize(self.link.max_size, 0);
-            }
+            let mut buffer = self.take_buffer(cx);
             let room = &mut buffer[..self.link.max_size];
             let received = source.try_io(Interest::READ, |file| (*file).borrow().recv_from(room));
             let error = match received {
@@ -223,13 +225,32 @@ impl<P> DatagramEndpoint<P> {
                 }
                 Err(error) => Some(error),
             };
-            cx.return_scratch(buffer);
+            self.return_buffer(buffer, cx);
             match error {
                 None => {}
                 Some(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Some(error) => self.note_receive_error(error, cx.now()),
             }
             self.report(source, cx);
+        }
+    }
+
+    /// Takes the receive buffer: the shared one, if that is large enough.
+    fn take_buffer<S: 'static>(&mut self, cx: &mut Context<'_, S>) -> Vec<u8> {
+        let size = self.link.max_size;
+        if size <= SCRATCH {
+            return cx.take_scratch();
+        }
+        let mut buffer = std::mem::take(&mut self.link.large_buffer);
+        buffer.resize(size, 0); // once
+        buffer
+    }
+
+    fn return_buffer<S: 'static>(&mut self, buffer: Vec<u8>, cx: &mut Context<'_, S>) {
+        if self.link.max_size <= SCRATCH {
+            cx.return_scratch(buffer);
+        } else {
+            self.link.large_buffer = buffer;
         }
     }
 

@@ -57,6 +57,8 @@ pub(super) struct DatagramLink {
     pub(super) marks: Watermarks,
     pub(super) send_timeout: Duration,
     pub(super) max_size: usize,
+    /// The receive buffer, if it is larger than that of the reactor.
+    pub(super) large_buffer: Vec<u8>,
     /// What `error_received` has not been told yet.
     pub(super) failures: Vec<Failure>,
     /// Why the socket must be closed.

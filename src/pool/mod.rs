@@ -89,7 +89,7 @@ use std::{fmt, io};
 
 use crate::reactor::{Context, Id, ReactorHandle, Recipient};
 use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::sync::{Mutex, MutexGuard, check_threads, lock};
 use crate::sys;
 use queue::Queue;
 
@@ -121,10 +121,6 @@ pub struct Pool {
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// `PID_MAX_LIMIT`: without it, a pool of too many workers would create all threads that the system
-/// allows before it fails.
-const MOST_WORKERS: usize = 1 << 22;
-
 impl Pool {
     /// Creates a pool of `workers` threads, at least one, and room for `queue` waiting jobs.
     ///
@@ -134,12 +130,7 @@ impl Pool {
     /// workers, the most tasks that Linux has.
     pub fn new(workers: usize, queue: usize) -> io::Result<Self> {
         let workers = workers.max(1);
-        if workers > MOST_WORKERS {
-            let message = format!(
-                "a pool of {workers} workers, but Linux has at most {MOST_WORKERS} threads"
-            );
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
+        check_threads("a pool", workers, "workers")?;
         let pool = Pool {
             queue: Arc::new(Queue::new(workers, queue)),
             workers: Mutex::new(Vec::with_capacity(workers)),

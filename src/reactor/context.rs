@@ -469,7 +469,7 @@ impl<S: 'static, T> Context<'_, S, T> {
 }
 
 /// The size of the shared read buffer.
-const SCRATCH: usize = 64 << 10;
+pub(crate) const SCRATCH: usize = 64 << 10;
 
 fn not_registered(token: Token) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, format!("{token:?} is not registered"))

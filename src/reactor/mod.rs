@@ -152,6 +152,7 @@ pub(crate) use backoff::Backoff;
 pub use budget::Budget;
 pub use clock::ManualClock;
 pub use context::Context;
+pub(crate) use context::SCRATCH;
 pub use counters::Counters;
 pub use handle::ReactorHandle;
 pub(crate) use handle::WeakHandle;

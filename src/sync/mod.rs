@@ -13,8 +13,23 @@ pub(crate) use panic::{catch_panic, hold_panic};
 pub(crate) use primitives::{AtomicBool, AtomicU8, Condvar, Mutex, MutexGuard, thread};
 pub(crate) use wakers::Wakers;
 
+use std::io;
 use std::sync::PoisonError;
 use std::time::Instant;
+
+/// `PID_MAX_LIMIT`.
+const MOST_THREADS: usize = 1 << 22;
+
+/// Refuses a number of threads that Linux does not have. Otherwise all those that the system allows would
+/// be created before it fails.
+pub(crate) fn check_threads(owner: &str, count: usize, threads: &str) -> io::Result<()> {
+    if count > MOST_THREADS {
+        let message =
+            format!("{owner} of {count} {threads}, but Linux has at most {MOST_THREADS} threads");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    Ok(())
+}
 
 /// Locks a mutex, and ignores its poison: no code of this crate that holds a lock leaves the value
 /// half changed when it panics.

@@ -2,14 +2,17 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::Duration;
 
 use support::net::{Call, Server, Why, echo};
 use support::sockets::{exchange, read_all};
 use support::{LONG, known_bytes, on_every_pair_and_noise};
-use tripoll::Context;
-use tripoll::net::{Address, Connection, DatagramSocket, Listener, Stream, Watermarks, Wire};
+use tripoll::net::{
+    Address, Connection, DatagramEndpoint, DatagramProtocol, DatagramSocket, DatagramWire,
+    Listener, ReceivedDatagram, Stream, Watermarks, Wire,
+};
+use tripoll::{Context, Deadline};
 
 /// More than the socket buffers of both ends hold while nobody reads.
 const MUCH: usize = 6 << 20;
@@ -144,4 +147,44 @@ fn a_datagram_may_wait_for_no_time_or_for_ever() {
         assert_eq!(waiting.join().unwrap(), 4);
     }
     std::fs::remove_dir_all(&directory).unwrap();
+}
+
+/// Notes the size of each datagram, and whether it was cut.
+struct Sizes;
+
+impl DatagramProtocol<Vec<(usize, bool)>> for Sizes {
+    fn received(
+        &mut self,
+        _: &mut DatagramWire<'_>,
+        datagram: ReceivedDatagram<'_>,
+        cx: &mut Context<'_, Vec<(usize, bool)>>,
+    ) -> std::io::Result<()> {
+        assert!(datagram.data.iter().all(|&byte| byte == 7));
+        cx.state.push((datagram.data.len(), datagram.truncated));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_datagram_endpoint_receives_with_the_least_and_the_greatest_buffer() {
+    const LARGE: usize = 100_000;
+    on_every_pair_and_noise(|pair| {
+        for (max_size, expected) in
+            [(0, (1, true)), (1 << 16, (1 << 16, true)), (usize::MAX, (LARGE, false))]
+        {
+            let (here, there) = UnixDatagram::pair().unwrap();
+            here.set_nonblocking(true).unwrap();
+            let mut reactor = pair.reactor(Vec::new());
+            let endpoint = DatagramEndpoint::new(Sizes).max_size(max_size);
+            let socket = DatagramSocket::try_from(here).unwrap();
+            endpoint.serve(socket, &mut reactor.context()).unwrap();
+            for count in 1..=3 {
+                there.send(&[7; LARGE]).unwrap();
+                while reactor.state().len() < count {
+                    reactor.turn(Deadline::after(LONG)).unwrap();
+                }
+            }
+            assert_eq!(*reactor.state(), [expected; 3]);
+        }
+    });
 }

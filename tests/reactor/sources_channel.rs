@@ -129,6 +129,19 @@ fn a_channel_without_room_is_refused() {
 }
 
 #[test]
+fn a_channel_of_any_capacity_takes_memory_for_what_waits_alone() {
+    on_every_pair_and_noise(|pair| {
+        let mut reactor = pair.reactor(Vec::new());
+        let (sender, receiver) = channel(usize::MAX).unwrap();
+        receiver.on(&mut reactor.context(), record).unwrap();
+        (0..1_000).for_each(|number| sender.try_send(number).unwrap());
+        drop(sender);
+        drive(&mut reactor, 1_000, |got| got.last() == Some(&None));
+        assert_eq!(reactor.state().len(), 1_001);
+    });
+}
+
+#[test]
 fn a_receiver_can_be_asked_without_a_reactor() {
     let (sender, mut receiver): (_, Receiver<u8>) = channel(1).unwrap();
     assert_eq!(receiver.receive().unwrap_err().kind(), ErrorKind::WouldBlock);

@@ -17,6 +17,7 @@ use crate::net::stream::Stream;
 use crate::net::to_address::ToAddress;
 use crate::reactor::{Context, Reactor, ReactorBuilder};
 use crate::selector::{Backend, EpollSelector, Trigger};
+use crate::sync::check_threads;
 
 /// The default of [`LoopsBuilder::max_connections`].
 const MAX_CONNECTIONS: usize = 10_000;
@@ -165,7 +166,8 @@ impl LoopsBuilder {
     ///
     /// Those of [`ListenerBuilder::bind`], of starting a thread, and of building a reactor. An error
     /// of kind `Other` if `state` has panicked. `InvalidInput` for a Unix socket with
-    /// [`Distribution::ReusePort`]. Then no thread is left.
+    /// [`Distribution::ReusePort`], and for more than 4,194,304 threads, the most tasks that Linux has.
+    /// Then no thread is left.
     pub fn serve<S: 'static>(
         self,
         address: impl ToAddress,
@@ -193,6 +195,7 @@ impl LoopsBuilder {
             Some(count) => count,
             None => thread::available_parallelism()?.get(),
         };
+        check_threads("a group", count, "loops")?;
         let doors = self.bind(address, count)?;
         let first = doors.first();
         let address = first.local_address().clone();

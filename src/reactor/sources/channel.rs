@@ -1,19 +1,23 @@
 //! A bounded channel into the loop.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::mpsc::{self, SendError, SyncSender, TryRecvError, TrySendError};
+use std::sync::Arc;
+use std::sync::mpsc::{SendError, TrySendError};
 
 use super::ping::{Ping, Pinger};
 use crate::reactor::context::Context;
 use crate::reactor::handler::{Handler, Next};
 use crate::reactor::source::Source;
 use crate::selector::{Interest, Token};
+use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait_until};
 
 /// Creates a channel for messages from any threads to the loop. At most `capacity` messages wait in it.
 /// When it is full, [`Sender::try_send`] returns the message, and [`Sender::send`] blocks: so a slow
-/// loop slows its senders, and the memory is bounded.
+/// loop slows its senders, and the memory is bounded. Memory is allocated for messages that wait, and not
+/// in advance. `usize::MAX` is no bound.
 ///
 /// ```
 /// use tripoll::Reactor;
@@ -41,16 +45,81 @@ pub fn channel<T>(capacity: usize) -> io::Result<(Sender<T>, Receiver<T>)> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     let (ping, pinger) = Ping::new()?;
-    let (queue, messages) = mpsc::sync_channel(capacity);
-    let receiver = Receiver { messages, capacity, ping };
-    Ok((Sender { queue, pinger: PingOnDrop(pinger) }, receiver))
+    let state = State { messages: VecDeque::new(), senders: 1, has_receiver: true };
+    let queue = Queue { capacity, state: Mutex::new(state), has_room: Condvar::new() };
+    let queue = Arc::new(queue);
+    let receiver = Receiver { queue: Arc::clone(&queue), ping };
+    Ok((Sender { end: SendingEnd(queue), pinger: PingOnDrop(pinger) }, receiver))
+}
+
+/// What the senders and the receiver share.
+struct Queue<T> {
+    capacity: usize,
+    state: Mutex<State<T>>,
+    /// Wakes senders that wait for room.
+    has_room: Condvar,
+}
+
+struct State<T> {
+    messages: VecDeque<T>,
+    senders: usize,
+    has_receiver: bool,
+}
+
+impl<T> Queue<T> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        lock(&self.state)
+    }
+
+    /// Puts a message, or gives it back. Waits for room if `waits`.
+    fn put(&self, message: T, waits: bool) -> Result<(), TrySendError<T>> {
+        let mut state = self.state();
+        while state.has_receiver && state.messages.len() >= self.capacity {
+            if !waits {
+                return Err(TrySendError::Full(message));
+            }
+            (state, _) = wait_until(&self.has_room, state, None);
+        }
+        if !state.has_receiver {
+            return Err(TrySendError::Disconnected(message));
+        }
+        state.messages.push_back(message);
+        Ok(())
+    }
+
+    /// Takes the next message. `Err(true)` if there is none, and none will come.
+    fn take(&self) -> Result<T, bool> {
+        let mut state = self.state();
+        let message = state.messages.pop_front().ok_or(state.senders == 0);
+        drop(state);
+        if message.is_ok() {
+            self.has_room.notify_one();
+        }
+        message
+    }
 }
 
 /// Sends messages to the [`Receiver`] of its [`channel()`], from any thread.
 pub struct Sender<T> {
     /// Dropped before the pinger, so that the receiver finds the end.
-    queue: SyncSender<T>,
+    end: SendingEnd<T>,
     pinger: PingOnDrop,
+}
+
+/// One of the senders.
+struct SendingEnd<T>(Arc<Queue<T>>);
+
+impl<T> Clone for SendingEnd<T> {
+    fn clone(&self) -> Self {
+        self.0.state().senders += 1;
+        SendingEnd(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Drop for SendingEnd<T> {
+    fn drop(&mut self) {
+        self.0.state().senders -= 1;
+    }
 }
 
 #[derive(Clone)]
@@ -70,9 +139,15 @@ impl<T> Sender<T> {
     ///
     /// Returns the message when the receiver has gone, also while it blocks.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        self.queue.send(message)?;
-        self.pinger.0.ping();
-        Ok(())
+        let (TrySendError::Full(message) | TrySendError::Disconnected(message)) =
+            match self.end.0.put(message, true) {
+                Ok(()) => {
+                    self.pinger.0.ping();
+                    return Ok(());
+                }
+                Err(refused) => refused,
+            };
+        Err(SendError(message))
     }
 
     /// Sends a message if there is room. Never blocks.
@@ -81,7 +156,7 @@ impl<T> Sender<T> {
     ///
     /// Returns the message: `Full` when the channel is full, `Disconnected` when the receiver has gone.
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        self.queue.try_send(message)?;
+        self.end.0.put(message, false)?;
         self.pinger.0.ping();
         Ok(())
     }
@@ -89,7 +164,7 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        Sender { queue: self.queue.clone(), pinger: self.pinger.clone() }
+        Sender { end: self.end.clone(), pinger: self.pinger.clone() }
     }
 }
 
@@ -103,8 +178,7 @@ impl<T> fmt::Debug for Sender<T> {
 ///
 /// A forked child shares the descriptor with its parent, so only one of them may use it.
 pub struct Receiver<T> {
-    messages: mpsc::Receiver<T>,
-    capacity: usize,
+    queue: Arc<Queue<T>>,
     ping: Ping,
 }
 
@@ -116,11 +190,11 @@ impl<T: 'static> Receiver<T> {
     /// `WouldBlock` if there is no message now.
     pub fn receive(&mut self) -> io::Result<Option<T>> {
         loop {
-            match self.messages.try_recv() {
+            match self.queue.take() {
                 Ok(message) => return Ok(Some(message)),
-                Err(TryRecvError::Disconnected) => return Ok(None),
+                Err(true) => return Ok(None),
                 // A message may have come just before the ping was taken.
-                Err(TryRecvError::Empty) => self.ping.take()?,
+                Err(false) => self.ping.take()?,
             }
         }
     }
@@ -173,13 +247,24 @@ where
         source: &mut Source<'_, Receiver<T>>,
         cx: &mut Context<'_, S>,
     ) -> io::Result<Next> {
-        // Not more than can be there now: busy senders must not keep the reactor from its end.
-        let receiver = source.get_ref();
-        let waiting: Vec<T> = receiver.messages.try_iter().take(receiver.capacity).collect();
+        // Not more than are there now: busy senders must not keep the reactor from its end.
+        let waiting = std::mem::take(&mut source.get_ref().queue.state().messages);
         for message in waiting {
             (self.0)(Some(message), cx);
         }
         Ok(Next::Remove)
+    }
+}
+
+/// Tells the senders that it has gone, those that wait for room, too.
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        let mut state = self.queue.state();
+        state.has_receiver = false;
+        let messages = std::mem::take(&mut state.messages);
+        drop(state);
+        self.queue.has_room.notify_all();
+        drop(messages); // without the lock: a message may own anything, such as a sender
     }
 }
 

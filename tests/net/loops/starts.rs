@@ -38,6 +38,16 @@ fn each_loop_makes_its_state_on_its_own_thread_which_has_a_name() {
 }
 
 #[test]
+fn more_loops_than_linux_has_threads_are_refused() {
+    for &distribution in Distribution::ALL {
+        let loops = Loops::builder().threads(usize::MAX).distribution(distribution);
+        let error = loops.serve("127.0.0.1:0", |_| (), |_, _| Ok(())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("Linux has at most 4194304 threads"), "{error}");
+    }
+}
+
+#[test]
 fn a_state_that_cannot_be_made_starts_no_loop() {
     for &distribution in Distribution::ALL {
         on_every_pair(|pair| {

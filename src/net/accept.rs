@@ -4,6 +4,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::accept_policy::{AcceptPolicy, Decision};
 use crate::reactor::{Context, Handler, Next, Source, WeakHandle};
 use crate::selector::{Interest, Token};
-use crate::sync::{LogLimit, catch_panic};
+use crate::sync::{LogLimit, catch_panic, hold_panic};
 use crate::sys::{self, EventFd, PollFd, PollFlags};
 
 /// Accepts from a source of type `F`, and delivers what was accepted. The accept loop is the same
@@ -394,7 +395,13 @@ where
         let text = format!("cannot accept on {} any more: {error}", self.name);
         let error = io::Error::new(error.kind(), text);
         match self.on_end.take() {
-            Some(on_end) => on_end(error),
+            Some(on_end) => {
+                let copy = io::Error::new(error.kind(), error.to_string());
+                if let Err(panic) = hold_panic(|| on_end(error)) {
+                    cx.fail(copy); // the program would live on without knowing
+                    resume_unwind(panic);
+                }
+            }
             None => cx.fail(error),
         }
     }

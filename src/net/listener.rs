@@ -210,7 +210,7 @@ impl Listener {
     ///
     /// Default: [`Reactor::turn`](crate::Reactor::turn) and [`run`](crate::Reactor::run) return the
     /// error ([`Context::fail`](crate::Context::fail)), so that no program goes on as a server that
-    /// no client can reach.
+    /// no client can reach. They also do that when `ended` panics.
     ///
     /// ```
     /// use tripoll::net::Listener;

@@ -8,7 +8,7 @@ mod wait;
 use std::any::Any;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::context::Context;
 use super::core::{Core, Deferred, LateCall, TimerAction};
@@ -20,7 +20,7 @@ use super::registry::Delivery;
 use super::source_entry::Slot;
 use super::turn_state::{PARKING, TIMER, WAKER};
 use crate::selector::{Deadline, Event, Token};
-use crate::sync::Panicked;
+use crate::sync::{Panicked, hold_panic};
 use crate::sys;
 
 impl<S: 'static> Reactor<S> {
@@ -238,8 +238,10 @@ impl<S: 'static> Reactor<S> {
                 Deferred::Take(token, then) => {
                     self.release_file(token);
                     if let Some(mut handler) = self.handlers[token.index() as usize].take() {
-                        handler.removed(token, None, &mut self.cx());
+                        let told = hold_panic(|| handler.removed(token, None, &mut self.cx()));
+                        // The source is whole, and `then` waits for it.
                         then(handler.into_source(), &mut self.cx());
+                        told.unwrap_or_else(|panic| resume_unwind(panic));
                     }
                 }
             }

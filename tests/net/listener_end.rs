@@ -10,7 +10,7 @@ use std::{io, thread};
 use socket2::SockRef;
 use support::net::{Scripted, echo};
 use support::sockets::exchange;
-use support::{LONG, on_every_pair_and_noise};
+use support::{LONG, expect_panic, on_every_pair_and_noise};
 use tripoll::net::{Address, Connection, Listener};
 use tripoll::pool::{Pool, WhenFull};
 use tripoll::{Deadline, Reactor};
@@ -102,6 +102,23 @@ fn a_program_can_be_told_by_a_callback_and_the_loop_goes_on() {
         });
         reactor.run().unwrap();
         client.join().unwrap();
+    });
+}
+
+#[test]
+fn a_program_whose_callback_panics_is_told_as_without_one() {
+    on_every_pair_and_noise(|pair| {
+        expect_panic("on purpose");
+        let mut reactor = pair.reactor(());
+        let Breakable { listener, address, socket } = breakable();
+        let listener = listener.on_end(|_| panic!("on purpose"));
+        listener.serve(&mut reactor.context(), |_, _| Ok(())).unwrap();
+        break_it(&socket);
+        reactor.context().set_timer(Instant::now() + LONG, |cx| cx.stop());
+        let error = reactor.run().expect_err("it was not told");
+        assert!(error.to_string().contains(&address.to_string()), "{error}");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(reactor.context().counters().panics, 1);
     });
 }
 

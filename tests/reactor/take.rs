@@ -106,6 +106,34 @@ fn a_source_is_taken_at_any_time() {
     });
 }
 
+/// Panics when it is told that its source has left.
+struct PanicsAtLast;
+
+impl Handler<UnixStream, Seen> for PanicsAtLast {
+    fn ready(&mut self, _: &mut Source<UnixStream>, _: &mut Context<Seen>) -> io::Result<Next> {
+        Ok(Next::Done)
+    }
+
+    fn removed(&mut self, _: Token, _: Option<&io::Error>, _: &mut Context<Seen>) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn a_source_whose_handler_panics_is_taken_all_the_same() {
+    on_every_pair_and_noise(|pair| {
+        expect_panic("on purpose");
+        let mut reactor = pair.reactor(Seen::default());
+        let (mine, mut theirs) = unix_pair();
+        let token = reactor.context().add(mine, Interest::READ, PanicsAtLast).unwrap();
+        reactor.context().take(token, |mine, cx| cx.state.taken.push(mine)).unwrap();
+        drive(&mut reactor, 5, |seen| !seen.taken.is_empty());
+        theirs.write_all(b"x").unwrap();
+        assert_eq!(reactor.state_mut().taken[0].read(&mut [0]).unwrap(), 1);
+        assert_eq!(reactor.context().counters().panics, 1);
+    });
+}
+
 /// Reads, and reads on after each end.
 fn read_on<F: Read>(source: &mut Source<F>, cx: &mut Context<Seen>) -> io::Result<Next> {
     let mut buffer = [0; 64];

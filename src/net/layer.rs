@@ -11,6 +11,8 @@ pub(super) struct Layer {
     pub(super) filter: Box<dyn Filter + Send>,
     /// What the filter has made, and the kernel has not taken.
     pub(super) output: WriteBuffer,
+    /// How many bytes the filter has answered since the output was last empty.
+    answered: usize,
     /// When the handshake must be over.
     pub(super) handshake_until: Option<Instant>,
     /// What the protocol is told when the handshake is over.
@@ -25,6 +27,7 @@ impl Layer {
         Layer {
             filter,
             output: WriteBuffer::default(),
+            answered: 0,
             handshake_until: None,
             was_notified: false,
             has_timed_out: false,
@@ -41,6 +44,23 @@ impl Layer {
         let result = call(&mut *self.filter, &mut out);
         self.output.push_chunk(out.into());
         result
+    }
+
+    /// As [`call`](Self::call), with input of the peer. The output is the filter's own then.
+    pub(super) fn receive(
+        &mut self,
+        call: impl FnOnce(&mut dyn Filter, &mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.answered = self.unsent_answers();
+        let before = self.output.len();
+        let result = self.call(call);
+        self.answered += self.output.len() - before;
+        result
+    }
+
+    /// Returns how many bytes the filter has answered that the kernel has perhaps not taken.
+    pub(super) fn unsent_answers(&self) -> usize {
+        if self.output.is_empty() { 0 } else { self.answered }
     }
 }
 

@@ -59,6 +59,19 @@ impl Link {
         }
     }
 
+    /// Returns why the connection must end before the filter gets more input: its answers are not read.
+    /// They come without a write of the protocol, which has the same limits.
+    pub(super) fn has_answered_too_much(&self) -> Option<CloseReason> {
+        let unsent = self.layer.as_ref().map_or(0, |layer| layer.unsent_answers());
+        if unsent > self.options().marks.limit {
+            Some(CloseReason::OutputOverflow)
+        } else if unsent > 0 && self.is_over_share() {
+            Some(CloseReason::ListenerOverflow)
+        } else {
+            None
+        }
+    }
+
     /// Lets the filter end our side, when the protocol has ended it and all is sent.
     pub(super) fn close_layer(&mut self, stream: &mut StreamIo<'_>) {
         let is_ending = self.state == State::Closing || self.is(Facts::FINISHING);

@@ -41,8 +41,11 @@ impl<P> Connection<P> {
             return;
         }
         let mut plain = Vec::new();
+        if let Some(reason) = self.link.has_answered_too_much() {
+            return self.link.fail(reason);
+        }
         let Some(layer) = &mut self.link.layer else { return };
-        let received = layer.call(|filter, out| filter.received(data, &mut plain, out));
+        let received = layer.receive(|filter, out| filter.received(data, &mut plain, out));
         self.after_filter(received, stream, cx);
         if self.link.handshaking_layer().is_some() {
             self.keep_early(&plain, stream);

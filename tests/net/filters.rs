@@ -382,6 +382,49 @@ fn a_file_goes_through_the_filter() {
     });
 }
 
+/// Answers all that it receives.
+struct Answers;
+
+impl Filter for Answers {
+    fn received(&mut self, data: &[u8], _: &mut Vec<u8>, out: &mut Vec<u8>) -> io::Result<()> {
+        out.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        out.extend_from_slice(plain);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_read_the_answers_of_a_filter_is_closed_at_the_limit() {
+    on_every_pair_and_noise(|pair| {
+        let set_up = |connection: Connection<_>| {
+            let connection = connection.over(Answers).read_above_mark(true);
+            connection.watermarks(Watermarks::new(0, 0, MUCH))
+        };
+        let mut one = One::with(pair, Over::Unix, set_up, echo);
+        let mut sent = 0;
+        let mut closed = None;
+        one.until("it is closed", |one| {
+            sent += one.peer().send(&[7; 50_000]).unwrap_or(0);
+            closed =
+                closed.take().or_else(|| one.calls.try_iter().find(|call| *call != Call::Opened));
+            assert!(sent < 20 * MUCH, "the filter may answer without a limit");
+            closed.is_some()
+        });
+        assert_eq!(closed, Some(Call::Closed(Why::OutputOverflow)));
+        assert!(sent > MUCH, "{sent} bytes are below the limit");
+        // One that reads may have any number of answers.
+        let mut one = One::with(pair, Over::Unix, set_up, echo);
+        for _ in 0..60 {
+            assert_eq!(one.peer().send(&[7; 50_000]).unwrap(), 50_000);
+            assert_eq!(one.read(50_000), [7; 50_000]);
+        }
+    });
+}
+
 #[test]
 fn a_shutdown_ends_a_handshake() {
     on_every_pair_and_noise(|pair| {

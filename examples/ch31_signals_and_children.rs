@@ -43,7 +43,7 @@ fn a_signal_during_a_wait() -> io::Result<()> {
     Ok(())
 }
 
-/// `SIGPIPE`: by default it ends a process that writes to nobody. Rust programs ignore it.
+/// `SIGPIPE`: by default it ends a process that writes to a peer that is gone. Rust programs ignore it.
 fn a_write_to_a_peer_that_is_gone() -> io::Result<()> {
     println!("a write to a peer that is gone:");
     let (mut mine, theirs) = UnixStream::pair()?;

@@ -2,7 +2,7 @@
 //!
 //! Run: `cargo run --example embed -- --listen 127.0.0.1:7004`. It prints two addresses. The first is the
 //! reactor's: `nc 127.0.0.1 7004` is answered in capitals. The second is a UDP socket of the other loop:
-//! `nc -u ADDR` is told how many datagrams and clients there were.
+//! `nc -u ADDR` gets the number of datagrams and clients.
 //!
 //! The other loop stands for one of a user interface or of another library. It is written by hand: one
 //! epoll instance and one call that waits.

@@ -20,7 +20,7 @@
 //! Here an upload is written to a file of its own, which is renamed when it is complete. So
 //! `new.jpg` is always a whole picture: the last that was completed, however many uploads run at
 //! once or break off. An upload that takes too long is removed, and so are those that a killed server
-//! has left. When the disk is full, the client is told by a reset, and the log by one line.
+//! has left. When the disk is full, the client sees a reset, and the log has one line.
 //!
 //! Writing to a file may block, and the loop with it. Here the kernel's page cache takes a picture,
 //! which is quick. A server that cannot rely on that leaves the writing to a thread.

@@ -125,12 +125,45 @@ fn the_glossaries_have_the_same_words() {
     }
 }
 
+/// The Chinese words that a page introduces: those in parentheses behind a word of English.
+fn introduced(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let lines = text.lines().filter(|line| !line.starts_with('>'));
+    for (before, after) in lines.flat_map(|line| {
+        line.match_indices('(').map(|(at, _)| (&line[..at], &line[at + 1..]))
+    }) {
+        let word: String = after.chars().take_while(|&c| is_chinese(c)).collect();
+        let follows = before.trim_end().ends_with(|c: char| c.is_ascii_alphabetic() || c == '*');
+        if follows && !word.is_empty() {
+            words.push(word);
+        }
+    }
+    words
+}
+
+fn is_chinese(c: char) -> bool {
+    ('\u{4e00}'..='\u{9fff}').contains(&c)
+}
+
+#[test]
+fn the_glossary_has_each_chinese_word_that_a_page_introduces() {
+    const NAMES: [&str; 1] = ["陈硕"];
+    let glossary = page("book/en/src/glossary.md".into()).text;
+    let missing: Vec<_> = book_in("en")
+        .iter()
+        .flat_map(|page| introduced(&page.text))
+        .filter(|word| !glossary.contains(word.as_str()) && !NAMES.contains(&word.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let text = "An *edge* (边缘, edge), a herd(惊群).\n> (引用)\nA (note), 好(好).";
+    assert_eq!(introduced(text), ["边缘", "惊群"]);
+}
+
 #[test]
 fn the_chinese_book_is_in_chinese() {
     let beside = [page("README.zh.md".into())];
     let book = book_in("zh");
     for page in book.iter().chain(&beside).filter(|page| name(page) != "SUMMARY.md") {
-        let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
         let mut is_code = false;
         for line in page.text.lines() {
             if line.starts_with("```") {

@@ -19,7 +19,7 @@ pub const MAX_FIELDS: usize = 64;
 /// The most empty lines before a head.
 const MAX_EMPTY_LINES: u32 = 8;
 
-/// How the length of a body is told (RFC 9112, section 6.3).
+/// How the length of a body is given (RFC 9112, section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     Length(u64),

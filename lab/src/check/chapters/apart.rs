@@ -191,7 +191,7 @@ pub(super) const SHUTDOWN: Exercise = Exercise {
            a reset, and ends with status 0, within two seconds. Silent clients do not delay it.",
     hints: &[
         "A signal must become an event of the loop: a pipe, `signal.set_wakeup_fd`, a signalfd.",
-        "Finish the reading half of a client whose handler blocks: it reads the end.",
+        "Finish the reading half of a client while its handler blocks: the handler then reads the end.",
     ],
     example: None,
     role: Role::Server,

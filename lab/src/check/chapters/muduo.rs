@@ -205,7 +205,7 @@ pub(super) const IDLE_CONNECTIONS: Exercise = Exercise {
     anchor: "idle",
     task: "Write a server that sends back what it receives. It closes each connection between one and \
            two seconds after its last byte. There are two hundred, and fifty of them send twice \
-           a second or more often. A server whose clients are all silent sleeps.",
+           a second or more often. While all clients are silent, the server sleeps.",
     hints: &[
         "A timing wheel: a ring of buckets. Each tick empties the oldest one.",
         "A byte puts its connection into the newest bucket. It may stay in the older ones, too, if the \

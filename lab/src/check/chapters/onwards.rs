@@ -79,7 +79,7 @@ fn connect(trial: &Trial) -> Verdict {
     Ok(())
 }
 
-/// A listener whose queue is full: who connects gets no answer. The queue is to be kept.
+/// A listener with a full queue: a client that connects gets no answer. The queue is to be kept.
 fn full_listener() -> Verdict<(TcpListener, Vec<TcpStream>)> {
     const A_WHILE: Duration = Duration::from_millis(200);
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
@@ -112,8 +112,9 @@ pub(super) const IDLE: Exercise = Exercise {
     title: "silence, and a request that never ends",
     page: "ch30-idle",
     anchor: "exercise",
-    task: "Write a server that sends back each line. It closes a client that was silent for a second, \
-           and one whose line is not complete two seconds after its first byte. In between it sleeps.",
+    task: "Write a server that sends back each line. It closes a client that was silent for a second. \
+           It also closes a client when a line is not complete two seconds after its first byte. In \
+           between it sleeps.",
     hints: &[
         "Two deadlines for a client: one moves with every byte, one only with a complete line.",
         "The timeout of the wait is the time until the first deadline.",
@@ -128,7 +129,7 @@ pub(super) const IDLE: Exercise = Exercise {
         }
         server.sleeps_while("fifty clients are silent")?;
         on_time(Duration::from_millis(700), |pace| lines_and_no_line(&server, pace))?;
-        trial.ok("a client that sends lines stays, and one whose line does not end is closed");
+        trial.ok("a client that sends lines stays, and one with a line that does not end is closed");
         silent.iter_mut().try_for_each(Client::expect_gone)?;
         trial.ok("silent ones are closed after a second");
         server.client("cy")?.ask("still here?\n", "still here?\n")

@@ -128,10 +128,9 @@ fn the_glossaries_have_the_same_words() {
 /// The Chinese words that a page introduces: those in parentheses behind a word of English.
 fn introduced(text: &str) -> Vec<String> {
     let mut words = Vec::new();
-    let lines = text.lines().filter(|line| !line.starts_with('>'));
-    for (before, after) in lines.flat_map(|line| {
-        line.match_indices('(').map(|(at, _)| (&line[..at], &line[at + 1..]))
-    }) {
+    let lines: String = text.lines().filter(|line| !line.starts_with('>')).collect();
+    for (at, _) in lines.match_indices('(') {
+        let (before, after) = (&lines[..at], &lines[at + 1..]);
         let word: String = after.chars().take_while(|&c| is_chinese(c)).collect();
         let follows = before.trim_end().ends_with(|c: char| c.is_ascii_alphabetic() || c == '*');
         if follows && !word.is_empty() {

@@ -129,7 +129,7 @@ pub(super) const IDLE: Exercise = Exercise {
         }
         server.sleeps_while("fifty clients are silent")?;
         on_time(Duration::from_millis(700), |pace| lines_and_no_line(&server, pace))?;
-        trial.ok("a client that sends lines stays, and one with a line that does not end is closed");
+        trial.ok("a client that sends lines stays, and one with an endless line is closed");
         silent.iter_mut().try_for_each(Client::expect_gone)?;
         trial.ok("silent ones are closed after a second");
         server.client("cy")?.ask("still here?\n", "still here?\n")

@@ -18,6 +18,7 @@ use super::registry::Registry;
 use super::source_entry::{Deadline, Slot};
 use super::timers::Timers;
 use crate::selector::Token;
+use crate::sync::LogLimit;
 use crate::sys;
 
 /// The parts of a reactor that a running handler can reach.
@@ -124,7 +125,12 @@ impl<S> Core<S> {
         }
         if !self.is_retry_set {
             let pause = self.refusals.fail();
-            log::error!("an interest was refused and is tried again in {pause:?}: {error}");
+            static LINES: LogLimit = LogLimit::new();
+            if let Some(left_out) = LINES.pass() {
+                log::error!(
+                    "an interest was refused and is tried again in {pause:?}: {error}{left_out}"
+                );
+            }
             self.timers.set(self.clock.read() + pause, TimerAction::RetryInterests);
             self.is_retry_set = true;
         }

@@ -35,6 +35,8 @@ pub(super) struct Registry {
     changed: Vec<Token>,
     /// The sources whose interest the kernel had no room for. It is tried again.
     refused: Vec<Token>,
+    /// The sources that could not be parked, and why.
+    not_parked: Vec<(Token, io::Error)>,
     parking: Parking,
     pub(super) blocking_files: BlockingFiles,
     /// How often sources were parked.
@@ -78,6 +80,7 @@ impl Registry {
             own: Vec::new(),
             changed: Vec::new(),
             refused: Vec::new(),
+            not_parked: Vec::new(),
             parking: Parking::default(),
             blocking_files: BlockingFiles::default(),
             parked: 0,

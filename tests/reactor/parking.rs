@@ -2,9 +2,12 @@
 
 use std::io;
 use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{setsockopt, sockopt};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use support::alone::in_own_process;
 use support::reactor::*;
 use support::*;
 use tripoll::{Backend, Context, Deadline, Interest, Next, Reactor, Source, Trigger};
@@ -43,6 +46,20 @@ fn source_with_error(
     (add(reactor, mine, interest, receive), peer)
 }
 
+/// Lets the process open no further descriptor, until the result is dropped.
+fn without_descriptors() -> impl Drop {
+    struct Restore(Rlimit);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            setrlimit(Resource::Nofile, self.0).unwrap();
+        }
+    }
+    let before = getrlimit(Resource::Nofile);
+    let free = std::fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(free), ..before }).unwrap();
+    Restore(before)
+}
+
 /// Turns for a while in which nothing happens.
 fn turn_for(reactor: &mut Reactor<Met>, time: Duration) {
     let end = Instant::now() + time;
@@ -72,6 +89,29 @@ fn an_error_that_stays_calls_its_handler_once() {
         let counters = reactor.context().counters();
         assert_eq!(counters.errors, 0);
         assert_eq!(counters.parked > 0, pair.effective_trigger() == Trigger::Level, "{counters:?}");
+    });
+}
+
+#[test]
+fn an_error_that_stays_is_no_spin_while_there_is_no_descriptor_to_park_its_source() {
+    let name =
+        "parking::an_error_that_stays_is_no_spin_while_there_is_no_descriptor_to_park_its_source";
+    in_own_process(name, || {
+        on_every_pair(|pair| {
+            let mut reactor = pair.reactor(Met::default());
+            let (_token, peer) = source_with_error(&mut reactor, Interest::READ);
+            let shortage = without_descriptors();
+            turn_for(&mut reactor, Duration::from_millis(35));
+            let calls = reactor.state().calls;
+            assert!((1..=20).contains(&calls), "{calls} calls");
+            // It still receives, and when there are descriptors again, it is parked.
+            peer.send(b"x").unwrap();
+            drive(&mut reactor, 20, |met| met.datagrams == 1);
+            drop(shortage);
+            turn_for(&mut reactor, Duration::from_millis(50));
+            assert_quiet(&mut reactor);
+            assert_eq!(reactor.context().counters().errors, 0);
+        });
     });
 }
 

@@ -129,6 +129,31 @@ fn a_channel_without_room_is_refused() {
 }
 
 #[test]
+fn a_callback_that_removes_its_receiver_gets_no_further_message() {
+    on_every_pair_and_noise(|pair| {
+        for shuts_down in [false, true] {
+            let mut reactor = pair.reactor((None, 0));
+            let (sender, receiver) = channel(10).unwrap();
+            (0..10).for_each(|number| sender.send(number).unwrap());
+            let mut cx = reactor.context();
+            let token = receiver.on(&mut cx, |_, cx: &mut Context<(Option<_>, i32)>| {
+                cx.state.1 += 1;
+                let token = cx.state.0.expect("it was removed");
+                cx.remove(token).unwrap();
+            });
+            cx.state.0 = Some(token.unwrap());
+            if shuts_down {
+                cx.shutdown(LONG);
+            }
+            drive(&mut reactor, 10, |(_, calls)| *calls > 0);
+            reactor.turn(Deadline::Now).unwrap();
+            assert_eq!(reactor.state().1, 1);
+            assert!(sender.try_send(10).is_err());
+        }
+    });
+}
+
+#[test]
 fn a_channel_of_any_capacity_takes_memory_for_what_waits_alone() {
     on_every_pair_and_noise(|pair| {
         let mut reactor = pair.reactor(Vec::new());

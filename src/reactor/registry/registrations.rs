@@ -20,12 +20,16 @@ impl Registry {
         mut applied: impl FnMut(Token, Interest),
         mut failed: impl FnMut(Token, io::Error),
     ) {
+        for (token, error) in std::mem::take(&mut self.not_parked) {
+            if self.put_off(token) {
+                failed(token, error);
+            }
+        }
         while let Some(token) = self.changed.pop() {
             let Some(entry) = self.entries.get_mut(token.index() as usize) else { continue };
-            if entry.generation != token.generation() {
+            if entry.generation != token.generation() || !std::mem::take(&mut entry.is_changed) {
                 continue;
             }
-            entry.is_changed = false;
             if std::mem::take(&mut entry.is_parked) {
                 self.parking.remove(entry.fd);
             }
@@ -48,6 +52,20 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// Takes the interest of a source that cannot be parked out of the selector, as if it were refused.
+    /// Returns false if the source was removed.
+    #[cold]
+    fn put_off(&mut self, token: Token) -> bool {
+        let Some(entry) = self.get(token) else { return false };
+        (entry.is_changed, entry.registered) = (false, Interest::NONE);
+        let (fd, was_refused) = (entry.fd, std::mem::replace(&mut entry.is_refused, true));
+        if !was_refused {
+            self.refused.push(token);
+        }
+        let _ = self.selector.set(fd, Interest::NONE); // to take away needs no room
+        true
     }
 
     /// Makes each source whose interest was refused a changed one, so that it is tried again.
@@ -73,8 +91,9 @@ impl Registry {
         !self.refused.is_empty()
     }
 
-    /// Parks a source whose handler found nothing to do, unless it is ready again. If the kernel
-    /// refuses, the source stays where it is.
+    /// Parks a source whose handler found nothing to do, unless it is ready again. If the kernel has no
+    /// room for that, the source would be reported in each wait. It is put off then, and tried again after
+    /// a pause.
     #[cold]
     pub(super) fn park(&mut self, token: Token) {
         let Some(entry) = self.entries.get_mut(token.index() as usize) else { return };
@@ -82,18 +101,16 @@ impl Registry {
         if wants_nothing || entry.is_ready() || entry.is_changed || entry.is_parked {
             return;
         }
-        let Ok((own, is_new)) = self.parking.open() else { return };
-        if is_new {
-            let own = own.as_raw_fd();
-            if self.selector.add(own, PARKING, Interest::READ, self.mode.trigger).is_err() {
-                self.parking = Parking::default();
-                return;
+        if let Err(error) = self.move_aside(token) {
+            if sys::is_shortage(&error) {
+                let error =
+                    sys::with_context("its error stays, and there is no room to park it", error);
+                self.not_parked.push((token, error));
+                self.register_again(token);
             }
-            self.own.push((own, PARKING));
-        }
-        if self.parking.add(entry.fd, token, entry.effective).is_err() {
             return;
         }
+        let Some(entry) = self.entries.get_mut(token.index() as usize) else { return };
         (entry.is_parked, entry.registered) = (true, Interest::NONE);
         self.parked += 1;
         if self.selector.set(entry.fd, Interest::NONE).is_err() {
@@ -104,6 +121,21 @@ impl Registry {
         self.unpark(|changed, flags| {
             changed != token || flags.intersects(EpollFlags::IN | EpollFlags::OUT | EpollFlags::PRI)
         });
+    }
+
+    /// Adds a source to the epoll of the parked ones, which is opened for the first.
+    fn move_aside(&mut self, token: Token) -> io::Result<()> {
+        let (own, is_new) = self.parking.open()?;
+        if is_new {
+            let own = own.as_raw_fd();
+            if let Err(error) = self.selector.add(own, PARKING, Interest::READ, self.mode.trigger) {
+                self.parking = Parking::default();
+                return Err(error);
+            }
+            self.own.push((own, PARKING));
+        }
+        let entry = &self.entries[token.index() as usize];
+        self.parking.add(entry.fd, token, entry.effective)
     }
 
     /// Registers the parked sources that have changed with the selector again.
@@ -157,6 +189,7 @@ impl Registry {
             }
         }
         self.refused.clear();
+        self.not_parked.clear();
         self.saved = self.controls_saved();
         (self.changes, self.applied) = (0, 0);
         self.past = self.selector_counters();

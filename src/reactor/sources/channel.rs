@@ -250,6 +250,9 @@ where
         // Not more than are there now: busy senders must not keep the reactor from its end.
         let waiting = std::mem::take(&mut source.get_ref().queue.state().messages);
         for message in waiting {
+            if cx.has_removed(source.token()) {
+                break; // by the callback
+            }
             (self.0)(Some(message), cx);
         }
         Ok(Next::Remove)

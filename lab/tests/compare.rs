@@ -74,7 +74,7 @@ fn the_sentences_agree_with_synthetic_figures() {
     assert_eq!(
         report.sentences,
         [
-            "Take epoll. At 1,000 watched and one ready, poll costs 84 times as much; up to 7 \
+            "Take epoll. At 1,000 watched and one ready, poll costs 80 times as much; up to 7 \
              watched poll is up to 50% cheaper, with more than 140 of 1,000 ready up to 50%.",
             "All costs are processor time for an event on a pipe: its share of the wait, and the \
              read and the write of one byte. A range in brackets holds nine times out of ten.",

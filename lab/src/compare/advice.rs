@@ -2,7 +2,7 @@
 
 use super::crossing::Outcome;
 use super::figures::Figures;
-use super::format::{grouped, more, name, on_kind, place, rounded_place, times};
+use super::format::{grouped, more, name, on_kind, place, repeatable, rounded_place, times};
 use super::plan::{Call, Line, Plan};
 use super::point::Point;
 use super::statistics::{Estimate, NEGLIGIBLE, Verdict};
@@ -43,25 +43,41 @@ pub(super) fn advice(plan: &Plan, figures: Figures<'_>) -> String {
         };
     };
     // The first lines are of the plain load; others would make the answer long.
-    let losses: Vec<String> = plan
-        .lines
-        .iter()
-        .take(2)
-        .filter_map(|line| loss(line, plan, figures, [rival, taken]))
-        .enumerate()
-        .map(|(index, (place, saving))| match index {
-            0 => format!("; {place} {} is up to {saving:.0}% cheaper", name(rival)),
-            _ => format!(", {place} up to {saving:.0}%"),
-        })
-        .collect();
+    let lines = plan.lines.iter().take(2);
+    let losses: Vec<Loss> =
+        lines.filter_map(|line| loss(line, plan, figures, [rival, taken])).collect();
     format!(
         "Take {}. At {}, {} costs {}{}.",
         name(taken),
         place(point),
         name(rival),
-        more(ratio.median),
-        losses.concat()
+        more(repeatable(ratio.median)),
+        of_losses(&losses, rival)
     )
+}
+
+/// Where the rival is cheaper.
+struct Loss {
+    /// The part of the line: "up to 6 watched".
+    place: String,
+    /// By how many per cent at most. `None` where the place is not sharp: another run would find another
+    /// one, and another figure.
+    saving: Option<f64>,
+}
+
+/// Formats where the rival is cheaper, and by how much: "; up to 6 watched poll is up to 20% cheaper".
+fn of_losses(losses: &[Loss], rival: Call) -> String {
+    let mut text = String::new();
+    for Loss { place, saving } in losses {
+        let rival = name(rival);
+        text += &match (text.is_empty(), saving) {
+            (true, Some(saving)) => format!("; {place} {rival} is up to {saving:.0}% cheaper"),
+            (true, None) => format!("; {place} {rival} is cheaper"),
+            (false, Some(saving)) => format!(", {place} up to {saving:.0}%"),
+            (false, None) => format!(", {place}, too"),
+        };
+    }
+    text
 }
 
 /// Returns the call whose greatest loss is the least, and that loss as a ratio.
@@ -82,13 +98,8 @@ fn least_regret(plan: &Plan, figures: Figures<'_>) -> Option<(Call, f64)> {
     regrets.into_iter().find(|&(_, regret)| regret <= least * (1.0 + NEGLIGIBLE))
 }
 
-/// Returns the part of `line` on which the rival is cheaper, and by how many per cent at most.
-fn loss(
-    line: &Line,
-    plan: &Plan,
-    figures: Figures<'_>,
-    [rival, taken]: [Call; 2],
-) -> Option<(String, f64)> {
+/// Returns where on `line` the rival is cheaper.
+fn loss(line: &Line, plan: &Plan, figures: Figures<'_>, [rival, taken]: [Call; 2]) -> Option<Loss> {
     let Outcome::Cross(crossing) = figures.meet(line, [rival, taken], plan.layer) else {
         return None;
     };
@@ -100,7 +111,13 @@ fn loss(
         .map(|ratio| ratio.median)
         .min_by(f64::total_cmp)?;
     let at = rounded_place(crossing.at);
+    let is_sharp = crossing.is_sharp();
     let place = match (line, crossing.first_below) {
+        (Line::Watched { .. }, true) if !is_sharp => "with few watched".to_string(),
+        (Line::Watched { .. }, false) if !is_sharp => "with many watched".to_string(),
+        (Line::Ready { n, .. }, below) if !is_sharp => {
+            format!("with {} of {} ready", if below { "few" } else { "many" }, grouped(*n))
+        }
         (Line::Watched { .. }, true) => format!("up to {at} watched"),
         (Line::Watched { .. }, false) => format!("with more than {at} watched"),
         (Line::Ready { n, .. }, true) => format!("with up to {at} of {} ready", grouped(*n)),
@@ -109,8 +126,10 @@ fn loss(
         }
     };
     let place = place + on_kind(line.style().kind);
-    let saving = (1.0 - cheapest) * 100.0;
-    (saving >= NEGLIGIBLE * 100.0).then_some((place, saving))
+    // To five per cent, for the same reason.
+    let saving = ((1.0 - cheapest) * 20.0).round().max(1.0) * 5.0;
+    let loss = Loss { place, saving: is_sharp.then_some(saving) };
+    (1.0 - cheapest >= NEGLIGIBLE).then_some(loss)
 }
 
 /// Formats what the widest watch table says: poll against epoll.

@@ -3,7 +3,8 @@
 //! The cost of a wait is nearly a straight line, `a + b·x`, where `x` is the number of watched or of
 //! ready descriptors. [`meet`] fits such a line for each call near the place where they cross, by
 //! least squares of the relative errors, and returns where the two lines meet. The interval is from
-//! a bootstrap: the rounds of each point are drawn again and again, and the fit is repeated.
+//! a bootstrap: the rounds of each point are drawn again and again, and all is repeated: to find near
+//! which points the calls cross, and the fit there.
 
 use serde::Serialize;
 
@@ -50,6 +51,17 @@ pub struct Crossing {
     pub first_below: bool,
 }
 
+impl Crossing {
+    /// Returns whether the interval is so narrow that the place is found again when the measurement is
+    /// repeated.
+    pub fn is_sharp(&self) -> bool {
+        self.high <= self.low * SHARP
+    }
+}
+
+/// The ends of a sharp interval differ by less than this factor.
+const SHARP: f64 = 1.5;
+
 /// The fit has the points up to so many times below and above the crossing: costs are straight lines
 /// only as long as the caches hold what is watched.
 const WINDOW: f64 = 5.0;
@@ -61,7 +73,8 @@ pub fn meet(line: &[Pair<'_>]) -> Outcome {
     let ratios: Vec<Estimate> =
         line.iter().map(|pair| Estimate::of_ratio(pair.first, pair.second)).collect();
     let is = |verdict: Verdict| ratios.iter().any(|ratio| ratio.verdict() == verdict);
-    let (split, first_below) = divide(&ratios);
+    let medians: Vec<f64> = ratios.iter().map(|ratio| ratio.median).collect();
+    let (split, first_below) = divide(&medians);
     let (below, above) = ratios.split_at(split);
     let [at_low, at_high] = match first_below {
         true => [Verdict::First, Verdict::Second],
@@ -81,9 +94,9 @@ pub fn meet(line: &[Pair<'_>]) -> Outcome {
 /// Divides the line where the two parts differ most, and returns the index of the first point of the
 /// second part, and whether the first call is cheaper in the first part. A single noisy point cannot
 /// make a crossing of its own.
-fn divide(ratios: &[Estimate]) -> (usize, bool) {
+fn divide(ratios: &[f64]) -> (usize, bool) {
     let weights: Vec<f64> =
-        ratios.iter().map(|ratio| ratio.median.ln().clamp(-MOST_WEIGHT, MOST_WEIGHT)).collect();
+        ratios.iter().map(|ratio| ratio.ln().clamp(-MOST_WEIGHT, MOST_WEIGHT)).collect();
     let all: f64 = weights.iter().sum();
     let (mut best, mut before) = ((0, all < 0.0), 0.0);
     let mut contrast = all.abs();
@@ -97,55 +110,76 @@ fn divide(ratios: &[Estimate]) -> (usize, bool) {
     best
 }
 
+/// A point with what a wait costs by each call.
+struct Costs {
+    x: f64,
+    first: f64,
+    second: f64,
+    /// The median of the ratios of the rounds.
+    ratio: f64,
+}
+
+impl Costs {
+    /// Returns the medians of some rounds.
+    fn of(pair: &Pair<'_>, rounds: impl Iterator<Item = usize>) -> Self {
+        let chosen: Vec<(f64, f64)> =
+            rounds.map(|round| (pair.first[round], pair.second[round])).collect();
+        let of =
+            |cost: fn(&(f64, f64)) -> f64| median(&chosen.iter().map(cost).collect::<Vec<_>>());
+        Costs {
+            x: pair.x as f64,
+            first: of(|both| both.0) * pair.events,
+            second: of(|both| both.1) * pair.events,
+            ratio: of(|both| both.0 / both.1),
+        }
+    }
+}
+
 /// Fits the crossing that lies between the points `split - 1` and `split`.
 fn crossing(line: &[Pair<'_>], split: usize, first_below: bool) -> Crossing {
-    let middle = (line[split - 1].x as f64 * line[split].x as f64).sqrt();
-    let near = |pair: &&Pair<'_>| {
-        let x = pair.x as f64;
-        middle / WINDOW <= x && x <= middle * WINDOW
-    };
-    let mut window: Vec<&Pair<'_>> = line.iter().filter(near).collect();
-    if window.len() < 3 {
-        window = line[split.saturating_sub(2)..(split + 2).min(line.len())].iter().collect();
-    }
-
-    let at = intersection(&window, first_below, |_, samples| median(samples));
+    let rounds = |pair: &Pair<'_>| pair.first.len().min(pair.second.len());
+    let all: Vec<Costs> = line.iter().map(|pair| Costs::of(pair, 0..rounds(pair))).collect();
+    let at = place(&all, split, first_below);
     let mut random = Xorshift::default();
-    let mut drawn: Vec<f64> = (0..DRAWS)
-        .map(|_| {
-            let rounds: Vec<Vec<usize>> = window
-                .iter()
-                .map(|pair| {
-                    let count = pair.first.len().min(pair.second.len());
-                    (0..count).map(|_| random.below(count)).collect()
-                })
-                .collect();
-            intersection(&window, first_below, |index, samples| {
-                let again: Vec<f64> = rounds[index].iter().map(|&round| samples[round]).collect();
-                median(&again)
-            })
-        })
-        .collect();
+    let mut draw = |_| {
+        let mut again = |pair: &Pair<'_>| {
+            let count = rounds(pair);
+            Costs::of(pair, (0..count).map(|_| random.below(count)))
+        };
+        let drawn: Vec<Costs> = line.iter().map(&mut again).collect();
+        let ratios: Vec<f64> = drawn.iter().map(|costs| costs.ratio).collect();
+        match divide(&ratios) {
+            (split, below) if below == first_below && (1..line.len()).contains(&split) => {
+                place(&drawn, split, first_below)
+            }
+            // They do not cross here: one is cheaper everywhere.
+            _ => {
+                let first_is_cheaper = ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() < 0.0;
+                let end = if first_is_cheaper == first_below { line.len() - 1 } else { 0 };
+                drawn[end].x
+            }
+        }
+    };
+    let mut drawn: Vec<f64> = (0..DRAWS).map(&mut draw).collect();
     drawn.sort_by(f64::total_cmp);
     let (low, high) = (drawn[DRAWS / 20], drawn[DRAWS - 1 - DRAWS / 20]);
     Crossing { at, low: low.min(at), high: high.max(at), first_below }
 }
 
-/// Returns where the fitted lines of the two calls meet, and at most the ends of the window.
-fn intersection(
-    window: &[&Pair<'_>],
-    first_below: bool,
-    cost: impl Fn(usize, &[f64]) -> f64,
-) -> f64 {
-    let points = |samples: for<'a> fn(&Pair<'a>) -> &'a [f64]| -> Vec<(f64, f64)> {
-        let cost = |(index, pair): (usize, &&Pair<'_>)| {
-            (pair.x as f64, cost(index, samples(pair)) * pair.events)
-        };
-        window.iter().enumerate().map(cost).collect()
+/// Returns where the lines meet that are fitted near the points `split - 1` and `split`, and at most the
+/// ends of what is near.
+fn place(points: &[Costs], split: usize, first_below: bool) -> f64 {
+    let middle = (points[split - 1].x * points[split].x).sqrt();
+    let near = |costs: &&Costs| middle / WINDOW <= costs.x && costs.x <= middle * WINDOW;
+    let mut window: Vec<&Costs> = points.iter().filter(near).collect();
+    if window.len() < 3 {
+        window = points[split.saturating_sub(2)..(split + 2).min(points.len())].iter().collect();
+    }
+    let fitted = |cost: fn(&Costs) -> f64| {
+        fit(&window.iter().map(|costs| (costs.x, cost(costs))).collect::<Vec<_>>())
     };
-    let first = fit(&points(|pair| pair.first));
-    let second = fit(&points(|pair| pair.second));
-    let (low, high) = (window[0].x as f64, window[window.len() - 1].x as f64);
+    let (first, second) = (fitted(|costs| costs.first), fitted(|costs| costs.second));
+    let (low, high) = (window[0].x, window[window.len() - 1].x);
     let (apart, closing) = (first.0 - second.0, second.1 - first.1);
     // Where the lines part instead of meeting, the cheaper call at the middle decides.
     if (closing < 0.0) == first_below && closing != 0.0 {
@@ -179,9 +213,9 @@ mod tests {
     use super::*;
 
     /// The samples of a line on which the costs of a wait are `a + b·x`, with noise of `noise`.
-    struct Costs(Vec<(usize, f64, Vec<f64>, Vec<f64>)>);
+    struct Synthetic(Vec<(usize, f64, Vec<f64>, Vec<f64>)>);
 
-    impl Costs {
+    impl Synthetic {
         fn new(
             line: &[usize],
             noise: f64,
@@ -195,7 +229,7 @@ mod tests {
                 (0..9).map(|_| cost * noisy()).collect()
             };
             let point = |&x: &usize| (x, events(x) as f64, samples(first, x), samples(second, x));
-            Costs(line.iter().map(point).collect())
+            Synthetic(line.iter().map(point).collect())
         }
 
         fn meet(&self) -> Outcome {
@@ -222,7 +256,7 @@ mod tests {
 
     #[test]
     fn poll_below_and_epoll_above() {
-        let costs = Costs::new(&WATCHED, 0.0, [(700.0, 40.0), (940.0, 0.0)], |_| 1);
+        let costs = Synthetic::new(&WATCHED, 0.0, [(700.0, 40.0), (940.0, 0.0)], |_| 1);
         let crossing = crossing_of(costs.meet());
         assert!((crossing.at - 6.0).abs() < 0.01, "{crossing:?}");
         assert!(crossing.high - crossing.low < 0.01 && crossing.first_below);
@@ -231,7 +265,7 @@ mod tests {
     #[test]
     fn the_interval_has_the_true_crossing_and_grows_with_the_noise() {
         let width = |noise| {
-            let costs = Costs::new(&WATCHED, noise, [(700.0, 40.0), (940.0, 0.0)], |_| 1);
+            let costs = Synthetic::new(&WATCHED, noise, [(700.0, 40.0), (940.0, 0.0)], |_| 1);
             let crossing = crossing_of(costs.meet());
             assert!(crossing.low <= 6.0 && 6.0 <= crossing.high, "{crossing:?}");
             crossing.high - crossing.low
@@ -244,16 +278,28 @@ mod tests {
     fn a_noisy_line_has_one_crossing() {
         // Of 1,000 watched, a wait by epoll costs 72 ns for each that is ready, and by poll 18 µs.
         let wait = [(18_000.0, 0.0), (100.0, 72.0)].map(|(a, b)| (a, b + 500.0));
-        let costs = Costs::new(&READY, 0.1, wait, |ready| ready);
+        let costs = Synthetic::new(&READY, 0.1, wait, |ready| ready);
         let crossing = crossing_of(costs.meet());
         assert!(crossing.low <= 248.6 && 248.6 <= crossing.high, "{crossing:?}");
         assert!((150.0..400.0).contains(&crossing.at) && !crossing.first_below, "{crossing:?}");
     }
 
     #[test]
+    fn a_crossing_that_is_lost_in_noise_has_a_wide_interval_and_is_not_sharp() {
+        let costs = |noise| {
+            let wait = [(18_000.0, 0.0), (17_000.0, 5.0)];
+            Synthetic::new(&READY, noise, wait, |ready| ready)
+        };
+        let calm = crossing_of(costs(0.005).meet());
+        assert!(calm.is_sharp() && calm.low <= 200.0 && 200.0 <= calm.high, "{calm:?}");
+        let Outcome::Cross(noisy) = costs(0.2).meet() else { return };
+        assert!(!noisy.is_sharp(), "{noisy:?}");
+    }
+
+    #[test]
     fn caches_that_end_far_from_the_crossing_do_not_move_it() {
         let line: Vec<usize> = WATCHED.into_iter().chain([1_000, 10_000]).collect();
-        let mut costs = Costs::new(&line, 0.0, [(700.0, 40.0), (940.0, 0.0)], |_| 1);
+        let mut costs = Synthetic::new(&line, 0.0, [(700.0, 40.0), (940.0, 0.0)], |_| 1);
         for (_, _, poll, epoll) in costs.0.iter_mut().filter(|point| point.0 >= 1_000) {
             poll.iter_mut().for_each(|ns| *ns *= 4.0);
             epoll.iter_mut().for_each(|ns| *ns *= 3.0);
@@ -263,16 +309,16 @@ mod tests {
 
     #[test]
     fn one_call_is_cheaper_everywhere() {
-        let costs = Costs::new(&WATCHED, 0.01, [(900.0, 0.0), (950.0, 10.0)], |_| 1);
+        let costs = Synthetic::new(&WATCHED, 0.01, [(900.0, 0.0), (950.0, 10.0)], |_| 1);
         assert_eq!(costs.meet(), Outcome::First);
-        let costs = Costs::new(&WATCHED, 0.01, [(1_100.0, 10.0), (1_000.0, 0.0)], |_| 1);
+        let costs = Synthetic::new(&WATCHED, 0.01, [(1_100.0, 10.0), (1_000.0, 0.0)], |_| 1);
         assert_eq!(costs.meet(), Outcome::Second);
     }
 
     #[test]
     fn equal_calls_are_too_close_to_call_however_steady() {
         for noise in [0.0, 0.001, 0.05, 0.2] {
-            let costs = Costs::new(&WATCHED, noise, [(1_000.0, 40.0), (1_010.0, 40.0)], |_| 1);
+            let costs = Synthetic::new(&WATCHED, noise, [(1_000.0, 40.0), (1_010.0, 40.0)], |_| 1);
             assert_eq!(costs.meet(), Outcome::TooClose, "{noise}");
         }
     }

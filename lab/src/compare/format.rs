@@ -44,6 +44,19 @@ pub fn times(factor: f64) -> String {
     }
 }
 
+/// Rounds a factor to a step that is seen again when the measurement is repeated: about a fifth, or five
+/// per cent below two.
+pub fn repeatable(factor: f64) -> f64 {
+    const STEPS: [f64; 10] = [1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0];
+    if factor < 1.9 {
+        return (factor * 20.0).round() / 20.0;
+    }
+    let power = 10_f64.powf(factor.log10().floor());
+    let far = |step: &f64| (step.ln() - factor.ln()).abs();
+    let steps = STEPS.into_iter().chain([10.0]).map(|step| step * power);
+    steps.min_by(|a, b| far(a).total_cmp(&far(b))).unwrap_or(factor)
+}
+
 /// Formats how much more something costs than another: "45% more", "28 times as much".
 pub fn more(ratio: f64) -> String {
     match ratio < 1.995 {
@@ -155,6 +168,8 @@ mod tests {
     #[test]
     fn factors_have_two_digits() {
         assert_eq!([0.4, 4.4, 12.6, 127.0, 1_234.0].map(rounded), [0, 4, 13, 130, 1_200]);
+        let steps = [1.04, 1.33, 1.97, 2.3, 14.4, 15.2, 84.0, 97.0, 3_372.0].map(repeatable);
+        assert_eq!(steps, [1.05, 1.35, 2.0, 2.5, 15.0, 15.0, 80.0, 100.0, 3_000.0]);
         assert_eq!(more(1.134), "13% more");
         assert_eq!(more(1.999), "2.0 times as much");
         assert_eq!(more(15.2), "15 times as much");

@@ -2,9 +2,10 @@
 //!
 //! The cost of a wait is nearly a straight line, `a + b·x`, where `x` is the number of watched or of
 //! ready descriptors. [`meet`] fits such a line for each call near the place where they cross, by
-//! least squares of the relative errors, and returns where the two lines meet. The interval is from
-//! a bootstrap: the rounds of each point are drawn again and again, and all is repeated: to find near
-//! which points the calls cross, and the fit there.
+//! least squares of the relative errors, and returns where the two lines meet. The range has
+//! what each round finds alone, and nine tenths of a bootstrap, in which the rounds of each point are
+//! drawn again and again. The bootstrap alone is too sure where the caches decide: other work on the
+//! machine disturbs all rounds of a run alike, and another run in another way.
 
 use serde::Serialize;
 
@@ -38,29 +39,28 @@ pub enum Outcome {
     TooClose,
 }
 
-/// The place where two calls cost the same, with its 90 % interval.
+/// The place where two calls cost the same, with the range in which another run finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Crossing {
     /// The place, on the scale of the line.
     pub at: f64,
-    /// The lower end of the interval.
+    /// The lower end of the range.
     pub low: f64,
-    /// The upper end of the interval.
+    /// The upper end of the range.
     pub high: f64,
     /// Whether the first call is cheaper below, and the second one above.
     pub first_below: bool,
 }
 
 impl Crossing {
-    /// Returns whether the interval is so narrow that the place is found again when the measurement is
-    /// repeated.
+    /// Returns whether the range is so narrow that a headline can name the place.
     pub fn is_sharp(&self) -> bool {
         self.high <= self.low * SHARP
     }
 }
 
-/// The ends of a sharp interval differ by less than this factor.
-const SHARP: f64 = 1.5;
+/// The ends of a sharp range differ by less than this factor.
+const SHARP: f64 = 1.3;
 
 /// The fit has the points up to so many times below and above the crossing: costs are straight lines
 /// only as long as the caches hold what is watched.
@@ -140,13 +140,7 @@ fn crossing(line: &[Pair<'_>], split: usize, first_below: bool) -> Crossing {
     let rounds = |pair: &Pair<'_>| pair.first.len().min(pair.second.len());
     let all: Vec<Costs> = line.iter().map(|pair| Costs::of(pair, 0..rounds(pair))).collect();
     let at = place(&all, split, first_below);
-    let mut random = Xorshift::default();
-    let mut draw = |_| {
-        let mut again = |pair: &Pair<'_>| {
-            let count = rounds(pair);
-            Costs::of(pair, (0..count).map(|_| random.below(count)))
-        };
-        let drawn: Vec<Costs> = line.iter().map(&mut again).collect();
+    let found = |drawn: Vec<Costs>| {
         let ratios: Vec<f64> = drawn.iter().map(|costs| costs.ratio).collect();
         match divide(&ratios) {
             (split, below) if below == first_below && (1..line.len()).contains(&split) => {
@@ -160,10 +154,25 @@ fn crossing(line: &[Pair<'_>], split: usize, first_below: bool) -> Crossing {
             }
         }
     };
+    let mut random = Xorshift::default();
+    let mut draw = |_| {
+        let mut again = |pair: &Pair<'_>| {
+            let count = rounds(pair);
+            Costs::of(pair, (0..count).map(|_| random.below(count)))
+        };
+        found(line.iter().map(&mut again).collect())
+    };
     let mut drawn: Vec<f64> = (0..DRAWS).map(&mut draw).collect();
     drawn.sort_by(f64::total_cmp);
-    let (low, high) = (drawn[DRAWS / 20], drawn[DRAWS - 1 - DRAWS / 20]);
-    Crossing { at, low: low.min(at), high: high.max(at), first_below }
+    let ends = [drawn[DRAWS / 20], drawn[DRAWS - 1 - DRAWS / 20], at];
+    // Each round alone. A run that was stopped may have fewer at its last points.
+    let complete = line.iter().map(rounds).min().unwrap_or(0);
+    let alone = |round| found(line.iter().map(|pair| Costs::of(pair, round..round + 1)).collect());
+    let (mut low, mut high) = (at, at);
+    for end in ends.into_iter().chain((0..complete).map(alone)) {
+        (low, high) = (low.min(end), high.max(end));
+    }
+    Crossing { at, low, high, first_below }
 }
 
 /// Returns where the lines meet that are fitted near the points `split - 1` and `split`, and at most the
@@ -263,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_has_the_true_crossing_and_grows_with_the_noise() {
+    fn the_range_has_the_true_crossing_and_grows_with_the_noise() {
         let width = |noise| {
             let costs = Synthetic::new(&WATCHED, noise, [(700.0, 40.0), (940.0, 0.0)], |_| 1);
             let crossing = crossing_of(costs.meet());
@@ -271,7 +280,7 @@ mod tests {
             crossing.high - crossing.low
         };
         let (calm, noisy) = (width(0.02), width(0.15));
-        assert!(calm < noisy && noisy < 8.0, "{calm} {noisy}");
+        assert!(calm < noisy && noisy < 15.0, "{calm} {noisy}");
     }
 
     #[test]
@@ -285,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crossing_that_is_lost_in_noise_has_a_wide_interval_and_is_not_sharp() {
+    fn a_crossing_that_is_lost_in_noise_has_a_wide_range_and_is_not_sharp() {
         let costs = |noise| {
             let wait = [(18_000.0, 0.0), (17_000.0, 5.0)];
             Synthetic::new(&READY, noise, wait, |ready| ready)

@@ -12,13 +12,15 @@
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
+use std::time::Instant;
 
 use clap::Parser;
 use compio_buf::{BufResult, IntoInner};
-use compio_driver::op::{Accept, Recv, Send};
+use compio_driver::op::{Accept, Interest, PollOnce, Recv, Send};
 use compio_driver::{Key, OpCode, Proactor, PushEntry};
 use rustix::net::{RecvFlags, SendFlags};
 use tripoll::net::{Address, ToAddress};
+use tripoll::reactor::sources::Signals;
 
 #[derive(Parser)]
 struct Arguments {
@@ -36,9 +38,12 @@ fn main() -> Result<(), common::Failure> {
         println!("this kernel refuses io_uring");
         return Ok(());
     };
+    let signals = common::signals()?;
     let listener = TcpListener::bind(listen.to_string())?;
     common::announce(&Address::Inet(listener.local_addr()?));
-    Server { proactor, clients: Vec::new(), one_buffer }.serve(&Rc::new(listener))?;
+    let mut server = Server { proactor, clients: Vec::new(), one_buffer };
+    server.serve(listener, signals)?;
+    server.finish()?;
     Ok(())
 }
 
@@ -60,10 +65,17 @@ enum UnderWay {
 }
 
 impl Server {
-    fn serve(&mut self, listener: &Rc<TcpListener>) -> io::Result<()> {
-        let mut accept = Some(begin(&mut self.proactor, Accept::new(Rc::clone(listener)))?);
+    /// Serves until there is a signal. Even an operation by completion can wait for readiness.
+    fn serve(&mut self, listener: TcpListener, signals: Signals) -> io::Result<()> {
+        let listener = Rc::new(listener);
+        let mut signal = begin(&mut self.proactor, PollOnce::new(signals, Interest::Readable))?;
+        let mut accept = Some(begin(&mut self.proactor, Accept::new(Rc::clone(&listener)))?);
         loop {
             self.proactor.poll(None)?; // begins what was pushed, and sleeps until something is done
+            signal = match self.proactor.pop(signal) {
+                PushEntry::Pending(key) => key,
+                PushEntry::Ready(_) => return Ok(()),
+            };
             let before = self.clients.len();
             self.go_on();
             let may_accept = match accept.take().map(|key| self.proactor.pop(key)) {
@@ -82,7 +94,24 @@ impl Server {
                 _ => self.clients.len() < before,
             };
             if may_accept {
-                accept = Some(begin(&mut self.proactor, Accept::new(Rc::clone(listener)))?);
+                accept = Some(begin(&mut self.proactor, Accept::new(Rc::clone(&listener)))?);
+            }
+        }
+    }
+
+    /// Sends what is owed to clients that read it soon.
+    fn finish(&mut self) -> io::Result<()> {
+        let end = Instant::now() + common::GRACE;
+        loop {
+            self.go_on();
+            self.clients.retain(|client| matches!(client.under_way, UnderWay::Send(_)));
+            let left = end.saturating_duration_since(Instant::now());
+            if self.clients.is_empty() || left.is_zero() {
+                return Ok(());
+            }
+            match self.proactor.poll(Some(left)) {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(()),
+                polled => polled?,
             }
         }
     }

@@ -3,6 +3,7 @@
 mod answers;
 mod broadcast;
 mod chat;
+mod completion_echo;
 mod concurrency;
 mod echo;
 mod embed;

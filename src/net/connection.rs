@@ -300,31 +300,34 @@ impl<P> Connection<P> {
         if !self.link.is(Facts::BLOCKED) || !stream.is_writable() {
             return;
         }
-        let was_over_high_mark = self.link.is(Facts::OVER_HIGH_MARK);
         self.link.flush(stream);
-        self.link.note_low_mark();
-        let is_over_high_mark = self.link.is(Facts::OVER_HIGH_MARK);
-        if self.link.has_open_protocol() && was_over_high_mark && !is_over_high_mark {
-            self.call(stream, cx, |protocol, wire, cx| protocol.below_low_mark(wire, cx));
-        }
         self.flush_gathered(stream, cx);
     }
 
-    /// Writes what the callbacks of this call have written.
+    /// Writes what the callbacks of this call have written, and tells the protocol of the low mark.
     fn flush_gathered<S>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
-        if !self.link.is(Facts::BLOCKED) {
-            self.link.flush(stream);
-        }
-        // What `drained` writes is gathered, too.
-        while self.link.is_open() && self.link.unsent(stream) == 0 && self.link.end_backlog(stream)
-        {
-            if self.link.has_open_protocol() {
+        loop {
+            // A write beyond the limit flushes, too, and may leave nothing to wait for.
+            let has_fallen = self.link.fell_to_low_mark();
+            if has_fallen && self.link.has_open_protocol() {
+                self.call(stream, cx, |protocol, wire, cx| protocol.below_low_mark(wire, cx));
+            }
+            if !self.link.is(Facts::BLOCKED) {
+                self.link.flush(stream);
+            }
+            let has_drained = self.link.is_open()
+                && self.link.unsent(stream) == 0
+                && self.link.end_backlog(stream);
+            if has_drained && self.link.has_open_protocol() {
                 self.call(stream, cx, |protocol, wire, cx| protocol.drained(wire, cx));
             }
-            self.link.flush(stream);
+            // What the protocol has written now is gathered, too.
+            if !has_fallen && !has_drained {
+                return;
+            }
         }
     }
 

@@ -252,11 +252,13 @@ impl Link {
         has_one
     }
 
-    /// Notes that the write buffer has fallen to its low mark, if it has.
-    pub(super) fn note_low_mark(&mut self) {
-        if self.kept() <= self.options().marks.low {
+    /// Returns whether the write buffer, which was above its high mark, has fallen to its low mark.
+    pub(super) fn fell_to_low_mark(&mut self) -> bool {
+        let has_fallen = self.is(Facts::OVER_HIGH_MARK) && self.kept() <= self.options().marks.low;
+        if has_fallen {
             self.facts.remove(Facts::OVER_HIGH_MARK);
         }
+        has_fallen
     }
 
     /// Ends our side after what is owed.

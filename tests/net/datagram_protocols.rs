@@ -17,7 +17,7 @@ use crate::listener::{Directory, unix};
 
 /// A call of a protocol's method.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Call {
+pub enum Call {
     Opened,
     Received { data: Vec<u8>, truncated: bool },
     Error(ErrorKind, Option<Address>),
@@ -27,10 +27,10 @@ enum Call {
     Closed(Option<ErrorKind>),
 }
 
-type Log = Vec<Call>;
+pub type Log = Vec<Call>;
 
 /// Reports its calls, and reacts to each.
-struct Scripted<F>(F);
+pub struct Scripted<F>(pub F);
 
 trait Script: FnMut(&Call, Option<&Address>, &mut DatagramWire<'_>) -> io::Result<()> {}
 impl<T: FnMut(&Call, Option<&Address>, &mut DatagramWire<'_>) -> io::Result<()>> Script for T {}
@@ -96,7 +96,7 @@ impl<F: Script> DatagramProtocol<Log> for Scripted<F> {
 }
 
 /// Turns until `is_done`.
-fn drive(reactor: &mut Reactor<Log>, mut is_done: impl FnMut(&Log) -> bool) {
+pub fn drive(reactor: &mut Reactor<Log>, mut is_done: impl FnMut(&Log) -> bool) {
     let give_up = Instant::now() + LONG;
     while !is_done(reactor.state_mut()) {
         assert!(Instant::now() < give_up, "{:?}", reactor.state());
@@ -104,11 +104,11 @@ fn drive(reactor: &mut Reactor<Log>, mut is_done: impl FnMut(&Log) -> bool) {
     }
 }
 
-fn bound() -> DatagramSocket {
+pub fn bound() -> DatagramSocket {
     DatagramSocket::bind("127.0.0.1:0").unwrap()
 }
 
-fn client() -> UdpSocket {
+pub fn client() -> UdpSocket {
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     client.set_read_timeout(Some(LONG)).unwrap();
     client
@@ -232,17 +232,21 @@ fn what_there_is_no_room_for_waits_in_order_and_the_low_mark_is_told() {
         // With this budget there is room for three datagrams in each call.
         let mut reactor = pair.build(pair.builder().budget(Budget::new(3, 1 << 20)), Log::new());
         let protocol = move |call: &Call, _: Option<&Address>, wire: &mut DatagramWire<'_>| {
-            if *call == Call::Opened {
-                for number in 0..20_u8 {
-                    wire.send_to(&[number], &to);
+            match call {
+                Call::Opened => {
+                    for number in 0..20_u8 {
+                        wire.send_to(&[number], &to);
+                    }
+                    assert_eq!(wire.unsent(), 17 * 129);
                 }
-                assert_eq!(wire.unsent(), 17 * 129);
+                Call::BelowLowMark => assert_eq!(wire.unsent(), 2 * 129),
+                _ => {}
             }
             Ok(())
         };
         let endpoint = DatagramEndpoint::new(Scripted(protocol)).watermarks(Watermarks::new(
             2 * 129,
-            10 * 129,
+            10 * 129 + 1, // it never has exactly this size
             100 * 129,
         ));
         endpoint.serve(socket, &mut reactor.context()).unwrap();
@@ -258,7 +262,7 @@ fn what_there_is_no_room_for_waits_in_order_and_the_low_mark_is_told() {
 }
 
 /// A receiver that reads nothing yet, with a name in `directory`.
-fn silent(directory: &Directory, name: &str) -> (UnixDatagram, Address) {
+pub fn silent(directory: &Directory, name: &str) -> (UnixDatagram, Address) {
     let path = directory.at(name);
     let receiver = UnixDatagram::bind(&path).unwrap();
     receiver.set_nonblocking(true).unwrap();
@@ -504,6 +508,20 @@ impl DatagramProtocol<u32> for Told {
     }
 }
 
+/// Another protocol.
+struct Other;
+
+impl DatagramProtocol<u32> for Other {
+    fn received(
+        &mut self,
+        _: &mut DatagramWire,
+        _: ReceivedDatagram,
+        _: &mut Context<'_, u32>,
+    ) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn a_datagram_protocol_is_told_something_with_its_wire_until_it_closes() {
     on_every_pair(|pair| {
@@ -532,6 +550,9 @@ fn a_datagram_protocol_is_told_something_with_its_wire_until_it_closes() {
         reactor.turn(Deadline::Now).unwrap();
         assert_eq!(*reactor.state(), 2, "the third came after the close");
         assert_eq!(reactor.context().len(), 1, "it flushes its queue");
-        assert!(reactor.context().id::<(DatagramSocket, DatagramEndpoint<Told>)>(token).is_ok());
+        let cx = reactor.context();
+        assert!(cx.id::<(DatagramSocket, DatagramEndpoint<Told>)>(token).is_ok());
+        let refused = cx.id::<DatagramEndpoint<Other>>(token).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
     });
 }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod batches;
+mod bounds;
 mod boxed;
 mod buffered;
 mod callbacks;
@@ -13,6 +14,7 @@ mod connect_serve;
 mod connection;
 mod cut_answers;
 mod datagram_protocols;
+mod datagram_queues;
 mod datagrams;
 mod deadlines;
 mod descriptors;

@@ -15,7 +15,8 @@ use support::log_lines::{log_lines, next_line};
 use support::net::{Server, echo};
 use support::sockets::exchange;
 use support::{LONG, Pair};
-use tripoll::net::{Address, Listener};
+use tripoll::net::loops::Distribution;
+use tripoll::net::{Address, Listener, Loops};
 use tripoll::{Backend, Trigger};
 
 /// Runs `body` for each pair in a process of its own with forty descriptors at most.
@@ -111,6 +112,31 @@ fn accepting_pauses_until_a_descriptor_is_free_and_rejects_after_a_second() {
         // The loop did not spin: three shortages of at most a dozen attempts, and the clients' turns.
         let after = server.counters();
         assert!(after.turns - before.turns < 150, "{after:?}");
+    });
+}
+
+#[test]
+fn several_loops_reject_what_is_pending_after_a_second() {
+    with_few_descriptors("several_loops_reject_what_is_pending_after_a_second", |pair| {
+        for &distribution in &[Distribution::RoundRobin, Distribution::SharedListener] {
+            let loops = Loops::builder()
+                .threads(1)
+                .distribution(distribution)
+                .backend(pair.backend)
+                .trigger(pair.trigger)
+                .serve("127.0.0.1:0", |_| (), |_, _| Ok(()))
+                .unwrap();
+            let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            client.set_read_timeout(Some(LONG)).unwrap();
+            let files = fill();
+            let began = Instant::now();
+            client.connect(&loops.local_address().as_inet().unwrap().into()).unwrap();
+            await_rejection(client.into());
+            assert!(began.elapsed() >= Duration::from_secs(1), "after {:?}", began.elapsed());
+            drop(files);
+            loops.shutdown(LONG);
+            loops.join().unwrap();
+        }
     });
 }
 

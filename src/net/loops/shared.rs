@@ -144,9 +144,9 @@ impl<S: 'static> Shared<S> {
         let peer = Peer::of(admitted.stream.peer());
         while let Some(index) = self.chooser.choose(self.slots.len(), peer, load) {
             match self.slots[index].hand(admitted) {
-                Ok(is_first) => {
-                    if is_first {
-                        self.wake(index); // with others there, it has been woken
+                Ok(must_wake) => {
+                    if must_wake {
+                        self.wake(index);
                     }
                     return Ok(());
                 }

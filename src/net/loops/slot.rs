@@ -36,6 +36,8 @@ struct Inbox<S: 'static> {
     ends_when_empty: bool,
     /// Each of them holds a permit, so the limit of connections bounds their number.
     pending: VecDeque<Handed<S>>,
+    /// Whether the loop has been woken and has not found the inbox empty since.
+    is_woken: bool,
 }
 
 /// A connection that was accepted within its limits, before a loop has it.
@@ -66,6 +68,7 @@ impl<S: 'static> LoopSlot<S> {
                 state: LoopState::Running,
                 ends_when_empty: false,
                 pending: VecDeque::new(),
+                is_woken: false,
             }),
             alive: AtomicUsize::new(0),
             tally: Tally::new(),
@@ -114,8 +117,7 @@ impl<S: 'static> LoopSlot<S> {
         Handed { admitted, load: self.load() }.into_stream()
     }
 
-    /// Hands a connection to the loop. Returns whether it is the first there: then
-    /// the loop must be woken.
+    /// Hands a connection to the loop. Returns whether the loop must be woken: no wake is on its way.
     ///
     /// # Errors
     ///
@@ -126,12 +128,16 @@ impl<S: 'static> LoopSlot<S> {
             return Err(Box::new(admitted));
         }
         inbox.pending.push_back(Handed { admitted, load: self.load() });
-        Ok(inbox.pending.len() == 1)
+        Ok(!std::mem::replace(&mut inbox.is_woken, true))
     }
 
-    /// Takes the next of the connections that were handed to it.
+    /// Takes the next of the connections that were handed to it. After the last one, the next that is
+    /// handed wakes the loop again.
     pub(super) fn take(&self) -> Option<Handed<S>> {
-        lock(&self.inbox).pending.pop_front()
+        let mut inbox = lock(&self.inbox);
+        let next = inbox.pending.pop_front();
+        inbox.is_woken = next.is_some();
+        next
     }
 
     /// Lets the loop take no more connections. Those that were handed to it stay. Returns false if this

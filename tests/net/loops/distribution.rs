@@ -24,11 +24,20 @@ fn every_way_serves_on_all_loops_and_counts() {
                 !matches!(distribution, Distribution::ReusePort | Distribution::SharedListener);
             assert_eq!(by_acceptor, has_acceptor.then(|| counters.accepted()));
             assert_eq!((counters.refused_per_peer(), counters.closed_unserved), (0, 0));
+            assert_eq!(counters.paused_at_limit(), 0);
             drop(clients);
             service.await_alive(0);
             service.end();
         });
     }
+}
+
+#[test]
+fn each_way_has_a_name() {
+    for &distribution in Distribution::ALL {
+        assert_eq!(distribution.to_string().parse(), Ok(distribution));
+    }
+    assert!("no-way".parse::<Distribution>().is_err());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod distribution;
 mod ends;
 mod limits;
+mod passing;
 mod starts;
 
 use std::io::{self, Read, Write};

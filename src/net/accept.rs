@@ -609,6 +609,14 @@ mod tests {
     }
 
     #[test]
+    fn an_error_of_the_programs_own_has_the_number_of_the_kernels() {
+        assert_eq!(errno(&io::ErrorKind::WouldBlock.into()), Some(libc::EAGAIN));
+        assert_eq!(errno(&io::ErrorKind::Interrupted.into()), Some(libc::EINTR));
+        assert_eq!(errno(&io::Error::from_raw_os_error(libc::EMFILE)), Some(libc::EMFILE));
+        assert_eq!(errno(&io::Error::other("of the program")), None);
+    }
+
+    #[test]
     fn a_client_that_waits_during_a_long_shortage_is_served_afterwards_and_nothing_spins() {
         on_every_pair(|pair| {
             let mut servers =

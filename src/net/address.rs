@@ -174,6 +174,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_address_may_fill_its_place_and_not_more() {
+        let path = |length| Address::Unix(PathBuf::from("/".repeat(length)));
+        assert!(path(107).to_sock_addr().is_ok()); // with the NUL at its end
+        assert!(path(108).to_sock_addr().is_err());
+        let name = |length| Address::Abstract(vec![b'a'; length]);
+        assert!(name(107).to_sock_addr().is_ok()); // with the NUL before it
+        assert!(name(108).to_sock_addr().is_err());
+    }
+
+    #[test]
     fn what_a_peer_chose_as_its_name_cannot_forge_a_line_of_a_log() {
         let texts: [(&[u8], &str); 8] = [
             (b"a\nERROR b\r\0", r"a\nERROR b\r\0"),

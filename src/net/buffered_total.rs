@@ -77,6 +77,10 @@ mod tests {
         assert!(large.is_excessive());
         large.set(50);
         assert!(!large.is_excessive(), "the total is not exceeded any more");
+        large.set(60);
+        drop(small);
+        let small = Share::new(&total, 40);
+        assert!(!large.is_excessive(), "the total is what is allowed");
         large.set(300);
         assert!(small.is_excessive(), "three times as much is held");
         large.set(60);

@@ -431,3 +431,76 @@ where
         self.protocol.closed(error.or(failed.as_ref()), cx);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::address::Address;
+    use crate::reactor::{ManualClock, Reactor};
+    use crate::selector::Deadline;
+
+    /// Counts the datagrams, and the errors.
+    struct Counts;
+
+    impl DatagramProtocol<(u32, u32)> for Counts {
+        fn received(
+            &mut self,
+            _: &mut DatagramWire<'_>,
+            _: ReceivedDatagram<'_>,
+            cx: &mut Context<'_, (u32, u32)>,
+        ) -> io::Result<()> {
+            cx.state.0 += 1;
+            Ok(())
+        }
+
+        fn error_received(
+            &mut self,
+            _: &mut DatagramWire<'_>,
+            _: &io::Error,
+            _: Option<&Address>,
+            cx: &mut Context<'_, (u32, u32)>,
+        ) -> io::Result<()> {
+            cx.state.1 += 1;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_follows_from_an_error_of_a_receive() {
+        let now = Instant::now();
+        let after = |errno| {
+            let mut endpoint = DatagramEndpoint::new(Counts);
+            endpoint.note_receive_error(io::Error::from_raw_os_error(errno), now);
+            let link = endpoint.link;
+            (link.failures.len(), link.failed.is_some(), link.rests_until)
+        };
+        assert_eq!(after(libc::EINTR), (0, false, None));
+        assert_eq!(after(libc::ECONNREFUSED), (1, false, None));
+        assert_eq!(after(libc::ENOMEM), (1, false, Some(now + REST)));
+        assert_eq!(after(libc::EBADF), (0, true, None));
+    }
+
+    #[test]
+    fn an_endpoint_rests_until_its_time_is_over_and_no_longer() {
+        let clock = ManualClock::new();
+        let builder = Reactor::<()>::builder().clock(clock.clone());
+        let mut reactor = builder.build_with((0, 0)).unwrap();
+        let mut endpoint = DatagramEndpoint::new(Counts);
+        endpoint.note_receive_error(io::Error::from_raw_os_error(libc::ENOMEM), clock.now());
+        let socket = DatagramSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_address().clone();
+        endpoint.serve(socket, &mut reactor.context()).unwrap();
+        let client = DatagramSocket::bind("127.0.0.1:0").unwrap();
+        client.send_to(b"hello", &address).unwrap();
+        let mut counts_after = |time| {
+            clock.advance(time);
+            for _ in 0..3 {
+                reactor.turn(Deadline::Now).unwrap();
+            }
+            *reactor.state()
+        };
+        assert_eq!(counts_after(Duration::ZERO), (0, 1));
+        assert_eq!(counts_after(REST - Duration::from_millis(1)), (0, 1));
+        assert_eq!(counts_after(Duration::from_millis(1)), (1, 1));
+    }
+}

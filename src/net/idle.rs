@@ -232,6 +232,8 @@ mod tests {
         let (socket, _peer) = full();
         idle.set_write_timeout(&socket, Some(Duration::from_nanos(1))).unwrap();
         assert_eq!(attempts(&idle, &[0, 50_000, 50_000]), 1);
+        idle.set_write_timeout(&socket, Some(Duration::from_secs(60))).unwrap();
+        assert_eq!(attempts(&idle, &[0, 50_000, 50_000]), 4);
         idle.set_write_timeout(&socket, None).unwrap();
         idle.set_blocking(false);
         assert_eq!(attempts(&idle, &[0, 50_000, 50_000]), 1);

@@ -104,8 +104,12 @@
 mod accept;
 mod accept_class;
 mod accept_policy;
+#[cfg(test)]
+mod accept_script;
 mod address;
 mod bind;
+#[cfg(test)]
+mod blocking_streams;
 mod buffered_total;
 mod chunk;
 mod close_reason;

@@ -42,3 +42,19 @@ impl TimeLimit {
         io::Error::new(io::ErrorKind::TimedOut, text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earlier_of_two_counts_and_one_without_an_end_does_not() {
+        let now = Instant::now();
+        let of = |seconds| TimeLimit::of(Duration::from_secs(seconds), now);
+        let never = TimeLimit::of(Duration::MAX, now);
+        for (one, other) in [(of(1), of(2)), (of(2), of(1)), (of(1), never), (never, of(1))] {
+            assert_eq!(one.min(other).until(), of(1).until());
+        }
+        assert_eq!(never.min(never).until(), None);
+    }
+}

@@ -124,6 +124,17 @@ mod tests {
     }
 
     #[test]
+    fn a_part_that_was_read_leaves_the_rest() {
+        let mut unread = Unread::default();
+        for total in [600, 1_000] {
+            unread.sent(&peer("slow"), total);
+        }
+        assert_eq!(unread.sent.len(), 1, "neighbours of one receiver are added up");
+        unread.observe(700);
+        assert_eq!((unread.of(&peer("slow")), unread.total), (700, 700));
+    }
+
+    #[test]
     fn a_datagram_that_was_read_at_once_is_not_noted() {
         let mut unread = Unread::default();
         unread.sent(&peer("quick"), 0);

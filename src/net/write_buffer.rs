@@ -295,6 +295,17 @@ mod tests {
     }
 
     #[test]
+    fn a_flush_tells_whether_any_was_taken() {
+        let mut write_buffer = WriteBuffer::default();
+        write_buffer.push(&[1; 10]);
+        let mut peer = narrow();
+        assert!(!write_buffer.flush(&mut peer).0);
+        peer.room = 1;
+        assert!(write_buffer.flush(&mut peer).0);
+        assert!(!write_buffer.flush(&mut peer).0);
+    }
+
+    #[test]
     fn many_segments_are_written_at_once() {
         let mut write_buffer = WriteBuffer::default();
         (0..30).for_each(|number| write_buffer.push_chunk(vec![number; 3].into()));

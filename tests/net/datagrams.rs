@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{process, thread};
 
+use socket2::SockRef;
 use support::*;
 use tripoll::net::{Address, DatagramSocket};
 
@@ -90,4 +91,47 @@ fn who_reads_nothing_leaves_room_for_others_and_is_named() {
     let to = greedy.local_addr().unwrap();
     let to = Address::Abstract(to.as_abstract_name().unwrap().to_vec());
     socket.send_to(b"again", &to).unwrap();
+}
+
+#[test]
+fn an_error_that_no_wait_mends_is_returned_at_once() {
+    let socket = DatagramSocket::bind(Address::Abstract(name())).unwrap();
+    let nobody = Address::Abstract(name());
+    for timeout in [Duration::ZERO, LONG] {
+        let error = socket.send_to_timeout(b"hello", &nobody, timeout).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+    }
+}
+
+#[test]
+fn a_send_ends_when_its_receiver_goes_while_it_waits() {
+    let (socket, peer, to) = full_peer(false);
+    let waiting = thread::spawn(move || socket.send_to_timeout(b"more", &to, LONG));
+    thread::sleep(Duration::from_millis(50)); // it waits now, most likely
+    let began = Instant::now();
+    drop(peer);
+    assert_eq!(waiting.join().unwrap().unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    assert!(began.elapsed() < LONG / 2);
+}
+
+#[test]
+fn what_is_too_long_is_an_error_of_its_own_though_others_have_filled_the_buffer() {
+    let socket = DatagramSocket::bind(Address::Abstract(name())).unwrap();
+    let peers: Vec<_> = (0..3)
+        .map(|_| {
+            let name = name();
+            let address = SocketAddr::from_abstract_name(&name).unwrap();
+            (UnixDatagram::bind_addr(&address).unwrap(), Address::Abstract(name))
+        })
+        .collect();
+    let capacity = SockRef::from(&socket).send_buffer_size().unwrap();
+    for (_, to) in &peers[..2] {
+        socket.send_to(&vec![0; capacity * 6 / 10], to).unwrap();
+    }
+    let third = &peers[2].1;
+    let full = socket.send_to(b"hello", third).unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::WouldBlock);
+    assert!(full.to_string().contains("full of what others have not read"), "{full}");
+    let too_long = socket.send_to(&vec![0; capacity * 2], third).unwrap_err();
+    assert_eq!(too_long.raw_os_error(), Some(libc::EMSGSIZE), "{too_long}");
 }

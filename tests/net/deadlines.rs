@@ -191,6 +191,72 @@ fn a_peer_that_does_not_read_is_closed_by_the_first_limit_that_is_over() {
 }
 
 #[test]
+fn the_time_of_a_peer_that_reads_nothing_begins_with_the_output_and_its_input_does_not_prolong_it()
+{
+    on_every_pair(|pair| {
+        let script = |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+            match call {
+                Call::Opened => wire.set_deadline(Some(59 * SECOND)),
+                Call::TimedOut => _ = wire.write(&known_bytes(1, MUCH)),
+                Call::Received(data) => return Ok(data.len()),
+                _ => {}
+            }
+            Ok(0)
+        };
+        let limits = |c: Connection<_>| c.write_timeout(60 * SECOND).read_above_mark(true);
+        let mut timed = Timed::new(pair, limits, script);
+        timed.pass(59 * SECOND); // it has nothing to read so far
+        for _ in 0..3 {
+            timed.pass(19 * SECOND);
+            timed.one.peer().write_all(b"!").unwrap();
+            timed.one.turn_some();
+            timed.assert_open();
+        }
+        timed.pass(3 * SECOND);
+        assert_eq!(timed.reason(), Some(Why::WriteTimedOut));
+    });
+}
+
+#[test]
+fn a_peer_that_takes_output_out_of_the_kernel_is_not_idle() {
+    on_every_pair(|pair| {
+        let mut timed = Timed::new(pair, |c| c.idle_timeout(10 * SECOND), echo);
+        for _ in 0..4 {
+            timed.one.peer().write_all(b"one message").unwrap();
+            timed.one.turn_some(); // it is answered by one message
+        }
+        for _ in 0..3 {
+            timed.pass(9 * SECOND);
+            assert_eq!(timed.one.read(11), b"one message");
+            timed.pass(SECOND);
+            timed.assert_open();
+        }
+        timed.pass(10 * SECOND);
+        timed.pass(10 * SECOND);
+        assert_eq!(timed.reason(), Some(Why::IdleTimedOut));
+    });
+}
+
+#[test]
+fn a_closed_connection_whose_peer_reads_nothing_lingers_as_long_as_the_close_may_take() {
+    on_every_pair(|pair| {
+        let script = |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+            if *call == Call::Opened {
+                wire.write(b"bye");
+                wire.close();
+            }
+            Ok(0)
+        };
+        let limits = |c: Connection<_>| c.linger(SECOND).close_within(2 * SECOND);
+        let mut timed = Timed::new(pair, limits, script);
+        timed.pass(SECOND);
+        timed.assert_open();
+        timed.pass(SECOND);
+        assert_eq!(timed.reason(), Some(Why::Finished));
+    });
+}
+
+#[test]
 fn the_protocols_deadline_is_apart_from_the_limits() {
     on_every_pair_and_noise(|pair| {
         let script = |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {

@@ -3,14 +3,14 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::net::{Call, Script, Scripted, Why, echo};
 use support::one::{One, Over};
-use support::{Pair, known_bytes, on_every_pair, on_every_pair_and_noise};
-use tripoll::Context;
-use tripoll::net::{Connection, Filter, Watermarks, Wire};
+use support::{LONG, Pair, known_bytes, on_every_pair, on_every_pair_and_noise};
+use tripoll::net::{Connection, Filter, Protocol, Watermarks, Wire};
 use tripoll::reactor::ManualClock;
+use tripoll::{Context, Deadline};
 
 /// More than a Unix socket's buffers hold.
 const MUCH: usize = 1 << 20;
@@ -433,5 +433,100 @@ fn a_shutdown_ends_a_handshake() {
         peer.one.turn_some();
         peer.one.peer = None;
         assert_eq!(peer.one.until_closed(), [Call::Closed(Why::Finished)]);
+    });
+}
+
+/// Changes nothing, and has only what a filter must have.
+struct Nothing;
+
+impl Filter for Nothing {
+    fn received(&mut self, data: &[u8], plain: &mut Vec<u8>, _: &mut Vec<u8>) -> io::Result<()> {
+        plain.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        out.extend_from_slice(plain);
+        Ok(())
+    }
+}
+
+#[test]
+fn by_default_a_filter_has_no_handshake_and_ends_with_its_stream() {
+    on_every_pair_and_noise(|pair| {
+        let mut one = One::with(pair, Over::Unix, |c| c.over(Nothing), echo);
+        for _ in 0..2 {
+            one.peer().write_all(b"hello").unwrap();
+            assert_eq!(one.read(5), b"hello");
+        }
+        one.peer().shutdown(Shutdown::Write).unwrap();
+        assert_eq!(one.read_to_end().0, b"");
+        assert_eq!(one.until_closed().last(), Some(&Call::Closed(Why::Finished)));
+    });
+}
+
+/// Notes its calls.
+struct Noting;
+
+impl Protocol<Vec<&'static str>> for Noting {
+    fn opened(&mut self, _: &mut Wire, cx: &mut Context<Vec<&'static str>>) -> io::Result<()> {
+        cx.state.push("opened");
+        Ok(())
+    }
+
+    fn received(
+        &mut self,
+        _: &mut Wire,
+        data: &[u8],
+        _: &mut Context<Vec<&'static str>>,
+    ) -> io::Result<usize> {
+        Ok(data.len())
+    }
+
+    fn notified(&mut self, _: &mut Wire, cx: &mut Context<Vec<&'static str>>) -> io::Result<()> {
+        cx.state.push("notified");
+        Ok(())
+    }
+
+    fn timed_out(&mut self, _: &mut Wire, cx: &mut Context<Vec<&'static str>>) -> io::Result<()> {
+        cx.state.push("timed out");
+        Ok(())
+    }
+}
+
+#[test]
+fn only_what_has_come_during_the_handshake_is_told_after_it() {
+    on_every_pair(|pair| {
+        for (notifies, times_out, expected) in [
+            (false, false, &["opened"][..]),
+            (true, false, &["opened", "notified"]),
+            (false, true, &["opened", "timed out"]),
+        ] {
+            let (stream, peer) = Over::Unix.pair();
+            let mut reactor = pair.reactor(Vec::new());
+            let connection = Connection::new(Noting).over(Records::default());
+            let token = connection.serve(stream, &mut reactor.context()).unwrap().token();
+            reactor.turn(Deadline::Now).unwrap();
+            if notifies {
+                reactor.context().notify(token).unwrap();
+            }
+            if times_out {
+                reactor.context().set_deadline(token, Some(Instant::now())).unwrap();
+            }
+            for _ in 0..3 {
+                reactor.turn(Deadline::Now).unwrap();
+            }
+            assert!(reactor.state().is_empty(), "told before the handshake is over");
+            (&peer).write_all(HELLO).unwrap();
+            let give_up = Instant::now() + LONG;
+            while reactor.state().len() < expected.len() {
+                assert!(Instant::now() < give_up);
+                reactor.turn(Deadline::after(Duration::from_millis(10))).unwrap();
+            }
+            for _ in 0..3 {
+                reactor.turn(Deadline::Now).unwrap();
+            }
+            assert_eq!(reactor.state(), expected);
+        }
     });
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use socket2::{Domain, SockAddr, Socket, Type};
 use support::await_that;
 use tripoll::net::{Address, Listener};
@@ -273,4 +274,16 @@ fn the_error_of_a_too_long_path_names_it() {
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0);
+}
+
+#[test]
+fn a_listener_blocks_if_it_is_told_so() {
+    let listener = Listener::bind(parse("127.0.0.1:0")).unwrap();
+    let never_blocks = || rustix::fs::fcntl_getfl(&listener).unwrap().contains(OFlags::NONBLOCK);
+    assert!(never_blocks());
+    for yes in [false, true] {
+        listener.set_nonblocking(yes).unwrap();
+        assert_eq!(never_blocks(), yes);
+    }
+    assert_eq!(kind(listener.accept()), io::ErrorKind::WouldBlock);
 }

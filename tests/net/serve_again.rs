@@ -200,3 +200,41 @@ fn a_connection_that_its_protocol_removes_is_not_made_again() {
         assert_eq!((reactor.state().tries, &*reactor.state().closed), (1, &["removed".into()][..]));
     });
 }
+
+/// Cancels when it has no connection.
+struct Cancels;
+
+impl Protocol<State> for Cancels {
+    fn received(
+        &mut self,
+        _: &mut Wire<'_>,
+        data: &[u8],
+        _: &mut Context<'_, State>,
+    ) -> io::Result<usize> {
+        Ok(data.len())
+    }
+
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, State>) {
+        cx.state.closed.push(closed.to_string());
+        let connecting = cx.state.connecting.clone().unwrap();
+        assert!(connecting.cancel(cx));
+    }
+}
+
+#[test]
+fn a_cancel_by_a_protocol_whose_connection_failed_is_heard() {
+    on_every_pair_and_noise(|pair| {
+        let mut reactor = pair.reactor(State::default());
+        let retry = Retry::new().first(Duration::from_millis(1)).longest(Duration::from_millis(1));
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let connecting =
+            Connect::to(nobody).retry(retry).serve_again(&mut reactor.context(), |cx| {
+                cx.state.tries += 1;
+                Some(Connection::new(Cancels))
+            });
+        reactor.state_mut().connecting = Some(connecting);
+        drive(&mut reactor, 1_000, |state| !state.closed.is_empty());
+        assert_over(&mut reactor);
+        assert_eq!((reactor.state().tries, reactor.state().closed.len()), (1, 1));
+    });
+}

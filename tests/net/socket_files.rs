@@ -2,13 +2,14 @@
 //! its permissions, and what the errors say. Without a reactor.
 
 use std::fs::{self, OpenOptions};
-use std::os::fd::AsFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::{env, io, process, thread};
 
+use socket2::{Domain, SockAddr, Socket, Type};
 use support::alone::in_own_process;
 use tripoll::net::{Address, DatagramSocket, Listener, ListenerBuilder};
 
@@ -198,4 +199,57 @@ fn the_error_of_a_path_that_cannot_be_bound_says_why() {
         }
     }
     assert!(Path::new("/tmp").is_dir() && plain.exists() && link.is_symlink());
+}
+
+/// Returns the path `to` as seen from the working directory.
+fn relative(to: &Path) -> PathBuf {
+    let here = env::current_dir().unwrap();
+    let up = here.components().skip(1).map(|_| "..").collect::<PathBuf>();
+    up.join(to.strip_prefix("/").unwrap())
+}
+
+#[test]
+fn a_socket_from_elsewhere_does_not_remove_what_its_relative_path_names_here() {
+    let directory = Directory::new("elsewhere");
+    let path = directory.at("socket");
+    for (path, stays) in [(relative(&path), true), (path.clone(), false)] {
+        let mut listener =
+            Listener::try_from(OwnedFd::from(UnixListener::bind(&path).unwrap())).unwrap();
+        listener.set_unlink_on_drop(true);
+        drop(listener);
+        assert_eq!(path.exists(), stays);
+        let _ = fs::remove_file(&path);
+    }
+}
+
+#[test]
+fn a_socket_that_does_not_listen_yet_is_not_replaced_whichever_name_it_has() {
+    in_own_process(
+        "socket_files::a_socket_that_does_not_listen_yet_is_not_replaced_whichever_name_it_has",
+        || {
+            let directory = Directory::new("not-yet");
+            env::set_current_dir(directory.at("")).unwrap();
+            let names = [env::current_dir().unwrap().join("socket"), PathBuf::from("socket")];
+            for (bound, asked) in [(0, 0), (0, 1), (1, 1)] {
+                let other = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+                other.bind(&SockAddr::unix(&names[bound]).unwrap()).unwrap();
+                let refused = listen(&names[asked]).err().expect("it is replaced");
+                assert_eq!(refused.kind(), io::ErrorKind::AddrInUse, "{refused}");
+                drop(other);
+                drop(listen(&names[asked]).unwrap());
+                assert!(!names[0].exists());
+            }
+        },
+    );
+}
+
+#[test]
+fn a_link_in_place_of_the_lock_is_not_followed() {
+    let directory = Directory::new("linked-lock");
+    let (path, target) = (directory.at("socket"), directory.at("target"));
+    leave_stale(&path);
+    symlink(&target, directory.at("socket.lock")).unwrap();
+    let refused = listen(&path).err().expect("the link is followed");
+    assert!(refused.to_string().contains("socket.lock"), "{refused}");
+    assert!(!target.exists());
 }

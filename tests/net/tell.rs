@@ -152,3 +152,53 @@ fn what_a_closing_connection_is_told_is_dropped() {
         }
     });
 }
+
+/// Another protocol.
+struct Silent;
+
+impl Protocol<Chat> for Silent {
+    fn received(&mut self, _: &mut Wire, data: &[u8], _: &mut Context<Chat>) -> io::Result<usize> {
+        Ok(data.len())
+    }
+}
+
+#[test]
+fn no_id_is_that_of_another_type() {
+    let chat = Chat { guests: Vec::new(), closed: Vec::new(), pool: Pool::new(1, 10).unwrap() };
+    let mut reactor = Reactor::builder().build_with(chat).unwrap();
+    let (token, _peer) = add_guest(&mut reactor);
+    let cx = reactor.context();
+    cx.id::<Connection<Guest>>(token).unwrap();
+    let refused = cx.id::<Connection<Silent>>(token).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+    assert!(refused.to_string().contains("Guest"), "{refused}");
+}
+
+#[test]
+fn a_message_to_a_connection_that_is_closing_is_dropped() {
+    on_every_pair(|pair| {
+        let chat = Chat { guests: Vec::new(), closed: Vec::new(), pool: Pool::new(1, 10).unwrap() };
+        let mut reactor = pair.reactor(chat);
+        let (token, mut peer) = add_guest(&mut reactor);
+        let guest = reactor.context().id::<Connection<Guest>>(token).unwrap();
+        let much = vec![b'.'; 1 << 20];
+        let close = move |_: &mut Guest, wire: &mut Wire, _: &mut Context<Chat>| {
+            wire.write(&much);
+            wire.close();
+            Ok(())
+        };
+        reactor.context().tell(guest, close).unwrap();
+        reactor.turn(Deadline::Now).unwrap();
+        let again = |_: &mut Guest, _: &mut Wire, _: &mut Context<Chat>| unreachable!("it closes");
+        reactor.context().tell(guest, again).unwrap(); // it still sends its output
+        reactor.turn(Deadline::Now).unwrap();
+        assert_eq!(reactor.context().counters().panics, 0);
+        let reader = thread::spawn(move || io::copy(&mut peer, &mut io::sink()).unwrap());
+        while reactor.state().closed.is_empty() {
+            reactor.turn(Deadline::after(LONG)).unwrap();
+        }
+        assert_eq!(reactor.state().closed, ["Finished after 0"]);
+        drop(reactor);
+        assert_eq!(reader.join().unwrap(), 1 << 20);
+    });
+}

@@ -247,3 +247,25 @@ fn connect(socket: &Socket, target: &SockAddr) -> io::Result<Answer> {
         _ => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_local_port_that_was_chosen_may_be_in_time_wait() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address::Inet(listener.local_addr().unwrap());
+        let is_reused = |local: &Address| {
+            let now = Instant::now();
+            let limit = TimeLimit::of(Duration::MAX, now);
+            let (socket, ..) = Attempt::begin(&address, Some(local), limit, now).unwrap();
+            socket.reuse_address().unwrap()
+        };
+        assert!(!is_reused(&"127.0.0.1:0".parse().unwrap()));
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(is_reused(&Address::Inet(free)));
+    }
+}

@@ -71,6 +71,7 @@ fn a_reset_is_no_end_whatever_limits_the_stream_has() {
     let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let mut here = Stream::from(listener.accept().unwrap().0);
     here.limit(None, Some(LONG)).unwrap();
+    here.set_input_end(&InputEnd::new().unwrap());
     SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
     drop(peer);
     assert_eq!(read(&here).unwrap_err().kind(), io::ErrorKind::ConnectionReset);

@@ -275,3 +275,32 @@ fn what_a_protocol_was_given_at_the_end_does_not_go_with_its_stream() {
         assert_eq!(detached.try_recv().unwrap(), b"");
     });
 }
+
+#[test]
+fn the_wire_tells_what_the_peer_has_not_read() {
+    on_every_pair(|pair| {
+        let mut steps = 0;
+        let script = move |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+            steps += 1;
+            match (steps, call) {
+                (1, Call::Opened) => {
+                    assert_eq!(wire.send_queue(), 0);
+                    wire.write(b"hello");
+                }
+                (2, Call::TimedOut) => assert!(wire.send_queue() >= 5, "{}", wire.send_queue()),
+                (3, Call::TimedOut) => assert_eq!(wire.send_queue(), 0),
+                (_, Call::Closed(_)) => {}
+                other => panic!("{other:?}"),
+            }
+            Ok(0)
+        };
+        let mut one = One::new(pair, Over::Unix, script);
+        let token = one.token;
+        one.context(|cx| cx.set_deadline(token, Some(Instant::now())).unwrap());
+        assert_eq!((one.next_call(), one.next_call()), (Call::Opened, Call::TimedOut));
+        assert_eq!(one.read(5), b"hello");
+        one.context(|cx| cx.set_deadline(token, Some(Instant::now())).unwrap());
+        assert_eq!(one.next_call(), Call::TimedOut);
+        assert_eq!(one.context(|cx| cx.counters().panics), 0);
+    });
+}

@@ -482,25 +482,27 @@ mod tests {
 
     #[test]
     fn an_endpoint_rests_until_its_time_is_over_and_no_longer() {
-        let clock = ManualClock::new();
-        let builder = Reactor::<()>::builder().clock(clock.clone());
-        let mut reactor = builder.build_with((0, 0)).unwrap();
-        let mut endpoint = DatagramEndpoint::new(Counts);
-        endpoint.note_receive_error(io::Error::from_raw_os_error(libc::ENOMEM), clock.now());
-        let socket = DatagramSocket::bind("127.0.0.1:0").unwrap();
-        let address = socket.local_address().clone();
-        endpoint.serve(socket, &mut reactor.context()).unwrap();
-        let client = DatagramSocket::bind("127.0.0.1:0").unwrap();
-        client.send_to(b"hello", &address).unwrap();
-        let mut counts_after = |time| {
-            clock.advance(time);
-            for _ in 0..3 {
-                reactor.turn(Deadline::Now).unwrap();
-            }
-            *reactor.state()
-        };
-        assert_eq!(counts_after(Duration::ZERO), (0, 1));
-        assert_eq!(counts_after(REST - Duration::from_millis(1)), (0, 1));
-        assert_eq!(counts_after(Duration::from_millis(1)), (1, 1));
+        for late in [0, 5] {
+            let clock = ManualClock::new();
+            let builder = Reactor::<()>::builder().clock(clock.clone());
+            let mut reactor = builder.build_with((0, 0)).unwrap();
+            let mut endpoint = DatagramEndpoint::new(Counts);
+            endpoint.note_receive_error(io::Error::from_raw_os_error(libc::ENOMEM), clock.now());
+            let socket = DatagramSocket::bind("127.0.0.1:0").unwrap();
+            let address = socket.local_address().clone();
+            endpoint.serve(socket, &mut reactor.context()).unwrap();
+            let client = DatagramSocket::bind("127.0.0.1:0").unwrap();
+            client.send_to(b"hello", &address).unwrap();
+            let mut counts_after = |time| {
+                clock.advance(time);
+                for _ in 0..3 {
+                    reactor.turn(Deadline::Now).unwrap();
+                }
+                *reactor.state()
+            };
+            assert_eq!(counts_after(Duration::ZERO), (0, 1));
+            assert_eq!(counts_after(REST - Duration::from_millis(1)), (0, 1));
+            assert_eq!(counts_after(Duration::from_millis(1 + late)), (1, 1));
+        }
     }
 }

@@ -145,7 +145,8 @@ fn a_large_write_fails_at_once_when_the_peer_has_gone_meanwhile() {
                 Ok(0)
             }
         };
-        let mut one = One::new(pair, Over::Unix, script);
+        let marks = Watermarks::new(1, 1 << 20, 1 << 20); // it is not the size that refuses it
+        let mut one = One::with(pair, Over::Unix, |c| c.watermarks(marks), script);
         let peer = one.peer.take().unwrap();
         (&peer).write_all(b"?").unwrap();
         *theirs.borrow_mut() = Some(peer);

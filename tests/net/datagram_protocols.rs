@@ -32,7 +32,7 @@ pub type Log = Vec<Call>;
 /// Reports its calls, and reacts to each.
 pub struct Scripted<F>(pub F);
 
-trait Script: FnMut(&Call, Option<&Address>, &mut DatagramWire<'_>) -> io::Result<()> {}
+pub trait Script: FnMut(&Call, Option<&Address>, &mut DatagramWire<'_>) -> io::Result<()> {}
 impl<T: FnMut(&Call, Option<&Address>, &mut DatagramWire<'_>) -> io::Result<()>> Script for T {}
 
 impl<F: Script> Scripted<F> {

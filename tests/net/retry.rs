@@ -17,7 +17,7 @@ use support::sockets::{read_all, reset};
 use support::{LONG, MINUTE, on_every_pair, on_every_pair_and_noise};
 use tripoll::net::{Address, Connect, Connecting, Connection, Retry, Stream, Wire};
 use tripoll::pool::Pool;
-use tripoll::{Context, Deadline, Reactor, Token};
+use tripoll::{Context, Deadline, Handler, Interest, Next, Reactor, Source, Token};
 
 type Results = Vec<io::Result<Stream>>;
 
@@ -344,5 +344,38 @@ fn a_server_that_accepts_and_closes_at_once_does_not_make_the_client_spin() {
         }
         client.await_end();
         assert!(began.elapsed() >= 3 * pause);
+    });
+}
+
+/// Cancels when it is added.
+struct Cancels(Connecting);
+
+impl Handler<Stream, Results> for Cancels {
+    fn added(
+        &mut self,
+        _: &mut Source<'_, Stream>,
+        cx: &mut Context<'_, Results>,
+    ) -> io::Result<Next> {
+        assert!(self.0.cancel(cx));
+        Ok(Next::Remove)
+    }
+
+    fn ready(&mut self, _: &mut Source<'_, Stream>, _: &mut Context<Results>) -> io::Result<Next> {
+        unreachable!("it was removed")
+    }
+}
+
+#[test]
+fn a_cancel_after_the_first_address_has_failed_is_heard() {
+    on_every_pair(|pair| {
+        let mut reactor = pair.reactor(Results::new());
+        let addresses = [listener(), listener()];
+        let all = addresses.iter().map(|(_, address)| address.clone());
+        // Each attempt is over as soon as its socket is added. The other source is added then.
+        let connect = Connect::to_any(all).attempt_timeout(Duration::ZERO);
+        let connecting = start(&mut reactor, connect);
+        let (other, _peer) = Stream::pair().unwrap();
+        reactor.context().add(other, Interest::READ, Cancels(connecting)).unwrap();
+        assert_eq!(finish(&mut reactor).unwrap_err().kind(), ErrorKind::ConnectionAborted);
     });
 }

@@ -101,3 +101,27 @@ impl PythonDatagramSocket for DatagramSocket {
         self.send_to_timeout(data, to, self.send_timeout())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn sendto_waits_for_room_as_long_as_the_server_lets_it() {
+        let name = format!("tripoll-sendto-{}", std::process::id());
+        let bind = |end: &str| {
+            DatagramSocket::bind(Address::Abstract(format!("{name}-{end}").into())).unwrap()
+        };
+        let (mut socket, peer) = (bind("server"), bind("client"));
+        let to = peer.local_address().clone();
+        while socket.send_to(b"full", &to).is_ok() {}
+        let time = Duration::from_millis(250);
+        socket.set_send_timeout(time);
+        let began = Instant::now();
+        let error = socket.sendto(b"more", &to).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(began.elapsed() >= time, "after {:?}", began.elapsed());
+    }
+}

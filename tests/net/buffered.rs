@@ -2,14 +2,16 @@
 //! Unix sockets, whose buffers in the kernel are small.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use support::server::SocketPath;
 use support::{LONG, Pair, on_every_pair_at_once};
-use tripoll::net::{Closed, Connection, Listener, Protocol, Wire};
-use tripoll::{Context, ReactorHandle, Token};
+use tripoll::net::{Closed, Connection, Listener, Protocol, Watermarks, Wire};
+use tripoll::{Context, Deadline, ReactorHandle, Token};
 
 const SILENT: usize = 20;
 const MESSAGE: usize = 10_000;
@@ -149,5 +151,69 @@ fn unused_input_counts_toward_the_bound_and_is_free_again_after_a_close() {
         });
         let closed = room.reasons.iter().filter(|why| *why == "ListenerOverflow").count();
         assert_eq!((closed, room.reasons.len()), (3, 12), "{:?}", room.reasons);
+    });
+}
+
+/// Holds as many times 10,000 bytes as the first byte that it receives says. If that is zero, it sends a
+/// large file, which holds no memory.
+struct Holds(Arc<File>);
+
+impl Protocol<Room> for Holds {
+    fn received(
+        &mut self,
+        wire: &mut Wire<'_>,
+        data: &[u8],
+        cx: &mut Context<'_, Room>,
+    ) -> io::Result<usize> {
+        if data[0] == 0 {
+            wire.send_file(Arc::clone(&self.0), 0..FILE);
+        } else {
+            while wire.is_reading() && wire.unsent() < usize::from(data[0]) * MESSAGE {
+                wire.write(&[7; MESSAGE]);
+            }
+            wire.write(b"!"); // here it is seen whether it holds too much
+        }
+        cx.state.unsent.insert(wire.token(), wire.unsent());
+        Ok(data.len())
+    }
+
+    fn closed(&mut self, closed: &Closed, cx: &mut Context<'_, Room>) {
+        cx.state.reasons.push(format!("{:?}", closed.reason));
+    }
+}
+
+const FILE: u64 = 10 << 20;
+
+#[test]
+fn a_connection_that_holds_no_memory_makes_the_share_of_the_others_no_smaller() {
+    let path = std::env::temp_dir().join(format!("tripoll-holds-{}", std::process::id()));
+    let file = File::create_new(&path).unwrap();
+    file.set_len(FILE).unwrap();
+    let file = Arc::new(File::open(&path).unwrap());
+    std::fs::remove_file(&path).unwrap();
+    on_every_pair_at_once(|pair| {
+        let mut reactor = pair.reactor(Room::default());
+        let path = SocketPath::unused();
+        let listener = Listener::builder().max_buffered(100 * MESSAGE).bind(path.address());
+        let file = Arc::clone(&file);
+        let accepted = move |stream, cx: &mut Context<'_, Room>| {
+            let marks = Watermarks::new(1, 200 * MESSAGE, 200 * MESSAGE);
+            Connection::new(Holds(Arc::clone(&file))).watermarks(marks).serve(stream, cx).map(drop)
+        };
+        listener.unwrap().serve(&mut reactor.context(), accepted).unwrap();
+        // Together they hold more than they may, and the last one not more than a half.
+        let mut clients = Vec::new();
+        for (number, size) in [0, 60, 45].into_iter().enumerate() {
+            let mut client = connect(&path);
+            client.write_all(&[size]).unwrap();
+            clients.push(client);
+            let give_up = Instant::now() + LONG;
+            while reactor.state().unsent.len() + reactor.state().reasons.len() <= number {
+                assert!(Instant::now() < give_up);
+                reactor.turn(Deadline::after(Duration::from_millis(10))).unwrap();
+            }
+        }
+        assert!(reactor.state().unsent.values().sum::<usize>() > 100 * MESSAGE);
+        assert!(reactor.state().reasons.is_empty(), "{:?}", reactor.state().reasons);
     });
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use support::reactor::drive;
-use support::sockets::{reset, unix_pair};
+use support::sockets::{reset, tcp_pair, unix_pair};
 use support::{LONG, Pair, expect_panic, on_every_pair, on_every_pair_and_noise};
 use tripoll::net::framing::{FrameProtocol, FrameWire, Lines};
 use tripoll::net::{
@@ -85,6 +85,27 @@ fn a_measured_connection_tells_its_bytes_and_its_age_during_a_call_and_at_its_en
         assert_eq!(figures.to_string(), "(unnamed) received 8 bytes, sent 16");
         let count = reactor.state().iter().filter(|seen| matches!(seen, Seen::After(..))).count();
         assert_eq!(count, 1);
+    });
+}
+
+#[test]
+fn what_a_closed_connection_discards_before_a_reset_counts() {
+    on_every_pair(|pair| {
+        let (here, mut there) = tcp_pair();
+        let mut reactor = pair.reactor(Vec::new());
+        let connection = Connection::new(Echo(1)).measured();
+        connection.serve(Stream::from(here), &mut reactor.context()).unwrap();
+        there.write_all(b"hello").unwrap();
+        drive(&mut reactor, 1_000, |seen| !seen.is_empty());
+        reactor.context().shutdown(LONG);
+        reactor.turn(Deadline::Now).unwrap(); // it is closed, and waits for the end of the peer
+        there.write_all(&[b'.'; 1 << 16]).unwrap();
+        reset(there);
+        drive(&mut reactor, 1_000, |seen| matches!(seen.last(), Some(Seen::Closed)));
+        let [.., Seen::After(figures, why, _), Seen::Closed] = &reactor.state()[..] else {
+            panic!("{:?}", reactor.state());
+        };
+        assert_eq!((figures.received, &**why), (5 + (1 << 16), "closed"));
     });
 }
 

@@ -280,7 +280,7 @@ mod tests {
         selector.add(fd, Token::from(1), read, level).unwrap();
         selector.add(other.as_raw_fd(), Token::from(2), read, level).unwrap();
         selector.remove(other.as_raw_fd()).unwrap();
-        for interest in [Interest::NONE, read, read | Interest::WRITE, read] {
+        for interest in [read | Interest::WRITE, Interest::NONE, read, read | Interest::WRITE] {
             selector.set(fd, interest).unwrap();
         }
         let reported = |selector: &mut EpollSelector| {

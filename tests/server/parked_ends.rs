@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use support::server::*;
 use support::*;
-use tripoll::Deadline;
 use tripoll::reactor::ManualClock;
 use tripoll::server::{HandlerResult, Parked, ParkedTcpServer, ServerConfig, StreamExchange};
+use tripoll::{Deadline, Interest, Reactor};
 
 /// Sends back each line.
 fn echo(exchange: &mut StreamExchange) -> HandlerResult {
@@ -37,6 +37,11 @@ fn say(mut client: &TcpStream, line: &str) {
     let mut answer = vec![0; line.len()];
     client.read_exact(&mut answer).unwrap();
     assert_eq!(answer, line.as_bytes());
+}
+
+/// Returns how many sources wait for input: the listener, and the clients that are parked.
+fn readers(reactor: &mut Reactor) -> usize {
+    reactor.context().sources().filter(|source| source.interest == Interest::READ).count()
 }
 
 /// Returns how long a shutdown takes while `client` says nothing more.
@@ -66,10 +71,10 @@ fn a_shutdown_waits_for_the_silence_of_parked_clients_and_no_longer() {
                 thread::sleep(Duration::from_millis(20)); // by now it is parked
                 client
             });
-            assert!(took >= Duration::from_millis(45), "{took:?}: it could say no more");
-            took < Duration::from_millis(900)
+            // Not before it could have said more, nor a second later.
+            (45..900).contains(&took.as_millis())
         });
-        assert!(is_prompt, "it waits for a second");
+        assert!(is_prompt, "it waits for a second, or not at all");
     });
 }
 
@@ -145,9 +150,10 @@ fn a_client_is_too_late_at_the_moment_at_which_its_time_is_over() {
                 }
                 assert!(Instant::now() < give_up, "nothing came");
             }
-            // A worker has written that, and now the client is parked again.
-            for _ in 0..20 {
+            // A worker has written that. Then the client is parked again.
+            while reads > 0 && readers(&mut reactor) < 2 {
                 reactor.turn(Deadline::after(Duration::from_millis(1))).unwrap();
+                assert!(Instant::now() < give_up, "it is not parked");
             }
         };
         turn_until(6);
@@ -165,18 +171,19 @@ fn a_parked_client_of_another_loop_is_cut_off_after_the_grace() {
         let mut reactor = pair.build(pair.builder().clock(clock.clone()), ());
         let server = build(&pair.config(), 1, echo);
         server.serve_in(MINUTE, &mut reactor.context()).unwrap();
-        let mut turn = || {
-            reactor.turn(Deadline::after(MOMENT)).unwrap();
-        };
         let mut client = connect(&server.server_address());
         client.set_nonblocking(true).unwrap();
         client.write_all(b"hello\n").unwrap();
-        while client.read(&mut [0; 6]).is_err() {
-            turn();
+        let give_up = Instant::now() + LONG;
+        let mut is_answered = false;
+        while !is_answered || readers(&mut reactor) < 2 {
+            is_answered |= client.read(&mut [0; 6]).is_ok();
+            reactor.turn(Deadline::after(MOMENT)).unwrap();
+            assert!(Instant::now() < give_up, "it is not parked");
         }
-        for _ in 0..20 {
-            turn(); // by now it is parked
-        }
+        let mut turn = || {
+            reactor.turn(Deadline::after(MOMENT)).unwrap();
+        };
         thread::scope(|scope| {
             let closing = scope.spawn(|| server.server_close_within(20 * MOMENT));
             while !closing.is_finished() {

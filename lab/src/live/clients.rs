@@ -82,6 +82,10 @@ enum Traffic {
 /// The most bytes that a client still has to send.
 const MOST_UNSENT: usize = 64 << 20;
 
+/// How many bytes a flood may be ahead of its answers. A handler that reads until there is nothing would
+/// otherwise never end its turn, and keep everything. It is more than the kernel keeps.
+const MOST_AHEAD: u64 = 16 << 20;
+
 /// The time between two bytes of a drip.
 const DRIP: Duration = Duration::from_millis(100);
 
@@ -325,9 +329,15 @@ impl Entry {
     fn interest(&self) -> Interest {
         let mut interest = Interest::NONE;
         interest.set(Interest::READ, self.client.reading);
-        let sends = !self.unsent.is_empty() || self.traffic == Traffic::Flood;
+        let sends = !self.unsent.is_empty() || self.floods();
         interest.set(Interest::WRITE, sends || self.client.state == "connecting");
         interest
+    }
+
+    /// Returns whether a flood goes on now.
+    fn floods(&self) -> bool {
+        let ahead = self.client.sent.saturating_sub(self.client.received);
+        self.traffic == Traffic::Flood && ahead < MOST_AHEAD
     }
 
     /// Reads what has come. Returns whether the connection goes on.
@@ -356,7 +366,7 @@ impl Entry {
     /// Sends what there is. Returns whether the connection goes on.
     fn send(&mut self, socket: &mut Source<Rc<Socket>>) -> bool {
         loop {
-            if self.unsent.is_empty() && self.traffic == Traffic::Flood {
+            if self.unsent.is_empty() && self.floods() {
                 (0..64).for_each(|_| self.unsent.extend(LINE));
             }
             let data = self.unsent.as_slices().0;

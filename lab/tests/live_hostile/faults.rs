@@ -75,6 +75,26 @@ fn a_drip_is_a_turn_for_each_byte_until_it_is_calm() {
     });
 }
 
+/// A handler that reads until there is nothing does not end its turn while a flood goes on.
+#[test]
+fn a_flood_waits_for_its_answers() {
+    let lab = lab_with("edge-drained");
+    let mut session = Session::begin(&lab).with_client();
+    session.post("op=fault&client=1&kind=flood");
+    session.post("timeout=1");
+    session.post("op=run");
+    let ahead = |it: &Value| {
+        let count = |what: &str| it["client"][what].as_u64().unwrap();
+        count("sent").saturating_sub(count("received"))
+    };
+    let mut answered = 0;
+    while answered < 64 << 20 {
+        let it = session.next("client");
+        assert!(ahead(&it) <= (16 << 20) + 4096, "{it}");
+        answered = it["client"]["received"].as_u64().unwrap();
+    }
+}
+
 /// In a process of its own: the limit is that of all threads, and the test opens nothing meanwhile.
 #[test]
 fn a_limit_refuses_a_client_until_it_is_lifted() {

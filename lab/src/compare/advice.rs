@@ -60,8 +60,8 @@ pub(super) fn advice(plan: &Plan, figures: Figures<'_>) -> String {
 struct Loss {
     /// The part of the line: "up to 6 watched".
     place: String,
-    /// By how many per cent at most. `None` where the place is not sharp: another run would find another
-    /// one, and another figure.
+    /// By how many per cent at most. `None` where another run would find another place, and another
+    /// figure.
     saving: Option<f64>,
 }
 
@@ -111,24 +111,20 @@ fn loss(line: &Line, plan: &Plan, figures: Figures<'_>, [rival, taken]: [Call; 2
         .map(|ratio| ratio.median)
         .min_by(f64::total_cmp)?;
     let at = rounded_place(crossing.at);
-    let is_sharp = crossing.is_sharp();
+    // Where more and more are ready, the costs of the two calls come near each other slowly, and other
+    // work on the machine moves the place.
+    let is_named = crossing.is_sharp() && matches!(line, Line::Watched { .. });
+    let amount = if crossing.first_below { "few" } else { "many" };
     let place = match (line, crossing.first_below) {
-        (Line::Watched { .. }, true) if !is_sharp => "with few watched".to_string(),
-        (Line::Watched { .. }, false) if !is_sharp => "with many watched".to_string(),
-        (Line::Ready { n, .. }, below) if !is_sharp => {
-            format!("with {} of {} ready", if below { "few" } else { "many" }, grouped(*n))
-        }
+        (Line::Watched { .. }, _) if !is_named => format!("with {amount} watched"),
+        (Line::Ready { n, .. }, _) => format!("with {amount} of {} ready", grouped(*n)),
         (Line::Watched { .. }, true) => format!("up to {at} watched"),
         (Line::Watched { .. }, false) => format!("with more than {at} watched"),
-        (Line::Ready { n, .. }, true) => format!("with up to {at} of {} ready", grouped(*n)),
-        (Line::Ready { n, .. }, false) => {
-            format!("with more than {at} of {} ready", grouped(*n))
-        }
     };
     let place = place + on_kind(line.style().kind);
     // To five per cent, for the same reason.
     let saving = ((1.0 - cheapest) * 20.0).round().max(1.0) * 5.0;
-    let loss = Loss { place, saving: is_sharp.then_some(saving) };
+    let loss = Loss { place, saving: is_named.then_some(saving) };
     (1.0 - cheapest >= NEGLIGIBLE).then_some(loss)
 }
 

@@ -60,7 +60,7 @@ impl Crossing {
 }
 
 /// The ends of a sharp range differ by less than this factor.
-const SHARP: f64 = 1.3;
+const SHARP: f64 = 2.0;
 
 /// The fit has the points up to so many times below and above the crossing: costs are straight lines
 /// only as long as the caches hold what is watched.

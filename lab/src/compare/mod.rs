@@ -17,18 +17,19 @@
 //! # How exact it is
 //!
 //! A program of 60 lines of C, which shares no code with this one, has measured bare loops of poll and
-//! epoll at 69 points of `--preset crossover`: three times, in turn with `compare`, on 29 November 2026.
-//! The machine was a virtual one with two processors and a load of 9 to 14. Of the medians of the three
-//! runs:
+//! epoll at 69 points of `--preset crossover`, in turn with `compare`, on 29 November 2026. The machine
+//! was a virtual one with two processors. Three runs of each at a load of 9 to 14, and three at 14 to 17:
 //!
-//! * Up to 256 watched and one ready, they differ by at most 3 % at all 36 points.
-//! * With 1,000 watched, they differ by less than 10 % at 31 of 33 points, and by 11 % and 17 % at the
-//!   other two. There the caches decide. Single runs of either program differ by up to 30 % from its
-//!   others.
-//! * With one ready, C finds that the two calls cross at 3.2 watched in each run, and `compare` at 3.2,
-//!   3.2 and 3.0.
-//! * Of 1,000 watched, C finds that they cross at 86, 97 and 104 ready, and `compare` at 63, 108 and 90.
-//!   So such a crossing has a wide range in the report, and a headline names it only if it is narrow.
+//! * Up to 256 watched and one ready, the medians of three runs differ by at most 3 % at all 36 points at
+//!   the lower load.
+//! * At all points, the medians differ by less than 10 % at 67 of 69 points, at the higher load at 66. The
+//!   most is 17 %, with 1,000 watched. There the caches decide: single runs of either program differ by
+//!   30 %.
+//! * With one ready, C finds that the two calls cross at 3.1 or 3.2 watched in each run, and `compare` at
+//!   3.0 to 3.2.
+//! * Of 1,000 watched, C finds that they cross at 86 to 117 ready, and `compare` at 63 to 108. The ranges
+//!   that it reports had C's place in three of three runs. They are wide, so no headline names the place.
+//! * The first line of the report was the same in these runs but for its factor: 15 or 20.
 
 mod advice;
 mod baseline;

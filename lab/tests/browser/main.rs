@@ -4,11 +4,13 @@ mod chromium;
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use chromium::Tab;
 use serde_json::json;
 use tripoll::{Backend, Trigger};
-use tripoll_lab::live::{Lab, Options, page};
+use tripoll_lab::live::recording::Recording;
+use tripoll_lab::live::{Lab, Options};
 
 /// A lab and its page.
 struct Open {
@@ -56,11 +58,16 @@ impl Open {
     }
 }
 
-/// A page that plays a recording of the lost edge, without a server.
+/// A page that plays a recording of the lost edge, without a server. The recording is made here, so that
+/// its records are those of this program. Tests run side by side, so each has a file of its own.
 fn recording() -> Option<Tab> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let tab = Tab::open()?;
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("recording.html");
-    fs::write(&file, page::recording(include_str!("lost-edge.json"))).expect("a file");
+    let options = Options { scenario: Some("edge-stall".into()), ..Options::default() };
+    let recording = Recording::of_scenario(&options).expect("a recording");
+    let name = format!("recording-{}.html", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&file, recording.to_page()).expect("a file");
     tab.load(&format!("file://{}", file.display()), "film && state.gate === 'before'");
     Some(tab)
 }
@@ -217,13 +224,20 @@ fn the_page_has_one_column_on_a_phone() {
 fn the_ghost_is_seen_and_explained() {
     let Some(tab) = recording() else { return };
     assert!(tab.value("document.querySelector('.is-ghost')").is_null());
-    tab.press("u");
+    for turn in 1..=3 {
+        tab.press("s");
+        tab.until(&format!("state.turn === {turn}"));
+    }
     tab.until("document.querySelector('.is-ghost')");
-    assert!(tab.text("#alert").contains("Lost edge: descriptor 9"), "{}", tab.text("#alert"));
     let row = tab.text(".ghost-why");
     assert!(row.contains("1,024 bytes") && row.contains("not reported"), "{row}");
     assert_eq!(tab.value("document.querySelectorAll('.sources .chip.ghost').length"), json!(1));
     tab.picture("ghost");
+    let fd = tab.value("state.now.sources.find(s => s.ghost).fd");
+    tab.press("u"); // a ghost is a lost edge when the next wait does not report it either
+    tab.until("document.querySelector('#alert').innerText.includes('Lost edge')");
+    let alert = tab.text("#alert");
+    assert!(alert.contains(&format!("Lost edge: descriptor {fd} ")), "{alert}");
     // A bar of the past is looked at by click.
     let first = tab.value("state.turns[0].t");
     tab.click(&format!("#bars [data-t=\"{first}\"] .hit"));

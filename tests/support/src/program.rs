@@ -2,15 +2,17 @@
 //! without other threads, and the usual runner runs tests in threads.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::AsRawFd;
 use std::process::{self, Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 use std::{env, fs, panic};
 
 use tripoll::net::Address;
 use tripoll::server::{BaseServer, Hooks, Request, ServerConfig};
+use tripoll::sys::{PollFd, PollFlags, poll};
 use tripoll::{Backend, Trigger};
 
-use crate::on_every_pair_at_once;
+use crate::{LONG, on_every_pair_at_once};
 
 /// The `main` of such a program. A test starts it again in one of the `roles`.
 pub fn main(roles: &[(&str, fn())], tests: &[(&str, fn())]) {
@@ -116,7 +118,13 @@ impl Program {
         Program { child, stdin, stdout }
     }
 
+    /// Returns the next line that it prints, or "" at the end of its output.
     pub fn line(&mut self) -> String {
+        if self.stdout.buffer().is_empty() {
+            let stdout = PollFd::new(self.stdout.get_ref().as_raw_fd(), PollFlags::IN);
+            let ready = poll(&mut [stdout], Some(LONG)).unwrap();
+            assert!(ready > 0, "the program printed nothing for {LONG:?}");
+        }
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         line.trim_end().to_string()

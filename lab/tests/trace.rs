@@ -60,6 +60,15 @@ fn sentences_are_those_of_the_page_in_both_languages() {
     );
 }
 
+/// A wait that has returned something never "reported nothing".
+#[test]
+fn what_a_closed_descriptor_still_reports_is_said() {
+    let out = trace("zombie", "sentences");
+    let text = " reported none of the program’s sources. The kernel has reported descriptor ";
+    assert!(out.contains(text) && out.contains(", which the program has closed."), "{out}");
+    assert!(!out.contains("reported nothing"), "{out}");
+}
+
 #[test]
 fn system_calls_are_those_of_each_backend() {
     let out = trace("edge-stall", "syscalls");

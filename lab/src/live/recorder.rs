@@ -31,6 +31,9 @@ use super::record::{
 };
 use super::table::{Described, Table, View, slot};
 
+/// A wait that took so long has slept. A shorter one may have been kept from running.
+const SLEPT_NS: u64 = 1_000_000;
+
 thread_local! {
     static RECORDER: RefCell<Option<Recorder>> = const { RefCell::new(None) };
 }
@@ -388,7 +391,7 @@ impl Recorder {
             highest: watched().next_back().map_or(0, |(fd, _)| *fd as u64),
             sets: sets.into_iter().filter(|&set| has(set)).count() as u64,
             reported: turn.wait.returned as u64,
-            slept: turn.wait.slept_ns > 20_000,
+            slept: turn.wait.slept_ns >= SLEPT_NS,
             changes: self.changes,
         }
     }

@@ -8,7 +8,7 @@ use super::super::record::{Call, Reported, Row, Turn};
 use super::words::{Language, Words};
 
 /// A wait that took less has not slept.
-const AT_ONCE_NS: u64 = 20_000;
+const AT_ONCE_NS: u64 = 1_000_000;
 
 /// The most calls that a sentence names.
 const MOST_CALLS: usize = 4;
@@ -25,8 +25,12 @@ pub(super) fn of(turn: &Turn, words: &Words) -> String {
     }
     let fresh: Vec<&Reported> = turn.reported.iter().filter(|it| !it.again).collect();
     let again: Vec<i32> = turn.reported.iter().filter(|it| it.again).map(|it| it.fd).collect();
+    let is_known = |fd| turn.reported.iter().any(|it| it.fd == fd);
+    let closed: Vec<i32> =
+        turn.wait.raw.iter().map(|it| it.fd).filter(|&fd| !is_known(fd)).collect();
     let list = match fresh.len() {
-        0 => say("say.nothing", &[]),
+        0 if closed.is_empty() => say("say.nothing", &[]),
+        0 => say("say.none-of-its", &[]),
         1..=3 => {
             let what = |it: &&Reported| {
                 let name = name(turn, it.fd, words);
@@ -47,6 +51,9 @@ pub(super) fn of(turn: &Turn, words: &Words) -> String {
     let (t, call, took) =
         (turn.t.to_string(), wait.call.to_string(), time(Duration::from_nanos(wait.slept_ns)));
     out.push(say(key, &[("t", t), ("call", call), ("time", took), ("list", list)]));
+    if !closed.is_empty() {
+        out.push(say("say.closed", &[("list", descriptors(&closed, words))]));
+    }
     if wait.nudged {
         out.push(say("say.nudged", &[]));
     }

@@ -80,7 +80,7 @@ function drawStory(r) {
     state.looked !== null && h('p.looking', t('story.past', { t: state.looked }), ' ', button({ do: 'now' }, t('story.now'))),
     state.busy && h('p.note', t('say.busy', { what: state.busy.what, fd: state.busy.fd === null ? '' : state.busy.fd, time: time(state.busy.for_ms * 1e6) })),
     fresh.map(n => h('p.note', both(n.text))),
-    h('p.says', sentence(r) || t(playing() ? 'story.film' : 'story.first')),
+    h('p.says', sentence(r) || t(playing() ? 'story.film' : 'story.first'), playing() && filmAt >= film.length ? ' ' + t('story.end') : null),
     /before|after/.test(state.gate) && state.looked === null && !playing() ? h('p.sub.goes', t('kernel.goes')) : null,
     before.length ? h('details.log', h('summary', t('story.log')), h('ol', lines)) : null);
 }
@@ -98,7 +98,11 @@ function drawWait(r) {
 
 function drawLists(r) {
   const fresh = r && r.reported ? r.reported.filter(x => !x.again) : [];
-  const of = f => listText(fresh.filter(x => x[f]).map(x => x.fd));
+  // As select puts them: an error is in the lists that were asked for, and in the third one only urgent data.
+  const MASKS = { r: /^(r|IN|HUP|ERR)$/, w: /^(w|OUT|ERR)$/, e: /^(e|PRI)$/ };
+  const raw = fd => ((r.wait.raw || []).find(x => x.fd === fd) || { mask: '' }).mask.split('|');
+  const asked = (fd, f) => has((rowOf(r, fd) || { interest: 'r' }).interest, f);
+  const of = f => listText(fresh.filter(x => asked(x.fd, f) && raw(x.fd).some(name => MASKS[f].test(name))).map(x => x.fd));
   const line = (name, value) => h('div', h('dt', h('code', name)), h('dd', value));
   const l = r && r.lists;
   $('lists').hidden = !r;
@@ -128,7 +132,7 @@ function drawKernel(r) {
   const strange = list ? list.some(k => !k.known) : false;
   fill($('kernel'), h('h2', { id: 'kernel-t' }, t('kernel.title'), past()), !list ? h('p.empty', t('kernel.none')) : [
     h('p.sub', t('kernel.what')),
-    h('ul.klist', list.map(k => h('li', { class: k.known ? null : 'zombie' }, h('b', k.fd), ' ', h('code', k.mask), k.known ? null : h('em', t('kernel.zombie'))))),
+    h('ul.klist', list.map(k => h('li', { class: k.known ? null : 'zombie' }, h('b', k.fd), ' ', h('code', k.mask), k.known ? null : [' ', h('em', t('kernel.zombie'))]))),
     missing.length ? h('p.sub', t('kernel.missing', { list: listText(missing) })) : strange ? null : h('p.sub', t('kernel.same'))]);
 }
 

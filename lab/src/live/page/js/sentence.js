@@ -1,6 +1,6 @@
 // One turn in words. `tripoll trace` makes the same sentence from the same record.
 
-const AT_ONCE_NS = 20000;
+const AT_ONCE_NS = 1000000;
 const MOST_CALLS = 4;
 const listFds = fds => fds.length ? joined(fds.map(fd => t('say.fd', { fd })), 'say.and') : t('say.nothing');
 const flagsOf = r => joined(['r', 'w', 'e'].filter(f => r[f]).map(f => t('flag.' + f)).concat(r.r || r.w || r.e ? [] : ['?']), 'say.and');
@@ -23,10 +23,13 @@ function sentence(r) {
   if (r.skipped) out.push(t('say.skipped', { n: count(r.skipped) }));
   const fresh = (r.reported || []).filter(x => !x.again);
   const again = (r.reported || []).filter(x => x.again);
-  const list = fresh.length === 0 ? t('say.nothing')
+  // A registration that has outlived its descriptor.
+  const closed = (r.wait.raw || []).map(x => x.fd).filter(fd => !(r.reported || []).some(x => x.fd === fd));
+  const list = fresh.length === 0 ? t(closed.length ? 'say.none-of-its' : 'say.nothing')
     : fresh.length > 3 ? t('say.many', { n: fresh.length, list: joined(fresh.map(x => String(x.fd)), 'say.comma') })
     : joined(fresh.map(x => t('say.what', { fd: x.fd, name: nameOf(r, x.fd), flags: flagsOf(x) })), 'say.and');
   out.push(t(r.wait.slept_ns < AT_ONCE_NS ? 'say.once' : 'say.slept', { t: r.t, call: r.wait.call, time: time(r.wait.slept_ns), list }));
+  if (closed.length) out.push(t('say.closed', { list: listFds(closed) }));
   if (r.wait.nudged) out.push(t('say.nudged'));
   if (r.wait.error) out.push(t('say.failed', { error: r.wait.error }));
   if (again.length) out.push(t('say.again', { list: listFds(again.map(x => x.fd)) }));

@@ -9,6 +9,9 @@ use super::record::{Lint, Row, Text, Turn};
 /// Turns in a row after which a report that leads to nothing is a spin.
 const SPIN: u64 = 20;
 
+/// A buffer that has not grown for so many turns grows no more.
+const STEADY: u64 = 2;
+
 /// A wait that took longer than this has slept, so its loop does not spin.
 const SLEPT_NS: u64 = 5_000_000;
 
@@ -55,6 +58,8 @@ struct History {
     ended: u64,
     /// How often its buffer has grown since it shrank, and its last size.
     growths: u64,
+    /// For how many turns it has not grown.
+    steady: u64,
     buffered: u64,
 }
 
@@ -82,14 +87,15 @@ impl Lints {
             alive.insert((slot, row.generation));
             let history = self.sources.entry((slot, row.generation)).or_default();
             history.note(turn, turns, row);
-            let History { futile, ghost, idle, ended, growths, buffered } = *history;
+            let History { futile, ghost, idle, ended, growths, steady, buffered } = *history;
             let is_large = buffered >= LARGE && growths > 0;
+            let grows = steady < STEADY && (growths >= GROWTHS || is_large);
             for (id, n, holds) in [
                 ("lost-edge", ghost, ghost >= LOST),
                 ("spin", futile, futile >= SPIN),
                 ("end-ignored", ended, ended > 0),
                 ("write-idle", idle, idle >= IDLE),
-                ("growing-buffer", buffered, growths >= GROWTHS || is_large),
+                ("growing-buffer", buffered, grows),
             ] {
                 if holds {
                     report(id, Some(row.fd), n);
@@ -163,6 +169,7 @@ impl History {
         self.idle = grown(self.idle, turns, is_idle && row.interest.contains('w'));
         let has_ended = done.is_at_end || self.ended > 0;
         self.ended = grown(self.ended, turns, has_ended && row.interest.contains('r'));
+        self.steady = if row.buffered > self.buffered { 0 } else { self.steady + turns };
         self.growths = match row.buffered {
             now if now > self.buffered => self.growths + 1,
             now if now == self.buffered => self.growths,
@@ -339,6 +346,13 @@ mod tests {
             turn
         };
         assert_eq!(last(2, shrinks), []);
+        let stays = |t: u64| {
+            let mut turn = turn(t);
+            turn.sources[0].buffered = t.min(20) * 1_000_000;
+            turn
+        };
+        assert_eq!(last(21, stays), one("growing-buffer", 20_000_000));
+        assert_eq!(last(22, stays), []);
     }
 
     #[test]

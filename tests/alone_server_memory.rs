@@ -28,10 +28,10 @@ const CLIENTS: usize = 1_750;
 /// Half of a request.
 const PART: usize = 1_000;
 
-/// In bytes, with the client's share of all tables. A third of it is for the idle timeout, which a client
-/// has by default.
-const MAX_IDLE: usize = 760;
-const MAX_HALF_READ: usize = 1_760;
+/// In bytes, with the client's share of all tables. The idle timeout, which a client has by
+/// default, is part of it.
+const MAX_IDLE: usize = 640;
+const MAX_HALF_READ: usize = 1_650;
 
 /// How many clients have got how far.
 #[derive(Default)]

@@ -210,7 +210,7 @@ impl<S: 'static, T> Context<'_, S, T> {
         H: Handler<F, S> + 'static,
     {
         let Core { registry, is_shutting_down, shutdown_queue, .. } = &mut *self.core;
-        match registry.add(source.as_fd(), interest, known, Types::of::<F, H>) {
+        match registry.add(source.as_fd(), interest, known, Types::of::<F, H>()) {
             Ok(token) => {
                 let registered = Box::new(Registered { source, handler });
                 if *is_shutting_down {
@@ -264,8 +264,8 @@ impl<S: 'static, T> Context<'_, S, T> {
         token: Token,
         then: impl FnOnce(F, &mut Context<'_, S>) + 'static,
     ) -> io::Result<()> {
-        let entry = self.core.registry.get(token).ok_or_else(|| not_registered(token))?;
-        if (entry.types)().source != TypeId::of::<F>() {
+        let types = self.core.registry.types(token).ok_or_else(|| not_registered(token))?;
+        if types.source != TypeId::of::<F>() {
             let message = format!("{token:?} is not a {}", type_name::<F>());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
@@ -454,7 +454,7 @@ impl<S: 'static, T> Context<'_, S, T> {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn sources(&self) -> impl Iterator<Item = SourceInfo> {
-        self.core.registry.sources()
+        self.core.sources()
     }
 
     /// Returns the number of timers and deadlines that are set.

@@ -15,8 +15,8 @@ use super::handler::AnyHandler;
 use super::id::Message;
 use super::interval::Interval;
 use super::registry::Registry;
-use super::source_entry::{Deadline, Slot};
-use super::timers::Timers;
+use super::source_info::SourceInfo;
+use super::timers::{Slot, Timers};
 use crate::selector::Token;
 use crate::sync::LogLimit;
 use crate::sys;
@@ -62,7 +62,6 @@ pub(super) enum TimerAction<S> {
     Job(TimerJob<S>),
     /// `None` while it runs.
     Interval(Option<Box<Interval<IntervalJob<S>>>>),
-    Deadline(Token, Slot),
     /// Try the refused changes of interest again.
     RetryInterests,
 }
@@ -160,9 +159,11 @@ impl<S> Core<S> {
 
     /// Ends the watch of a source. Returns false if it was removed before.
     pub(super) fn unregister(&mut self, token: Token) -> bool {
-        let Some(entry) = self.registry.remove(token) else { return false };
-        for deadline in entry.deadlines.into_iter().flatten() {
-            self.timers.take(deadline.timer);
+        if self.registry.remove(token).is_none() {
+            return false;
+        }
+        for slot in [Slot::User, Slot::Handler] {
+            self.timers.set_deadline(token.index(), slot, None);
         }
         if !self.held.is_empty() {
             self.held.remove(&token);
@@ -182,38 +183,19 @@ impl<S> Core<S> {
 
     /// Sets a deadline of a source. Returns false if the source was removed.
     pub(super) fn set_deadline(&mut self, token: Token, slot: Slot, at: Option<Instant>) -> bool {
-        let Core { registry, timers, .. } = self;
-        let Some(entry) = registry.get(token) else { return false };
-        let deadline = &mut entry.deadlines[slot as usize];
-        *deadline = match (*deadline, at) {
-            // Postponed: checked again when the timer fires. So an idle timeout that every byte
-            // postpones costs no more than this assignment.
-            (Some(Deadline { timer, at: set_to }), Some(at)) if set_to <= at => {
-                Some(Deadline { timer, at })
-            }
-            (old, at) => {
-                if let Some(old) = old {
-                    timers.take(old.timer);
-                }
-                at.map(|at| Deadline {
-                    timer: timers.set(at, TimerAction::Deadline(token, slot)),
-                    at,
-                })
-            }
-        };
-        true
+        let is_there = self.registry.get(token).is_some();
+        if is_there {
+            self.timers.set_deadline(token.index(), slot, at);
+        }
+        is_there
     }
 
-    /// Returns whether the deadline has come whose timer has just fired. If it was postponed, a new
-    /// timer is set.
-    pub(super) fn deadline_has_passed(&mut self, token: Token, slot: Slot) -> bool {
-        let Some(entry) = self.registry.get(token) else { return false };
-        let Some(Deadline { at, .. }) = entry.deadlines[slot as usize].take() else { return false };
-        if at <= self.now() {
-            return true;
-        }
-        self.set_deadline(token, slot, Some(at));
-        false
+    /// Returns what can be seen of all sources.
+    pub(super) fn sources(&self) -> impl Iterator<Item = SourceInfo> {
+        self.registry.sources().map(|source| {
+            let deadline = self.timers.deadline(source.token.index(), Slot::User);
+            SourceInfo { deadline, ..source }
+        })
     }
 
     pub(super) fn counters(&self) -> Counters {

@@ -13,7 +13,7 @@ use super::io_state::{Flags, IoState};
 use super::mode::{Known, Mode};
 use super::parking::Parking;
 use super::probe::DispatchOutcome;
-use super::source_entry::{SourceEntry, Types};
+use super::source_entry::{SourceEntry, Status, Types};
 use super::source_info::SourceInfo;
 use crate::selector::{Interest, Readiness, Selector, SelectorCounters, Token, Trigger};
 use crate::sys;
@@ -23,6 +23,8 @@ use crate::sys;
 #[derive(Debug)]
 pub(super) struct Registry {
     entries: Slab<SourceEntry>,
+    /// The types of sources and handlers that were ever added, each pair once.
+    types: Vec<Types>,
     selector: Box<dyn Selector>,
     mode: Mode,
     /// The requested trigger. The effective one is in `mode`.
@@ -74,6 +76,7 @@ impl Registry {
         Ok(Registry {
             forks: sys::forks(),
             entries: Slab::new(),
+            types: Vec::new(),
             mode: Mode::of(&*selector, trigger)?,
             selector,
             trigger,
@@ -127,14 +130,13 @@ impl Registry {
         Ok(())
     }
 
-    /// Adds a source to the selector, at once. `types` returns
-    /// those of the source and its handler.
+    /// Adds a source to the selector, at once. `types` are those of the source and its handler.
     pub(super) fn add(
         &mut self,
         fd: BorrowedFd<'_>,
         interest: Interest,
         known: Known,
-        types: fn() -> Types,
+        types: Types,
     ) -> io::Result<Token> {
         self.check_process()?;
         let number = fd.as_raw_fd();
@@ -151,22 +153,16 @@ impl Registry {
         }
         vacant.insert(SourceEntry {
             generation: token.generation(),
+            fd: number,
             effective: interest,
             ready: Interest::NONE,
-            flags: self.mode.flags(kind),
-            is_queued: false,
-            reported: Readiness::empty(),
             interest,
             registered,
-            has_ended: false,
-            is_disarmed: false,
-            is_changed: false,
-            is_refused: false,
-            is_parked: false,
+            flags: self.mode.flags(kind),
+            reported: 0,
+            types: place_of(types, &mut self.types),
+            status: Status::empty(),
             kind,
-            fd: number,
-            deadlines: [None; 2],
-            types,
         });
         self.blocking_files.added(token, number, was_blocking);
         Ok(token)
@@ -179,7 +175,7 @@ impl Registry {
         if self.is_inherited() {
             return Some(entry); // what the kernel watches is the parent's
         }
-        if entry.is_parked {
+        if entry.status.contains(Status::PARKED) {
             self.parking.remove(entry.fd);
         }
         // The entry is removed in any case. This crate's selectors only fail for a descriptor that
@@ -219,11 +215,12 @@ impl Registry {
         self.get(token).is_some_and(|entry| sys::is_stream(entry.fd))
     }
 
-    /// Returns what can be seen of all sources.
+    /// Returns what can be seen of all sources, except their deadlines.
     pub(super) fn sources(&self) -> impl Iterator<Item = SourceInfo> {
-        self.entries
-            .iter()
-            .map(|(index, entry)| SourceInfo::of(Token::new(index as u32, entry.generation), entry))
+        self.entries.iter().map(|(index, entry)| {
+            let token = Token::new(index as u32, entry.generation);
+            SourceInfo::of(token, entry, self.types_of(entry))
+        })
     }
 
     /// Returns the tokens of all sources.
@@ -238,7 +235,17 @@ impl Registry {
 
     /// Returns the types of a source and its handler.
     pub(super) fn types(&self, token: Token) -> Option<Types> {
-        self.entry(token).map(|entry| (entry.types)())
+        self.entry(token).map(|entry| self.types_of(entry))
+    }
+
+    fn types_of(&self, entry: &SourceEntry) -> Types {
+        self.types[usize::from(entry.types)]
+    }
+
+    /// Returns the token of the source with this index.
+    pub(super) fn token(&self, index: u32) -> Option<Token> {
+        let entry = self.entries.get(index as usize)?;
+        Some(Token::new(index, entry.generation))
     }
 
     fn entry(&self, token: Token) -> Option<&SourceEntry> {
@@ -254,7 +261,7 @@ impl Registry {
 
     /// Ends the effect of `Next::Disarm`. Returns false when there is no such source.
     pub(super) fn arm(&mut self, token: Token) -> bool {
-        self.change_counted(token, |entry| entry.is_disarmed = false)
+        self.change_counted(token, |entry| entry.status.remove(Status::DISARMED))
     }
 
     fn change_counted(&mut self, token: Token, change: impl FnOnce(&mut SourceEntry)) -> bool {
@@ -271,10 +278,8 @@ impl Registry {
         let effective = entry.effective_interest();
         let is_new = effective != entry.effective;
         entry.effective = effective;
-        let must_apply = is_new && !entry.is_changed;
-        entry.is_changed |= is_new;
-        let must_queue = entry.is_ready() && !entry.is_queued;
-        entry.is_queued |= must_queue;
+        let must_apply = is_new && !entry.status.replace(Status::CHANGED, true);
+        let must_queue = entry.is_ready() && !entry.status.replace(Status::QUEUED, true);
         if must_apply {
             self.changed.push(token);
         }
@@ -332,7 +337,7 @@ impl Registry {
                 entry.flags |= Flags::END_REPORTED;
             }
         }
-        if entry.is_queued || !entry.is_ready() {
+        if entry.status.contains(Status::QUEUED) || !entry.is_ready() {
             return Delivery::Recorded;
         }
         entry.begin_call(token, io);
@@ -343,7 +348,7 @@ impl Registry {
     /// its interest no longer includes what is ready.
     pub(super) fn begin_call_if_ready(&mut self, token: Token, io: &mut IoState) -> bool {
         let Some(entry) = self.get(token) else { return false };
-        entry.is_queued = false;
+        entry.status.remove(Status::QUEUED);
         let is_ready = entry.is_ready();
         if is_ready {
             entry.begin_call(token, io);
@@ -379,9 +384,15 @@ impl Registry {
             if let Some(interest) = io.new_interest() {
                 entry.interest = interest;
             }
-            entry.has_ended |= io.flags.contains(Flags::ENDED);
-            entry.has_ended &= !io.flags.contains(Flags::READ_ON);
-            entry.is_disarmed |= io.flags.contains(Flags::DISARM);
+            if io.flags.contains(Flags::ENDED) {
+                entry.status |= Status::ENDED;
+            }
+            if io.flags.contains(Flags::READ_ON) {
+                entry.status.remove(Status::ENDED);
+            }
+            if io.flags.contains(Flags::DISARM) {
+                entry.status |= Status::DISARMED;
+            }
         });
         let was_vain = io.flags.contains(Flags::SPURIOUS) && self.mode.is_persistent(io.readiness);
         if was_vain || io.flags.contains(Flags::READ_ON) && self.mode.trigger == Trigger::Level {
@@ -398,7 +409,7 @@ impl Registry {
     pub(super) fn dispatch_outcome(&mut self, token: Token) -> DispatchOutcome {
         match self.get(token) {
             None => DispatchOutcome::Removed,
-            Some(entry) if entry.is_disarmed => DispatchOutcome::Disarmed,
+            Some(entry) if entry.status.contains(Status::DISARMED) => DispatchOutcome::Disarmed,
             Some(entry) if entry.is_ready() => DispatchOutcome::Ready,
             Some(_) => DispatchOutcome::Waiting,
         }
@@ -414,6 +425,16 @@ impl Registry {
             switches: past.switches + now.switches,
         }
     }
+}
+
+/// Returns the place of `types` in the list, where they are added if they are new. A program has few of
+/// them: they are known when it is compiled.
+fn place_of(types: Types, list: &mut Vec<Types>) -> u16 {
+    let place = list.iter().position(|known| *known == types).unwrap_or_else(|| {
+        list.push(types);
+        list.len() - 1
+    });
+    place.try_into().expect("a program has fewer types")
 }
 
 #[cold]

@@ -3,46 +3,61 @@
 use std::any::{TypeId, type_name};
 use std::fmt;
 use std::os::fd::RawFd;
-use std::time::Instant;
 
 use super::io_state::{Flags, IoState};
 use super::mode::{Known, SourceKind};
-use super::timers::TimerId;
 use crate::selector::{Interest, Readiness, Token};
 
-/// One source.
+/// One source. There is one for each connection, so it is packed: 20 bytes.
 #[derive(Debug)]
 pub(super) struct SourceEntry {
     pub(super) generation: u32,
+    pub(super) fd: RawFd,
     /// The interest that counts now: see [`effective_interest`](Self::effective_interest).
     pub(super) effective: Interest,
     /// The directions that are READY. While it is empty, the handler has seen all that was reported,
     /// and the source is on no list.
     pub(super) ready: Interest,
-    /// The flags with which each of its calls begins.
-    pub(super) flags: Flags,
-    /// Whether it is on the ready list.
-    pub(super) is_queued: bool,
-    /// What the kernel has reported since the last call of the handler.
-    pub(super) reported: Readiness,
     /// The interest that the user has set.
     pub(super) interest: Interest,
     /// The interest that is registered with the selector.
     pub(super) registered: Interest,
-    pub(super) has_ended: bool,
-    pub(super) is_disarmed: bool,
-    /// Whether it is in the list of changed sources.
-    pub(super) is_changed: bool,
-    /// Whether it is parked: not registered with the selector, until something changes.
-    pub(super) is_parked: bool,
-    /// Whether it is in the list of refused sources: the kernel had no room for its interest.
-    pub(super) is_refused: bool,
+    /// The flags with which each of its calls begins.
+    pub(super) flags: Flags,
+    /// What the kernel has reported since the last call of the handler, in 16 bits.
+    pub(super) reported: u16,
+    /// The types of the source and its handler: their place in the registry's list.
+    pub(super) types: u16,
+    pub(super) status: Status,
     pub(super) kind: SourceKind,
-    pub(super) fd: RawFd,
-    /// Its deadlines, indexed by [`Slot`].
-    pub(super) deadlines: [Option<Deadline>; 2],
-    /// Returns the types of the source and its handler. (A function takes less space than its result.)
-    pub(super) types: fn() -> Types,
+}
+
+bitflags::bitflags! {
+    /// What is the case with a source.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(super) struct Status: u8 {
+        /// It is on the ready list.
+        const QUEUED = 1;
+        /// It is in the list of changed sources.
+        const CHANGED = 2;
+        /// The end of its stream was read.
+        const ENDED = 4;
+        /// It is disarmed.
+        const DISARMED = 8;
+        /// It is parked: not registered with the selector, until something changes.
+        const PARKED = 16;
+        /// It is in the list of refused sources: the kernel had no room for its interest.
+        const REFUSED = 32;
+    }
+}
+
+impl Status {
+    /// Sets a flag. Returns whether it was set before.
+    pub(super) fn replace(&mut self, flag: Status, value: bool) -> bool {
+        let was_set = self.contains(flag);
+        self.set(flag, value);
+        was_set
+    }
 }
 
 /// The types of a source and its handler.
@@ -71,24 +86,6 @@ impl fmt::Display for Types {
     }
 }
 
-/// Whose deadline it is. What the user sets must not undo what the handler needs to end in time, and
-/// the other way round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Slot {
-    /// That of [`Context::set_deadline`](super::Context::set_deadline).
-    User,
-    /// That of a handler of this crate.
-    Handler,
-}
-
-/// The timer of a deadline, and the deadline itself. A deadline that was postponed is later than its
-/// timer, and checked again when the timer fires.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline {
-    pub(super) timer: TimerId,
-    pub(super) at: Instant,
-}
-
 impl SourceEntry {
     /// Returns what stays known when the trigger changes.
     pub(super) fn known(&self) -> Known {
@@ -102,7 +99,7 @@ impl SourceEntry {
 
     /// Records what the kernel reports.
     pub(super) fn record(&mut self, readiness: Readiness) {
-        self.reported |= readiness;
+        self.reported |= readiness.bits() as u16;
         self.ready |= directions(readiness);
     }
 
@@ -110,21 +107,22 @@ impl SourceEntry {
     pub(super) fn begin_call(&mut self, token: Token, io: &mut IoState) {
         // During the call the entry has no readiness, so that a change of its interest by its own
         // handler does not put it on the ready list.
-        let (reported, ready) =
-            (std::mem::take(&mut self.reported), std::mem::take(&mut self.ready));
-        let ended = if self.has_ended { Flags::HAD_ENDED } else { Flags::empty() };
+        let reported = Readiness::from_bits_retain(std::mem::take(&mut self.reported).into());
+        let ready = std::mem::take(&mut self.ready);
+        let has_ended = self.status.contains(Status::ENDED);
+        let ended = if has_ended { Flags::HAD_ENDED } else { Flags::empty() };
         io.begin(token, reported, ready, self.interest, self.flags | ended);
     }
 
     /// Returns the interest that counts: the one that is set, less READ after the end of the stream,
     /// and nothing while the source is disarmed.
     pub(super) fn effective_interest(&self) -> Interest {
-        match self {
-            SourceEntry { is_disarmed: true, .. } => Interest::NONE,
-            SourceEntry { has_ended: true, .. } => {
-                self.interest & (Interest::WRITE | Interest::HANGUP)
-            }
-            _ => self.interest,
+        if self.status.contains(Status::DISARMED) {
+            Interest::NONE
+        } else if self.status.contains(Status::ENDED) {
+            self.interest & (Interest::WRITE | Interest::HANGUP)
+        } else {
+            self.interest
         }
     }
 }

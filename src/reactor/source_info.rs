@@ -3,7 +3,7 @@
 use std::os::fd::RawFd;
 use std::time::Instant;
 
-use super::source_entry::{Slot, SourceEntry};
+use super::source_entry::{SourceEntry, Status, Types};
 use crate::selector::{Interest, Token};
 
 /// What a reactor knows of one of its [sources](super::Context::sources).
@@ -29,8 +29,8 @@ pub struct SourceInfo {
 }
 
 impl SourceInfo {
-    pub(super) fn of(token: Token, entry: &SourceEntry) -> Self {
-        let types = (entry.types)();
+    /// Returns the info of a source, without its deadline.
+    pub(super) fn of(token: Token, entry: &SourceEntry, types: Types) -> Self {
         SourceInfo {
             token,
             descriptor: entry.fd,
@@ -38,8 +38,8 @@ impl SourceInfo {
             handler: types.handler_name,
             interest: entry.interest,
             ready: entry.ready,
-            is_disarmed: entry.is_disarmed,
-            deadline: entry.deadlines[Slot::User as usize].map(|deadline| deadline.at),
+            is_disarmed: entry.status.contains(Status::DISARMED),
+            deadline: None,
         }
     }
 }

@@ -17,7 +17,7 @@ use super::io_state::{Flags, IoState};
 use super::probe::{Dispatch, DispatchOutcome};
 use super::reactor::{Hook, Reactor};
 use super::registry::Delivery;
-use super::source_entry::Slot;
+use super::timers::{Due, Slot, TimerId};
 use super::turn_state::{PARKING, TIMER, WAKER};
 use crate::selector::{Deadline, Event, Token};
 use crate::sync::{Panicked, hold_panic};
@@ -393,43 +393,48 @@ impl<S: 'static> Reactor<S> {
     /// Runs the timers that were due when the timer descriptor became readable.
     fn run_timers(&mut self) {
         if let Some(now) = self.turn_state.expired_at.take() {
-            self.core.timers.take_due(now, &mut self.turn_state.expired);
+            self.core.timers.expire(now);
         }
-        while let Some(timer) = self.turn_state.expired.pop_front() {
-            if let Some(TimerAction::Interval(interval)) = self.core.timers.get_mut(timer) {
-                self.turn_state.interval = interval.take().map(|interval| (timer, interval));
-                self.run_interval();
-                continue;
+        while let Some(due) = self.core.timers.next_due() {
+            match due {
+                Due::Timer(timer) => self.run_timer(timer),
+                Due::Deadline(source, slot) => self.run_deadline(source, slot),
             }
-            match self.core.timers.take(timer) {
-                Some(TimerAction::Job(job)) => {
-                    self.core.counters.timers += 1;
-                    job(&mut self.cx());
-                    self.run_deferred();
-                }
-                Some(TimerAction::Deadline(token, slot))
-                    if self.core.deadline_has_passed(token, slot) =>
-                {
-                    self.core.counters.timers += 1;
-                    self.call_method(
-                        token,
-                        match slot {
-                            Slot::User => |handler, io, cx| handler.timed_out(io, cx),
-                            Slot::Handler => |handler, io, cx| {
-                                io.flags |= Flags::HANDLERS_DEADLINE;
-                                handler.timed_out(io, cx)
-                            },
-                        },
-                    );
-                    self.run_deferred();
-                }
-                Some(TimerAction::RetryInterests) => {
-                    self.core.is_retry_set = false;
-                    self.core.registry.retry();
-                }
-                Some(TimerAction::Deadline(..) | TimerAction::Interval(_)) | None => {}
-            }
+            self.run_deferred();
         }
+    }
+
+    fn run_timer(&mut self, timer: TimerId) {
+        if let Some(TimerAction::Interval(interval)) = self.core.timers.get_mut(timer) {
+            self.turn_state.interval = interval.take().map(|interval| (timer, interval));
+            return self.run_interval();
+        }
+        match self.core.timers.take(timer) {
+            Some(TimerAction::Job(job)) => {
+                self.core.counters.timers += 1;
+                job(&mut self.cx());
+            }
+            Some(TimerAction::RetryInterests) => {
+                self.core.is_retry_set = false;
+                self.core.registry.retry();
+            }
+            Some(TimerAction::Interval(_)) | None => {}
+        }
+    }
+
+    fn run_deadline(&mut self, source: u32, slot: Slot) {
+        let Some(token) = self.core.registry.token(source) else { return };
+        self.core.counters.timers += 1;
+        self.call_method(
+            token,
+            match slot {
+                Slot::User => |handler, io, cx| handler.timed_out(io, cx),
+                Slot::Handler => |handler, io, cx| {
+                    io.flags |= Flags::HANDLERS_DEADLINE;
+                    handler.timed_out(io, cx)
+                },
+            },
+        );
     }
 
     /// Runs the job of an interval, and sets its timer again, unless the job has cancelled it.
@@ -446,7 +451,6 @@ impl<S: 'static> Reactor<S> {
             *action = TimerAction::Interval(Some(interval));
             core.timers.set_again(timer, at);
         }
-        self.run_deferred();
     }
 
     // Phase `run_jobs`.

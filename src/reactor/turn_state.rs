@@ -1,6 +1,5 @@
 //! What is left to do in the current turn.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::budget::Budget;
@@ -20,7 +19,6 @@ pub(super) struct TurnState<S> {
     /// The ready list as it was when the turn began.
     pub(super) ready: Vec<Token>,
     pub(super) next_ready: usize,
-    pub(super) expired: VecDeque<TimerId>,
     /// The interval whose job is running.
     pub(super) interval: Option<(TimerId, Box<Interval<IntervalJob<S>>>)>,
     pub(super) jobs: std::vec::IntoIter<Job<S>>,
@@ -57,7 +55,6 @@ impl<S> TurnState<S> {
             next_event: 0,
             ready: Vec::new(),
             next_ready: 0,
-            expired: VecDeque::new(),
             interval: None,
             jobs: Vec::new().into_iter(),
             shutdown_due: 0,

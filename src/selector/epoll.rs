@@ -39,7 +39,9 @@ pub struct EpollSelector {
     counters: SelectorCounters,
 }
 
+/// Packed: a table of them has 12 bytes for each descriptor, and not 16.
 #[derive(Debug, Clone, Copy)]
+#[repr(Rust, packed(4))]
 struct EpollEntry {
     token: Token,
     trigger: Trigger,

@@ -14,10 +14,13 @@ pub struct Table<T> {
     entries: Vec<Option<T>>,
 }
 
+/// Its first capacity. It doubles, and so is full when other tables are: a power of two.
+const FIRST: usize = 16;
+
 impl<T> Table<T> {
     /// Returns an empty table.
     pub fn new() -> Self {
-        Table { entries: Vec::new() }
+        Table { entries: Vec::with_capacity(FIRST) }
     }
 
     /// Checks that a descriptor can be inserted.

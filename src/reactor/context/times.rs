@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Context, not_registered};
 use crate::reactor::core::{IntervalJob, TimerAction};
 use crate::reactor::interval::Interval;
-use crate::reactor::source_entry::Slot;
-use crate::reactor::timers::TimerId;
+use crate::reactor::timers::{Slot, TimerId};
 use crate::selector::Token;
 
 impl<S: 'static, T> Context<'_, S, T> {

@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use super::Registry;
 use crate::reactor::mode::Mode;
 use crate::reactor::parking::Parking;
+use crate::reactor::source_entry::Status;
 use crate::reactor::turn_state::PARKING;
 use crate::selector::{Interest, Selector, Token};
 use crate::sys::{self, EpollFlags};
@@ -27,10 +28,12 @@ impl Registry {
         }
         while let Some(token) = self.changed.pop() {
             let Some(entry) = self.entries.get_mut(token.index() as usize) else { continue };
-            if entry.generation != token.generation() || !std::mem::take(&mut entry.is_changed) {
+            if entry.generation != token.generation()
+                || !entry.status.replace(Status::CHANGED, false)
+            {
                 continue;
             }
-            if std::mem::take(&mut entry.is_parked) {
+            if entry.status.replace(Status::PARKED, false) {
                 self.parking.remove(entry.fd);
             }
             let registered = self.mode.registered(entry.effective, entry.kind);
@@ -43,8 +46,8 @@ impl Registry {
                     }
                     Err(error) => {
                         entry.registered = Interest::NONE; // the contract of `Selector::set`
-                        if sys::is_shortage(&error) && !entry.is_refused {
-                            entry.is_refused = true;
+                        if sys::is_shortage(&error) && !entry.status.replace(Status::REFUSED, true)
+                        {
                             self.refused.push(token);
                         }
                         failed(token, error);
@@ -59,8 +62,9 @@ impl Registry {
     #[cold]
     fn put_off(&mut self, token: Token) -> bool {
         let Some(entry) = self.get(token) else { return false };
-        (entry.is_changed, entry.registered) = (false, Interest::NONE);
-        let (fd, was_refused) = (entry.fd, std::mem::replace(&mut entry.is_refused, true));
+        entry.status.remove(Status::CHANGED);
+        entry.registered = Interest::NONE;
+        let (fd, was_refused) = (entry.fd, entry.status.replace(Status::REFUSED, true));
         if !was_refused {
             self.refused.push(token);
         }
@@ -72,7 +76,7 @@ impl Registry {
     pub(in crate::reactor) fn retry(&mut self) {
         for token in std::mem::take(&mut self.refused) {
             if let Some(entry) = self.get(token) {
-                entry.is_refused = false;
+                entry.status.remove(Status::REFUSED);
                 self.register_again(token);
             }
         }
@@ -81,7 +85,7 @@ impl Registry {
     /// Makes a source a changed one, although its effective interest is the same.
     fn register_again(&mut self, token: Token) {
         let Some(entry) = self.get(token) else { return };
-        if !std::mem::replace(&mut entry.is_changed, true) {
+        if !entry.status.replace(Status::CHANGED, true) {
             self.changed.push(token);
         }
     }
@@ -98,7 +102,8 @@ impl Registry {
     pub(super) fn park(&mut self, token: Token) {
         let Some(entry) = self.entries.get_mut(token.index() as usize) else { return };
         let wants_nothing = entry.registered.is_empty() || entry.effective.is_empty();
-        if wants_nothing || entry.is_ready() || entry.is_changed || entry.is_parked {
+        let is_aside = entry.status.intersects(Status::CHANGED | Status::PARKED);
+        if wants_nothing || entry.is_ready() || is_aside {
             return;
         }
         if let Err(error) = self.move_aside(token) {
@@ -111,7 +116,8 @@ impl Registry {
             return;
         }
         let Some(entry) = self.entries.get_mut(token.index() as usize) else { return };
-        (entry.is_parked, entry.registered) = (true, Interest::NONE);
+        entry.status |= Status::PARKED;
+        entry.registered = Interest::NONE;
         self.parked += 1;
         if self.selector.set(entry.fd, Interest::NONE).is_err() {
             self.register_again(token);
@@ -183,8 +189,8 @@ impl Registry {
             entry.kind = mode.kind(entry.fd, entry.known());
             entry.registered = mode.registered(entry.effective, entry.kind);
             entry.flags = mode.flags(entry.kind);
-            entry.is_refused = false;
-            if std::mem::take(&mut entry.is_parked) {
+            entry.status.remove(Status::REFUSED);
+            if entry.status.replace(Status::PARKED, false) {
                 self.parking.remove(entry.fd);
             }
         }

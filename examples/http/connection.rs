@@ -112,11 +112,15 @@ impl Http {
         self.has_deadline = time.is_some();
     }
 
-    /// Begins to open the file that the session waits for. What follows its request is not read yet.
+    /// Sends the file that the session waits for, or begins to open it. Then what follows its request is
+    /// not read yet.
     fn open_file(&mut self, wire: &mut Wire, cx: &mut Context<Server>) -> io::Result<()> {
         let (Some(files), Some(path)) = (&cx.state.files, self.session.file()) else {
             return Ok(());
         };
+        if let Some(opened) = files.open_cached(path) {
+            return self.send_file(Ok(opened), wire, cx);
+        }
         let this: Id<Connection<Http>> = cx.id(wire.token())?;
         let job = files.job(path);
         let submitted = files.pool.submit_to(&cx.handle(), this, job, |http, wire, opened, cx| {

@@ -344,6 +344,13 @@ impl Stream {
         self.socket.set_tcp_nodelay(yes)
     }
 
+    /// Writes bytes that are sent in one packet with those that are written next (`MSG_MORE`). The packet
+    /// waits for these. A Unix socket sends them at once.
+    pub(super) fn write_before_more(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_MORE;
+        self.send(|| self.socket.send_vectored_with_flags(buffers, flags))
+    }
+
     /// Takes the error that is pending (`SO_ERROR`), as of a reset.
     pub(super) fn take_error(&self) -> Option<io::Error> {
         self.socket.take_error().ok().flatten()

@@ -154,6 +154,10 @@ impl Write for StreamIo<'_> {
 }
 
 impl Sink for StreamIo<'_> {
+    fn write_before_file(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.source().write_with(|stream| stream.write_before_more(slices))
+    }
+
     fn send_file(&mut self, file: &File, at: u64, most: usize) -> io::Result<usize> {
         self.source().write_with(|stream| sys::send_file(stream.as_fd(), file.as_fd(), at, most))
     }

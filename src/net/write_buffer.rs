@@ -44,11 +44,19 @@ const FULL: usize = 64 << 10;
 /// How many segments are written at once, at most.
 const AT_ONCE: usize = 32;
 
-/// How much of a file is sent at once, at most: about as much as a socket's buffer takes.
-const FILE_AT_ONCE: u64 = 256 << 10;
+/// How much of a file is sent at once, at most. It takes the kernel about as long as to copy a quarter
+/// of it.
+const FILE_AT_ONCE: u64 = 1 << 20;
+
+/// Up to this size, a file is sent with the bytes before it, in the same packet. It costs more to do so
+/// with a larger one: its pages then do not fit into the packets.
+const SMALL_FILE: u64 = 32 << 10;
 
 /// Takes what is written.
 pub(super) trait Sink: Write {
+    /// Writes bytes that a small file follows, to be sent together with it.
+    fn write_before_file(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
     /// Sends bytes of a file from `at` on; see `sys::send_file`.
     fn send_file(&mut self, file: &File, at: u64, most: usize) -> io::Result<usize>;
 }
@@ -168,8 +176,11 @@ impl WriteBuffer {
             *slice = IoSlice::new(&bytes[from..]);
             count += 1;
         }
-        match count {
-            1 => sink.write(&slices[0]),
+        match (count, self.segments.get(count)) {
+            (_, Some(Segment::File(file))) if file.len() <= SMALL_FILE => {
+                sink.write_before_file(&slices[..count])
+            }
+            (1, _) => sink.write(&slices[0]),
             _ => sink.write_vectored(&slices[..count]),
         }
     }
@@ -235,6 +246,7 @@ mod tests {
         taken: Vec<u8>,
         room: usize,
         calls: usize,
+        calls_before_file: usize,
     }
 
     impl Write for Narrow {
@@ -260,13 +272,18 @@ mod tests {
     }
 
     impl Sink for Narrow {
+        fn write_before_file(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.calls_before_file += 1;
+            self.write_vectored(slices)
+        }
+
         fn send_file(&mut self, _: &File, _: u64, _: usize) -> io::Result<usize> {
             Err(io::Error::from_raw_os_error(libc::EINVAL))
         }
     }
 
     fn narrow() -> Narrow {
-        Narrow { taken: Vec::new(), room: 0, calls: 0 }
+        Narrow { taken: Vec::new(), room: 0, calls: 0, calls_before_file: 0 }
     }
 
     #[test]
@@ -313,6 +330,22 @@ mod tests {
         peer.room = usize::MAX;
         assert!(write_buffer.flush(&mut peer).0);
         assert_eq!((peer.calls, peer.taken.len()), (1, 90));
+    }
+
+    #[test]
+    fn what_precedes_a_small_file_is_sent_with_it() {
+        let file = Arc::new(File::open(std::env::current_exe().unwrap()).unwrap());
+        for (size, together) in [(1, 1), (SMALL_FILE, 1), (SMALL_FILE + 1, 0)] {
+            let mut write_buffer = WriteBuffer::default();
+            write_buffer.push(b"before");
+            write_buffer.push_file(FileRange::new(Arc::clone(&file), 0..size));
+            write_buffer.push(b"after");
+            let mut peer = narrow();
+            peer.room = usize::MAX;
+            write_buffer.flush(&mut peer).1.unwrap();
+            assert_eq!((peer.taken.len(), peer.calls_before_file), (11 + size as usize, together));
+            assert!(peer.taken.starts_with(b"before") && peer.taken.ends_with(b"after"));
+        }
     }
 
     #[test]

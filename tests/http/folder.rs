@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{Advice, CWD, FileType, Mode, fadvise, mknodat};
 use rustix::process::Signal;
 use support::example::{Server, on_every_backend};
 use support::{Pair, pattern};
@@ -181,6 +181,24 @@ fn files_in_a_pipeline_are_answered_in_order() {
         let large = (200, LARGE);
         assert_eq!(lengths, [(200, 6), (200, 13), large, (404, 0), (200, 6), large, (200, 13)]);
         assert!(answers[2].body == pattern(LARGE) && answers[5].body == pattern(LARGE));
+    });
+}
+
+#[test]
+fn a_file_that_the_kernel_has_not_in_memory_is_served() {
+    let folder = Folder::new();
+    on_every_backend(|backend, trigger| {
+        let server = folder.serve(backend, trigger);
+        for path in ["letters.txt", "large.bin"] {
+            let file = fs::File::open(folder.root().join(path)).unwrap();
+            file.sync_all().unwrap();
+            // A file system in memory ignores this.
+            fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+            let requests = format!("{}{}", get(&format!("/{path}")), get("/a%20b.txt"));
+            let answers = ask(server.connect(), &requests);
+            assert!(answers[0].body == fs::read(folder.root().join(path)).unwrap(), "{path}");
+            assert_eq!(answers[1].body, b"a text");
+        }
     });
 }
 

@@ -24,7 +24,9 @@ use super::close_reason::{CloseReason, clone_error};
 use super::closed::Closed;
 use super::filter::Filter;
 use super::layer::Layer;
-use super::link::{Facts, Link, Options, State};
+use super::link::{Facts, Link, State};
+use super::moment::Moment;
+use super::options::Options;
 use super::protocol::Protocol;
 use super::stream::Stream;
 use super::stream_io::StreamIo;
@@ -206,7 +208,7 @@ impl<P> Connection<P> {
     #[doc(alias = "ssl")]
     pub fn over(mut self, filter: impl Filter + Send) -> Self {
         self.link.facts |= Facts::LAYERED;
-        self.link.layer = Some(Box::new(Layer::new(Box::new(filter))));
+        self.link.rare_mut().layer = Some(Box::new(Layer::new(Box::new(filter))));
         self
     }
 
@@ -391,9 +393,7 @@ impl<P> Connection<P> {
         }
         self.note_passed(stream, cx);
         self.link.close_layer(stream);
-        if self.link.is_open() && self.link.kept() > 0 && !self.link.is(Facts::WRITE_DEADLINE) {
-            self.begin_write_deadline(stream, cx);
-        }
+        self.watch_output(stream, cx);
         self.finish_output(stream);
         self.move_on(stream, cx);
         if let Some(reason) = self.link.reason() {
@@ -438,7 +438,7 @@ impl<P> Connection<P> {
                 // This fails if the peer has reset the connection.
                 let _ = stream.get_ref().shutdown(Shutdown::Write);
                 self.link.end_backlog(stream);
-                self.link.until = close_within.after(cx.now());
+                self.link.time = close_within.after(cx.now()).map(Moment::of);
                 self.link.state = State::Lingering;
                 self.set_deadline(linger, stream, cx);
             } else if !is_timed {
@@ -491,6 +491,7 @@ where
         } else {
             self.call(stream, cx, |protocol, wire, cx| protocol.opened(wire, cx));
         }
+        self.link.share_options();
         self.advance(stream, cx)
     }
 

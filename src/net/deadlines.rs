@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use super::close_reason::CloseReason;
 use super::connection::Connection;
-use super::link::{Facts, Link, Options, State};
+use super::link::{Facts, Link, State};
+use super::moment::Moment;
+use super::options::Options;
 use super::stream_io::StreamIo;
 use super::timeout::Timeout;
 use crate::reactor::Context;
@@ -17,32 +19,53 @@ use crate::reactor::Context;
 const SHORTEST_LINGER: Timeout = Timeout::millis(100);
 
 impl Link {
-    /// Notes which data has passed in this call.
-    #[inline(never)] // few connections have a limit
+    /// Notes which data has passed in this call. Returns whether the connection begins to read.
     fn note_passed(&mut self, stream: &StreamIo<'_>, now: Instant) -> bool {
-        let reads = self.wants_to_read();
-        let options = self.options_mut();
         let (read, written) = stream.bytes_moved();
         if read || written {
-            options.passed_at = Some(now);
+            self.time = Some(Moment::of(now));
         }
-        let begins = reads && options.reading_since.is_none();
-        if read || begins {
-            options.reading_since = Some(now);
+        !self.options().read_timeout.is_none() && self.note_reading(read, now)
+    }
+
+    /// Notes since when the connection reads, and nothing is received.
+    fn note_reading(&mut self, has_read: bool, now: Instant) -> bool {
+        let reads = self.wants_to_read();
+        let since = &mut self.rare_mut().reading_since;
+        let begins = reads && since.is_none();
+        if has_read || begins {
+            *since = Some(now);
         }
         if !reads {
-            options.reading_since = None; // the peer is not to blame
+            *since = None; // the peer is not to blame
         }
         begins
     }
 
+    fn reading_since(&self) -> Option<Instant> {
+        self.rare.as_ref()?.reading_since
+    }
+
+    /// Returns when is checked again whether the peer reads what is kept.
+    fn write_until(&self) -> Option<Instant> {
+        self.buffers.as_ref()?.until
+    }
+
+    /// Gives the peer time to read what is kept.
+    fn prolong_write(&mut self, now: Instant) {
+        let until = self.options().write_timeout.after(now);
+        if let Some(buffers) = &mut self.buffers {
+            buffers.until = until;
+        }
+    }
+
     /// Returns the earliest deadline of an open connection.
     fn next_deadline(&self) -> Option<Instant> {
-        let Options { idle_timeout, read_timeout, passed_at, reading_since, .. } = *self.options();
-        let idle = passed_at.and_then(|at| idle_timeout.after(at));
-        let read = reading_since.and_then(|at| read_timeout.after(at));
-        let write = if self.is(Facts::WRITE_DEADLINE) { self.until } else { None };
-        let handshake = self.layer.as_ref().and_then(|layer| layer.handshake_until);
+        let Options { idle_timeout, read_timeout, .. } = *self.options();
+        let idle = self.time.and_then(|at| idle_timeout.after(at.instant()));
+        let read = self.reading_since().and_then(|at| read_timeout.after(at));
+        let write = if self.is(Facts::WRITE_DEADLINE) { self.write_until() } else { None };
+        let handshake = self.layer().and_then(|layer| layer.handshake_until);
         [idle, read, write, handshake].into_iter().flatten().min()
     }
 
@@ -51,36 +74,29 @@ impl Link {
         let is_owed = self.kept() > 0;
         // The peer reads what the kernel has taken.
         if (is_owed || send_queue > 0) && self.has_progressed(send_queue) {
-            self.until = self.options().write_timeout.after(now);
-            if self.has_limits() {
-                self.options_mut().passed_at = Some(now);
+            self.prolong_write(now);
+            if self.is(Facts::LIMITED) {
+                self.time = Some(Moment::of(now));
             }
         }
         let is_over = |end: Option<Instant>| end.is_some_and(|end| end <= now);
-        if self.is(Facts::WRITE_DEADLINE) && is_over(self.until) {
-            if is_owed {
-                return Some(CloseReason::WriteTimedOut);
-            }
+        if !is_owed {
             // It was not removed when the buffer became empty, for it soon holds data again.
             self.facts.remove(Facts::WRITE_DEADLINE);
+        } else if self.is(Facts::WRITE_DEADLINE) && is_over(self.write_until()) {
+            return Some(CloseReason::WriteTimedOut);
         }
-        let handshake_until = self.layer.as_ref().and_then(|layer| layer.handshake_until);
-        let Options { idle_timeout, read_timeout, passed_at, reading_since, .. } = *self.options();
+        let handshake_until = self.layer().and_then(|layer| layer.handshake_until);
+        let Options { idle_timeout, read_timeout, .. } = *self.options();
         if is_over(handshake_until) {
             Some(CloseReason::HandshakeTimedOut)
-        } else if reading_since.is_some_and(|at| is_over(read_timeout.after(at))) {
+        } else if self.reading_since().is_some_and(|at| is_over(read_timeout.after(at))) {
             Some(CloseReason::ReadTimedOut)
-        } else if passed_at.is_some_and(|at| is_over(idle_timeout.after(at))) {
+        } else if self.time.is_some_and(|at| is_over(idle_timeout.after(at.instant()))) {
             Some(CloseReason::IdleTimedOut)
         } else {
             None
         }
-    }
-
-    #[inline]
-    fn has_limits(&self) -> bool {
-        let Options { idle_timeout, read_timeout, .. } = self.options();
-        !(idle_timeout.is_none() && read_timeout.is_none())
     }
 }
 
@@ -91,8 +107,10 @@ impl<P> Connection<P> {
         stream: &StreamIo<'_>,
         cx: &mut Context<'_, S>,
     ) {
-        if self.link.has_limits() {
-            self.link.options_mut().passed_at = Some(cx.now());
+        let Options { idle_timeout, read_timeout, .. } = *self.link.options();
+        if !(idle_timeout.is_none() && read_timeout.is_none()) {
+            self.link.facts |= Facts::LIMITED;
+            self.link.time = Some(Moment::of(cx.now()));
             self.set_next_deadline(stream, cx);
         }
     }
@@ -104,20 +122,28 @@ impl<P> Connection<P> {
         stream: &StreamIo<'_>,
         cx: &mut Context<'_, S>,
     ) {
-        if self.link.has_limits() && self.link.note_passed(stream, cx.now()) {
+        if self.link.is(Facts::LIMITED)
+            && self.link.is_open()
+            && self.link.note_passed(stream, cx.now())
+        {
             self.set_next_deadline(stream, cx);
         }
     }
 
-    /// Begins to watch whether the peer reads its output.
-    pub(super) fn begin_write_deadline<S: 'static>(
+    /// Watches whether the peer reads what is kept, while something is.
+    pub(super) fn watch_output<S: 'static>(
         &mut self,
         stream: &StreamIo<'_>,
         cx: &mut Context<'_, S>,
     ) {
-        self.link.facts |= Facts::WRITE_DEADLINE;
-        self.link.begin_progress(stream.send_queue());
-        self.link.until = self.link.options().write_timeout.after(cx.now());
+        if !self.link.is_open() || self.link.kept() == 0 || self.link.write_until().is_some() {
+            return;
+        }
+        if !self.link.is(Facts::WRITE_DEADLINE) {
+            self.link.facts |= Facts::WRITE_DEADLINE;
+            self.link.begin_progress(stream.send_queue());
+        }
+        self.link.prolong_write(cx.now());
         self.set_next_deadline(stream, cx);
     }
 
@@ -155,7 +181,7 @@ impl<P> Connection<P> {
             // alone, unless the peer sends.
             State::Lingering => {
                 let may_wait =
-                    !linger.is_zero() && self.link.until.is_none_or(|until| cx.now() < until);
+                    !linger.is_zero() && self.link.time.is_none_or(|until| cx.now() < until.instant());
                 if may_wait && stream.send_queue() > 0 {
                     self.set_deadline(linger.max(SHORTEST_LINGER), stream, cx);
                 } else {

@@ -8,7 +8,7 @@ use std::task::Waker;
 use super::accept::{Acceptor, Attempt, Incoming};
 use super::accept_class::is_by_peer;
 use super::address::Address;
-use super::limit::{Limit, Permit};
+use super::limit::{Held, Limit, Permit};
 use super::listener::Listener;
 use super::listener_counters::ListenerMeter;
 use super::stream::Stream;
@@ -177,10 +177,8 @@ impl<S: 'static, D: Destination<S>> Incoming<Listener, S> for Limited<D> {
         _: Option<RawFd>,
         cx: &mut Context<'_, S>,
     ) -> Next {
-        stream.hold(match &self.meter {
-            Some(meter) => permit.and(meter.accept()),
-            None => permit,
-        });
+        let counted = self.meter.as_ref().map(|meter| Box::new(meter.accept()) as Box<dyn Held>);
+        stream.hold(permit, counted);
         let peer = stream.peer().clone();
         if let Err(error) = self.destination.deliver(stream, capacity, cx) {
             self.note(ListenerMeter::note_refused);

@@ -14,7 +14,7 @@ impl Link {
     /// Returns the filter while its handshake is not over.
     pub(super) fn handshaking_layer(&mut self) -> Option<&mut Layer> {
         let is_handshaking = self.is_open() && self.is(Facts::HANDSHAKING);
-        self.layer.as_deref_mut().filter(|_| is_handshaking)
+        self.layer_mut().filter(|_| is_handshaking)
     }
 
     /// As [`flush`](Link::flush), through the filter.
@@ -39,9 +39,10 @@ impl Link {
         }
         kept.push(data);
         stream.return_gathered(gathered);
-        let Link { layer: Some(layer), buffers: Some(buffers), send_queue, .. } = self else {
+        let Link { rare: Some(rare), buffers: Some(buffers), send_queue, .. } = self else {
             return Ok(());
         };
+        let Some(layer) = &mut rare.layer else { return Ok(()) };
         loop {
             while layer.output.len() < AHEAD && !buffers.write_buffer.is_empty() {
                 buffers
@@ -62,7 +63,7 @@ impl Link {
     /// Returns why the connection must end before the filter gets more input: its answers are not read.
     /// They come without a write of the protocol, which has the same limits.
     pub(super) fn has_answered_too_much(&self) -> Option<CloseReason> {
-        let unsent = self.layer.as_ref().map_or(0, |layer| layer.unsent_answers());
+        let unsent = self.layer().map_or(0, |layer| layer.unsent_answers());
         if unsent > self.options().marks.limit {
             Some(CloseReason::OutputOverflow)
         } else if unsent > 0 && self.is_over_share() {
@@ -76,7 +77,7 @@ impl Link {
     pub(super) fn close_layer(&mut self, stream: &mut StreamIo<'_>) {
         let is_ending = self.state == State::Closing || self.is(Facts::FINISHING);
         let has_sent = self.kept() == 0;
-        let Some(layer) = &mut self.layer else { return };
+        let Some(layer) = self.layer_mut() else { return };
         if !is_ending || !has_sent || layer.is_closed {
             return;
         }

@@ -4,7 +4,7 @@ use std::io;
 
 use super::close_reason::CloseReason;
 use super::connection::Connection;
-use super::link::{Facts, State};
+use super::link::Facts;
 use super::protocol::Protocol;
 use super::stream_io::StreamIo;
 use crate::reactor::Context;
@@ -19,9 +19,9 @@ impl<P> Connection<P> {
         P: Protocol<S>,
     {
         let limit = self.link.options().handshake_timeout;
-        let Some(layer) = &mut self.link.layer else { return };
-        layer.handshake_until = limit.after(cx.now());
         self.link.facts |= Facts::HANDSHAKING;
+        let Some(layer) = self.link.layer_mut() else { return };
+        layer.handshake_until = limit.after(cx.now());
         let started = layer.call(|filter, out| filter.start(out));
         self.after_filter(started, stream, cx);
         self.set_next_deadline(stream, cx);
@@ -44,7 +44,7 @@ impl<P> Connection<P> {
         if let Some(reason) = self.link.has_answered_too_much() {
             return self.link.fail(reason);
         }
-        let Some(layer) = &mut self.link.layer else { return };
+        let Some(layer) = self.link.layer_mut() else { return };
         let received = layer.receive(|filter, out| filter.received(data, &mut plain, out));
         self.after_filter(received, stream, cx);
         if self.link.handshaking_layer().is_some() {
@@ -71,13 +71,14 @@ impl<P> Connection<P> {
             self.link.fail(CloseReason::Failed(error));
             return;
         }
-        let Some(layer) = &mut self.link.layer else { return };
-        if !self.link.facts.contains(Facts::HANDSHAKING) || layer.filter.is_handshaking() {
+        let is_handshaking = self.link.is(Facts::HANDSHAKING);
+        let Some(layer) = self.link.layer_mut() else { return };
+        if !is_handshaking || layer.filter.is_handshaking() {
             return;
         }
-        self.link.facts.remove(Facts::HANDSHAKING);
         layer.handshake_until = None;
         let (was_notified, has_timed_out) = (layer.was_notified, layer.has_timed_out);
+        self.link.facts.remove(Facts::HANDSHAKING);
         self.call(stream, cx, |protocol, wire, cx| protocol.opened(wire, cx));
         self.link.defer_unread(); // what has passed the filter before
         cx.release(stream.token());
@@ -91,18 +92,15 @@ impl<P> Connection<P> {
 
     /// Returns whether the peer has ended its side by a message, of which the protocol was not told.
     pub(super) fn has_filter_ended(&self) -> bool {
-        let layer = self.link.layer.as_ref();
+        let layer = self.link.layer();
         layer.is_some_and(|layer| layer.filter.has_peer_closed()) && self.link.is_open()
     }
 
     /// Tells the filter that the stream has ended, if the peer has not said so. Returns false if the
     /// connection has failed.
     pub(super) fn end_filter(&mut self) -> bool {
-        let Some(layer) = &mut self.link.layer else { return true };
-        if self.link.state != State::Open {
-            return true;
-        }
-        let is_handshaking = self.link.facts.contains(Facts::HANDSHAKING);
+        let (is_open, is_handshaking) = (self.link.is_open(), self.link.is(Facts::HANDSHAKING));
+        let Some(layer) = self.link.layer_mut().filter(|_| is_open) else { return true };
         let ended = if layer.filter.has_peer_closed() { Ok(()) } else { layer.filter.ended() };
         let ended = match ended {
             Ok(()) if is_handshaking => {

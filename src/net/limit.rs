@@ -26,11 +26,10 @@ struct State {
 #[derive(Debug, Default)]
 pub struct Permit {
     state: Option<Arc<Mutex<State>>>,
-    /// What is released before it. Boxed, because few permits have it.
-    more: Option<Box<dyn Held>>,
 }
 
-/// What a permit can hold: a count of another limit, which is released when it is dropped.
+/// What a stream can hold beside its permit: a count of another limit, which is released when it is
+/// dropped.
 pub(super) trait Held: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe {}
 impl<T: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe> Held for T {}
 
@@ -52,7 +51,7 @@ impl Limit {
             }
             state.permits += 1;
         }
-        Some(Permit { state: self.state.clone(), more: None })
+        Some(Permit { state: self.state.clone() })
     }
 
     /// Takes a permit even if there is none left, for what has been accepted already.
@@ -60,22 +59,12 @@ impl Limit {
         if let Some(state) = &self.state {
             lock(state).permits += 1;
         }
-        Permit { state: self.state.clone(), more: None }
-    }
-}
-
-impl Permit {
-    /// Also holds `more`, and releases it first: a waiter that gets the permit finds `more` released.
-    pub(super) fn and(mut self, more: impl Held + 'static) -> Self {
-        debug_assert!(self.more.is_none(), "a permit holds one thing more");
-        self.more = Some(Box::new(more));
-        self
+        Permit { state: self.state.clone() }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        drop(self.more.take());
         let Some(state) = &self.state else { return };
         let mut state = lock(state);
         state.permits -= 1;

@@ -1,15 +1,16 @@
 //! The state of a connection that both its protocol and its driver change.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::buffered_total::Share;
 use super::close_reason::CloseReason;
 use super::figures::Measured;
 use super::layer::Layer;
+use super::moment::Moment;
+use super::options::{DEFAULT, Options, share};
 use super::stream_io::StreamIo;
-use super::timeout::Timeout;
-use super::watermarks::Watermarks;
 use super::write_buffer::WriteBuffer;
 
 /// The state of a connection. There may be very many connections, so it is small.
@@ -17,22 +18,18 @@ use super::write_buffer::WriteBuffer;
 pub(super) struct Link {
     pub(super) state: State,
     pub(super) facts: Facts,
-    /// Number of bytes discarded since the connection was closed.
-    discarded: u32,
-    /// `None` while they are empty.
-    pub(super) buffers: Option<Box<Buffers>>,
-    /// `None` while they have their defaults.
-    options: Option<Box<Options>>,
-    /// The filter, if there is one.
-    pub(super) layer: Option<Box<Layer>>,
-    /// Why it has [ended](State::Ended).
-    reason: Option<CloseReason>,
-    /// While it is open: when is checked again whether the peer reads its output. While it lingers:
-    /// how long output in the kernel may prolong that.
-    pub(super) until: Option<Instant>,
     /// The size of the kernel's send queue at the last check of the peer's progress. `u32::MAX` if the
     /// kernel has taken some of the write buffer since: then the peer has read.
     pub(super) send_queue: u32,
+    /// `None` while they are empty.
+    pub(super) buffers: Option<Box<Buffers>>,
+    /// `None` while they have their defaults.
+    options: Option<Arc<Options>>,
+    /// `None` in most connections.
+    pub(super) rare: Option<Box<Rare>>,
+    /// While it is open and [limited](Facts::LIMITED): when data last passed in either direction. While
+    /// it lingers: how long output in the kernel may prolong that.
+    pub(super) time: Option<Moment>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +72,8 @@ bitflags::bitflags! {
         const DETACHING = 4_096;
         /// `Connection::measured` was called. No call is ordinary then, so that others pay nothing.
         const MEASURED = 8_192;
+        /// It has a time limit for silence.
+        const LIMITED = 16_384;
     }
 }
 
@@ -86,46 +85,29 @@ pub(super) struct Buffers {
     /// Whether the protocol must be called for `unread` when the connection reads again.
     pub(super) has_deferred_input: bool,
     pub(super) write_buffer: WriteBuffer,
+    /// When is checked again whether the peer reads its output.
+    pub(super) until: Option<Instant>,
     /// What is called when the connection is detached: see `detach.rs`.
     pub(super) then: Option<Box<dyn Any + Send>>,
     /// What is counted toward the total of the listener.
     share: Option<Share>,
 }
 
-/// What the user has set, and what belongs to it: `None` in a connection with the defaults.
-#[derive(Debug, Clone)]
-pub(super) struct Options {
-    pub(super) marks: Watermarks,
-    pub(super) max_unused: usize,
-    pub(super) read_above_mark: bool,
-    pub(super) write_timeout: Timeout,
-    pub(super) idle_timeout: Timeout,
-    pub(super) read_timeout: Timeout,
-    pub(super) handshake_timeout: Timeout,
-    pub(super) close_within: Timeout,
-    pub(super) linger: Timeout,
-    /// When data last passed in either direction. `None` without a limit.
-    pub(super) passed_at: Option<Instant>,
-    /// When data was last received, or when the connection began to read. `None` while it does not.
-    pub(super) reading_since: Option<Instant>,
+/// What few connections have.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    /// The filter.
+    pub(super) layer: Option<Box<Layer>>,
     /// What a connection that is measured has done.
     pub(super) measured: Option<Box<Measured>>,
+    /// When data was last received, or when the connection began to read. `None` while it does not, and
+    /// without a limit.
+    pub(super) reading_since: Option<Instant>,
+    /// Number of bytes discarded since the connection was closed.
+    discarded: u32,
+    /// Why it has [ended](State::Ended).
+    reason: Option<CloseReason>,
 }
-
-static DEFAULT: Options = Options {
-    marks: Watermarks::DEFAULT,
-    max_unused: 1 << 20,
-    read_above_mark: false,
-    write_timeout: Timeout::millis(60_000),
-    idle_timeout: Timeout::NONE,
-    read_timeout: Timeout::NONE,
-    handshake_timeout: Timeout::millis(10_000),
-    close_within: Timeout::millis(30_000),
-    linger: Timeout::millis(1_000),
-    passed_at: None,
-    reading_since: None,
-    measured: None,
-};
 
 /// How many bytes a closed connection discards at most.
 const MAX_DISCARDED: u32 = 1 << 20;
@@ -135,13 +117,11 @@ impl Link {
         Link {
             state: State::Open,
             facts: Facts::empty(),
-            discarded: 0,
+            send_queue: u32::MAX,
             buffers: None,
             options: None,
-            layer: None,
-            reason: None,
-            until: None,
-            send_queue: u32::MAX,
+            rare: None,
+            time: None,
         }
     }
 
@@ -151,7 +131,26 @@ impl Link {
     }
 
     pub(super) fn options_mut(&mut self) -> &mut Options {
-        self.options.get_or_insert_with(|| Box::new(DEFAULT.clone()))
+        Arc::make_mut(self.options.get_or_insert_with(|| Arc::new(DEFAULT.clone())))
+    }
+
+    /// Lets connections with the same options keep them once.
+    pub(super) fn share_options(&mut self) {
+        self.options = self.options.take().map(share);
+    }
+
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Returns the filter, if there is one.
+    #[inline]
+    pub(super) fn layer(&self) -> Option<&Layer> {
+        self.rare.as_ref()?.layer.as_deref()
+    }
+
+    pub(super) fn layer_mut(&mut self) -> Option<&mut Layer> {
+        self.rare.as_mut()?.layer.as_deref_mut()
     }
 
     pub(super) fn buffers_mut(&mut self) -> &mut Buffers {
@@ -182,7 +181,7 @@ impl Link {
 
     #[inline]
     fn has_no_special_fact(&self) -> bool {
-        Facts::WRITE_DEADLINE.contains(self.facts)
+        (Facts::WRITE_DEADLINE | Facts::LIMITED).contains(self.facts)
     }
 
     /// Returns whether the connection is open and reads, and nothing is kept for it.
@@ -230,17 +229,18 @@ impl Link {
 
     /// Counts input that is discarded.
     pub(super) fn discard(&mut self, count: usize) {
-        self.discarded = self.discarded.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        let discarded = &mut self.rare_mut().discarded;
+        *discarded = discarded.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
     pub(super) fn has_discarded_enough(&self) -> bool {
-        self.discarded > MAX_DISCARDED
+        self.rare.as_ref().is_some_and(|rare| rare.discarded > MAX_DISCARDED)
     }
 
     /// Counts what the connection holds toward the total of its listener.
     pub(super) fn count_buffered(&mut self, stream: &StreamIo<'_>) {
+        let layered = self.layer().map_or(0, |layer| layer.output.held());
         let Some(buffers) = &mut self.buffers else { return };
-        let layered = self.layer.as_ref().map_or(0, |layer| layer.output.held());
         let bytes = buffers.unread.len() + buffers.write_buffer.held() + layered;
         match (&mut buffers.share, stream.get_ref().buffered_total()) {
             (Some(share), _) => share.set(bytes),
@@ -297,17 +297,19 @@ impl Link {
     }
 
     pub(super) fn end(&mut self, reason: CloseReason) {
-        (self.buffers, self.layer) = (None, None);
+        self.buffers = None;
         self.state = State::Ended;
-        self.reason = Some(reason);
+        let rare = self.rare_mut();
+        rare.layer = None;
+        rare.reason = Some(reason);
     }
 
     /// Returns why it has ended.
     pub(super) fn reason(&self) -> Option<&CloseReason> {
-        self.reason.as_ref()
+        self.rare.as_ref()?.reason.as_ref()
     }
 
     pub(super) fn take_reason(&mut self) -> Option<CloseReason> {
-        self.reason.take()
+        self.rare.as_mut()?.reason.take()
     }
 }

@@ -63,7 +63,7 @@ impl<P> Connection<P> {
         if self.link.is(Facts::MEASURED) {
             let peer = stream.get_ref().peer().clone();
             let measured = Measured { peer, opened_at: now, received: 0, sent: 0 };
-            self.link.options_mut().measured = Some(Box::new(measured));
+            self.link.rare_mut().measured = Some(Box::new(measured));
         }
     }
 }
@@ -72,7 +72,7 @@ impl Link {
     /// Adds the bytes of a call that ends.
     pub(super) fn measure(&mut self, stream: &StreamIo<'_>) {
         if self.is(Facts::MEASURED)
-            && let Some(measured) = &mut self.options_mut().measured
+            && let Some(measured) = &mut self.rare_mut().measured
         {
             let (received, sent) = stream.bytes_of_call();
             measured.received += u64::from(received);
@@ -82,7 +82,7 @@ impl Link {
 
     /// Returns the figures without those of the call that is under way.
     pub(super) fn figures(&self, token: Token) -> Option<ConnectionFigures> {
-        let Measured { peer, opened_at, received, sent } = self.options().measured.as_deref()?;
+        let Measured { peer, opened_at, received, sent } = self.rare.as_ref()?.measured.as_deref()?;
         let (peer, opened_at) = (peer.clone(), *opened_at);
         let state = match self.state {
             State::Open if self.is(Facts::HANDSHAKING) => ConnectionState::Handshaking,

@@ -19,7 +19,7 @@ impl Link {
     #[inline]
     pub(super) fn kept(&self) -> usize {
         let kept = self.buffers.as_ref().map_or(0, |buffers| buffers.write_buffer.len());
-        kept.saturating_add(self.layer.as_ref().map_or(0, |layer| layer.output.len()))
+        kept.saturating_add(self.layer().map_or(0, |layer| layer.output.len()))
     }
 
     /// Returns the number of bytes that the kernel has not taken.
@@ -118,7 +118,7 @@ impl Link {
 
     /// Returns why the connection must not hold more output, if it must not.
     fn overflow(&self) -> Option<CloseReason> {
-        let layered = self.layer.as_ref().map_or(0, |layer| layer.output.held());
+        let layered = self.layer().map_or(0, |layer| layer.output.held());
         let held = self.buffers.as_ref().map_or(0, |buffers| buffers.write_buffer.held()) + layered;
         if held > self.options().marks.limit {
             Some(CloseReason::OutputOverflow)

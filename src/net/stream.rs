@@ -14,7 +14,7 @@ use super::address::Address;
 use super::buffered_total::{BufferedTotal, Share};
 use super::idle::{Expired, IdleTimeout, Waiting};
 use super::input_end::InputEnd;
-use super::limit::Permit;
+use super::limit::{Held, Permit};
 use crate::reactor::Known;
 use crate::sync::lock;
 use crate::sys;
@@ -57,24 +57,33 @@ use crate::sys;
 pub struct Stream {
     pub(super) socket: Socket,
     peer: Address,
+    /// `None` in most streams. What it holds is released before the permit: who waits for that finds
+    /// the other released.
+    extra: Option<Box<Extra>>,
     permit: Permit,
     /// `None` if no listener has accepted it.
     buffered_total: Option<Arc<BufferedTotal>>,
-    /// Boxed, because few streams have one.
-    pub(super) idle_timeout: Option<Box<IdleTimeout>>,
     /// Held during [`send_whole`](Self::send_whole).
     sending: Mutex<()>,
     /// What [`close_both`](Self::close_both) does: one of the constants below.
     closing: AtomicU8,
     /// A connection holds output that the kernel has not taken.
     is_owed: AtomicBool,
-    /// What ends its input early, where a handler reads that blocks.
-    pub(super) input_end: Option<Arc<InputEnd>>,
     /// Whether it is known to be non-blocking: a listener has accepted it so, or
     /// [`set_nonblocking`](Self::set_nonblocking) has made it so.
     pub(super) is_nonblocking: AtomicBool,
     /// Whether it is a TCP socket, if its listener knows.
     is_tcp: Option<bool>,
+}
+
+/// What few streams have.
+#[derive(Debug, Default)]
+struct Extra {
+    /// What it holds beside its permit.
+    held: Option<Box<dyn Held>>,
+    idle_timeout: Option<IdleTimeout>,
+    /// What ends its input early, where a handler reads that blocks.
+    input_end: Option<Arc<InputEnd>>,
 }
 
 /// It shuts the stream down.
@@ -111,11 +120,10 @@ impl Stream {
             peer,
             permit: Permit::default(),
             buffered_total: None,
-            idle_timeout: None,
+            extra: None,
             sending: Mutex::default(),
             closing: AtomicU8::new(AT_ONCE),
             is_owed: AtomicBool::new(false),
-            input_end: None,
             is_nonblocking: AtomicBool::new(false),
             is_tcp: None,
         }
@@ -176,8 +184,32 @@ impl Stream {
         self.buffered_total.as_ref().map(|total| Share::new(total, bytes))
     }
 
-    pub(super) fn hold(&mut self, permit: Permit) {
+    /// Holds a permit, and perhaps something else, until the stream is dropped.
+    pub(super) fn hold(&mut self, permit: Permit, more: Option<Box<dyn Held>>) {
         self.permit = permit;
+        if more.is_some() {
+            self.extra_mut().held = more;
+        }
+    }
+
+    fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Returns how long it may be idle, where a handler reads that blocks.
+    #[inline]
+    pub(super) fn idle_timeout(&self) -> Option<&IdleTimeout> {
+        self.extra.as_ref()?.idle_timeout.as_ref()
+    }
+
+    /// Returns what ends its input early.
+    pub(super) fn input_end(&self) -> Option<&InputEnd> {
+        self.extra.as_ref()?.input_end.as_deref()
+    }
+
+    /// Shares what ends the input early.
+    pub(crate) fn set_input_end(&mut self, input_end: &Arc<InputEnd>) {
+        self.extra_mut().input_end = Some(Arc::clone(input_end));
     }
 
     /// Limits how long each read may block, and how long the stream may be idle in both directions.
@@ -187,7 +219,9 @@ impl Stream {
         read: Option<Duration>,
         idle: Option<Duration>,
     ) -> io::Result<()> {
-        self.idle_timeout = idle.map(|idle| Box::new(IdleTimeout::new(idle)));
+        if self.extra.is_some() || idle.is_some() {
+            self.extra_mut().idle_timeout = idle.map(IdleTimeout::new);
+        }
         if read.or(idle).is_some() {
             self.set_read_timeout(read)?;
         }
@@ -252,7 +286,7 @@ impl Stream {
     ///
     /// Those of `fcntl(2)`.
     pub fn set_nonblocking(&self, yes: bool) -> io::Result<()> {
-        if let Some(idle_timeout) = &self.idle_timeout {
+        if let Some(idle_timeout) = self.idle_timeout() {
             idle_timeout.set_blocking(!yes);
         }
         self.is_nonblocking.store(yes, Ordering::Relaxed);
@@ -267,7 +301,7 @@ impl Stream {
     /// `InvalidInput` for a timeout of zero.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         let timeout = representable(timeout)?;
-        match &self.idle_timeout {
+        match self.idle_timeout() {
             None => self.socket.set_read_timeout(timeout),
             Some(idle_timeout) => idle_timeout.set_read_timeout(&self.socket, timeout),
         }
@@ -280,7 +314,7 @@ impl Stream {
     /// `InvalidInput` for a timeout of zero.
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         let timeout = representable(timeout)?;
-        match &self.idle_timeout {
+        match self.idle_timeout() {
             None => self.socket.set_write_timeout(timeout),
             Some(idle_timeout) => idle_timeout.set_write_timeout(&self.socket, timeout),
         }
@@ -409,7 +443,7 @@ impl Stream {
         &self,
         mut read: impl FnMut() -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let Some(idle_timeout) = &self.idle_timeout else { return read() };
+        let Some(idle_timeout) = self.idle_timeout() else { return read() };
         let mut wait = Waiting::begin();
         loop {
             match read() {
@@ -434,7 +468,7 @@ impl Stream {
 
     #[inline]
     fn send(&self, mut send: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-        match &self.idle_timeout {
+        match self.idle_timeout() {
             None => send(),
             Some(idle_timeout) => idle_timeout.while_sending(&self.socket, send),
         }
@@ -444,7 +478,7 @@ impl Stream {
 impl Read for &Stream {
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.idle_timeout.is_none() && self.input_end.is_none() {
+        if self.extra.is_none() {
             return (&self.socket).read(buffer); // as all in a reactor
         }
         self.within_idle_timeout(|| self.read_or_end(buffer))

@@ -3,7 +3,6 @@
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,11 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(5);
 
 impl Stream {
-    /// Shares what ends the input early.
-    pub(crate) fn set_input_end(&mut self, input_end: &Arc<InputEnd>) {
-        self.input_end = Some(Arc::clone(input_end));
-    }
-
     /// Reads. A blocking stream waits until there is input, or until its input ends.
     pub(super) fn read_or_end(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.input_end_if_blocking() {
@@ -36,7 +30,7 @@ impl Stream {
 
     /// Returns what ends the input early, if the stream is blocking.
     pub(super) fn input_end_if_blocking(&self) -> Option<&InputEnd> {
-        self.input_end.as_deref().filter(|_| !self.is_nonblocking.load(Ordering::Relaxed))
+        self.input_end().filter(|_| !self.is_nonblocking.load(Ordering::Relaxed))
     }
 
     /// Reads by `read_now`, which does not block, and waits in between.
@@ -59,7 +53,7 @@ impl Stream {
 
     /// Returns whether its input ends early.
     pub(crate) fn is_input_ending(&self) -> bool {
-        self.input_end.as_ref().is_some_and(|input_end| input_end.is_requested())
+        self.input_end().is_some_and(|input_end| input_end.is_requested())
     }
 
     /// Discards input until the peer has the output and its end, so that the close is no reset. A reset

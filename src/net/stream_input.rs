@@ -43,7 +43,7 @@ impl Stream {
 
     /// Returns how long a single read may block.
     pub(crate) fn read_timeout(&self) -> Option<Duration> {
-        match &self.idle_timeout {
+        match self.idle_timeout() {
             None => self.socket.read_timeout().ok().flatten(),
             Some(idle_timeout) => idle_timeout.read_timeout(),
         }
@@ -52,6 +52,6 @@ impl Stream {
     /// Returns when the stream is idle for too long, if nothing passes. The peer has been silent since
     /// `since`. `None` is never.
     pub(crate) fn idle_at(&self, since: Instant) -> Option<Instant> {
-        self.idle_timeout.as_ref().and_then(|idle_timeout| idle_timeout.expires_at(since))
+        self.idle_timeout().and_then(|idle_timeout| idle_timeout.expires_at(since))
     }
 }

@@ -375,7 +375,7 @@ impl Wire<'_> {
     /// Returns the [filter](super::Connection::over) under the protocol, if it is an `F`: to ask it for the
     /// peer's certificate, for example.
     pub fn filter<F: Filter>(&self) -> Option<&F> {
-        let filter: &dyn Any = &*self.link.layer.as_ref()?.filter;
+        let filter: &dyn Any = &*self.link.layer()?.filter;
         filter.downcast_ref()
     }
 

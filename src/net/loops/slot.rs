@@ -180,7 +180,7 @@ impl<S> Handed<S> {
     /// Returns the connection, which counts toward its loop and its limits until it is dropped.
     pub(super) fn into_stream(self) -> Stream {
         let Handed { admitted: Admitted { mut stream, permit, peer }, load } = self;
-        stream.hold(permit.and((peer, load)));
+        stream.hold(permit, Some(Box::new((peer, load))));
         stream
     }
 

@@ -280,7 +280,7 @@ impl<P> Connection<P> {
     /// written before is sent, if the kernel has room.
     #[cold]
     fn removed_itself(&mut self, stream: &mut StreamIo<'_>) {
-        if self.link.state != State::Ended {
+        if self.link.state() != State::Ended {
             self.link.flush_last(stream);
             self.link.fail(CloseReason::Removed);
         }
@@ -288,7 +288,7 @@ impl<P> Connection<P> {
 
     #[cold]
     fn call_failed(&mut self, error: io::Error, stream: &mut StreamIo<'_>) {
-        if self.link.state != State::Ended {
+        if self.link.state() != State::Ended {
             self.link.flush_last(stream);
         }
         self.link.fail(CloseReason::Failed(error));
@@ -347,7 +347,7 @@ impl<P> Connection<P> {
     {
         self.read(stream, cx);
         if self.link.is_ordinary() {
-            self.link.flush(stream);
+            self.link.flush_ordinary(stream);
             self.note_passed(stream, cx);
             if self.link.is_ordinary() && !stream.has_requested_deadline() {
                 return Ok(stream.wait_for(Interest::READ));
@@ -381,7 +381,7 @@ impl<P> Connection<P> {
         S: 'static,
         P: Protocol<S>,
     {
-        if self.link.state != State::Ended {
+        if self.link.state() != State::Ended {
             self.flush_gathered(stream, cx);
         }
         if self.link.is(Facts::DETACHING) && self.link.is_open() && self.link.kept() == 0 {
@@ -432,14 +432,14 @@ impl<P> Connection<P> {
     /// Moves the state of a closing connection on.
     fn move_on<S: 'static>(&mut self, stream: &StreamIo<'_>, cx: &mut Context<'_, S>) {
         let Options { close_within, linger, .. } = *self.link.options();
-        if self.link.state == State::Closing {
+        if self.link.state() == State::Closing {
             let is_timed = self.link.is(Facts::CLOSE_DEADLINE);
             if self.link.kept() == 0 {
                 // This fails if the peer has reset the connection.
                 let _ = stream.get_ref().shutdown(Shutdown::Write);
                 self.link.end_backlog(stream);
                 self.link.time = close_within.after(cx.now()).map(Moment::of);
-                self.link.state = State::Lingering;
+                self.link.set_state(State::Lingering);
                 self.set_deadline(linger, stream, cx);
             } else if !is_timed {
                 self.link.facts |= Facts::CLOSE_DEADLINE;
@@ -447,7 +447,7 @@ impl<P> Connection<P> {
                 self.set_deadline(close_within, stream, cx);
             }
         }
-        if self.link.state == State::Lingering
+        if self.link.state() == State::Lingering
             && (self.link.is(Facts::PEER_ENDED) || self.link.has_discarded_enough())
         {
             self.link.end(CloseReason::Finished);
@@ -497,8 +497,10 @@ where
 
     fn ready(&mut self, source: &mut Source<'_, F>, cx: &mut Context<'_, S>) -> io::Result<Next> {
         let stream = &mut StreamIo::begin(source);
-        self.notice_hangup(stream);
-        self.flush_backlog(stream, cx);
+        if !self.link.is_ordinary() {
+            self.notice_hangup(stream);
+            self.flush_backlog(stream, cx);
+        }
         self.advance(stream, cx)
     }
 

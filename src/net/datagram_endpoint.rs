@@ -82,7 +82,7 @@ impl<P> DatagramEndpoint<P> {
             marks: Watermarks::default(),
             send_timeout: Duration::from_secs(1),
             max_size: 1 << 16,
-            large_buffer: Vec::new(),
+            large_buffer: Box::default(),
             failures: Vec::new(),
             failed: None,
             is_paused: false,
@@ -236,17 +236,16 @@ impl<P> DatagramEndpoint<P> {
     }
 
     /// Takes the receive buffer: the shared one, if that is large enough.
-    fn take_buffer<S: 'static>(&mut self, cx: &mut Context<'_, S>) -> Vec<u8> {
+    fn take_buffer<S: 'static>(&mut self, cx: &mut Context<'_, S>) -> Box<[u8]> {
         let size = self.link.max_size;
         if size <= SCRATCH {
             return cx.take_scratch();
         }
-        let mut buffer = std::mem::take(&mut self.link.large_buffer);
-        buffer.resize(size, 0); // once
-        buffer
+        let buffer = std::mem::take(&mut self.link.large_buffer);
+        if buffer.is_empty() { vec![0; size].into() } else { buffer }
     }
 
-    fn return_buffer<S: 'static>(&mut self, buffer: Vec<u8>, cx: &mut Context<'_, S>) {
+    fn return_buffer<S: 'static>(&mut self, buffer: Box<[u8]>, cx: &mut Context<'_, S>) {
         if self.link.max_size <= SCRATCH {
             cx.return_scratch(buffer);
         } else {

@@ -58,7 +58,7 @@ pub(super) struct DatagramLink {
     pub(super) send_timeout: Duration,
     pub(super) max_size: usize,
     /// The receive buffer, if it is larger than that of the reactor.
-    pub(super) large_buffer: Vec<u8>,
+    pub(super) large_buffer: Box<[u8]>,
     /// What `error_received` has not been told yet.
     pub(super) failures: Vec<Failure>,
     /// Why the socket must be closed.

@@ -172,7 +172,7 @@ impl<P> Connection<P> {
         cx: &mut Context<'_, S>,
     ) {
         let Options { close_within, linger, .. } = *self.link.options();
-        match self.link.state {
+        match self.link.state() {
             State::Open => match self.link.exceeded(stream.send_queue(), cx.now()) {
                 Some(reason) => self.link.fail(reason),
                 None => self.set_next_deadline(stream, cx),
@@ -180,8 +180,8 @@ impl<P> Connection<P> {
             // The peer has finished reading, or has had its time. What is left, the kernel delivers
             // alone, unless the peer sends.
             State::Lingering => {
-                let may_wait =
-                    !linger.is_zero() && self.link.time.is_none_or(|until| cx.now() < until.instant());
+                let may_wait = !linger.is_zero()
+                    && self.link.time.is_none_or(|until| cx.now() < until.instant());
                 if may_wait && stream.send_queue() > 0 {
                     self.set_deadline(linger.max(SHORTEST_LINGER), stream, cx);
                 } else {

@@ -11,46 +11,93 @@ use crate::reactor::Context;
 
 impl<P> Connection<P> {
     /// Reads as long as there is input and the connection reads.
+    #[inline]
     pub(super) fn read<S: 'static>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
     where
         P: Protocol<S>,
     {
-        while self.link.wants_to_read() {
-            if self.link.has_deferred_input() && self.link.is_open() {
-                self.offer_unread(stream, cx);
-                continue;
-            }
-            if self.link.is(Facts::LAYERED) && self.has_filter_ended() {
-                if self.end_filter() {
-                    self.end(stream, cx);
+        loop {
+            if !self.link.is_ordinary() {
+                match self.before_read(stream, cx) {
+                    Before::Read => {}
+                    Before::Again => continue,
+                    Before::Stop => return,
                 }
+            }
+            // A read is known to be in vain, or the budget is used up.
+            if !stream.is_readable() || !self.read_once(stream, cx) {
                 return;
-            }
-            if !stream.is_readable() {
-                return; // known in vain
-            }
-            let mut scratch = cx.take_scratch();
-            let result = stream.read(&mut scratch);
-            match result {
-                Ok(0) if self.end_filter() => self.end(stream, cx),
-                Ok(0) => {}
-                Ok(count) if self.link.is(Facts::LAYERED) => {
-                    self.deliver_layered(&scratch[..count], stream, cx);
-                }
-                Ok(count) => self.deliver(&scratch[..count], stream, cx),
-                Err(_) => {}
-            }
-            cx.return_scratch(scratch);
-            match result {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => self.link.fail(CloseReason::Failed(error)),
-                Ok(_) => {}
             }
         }
     }
 
+    /// Does what comes before a read, and is rare. Returns whether the connection reads.
+    #[inline(never)]
+    fn before_read<S: 'static>(
+        &mut self,
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) -> Before
+    where
+        P: Protocol<S>,
+    {
+        if !self.link.wants_to_read() {
+            Before::Stop
+        } else if self.link.has_deferred_input() && self.link.is_open() {
+            self.offer_unread(stream, cx);
+            Before::Again
+        } else if self.link.is(Facts::LAYERED) && self.has_filter_ended() {
+            if self.end_filter() {
+                self.end(stream, cx);
+            }
+            Before::Stop
+        } else {
+            Before::Read
+        }
+    }
+
+    /// Reads once, and delivers what was read. Returns false if there was nothing, or the budget is used
+    /// up.
+    #[inline]
+    fn read_once<S: 'static>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>) -> bool
+    where
+        P: Protocol<S>,
+    {
+        let mut scratch = cx.take_scratch();
+        let goes_on = match stream.read(&mut scratch) {
+            Ok(0) => {
+                if self.end_filter() {
+                    self.end(stream, cx);
+                }
+                true
+            }
+            Ok(count) if self.link.is(Facts::LAYERED) => {
+                self.deliver_layered(&scratch[..count], stream, cx);
+                true
+            }
+            Ok(count) => {
+                self.deliver(&scratch[..count], stream, cx);
+                true
+            }
+            Err(error) => self.read_failed(error),
+        };
+        cx.return_scratch(scratch);
+        goes_on
+    }
+
+    /// Handles the failure of a read. Returns false after `WouldBlock`.
+    #[cold]
+    fn read_failed(&mut self, error: io::Error) -> bool {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => return false,
+            io::ErrorKind::Interrupted => {}
+            _ => self.link.fail(CloseReason::Failed(error)),
+        }
+        true
+    }
+
     /// Offers data to the protocol, and keeps what it does not use.
+    #[inline(always)]
     pub(super) fn deliver<S>(
         &mut self,
         data: &[u8],
@@ -59,18 +106,38 @@ impl<P> Connection<P> {
     ) where
         P: Protocol<S>,
     {
+        if self.link.is_ordinary() {
+            let answer = self.offer_once(data, stream, cx);
+            if answer == Some(data.len()) {
+                return;
+            }
+            let offered = self.offer_on(data, answer, stream, cx);
+            self.keep_rest(data, offered, stream);
+        } else {
+            self.deliver_rare(data, stream, cx);
+        }
+    }
+
+    /// As [`deliver`](Self::deliver), for a connection that is not ordinary.
+    #[inline(never)]
+    fn deliver_rare<S>(&mut self, data: &[u8], stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
+    where
+        P: Protocol<S>,
+    {
         if !self.link.is_open() {
             self.link.discard(data.len());
-            return;
-        }
-        if self.link.has_unread() {
+        } else if self.link.has_unread() {
             self.link.buffers_mut().unread.extend_from_slice(data);
             self.offer_unread(stream, cx);
         } else {
             let offered = self.offer(data, stream, cx);
-            if offered.used < data.len() {
-                self.keep_unread(data[offered.used..].to_vec(), offered, stream);
-            }
+            self.keep_rest(data, offered, stream);
+        }
+    }
+
+    fn keep_rest(&mut self, data: &[u8], offered: Offered, stream: &StreamIo<'_>) {
+        if offered.used < data.len() {
+            self.keep_unread(data[offered.used..].to_vec(), offered, stream);
         }
     }
 
@@ -124,27 +191,63 @@ impl<P> Connection<P> {
     where
         P: Protocol<S>,
     {
+        // Input that was read before the connection stopped reading waits, too.
+        if !self.link.wants_to_read() {
+            return Offered { used: 0, is_deferred: true };
+        }
+        let answer = self.offer_once(data, stream, cx);
+        self.offer_on(data, answer, stream, cx)
+    }
+
+    /// Calls the protocol. Returns how much of the data it has used, and `None` after a failure.
+    #[inline]
+    fn offer_once<S>(
+        &mut self,
+        data: &[u8],
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) -> Option<usize>
+    where
+        P: Protocol<S>,
+    {
+        self.call(stream, cx, |protocol, wire, cx| protocol.received(wire, data, cx))
+    }
+
+    /// Goes on after data was offered once, and this was the answer.
+    #[inline(never)]
+    fn offer_on<S>(
+        &mut self,
+        data: &[u8],
+        mut answer: Option<usize>,
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) -> Offered
+    where
+        P: Protocol<S>,
+    {
         let mut used = 0;
-        while used < data.len() {
-            // What is received after the protocol has closed the connection is discarded.
-            if !self.link.is_open() {
-                self.link.discard(data.len() - used);
-                return Offered { used: data.len(), is_deferred: false };
-            }
-            // Input that was read before the connection stopped reading waits, too.
-            if !self.link.wants_to_read() {
-                return Offered { used, is_deferred: true };
-            }
-            let rest = &data[used..];
-            match self.call(stream, cx, |protocol, wire, cx| protocol.received(wire, rest, cx)) {
+        loop {
+            match answer {
                 None => return Offered { used, is_deferred: false },
                 // Perhaps it uses more when the connection reads again.
                 Some(0) if self.link.is_open() && !self.link.wants_to_read() => {
                     return Offered { used, is_deferred: true };
                 }
                 Some(0) => break,
-                Some(count) => used += count.min(rest.len()),
+                Some(count) => used += count.min(data.len() - used),
             }
+            if used == data.len() {
+                break;
+            }
+            // What is received after the protocol has closed the connection is discarded.
+            if !self.link.is_open() {
+                self.link.discard(data.len() - used);
+                return Offered { used: data.len(), is_deferred: false };
+            }
+            if !self.link.wants_to_read() {
+                return Offered { used, is_deferred: true };
+            }
+            answer = self.offer_once(&data[used..], stream, cx);
         }
         if self.link.is_open() && data.len() - used > self.link.options().max_unused {
             self.link.fail(CloseReason::InputOverflow);
@@ -166,6 +269,15 @@ impl<P> Connection<P> {
             }
         }
     }
+}
+
+/// What comes next, before a read.
+#[derive(Debug, Clone, Copy)]
+enum Before {
+    Read,
+    /// It must be asked again.
+    Again,
+    Stop,
 }
 
 /// What became of data that was offered to the protocol.

@@ -75,7 +75,7 @@ impl Link {
 
     /// Lets the filter end our side, when the protocol has ended it and all is sent.
     pub(super) fn close_layer(&mut self, stream: &mut StreamIo<'_>) {
-        let is_ending = self.state == State::Closing || self.is(Facts::FINISHING);
+        let is_ending = self.state() == State::Closing || self.is(Facts::FINISHING);
         let has_sent = self.kept() == 0;
         let Some(layer) = self.layer_mut() else { return };
         if !is_ending || !has_sent || layer.is_closed {

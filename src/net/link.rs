@@ -16,7 +16,7 @@ use super::write_buffer::WriteBuffer;
 /// The state of a connection. There may be very many connections, so it is small.
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) state: State,
+    state: State,
     pub(super) facts: Facts,
     /// The size of the kernel's send queue at the last check of the peer's progress. `u32::MAX` if the
     /// kernel has taken some of the write buffer since: then the peer has read.
@@ -42,7 +42,7 @@ pub(super) enum State {
 }
 
 bitflags::bitflags! {
-    /// What is the case beyond the state. In an ordinary open connection no flag is set.
+    /// What is the case beyond the state.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(super) struct Facts: u16 {
         const PAUSED = 1;
@@ -74,6 +74,8 @@ bitflags::bitflags! {
         const MEASURED = 8_192;
         /// It has a time limit for silence.
         const LIMITED = 16_384;
+        /// The state is another than open.
+        const NOT_OPEN = 32_768;
     }
 }
 
@@ -169,8 +171,19 @@ impl Link {
     }
 
     #[inline]
+    pub(super) fn state(&self) -> State {
+        self.state
+    }
+
+    /// Moves the state on. It is never opened again.
+    pub(super) fn set_state(&mut self, state: State) {
+        self.state = state;
+        self.facts |= Facts::NOT_OPEN;
+    }
+
+    #[inline]
     pub(super) fn is_open(&self) -> bool {
-        self.state == State::Open
+        !self.is(Facts::NOT_OPEN)
     }
 
     /// Returns whether the protocol may be called. It is not open before the handshake of a filter is
@@ -179,6 +192,7 @@ impl Link {
         self.is_open() && !self.is(Facts::HANDSHAKING)
     }
 
+    /// Returns whether nothing is the case but what concerns deadlines: so it is open, and reads.
     #[inline]
     fn has_no_special_fact(&self) -> bool {
         (Facts::WRITE_DEADLINE | Facts::LIMITED).contains(self.facts)
@@ -187,12 +201,12 @@ impl Link {
     /// Returns whether the connection is open and reads, and nothing is kept for it.
     #[inline]
     pub(super) fn is_ordinary(&self) -> bool {
-        self.is_open() && self.has_no_special_fact() && self.buffers.is_none()
+        self.has_no_special_fact() && self.buffers.is_none()
     }
 
     #[inline]
     pub(super) fn wants_to_read(&self) -> bool {
-        self.is_open() && self.has_no_special_fact() || self.wants_to_read_even_so()
+        self.has_no_special_fact() || self.wants_to_read_even_so()
     }
 
     fn wants_to_read_even_so(&self) -> bool {
@@ -276,7 +290,7 @@ impl Link {
 
     pub(super) fn close(&mut self) {
         if self.is_open() {
-            self.state = State::Closing;
+            self.set_state(State::Closing);
         }
     }
 
@@ -298,7 +312,7 @@ impl Link {
 
     pub(super) fn end(&mut self, reason: CloseReason) {
         self.buffers = None;
-        self.state = State::Ended;
+        self.set_state(State::Ended);
         let rare = self.rare_mut();
         rare.layer = None;
         rare.reason = Some(reason);

@@ -75,16 +75,17 @@ impl Link {
             && let Some(measured) = &mut self.rare_mut().measured
         {
             let (received, sent) = stream.bytes_of_call();
-            measured.received += u64::from(received);
-            measured.sent += u64::from(sent);
+            measured.received += received;
+            measured.sent += sent;
         }
     }
 
     /// Returns the figures without those of the call that is under way.
     pub(super) fn figures(&self, token: Token) -> Option<ConnectionFigures> {
-        let Measured { peer, opened_at, received, sent } = self.rare.as_ref()?.measured.as_deref()?;
+        let Measured { peer, opened_at, received, sent } =
+            self.rare.as_ref()?.measured.as_deref()?;
         let (peer, opened_at) = (peer.clone(), *opened_at);
-        let state = match self.state {
+        let state = match self.state() {
             State::Open if self.is(Facts::HANDSHAKING) => ConnectionState::Handshaking,
             State::Open if self.wants_to_read() => ConnectionState::Open,
             State::Open => ConnectionState::NotReading,
@@ -101,8 +102,8 @@ impl Wire<'_> {
     pub fn figures(&self) -> Option<ConnectionFigures> {
         let mut figures = self.link.figures(self.token())?;
         let (received, sent) = self.stream.bytes_of_call();
-        figures.received += u64::from(received);
-        figures.sent += u64::from(sent);
+        figures.received += received;
+        figures.sent += sent;
         Some(figures)
     }
 }

@@ -1,5 +1,6 @@
 //! An instant that takes little memory.
 
+use std::cell::Cell;
 use std::num::NonZeroU64;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -15,15 +16,29 @@ static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// The moment of the origin. An instant of a clock that is moved may be before it.
 const AT_ORIGIN: u64 = 1 << 62;
 
+thread_local! {
+    /// The last one that was computed. All of one turn are equal.
+    static LAST: Cell<(Option<Instant>, Moment)> =
+        const { Cell::new((None, Moment(NonZeroU64::MIN))) };
+}
+
 impl Moment {
     #[inline]
     pub(super) fn of(instant: Instant) -> Self {
+        let (last, moment) = LAST.get();
+        if last == Some(instant) { moment } else { Moment::compute(instant) }
+    }
+
+    #[inline(never)]
+    fn compute(instant: Instant) -> Self {
         let nanos = |distance: Duration| u64::try_from(distance.as_nanos()).unwrap_or(AT_ORIGIN);
         let moment = match instant.checked_duration_since(*ORIGIN) {
             Some(after) => AT_ORIGIN.saturating_add(nanos(after)),
             None => AT_ORIGIN.saturating_sub(nanos(ORIGIN.duration_since(instant))),
         };
-        Moment(NonZeroU64::new(moment).unwrap_or(NonZeroU64::MIN))
+        let moment = Moment(NonZeroU64::new(moment).unwrap_or(NonZeroU64::MIN));
+        LAST.set((Some(instant), moment));
+        moment
     }
 
     pub(super) fn instant(self) -> Instant {

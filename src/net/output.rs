@@ -177,35 +177,49 @@ impl Link {
     /// Writes until all is written or the kernel takes no more.
     pub(super) fn flush(&mut self, stream: &mut StreamIo<'_>) {
         if self.is(Facts::LAYERED) {
-            return self.flush_layered(stream);
+            self.flush_layered(stream);
+        } else if self.kept() == 0 {
+            self.flush_ordinary(stream);
+        } else {
+            self.keep_gathered(0, stream);
+            let result = self.flush_kept(stream);
+            self.flushed(stream, result);
         }
-        let result = if self.kept() == 0 {
-            if stream.gathered().is_empty() {
-                return;
-            }
-            let gathered = stream.take_gathered();
-            let written = stream.write(&gathered);
-            let count = *written.as_ref().unwrap_or(&0);
-            if count == gathered.len() {
-                stream.return_gathered(gathered);
+    }
+
+    /// As [`flush`](Self::flush), while nothing is kept and there is no filter.
+    #[inline]
+    pub(super) fn flush_ordinary(&mut self, stream: &mut StreamIo<'_>) {
+        if stream.gathered().is_empty() {
+            return;
+        }
+        match stream.write_gathered() {
+            Ok(count) if count == stream.gathered().len() => {
+                stream.gathered_mut().clear();
                 stream.get_ref().note_owed(false);
                 self.facts.remove(Facts::BLOCKED);
-                return;
             }
-            self.buffers_mut().write_buffer.push_front(&gathered[count..]);
-            stream.return_gathered(gathered);
-            match written {
-                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-                Ok(_) => self.flush_kept(stream),
-                Err(error) => would_block_is_fine(Err(error)),
-            }
-        } else {
-            let gathered = stream.take_gathered();
-            self.buffers_mut().write_buffer.push_front(&gathered);
-            stream.return_gathered(gathered);
-            self.flush_kept(stream)
+            written => self.keep_unsent(written, stream),
+        }
+    }
+
+    /// Keeps what the kernel has not taken of what was gathered.
+    #[inline(never)]
+    fn keep_unsent(&mut self, written: io::Result<usize>, stream: &mut StreamIo<'_>) {
+        self.keep_gathered(*written.as_ref().unwrap_or(&0), stream);
+        let result = match written {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            Ok(_) => self.flush_kept(stream),
+            Err(error) => would_block_is_fine(Err(error)),
         };
         self.flushed(stream, result);
+    }
+
+    /// Puts what was gathered before what is kept, without its first `sent` bytes.
+    fn keep_gathered(&mut self, sent: usize, stream: &mut StreamIo<'_>) {
+        let gathered = stream.take_gathered();
+        self.buffers_mut().write_buffer.push_front(&gathered[sent..]);
+        stream.return_gathered(gathered);
     }
 
     fn flush_kept(&mut self, stream: &mut StreamIo<'_>) -> io::Result<()> {

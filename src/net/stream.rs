@@ -401,6 +401,7 @@ impl Stream {
     }
 
     /// Notes whether a connection holds output that the kernel has not taken.
+    #[inline]
     pub(super) fn note_owed(&self, yes: bool) {
         self.is_owed.store(yes, Ordering::Relaxed);
     }

@@ -66,6 +66,12 @@ impl<'a> StreamIo<'a> {
         &mut self.io.gathered
     }
 
+    /// Writes what was gathered, which stays.
+    #[inline]
+    pub(super) fn write_gathered(&mut self) -> io::Result<usize> {
+        self.source().write_gathered()
+    }
+
     /// Takes what was gathered. The buffer must be [returned](Self::return_gathered).
     pub(super) fn take_gathered(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.io.gathered)
@@ -83,7 +89,7 @@ impl<'a> StreamIo<'a> {
     }
 
     /// Returns how many bytes were read in this call, and how many were written.
-    pub(super) fn bytes_of_call(&self) -> (u32, u32) {
+    pub(super) fn bytes_of_call(&self) -> (u64, u64) {
         self.io.bytes_of_call()
     }
 

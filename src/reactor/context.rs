@@ -396,14 +396,15 @@ impl<S: 'static, T> Context<'_, S, T> {
 
     /// Takes the read buffer that all connections of a reactor share, so that an idle one owns none.
     /// It must be [returned](Self::return_scratch).
-    pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
-        let mut scratch = std::mem::take(&mut self.core.scratch);
-        scratch.resize(SCRATCH, 0);
-        scratch
+    #[inline]
+    pub(crate) fn take_scratch(&mut self) -> Box<[u8]> {
+        let scratch = std::mem::take(&mut self.core.scratch);
+        if scratch.is_empty() { new_scratch() } else { scratch }
     }
 
     /// Returns the shared read buffer.
-    pub(crate) fn return_scratch(&mut self, scratch: Vec<u8>) {
+    #[inline]
+    pub(crate) fn return_scratch(&mut self, scratch: Box<[u8]>) {
         self.core.scratch = scratch;
     }
 
@@ -470,6 +471,12 @@ impl<S: 'static, T> Context<'_, S, T> {
 
 /// The size of the shared read buffer.
 pub(crate) const SCRATCH: usize = 64 << 10;
+
+/// Makes the read buffer: at first, and after a panic in which it was lost.
+#[cold]
+fn new_scratch() -> Box<[u8]> {
+    vec![0; SCRATCH].into()
+}
 
 fn not_registered(token: Token) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, format!("{token:?} is not registered"))

@@ -41,7 +41,7 @@ pub(super) struct Core<S> {
     /// The sources whose `shutting_down` was not called yet.
     pub(super) shutdown_queue: VecDeque<Token>,
     /// The read buffer that all connections share.
-    pub(super) scratch: Vec<u8>,
+    pub(super) scratch: Box<[u8]>,
     pub(super) counters: Counters,
     /// The error that the turn returns: see [`Context::fail`].
     pub(super) failure: Option<io::Error>,
@@ -101,7 +101,7 @@ impl<S> Core<S> {
             held: HashMap::new(),
             is_shutting_down: false,
             shutdown_queue: VecDeque::new(),
-            scratch: Vec::new(),
+            scratch: Box::default(),
             counters: Counters::default(),
             failure: None,
             refusals: Backoff::new(Duration::from_millis(10), Duration::from_secs(1)),

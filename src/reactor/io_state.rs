@@ -42,8 +42,8 @@ pub(crate) struct IoState {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Used {
     pub(super) operations: u32,
-    pub(super) bytes_read: u32,
-    pub(super) bytes_written: u32,
+    pub(super) bytes_read: u64,
+    pub(super) bytes_written: u64,
 }
 
 bitflags::bitflags! {
@@ -170,7 +170,7 @@ impl IoState {
     /// Records a read into a buffer of `room` bytes.
     #[inline]
     pub(super) fn note_read(&mut self, count: usize, room: usize) {
-        self.used.bytes_read = add(self.used.bytes_read, count);
+        self.used.bytes_read += count as u64;
         self.note_bytes();
         if count < room {
             self.note_short_read(count);
@@ -189,21 +189,20 @@ impl IoState {
     /// Records a write.
     #[inline]
     pub(super) fn note_write(&mut self, count: usize) {
-        self.used.bytes_written = add(self.used.bytes_written, count);
+        self.used.bytes_written += count as u64;
         self.note_bytes();
     }
 
     #[inline]
     fn note_bytes(&mut self) {
-        let bytes = self.used.bytes_read.saturating_add(self.used.bytes_written);
-        if bytes >= self.budget.bytes() {
+        if self.used.bytes_read + self.used.bytes_written >= self.budget.bytes().into() {
             self.limit = 0;
         }
     }
 
     /// Counts the bytes of a datagram, whose operation was counted already.
     pub(crate) fn note_datagram(&mut self, bytes: usize) {
-        self.used.bytes_read = add(self.used.bytes_read, bytes);
+        self.used.bytes_read += bytes as u64;
         self.note_bytes();
     }
 
@@ -228,7 +227,7 @@ impl IoState {
     }
 
     /// Returns how many bytes were read in this call, and how many were written.
-    pub(crate) fn bytes_of_call(&self) -> (u32, u32) {
+    pub(crate) fn bytes_of_call(&self) -> (u64, u64) {
         (self.used.bytes_read, self.used.bytes_written)
     }
 
@@ -289,9 +288,4 @@ impl IoState {
         let ordinary = Flags::SHORT_READS_DRAIN | Flags::READ_OTHERWISE;
         ordinary.contains(self.flags) && self.interest_before.contains(self.ready)
     }
-}
-
-#[inline]
-fn add(sum: u32, count: usize) -> u32 {
-    sum.saturating_add(u32::try_from(count).unwrap_or(u32::MAX))
 }

@@ -158,11 +158,11 @@ impl<'a, F> Source<'a, F> {
     fn perform<T>(
         &mut self,
         direction: Interest,
-        mut operation: impl FnMut(&mut F) -> io::Result<T>,
+        mut operation: impl FnMut(&mut F, &IoState) -> io::Result<T>,
     ) -> io::Result<T> {
         self.io.check_ready(direction)?;
         loop {
-            match operation(self.file) {
+            match operation(self.file, self.io) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.io.note_error(direction, &error);
@@ -177,9 +177,9 @@ impl<'a, F> Source<'a, F> {
     #[inline]
     pub(crate) fn write_with(
         &mut self,
-        operation: impl FnMut(&mut F) -> io::Result<usize>,
+        mut operation: impl FnMut(&mut F) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let count = self.perform(Interest::WRITE, operation)?;
+        let count = self.perform(Interest::WRITE, |file, _| operation(file))?;
         self.io.note_write(count);
         Ok(count)
     }
@@ -201,14 +201,24 @@ impl<'a, F> Source<'a, F> {
 impl<F: Read> Read for Source<'_, F> {
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.perform(Interest::READ, |file| file.read(buffer))?;
+        let count = self.perform(Interest::READ, |file, _| file.read(buffer))?;
         self.io.note_read(count, buffer.len());
         Ok(count)
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let count = self.perform(Interest::READ, |file| file.read_vectored(buffers))?;
+        let count = self.perform(Interest::READ, |file, _| file.read_vectored(buffers))?;
         self.io.note_read(count, buffers.iter().map(|buffer| buffer.len()).sum());
+        Ok(count)
+    }
+}
+
+impl<F: Write> Source<'_, F> {
+    /// Writes what a connection has gathered in this call. It stays there.
+    #[inline]
+    pub(crate) fn write_gathered(&mut self) -> io::Result<usize> {
+        let count = self.perform(Interest::WRITE, |file, io| file.write(&io.gathered))?;
+        self.io.note_write(count);
         Ok(count)
     }
 }
@@ -216,13 +226,13 @@ impl<F: Read> Read for Source<'_, F> {
 impl<F: Write> Write for Source<'_, F> {
     #[inline]
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let count = self.perform(Interest::WRITE, |file| file.write(buffer))?;
+        let count = self.perform(Interest::WRITE, |file, _| file.write(buffer))?;
         self.io.note_write(count);
         Ok(count)
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let count = self.perform(Interest::WRITE, |file| file.write_vectored(buffers))?;
+        let count = self.perform(Interest::WRITE, |file, _| file.write_vectored(buffers))?;
         self.io.note_write(count);
         Ok(count)
     }

@@ -29,6 +29,7 @@ impl Link {
     }
 
     /// Notes since when the connection reads, and nothing is received.
+    #[inline(never)] // few connections have this limit
     fn note_reading(&mut self, has_read: bool, now: Instant) -> bool {
         let reads = self.wants_to_read();
         let since = &mut self.rare_mut().reading_since;

@@ -438,9 +438,11 @@ impl<P> Connection<P> {
                 // This fails if the peer has reset the connection.
                 let _ = stream.get_ref().shutdown(Shutdown::Write);
                 self.link.end_backlog(stream);
-                self.link.time = close_within.after(cx.now()).map(Moment::of);
                 self.link.set_state(State::Lingering);
-                self.set_deadline(linger, stream, cx);
+                if !self.link.is(Facts::PEER_ENDED) {
+                    self.link.time = close_within.after(cx.now()).map(Moment::of);
+                    self.set_deadline(linger, stream, cx);
+                }
             } else if !is_timed {
                 self.link.facts |= Facts::CLOSE_DEADLINE;
                 self.link.begin_progress(stream.send_queue());

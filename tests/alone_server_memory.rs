@@ -30,8 +30,8 @@ const PART: usize = 1_000;
 
 /// In bytes, with the client's share of all tables. The idle timeout, which a client has by
 /// default, is part of it.
-const MAX_IDLE: usize = 640;
-const MAX_HALF_READ: usize = 1_650;
+const MAX_IDLE: usize = 520;
+const MAX_HALF_READ: usize = 1_530;
 
 /// How many clients have got how far.
 #[derive(Default)]

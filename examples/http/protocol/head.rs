@@ -143,12 +143,8 @@ impl<'a> Head<'a> {
 /// Splits a request line into method, target and minor version (RFC 9112, section 3).
 fn request_line(line: &[u8]) -> Result<(&str, &str, u8), Status> {
     let line = str::from_utf8(line).map_err(|_| Status::BAD_REQUEST)?;
-    let mut words = line.split(' ');
-    let (Some(method), Some(target), Some(version), None) =
-        (words.next(), words.next(), words.next(), words.next())
-    else {
-        return Err(Status::BAD_REQUEST);
-    };
+    let (method, rest) = split(line, b' ').ok_or(Status::BAD_REQUEST)?;
+    let (target, version) = split(rest, b' ').ok_or(Status::BAD_REQUEST)?;
     if !is_token(method.as_bytes()) || target.is_empty() {
         return Err(Status::BAD_REQUEST);
     }
@@ -162,6 +158,12 @@ fn request_line(line: &[u8]) -> Result<(&str, &str, u8), Status> {
         }
         _ => Err(Status::BAD_REQUEST),
     }
+}
+
+/// Splits a text at the first such byte. `str::split_once` takes several times as long for a short one.
+fn split(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|other| other == byte)?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 /// The fields that the server understands.
@@ -279,8 +281,8 @@ fn path_and_query<'a>(method: &str, target: &'a str) -> Result<(&'a str, &'a str
         _ if target.starts_with('/') => target,
         _ => without_authority(target)?,
     };
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    if !is_made_of(path, b"/:@") || !is_made_of(query, b"/:@?") {
+    let (path, query) = split(target, b'?').unwrap_or((target, ""));
+    if !is_made_of(path.as_bytes(), b"/:@") || !is_made_of(query.as_bytes(), b"/:@?") {
         return Err(Status::BAD_REQUEST);
     }
     match path {
@@ -305,36 +307,33 @@ fn without_authority(target: &str) -> Result<&str, Status> {
 /// Returns whether `value` is a host with or without a port (RFC 3986, section 3.2). An empty one is
 /// allowed in the field `Host`.
 fn is_host(value: &[u8]) -> bool {
-    let Ok(value) = str::from_utf8(value) else { return false };
-    let (is_good, port) = match value.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),
-            None => return false,
-        },
-        None => {
-            let (host, port) = value.split_at(value.find(':').unwrap_or(value.len()));
-            (is_made_of(host, b"") && host.is_empty() <= port.is_empty(), port)
-        }
+    let at = |end: u8| value.iter().position(|&byte| byte == end);
+    let (is_good, port) = if value.starts_with(b"[") {
+        let Some(end) = at(b']') else { return false };
+        (is_ipv6(&value[1..end]), &value[end + 1..])
+    } else {
+        let (host, port) = value.split_at(at(b':').unwrap_or(value.len()));
+        (is_made_of(host, b"") && host.is_empty() <= port.is_empty(), port)
     };
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    is_good && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+    match port {
+        [] => is_good,
+        [b':', digits @ ..] => is_good && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+fn is_ipv6(address: &[u8]) -> bool {
+    str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
 /// Returns whether `text` consists of unreserved characters, delimiters and percent-encoded bytes
 /// (RFC 3986, section 2), and of the characters in `more`.
-fn is_made_of(text: &str, more: &[u8]) -> bool {
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let is_allowed = match byte {
-            b'%' => {
-                let mut is_digit = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
-                is_digit() && is_digit()
-            }
-            b'-' | b'.' | b'_' | b'~' => true,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => true,
-            _ => byte.is_ascii_alphanumeric() || more.contains(&byte),
-        };
-        if !is_allowed {
+fn is_made_of(text: &[u8], more: &[u8]) -> bool {
+    let mut bytes = text.iter();
+    while let Some(&byte) = bytes.next() {
+        let mut is_digit = || bytes.next().is_some_and(u8::is_ascii_hexdigit);
+        let mut is_escape = || is_digit() && is_digit();
+        if !(IN_URI[usize::from(byte)] || more.contains(&byte) || byte == b'%' && is_escape()) {
             return false;
         }
     }
@@ -343,10 +342,24 @@ fn is_made_of(text: &str, more: &[u8]) -> bool {
 
 /// Returns whether `word` is a token (RFC 9110, section 5.6.2).
 pub fn is_token(word: &[u8]) -> bool {
-    let is_token = |byte: &u8| match byte {
-        b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' => true,
-        b'`' | b'|' | b'~' => true,
-        _ => byte.is_ascii_alphanumeric(),
-    };
-    !word.is_empty() && word.iter().all(is_token)
+    !word.is_empty() && word.iter().all(|&byte| IN_TOKEN[usize::from(byte)])
+}
+
+static IN_URI: [bool; 256] = letters_and(b"-._~!$&'()*+,;=");
+static IN_TOKEN: [bool; 256] = letters_and(b"!#$%&'*+-.^_`|~");
+
+/// Returns a table of all bytes, in which letters, digits and the bytes in `others` are true.
+const fn letters_and(others: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut index = 0;
+    while index < others.len() {
+        table[others[index] as usize] = true;
+        index += 1;
+    }
+    table
 }

@@ -8,7 +8,8 @@ use super::status::Status;
 /// leads out of the root. A path that would is an error. So is a path with an encoded `/`, a NUL, or
 /// bytes that are no text.
 pub fn normal(path: &str) -> Result<Cow<'_, str>, Status> {
-    if !path.contains('%') && !path.contains("/.") && !path.contains("//") {
+    let is_special = |pair: &[u8]| matches!(pair, [_, b'%'] | [b'/', b'.' | b'/']);
+    if !path.as_bytes().windows(2).any(is_special) {
         return Ok(path.into());
     }
     let mut segments: Vec<String> = Vec::new();

@@ -6,18 +6,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use httpdate::HttpDate;
 
 use super::conditions::{Part, Version};
+use super::site::Methods;
 use super::status::Status;
 
 /// The text of the field `Date`, which is formatted once a second.
 #[derive(Debug)]
 pub struct Clock {
     second: u64,
-    date: [u8; 29],
+    date: String,
 }
 
 impl Clock {
     pub fn new(now: SystemTime) -> Self {
-        let mut clock = Clock { second: u64::MAX, date: [b' '; 29] };
+        let mut clock = Clock { second: u64::MAX, date: String::new() };
         clock.set(now);
         clock
     }
@@ -27,13 +28,8 @@ impl Clock {
         let second = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         if second != self.second {
             self.second = second;
-            // A year of five digits has no room.
-            let _ = write!(&mut self.date[..], "{}", HttpDate::from(now));
+            self.date = HttpDate::from(now).to_string();
         }
-    }
-
-    fn date(&self) -> &str {
-        str::from_utf8(&self.date).unwrap_or_default()
     }
 }
 
@@ -55,14 +51,14 @@ pub struct Response {
     /// The length of the body, in bytes.
     pub length: u64,
     /// The methods of the field `Allow`. Empty if there is none.
-    pub allow: &'static str,
+    pub allow: Methods,
     /// The file, and what is sent of it.
     pub file: Option<(Version, Part)>,
 }
 
 impl Response {
     pub fn new(status: Status) -> Self {
-        Response { status, content_type: "", length: 0, allow: "", file: None }
+        Response { status, content_type: "", length: 0, allow: &[], file: None }
     }
 
     /// Returns the response with this part of a file.
@@ -85,7 +81,7 @@ impl Response {
         put("HTTP/1.1 ");
         put(self.status.text());
         put("\r\nServer: tripoll\r\nDate: ");
-        put(clock.date());
+        put(&clock.date);
         if !self.content_type.is_empty() {
             put("\r\nContent-Type: ");
             put(self.content_type);
@@ -96,7 +92,7 @@ impl Response {
         let mut put = |text: &str| out.extend_from_slice(text.as_bytes());
         if !self.allow.is_empty() {
             put("\r\nAllow: ");
-            put(self.allow);
+            put(&self.allow.join(", "));
         }
         match persistence {
             Persistence { closes: true, .. } => put("\r\nConnection: close"),
@@ -105,9 +101,24 @@ impl Response {
         }
         // A response of these has no body, and must not say how long it is.
         if self.status != Status::NO_CONTENT && self.status != Status::NOT_MODIFIED {
-            let _ = write!(out, "\r\nContent-Length: {}", self.length); // this cannot fail
+            put("\r\nContent-Length: ");
+            write_number(self.length, out);
         }
         out.extend_from_slice(b"\r\n\r\n");
+    }
+}
+
+/// Appends a number. `write!` takes several times as long.
+fn write_number(mut number: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return out.extend_from_slice(&digits[first..]);
+        }
     }
 }
 

@@ -16,9 +16,9 @@ pub enum Action {
     /// A file is sent. Its path is below the root.
     File(String),
     /// The allowed methods are sent.
-    Options(&'static str),
+    Options(Methods),
     /// The method is not allowed; these are.
-    NotAllowed(&'static str),
+    NotAllowed(Methods),
     /// The request is well-formed, and refused.
     Refuse(Status),
 }
@@ -35,13 +35,16 @@ impl Action {
     }
 }
 
-const READ: &str = "GET, HEAD, OPTIONS";
-const SUM: &str = "GET, HEAD, POST, OPTIONS";
-const ANY: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+/// The methods that are allowed.
+pub type Methods = &'static [&'static str];
+
+const READ: Methods = &["GET", "HEAD", "OPTIONS"];
+const SUM: Methods = &["GET", "HEAD", "POST", "OPTIONS"];
+const ANY: Methods = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// Returns what is done with a request. `has_files` says whether the server has files.
 pub fn find(head: &Head, has_files: bool) -> Result<Action, Status> {
-    if !ANY.split(", ").any(|known| known == head.method) {
+    if !ANY.contains(&head.method) {
         return Ok(Action::Refuse(Status::NOT_IMPLEMENTED));
     }
     let path = path::normal(head.path)?;
@@ -63,7 +66,7 @@ pub fn find(head: &Head, has_files: bool) -> Result<Action, Status> {
     };
     Ok(match head.method {
         "OPTIONS" => Action::Options(allowed),
-        method if allowed.split(", ").any(|allowed| allowed == method) => action,
+        method if allowed.contains(&method) => action,
         _ => Action::NotAllowed(allowed),
     })
 }

@@ -14,15 +14,22 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
+use support::net::Call;
+use support::one::{One, Over};
 use support::program;
 use support::reactor::*;
 use support::sockets::*;
 use support::*;
+use tripoll::net::Wire;
 use tripoll::{Context, Deadline, Interest, Next, Reactor, Source, Token};
 
 const TESTS: &[(&str, fn())] = &[
     ("a_child_cannot_use_what_its_parent_watches", a_child_cannot_use_what_its_parent_watches),
     ("a_child_that_drops_all_disturbs_nobody", a_child_that_drops_all_disturbs_nobody),
+    (
+        "a_child_that_drops_a_connection_cuts_no_answer_of_its_parent",
+        a_child_that_drops_a_connection_cuts_no_answer_of_its_parent,
+    ),
     ("a_child_has_a_loop_of_its_own_after_reinit", a_child_has_a_loop_of_its_own_after_reinit),
     ("a_parked_source_is_watched_after_reinit", a_parked_source_is_watched_after_reinit),
     ("a_grandchild_is_a_child_too", a_grandchild_is_a_child_too),
@@ -122,6 +129,30 @@ fn a_child_that_drops_all_disturbs_nobody() {
         let mut shared = Some(reactor);
         in_child(|| drop(shared.take()));
         assert_works(&mut shared.unwrap(), &mut peer);
+    });
+}
+
+/// A connection that owes its peer output resets it when it is dropped. But this output is the parent's.
+fn a_child_that_drops_a_connection_cuts_no_answer_of_its_parent() {
+    on_every_pair(|pair| {
+        let answer = vec![7; 6 << 20];
+        let script = {
+            let answer = answer.clone();
+            move |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+                if *call == Call::Opened {
+                    wire.write(&answer);
+                }
+                Ok(0)
+            }
+        };
+        let mut one = Some(One::new(pair, Over::Tcp, script));
+        in_child(|| drop(one.take()));
+        let mut one = one.unwrap();
+        assert!(one.read(answer.len()) == answer);
+        let token = one.token;
+        one.reactor.context().remove(token).unwrap();
+        let (rest, error) = one.read_to_end();
+        assert!(rest.is_empty() && error.is_none(), "{error:?}");
     });
 }
 

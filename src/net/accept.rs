@@ -408,4 +408,6 @@ where
 }
 
 #[cfg(test)]
+mod script;
+#[cfg(test)]
 mod tests;

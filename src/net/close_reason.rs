@@ -32,7 +32,8 @@ pub enum CloseReason {
     /// elsewhere.
     Detached,
     /// [`Context::remove`](crate::Context::remove) was called. A peer to which not all output was sent is
-    /// reset, as after a panic of the protocol, and when the reactor is dropped.
+    /// reset, as after a panic of the protocol, and when the reactor is dropped. When the process exits
+    /// without that, or is killed, the kernel sends what it has, and an end.
     Removed,
     /// The protocol left more input unused than
     /// [`Connection::max_unused`](super::Connection::max_unused).

@@ -281,7 +281,7 @@ impl<P> Connection<P> {
     #[cold]
     fn removed_itself(&mut self, stream: &mut StreamIo<'_>) {
         if self.link.state() != State::Ended {
-            self.link.flush_last(stream);
+            self.link.flush_early(stream);
             self.link.fail(CloseReason::Removed);
         }
     }
@@ -289,7 +289,7 @@ impl<P> Connection<P> {
     #[cold]
     fn call_failed(&mut self, error: io::Error, stream: &mut StreamIo<'_>) {
         if self.link.state() != State::Ended {
-            self.link.flush_last(stream);
+            self.link.flush_early(stream);
         }
         self.link.fail(CloseReason::Failed(error));
     }
@@ -320,9 +320,8 @@ impl<P> Connection<P> {
             if !self.link.is(Facts::BLOCKED) {
                 self.link.flush(stream);
             }
-            let has_drained = self.link.is_open()
-                && self.link.unsent(stream) == 0
-                && self.link.end_backlog(stream);
+            let has_drained =
+                self.link.is_open() && self.link.unsent(stream) == 0 && self.link.end_backlog();
             if has_drained && self.link.has_open_protocol() {
                 self.call(stream, cx, |protocol, wire, cx| protocol.drained(wire, cx));
             }
@@ -397,9 +396,9 @@ impl<P> Connection<P> {
         self.finish_output(stream);
         self.move_on(stream, cx);
         if let Some(reason) = self.link.reason() {
-            // With a backlog the close is a reset anyway.
+            // With output that was not sent, the close is a reset anyway.
             if matches!(reason, CloseReason::Aborted) {
-                stream.get_ref().reset_on_close();
+                stream.get_ref().note_owed(true);
             }
             stream.gathered_mut().clear();
             return Ok(Next::Remove);
@@ -437,7 +436,6 @@ impl<P> Connection<P> {
             if self.link.kept() == 0 {
                 // This fails if the peer has reset the connection.
                 let _ = stream.get_ref().shutdown(Shutdown::Write);
-                self.link.end_backlog(stream);
                 self.link.set_state(State::Lingering);
                 if !self.link.is(Facts::PEER_ENDED) {
                     self.link.time = close_within.after(cx.now()).map(Moment::of);

@@ -45,7 +45,7 @@ impl TryFrom<OwnedFd> for Stream {
 impl From<Stream> for OwnedFd {
     /// Returns the bare descriptor, which no longer counts toward the listener's limit.
     fn from(stream: Stream) -> Self {
-        stream.socket.into()
+        stream.into_socket().into()
     }
 }
 

@@ -104,12 +104,8 @@
 mod accept;
 mod accept_class;
 mod accept_policy;
-#[cfg(test)]
-mod accept_script;
 mod address;
 mod bind;
-#[cfg(test)]
-mod blocking_streams;
 mod buffered_total;
 mod chunk;
 mod close_reason;
@@ -148,6 +144,7 @@ mod moment;
 mod multicast;
 mod options;
 mod output;
+mod owed;
 mod protocol;
 mod resolve;
 mod retry;

@@ -41,7 +41,7 @@ impl Link {
         if self.is_ordinary() && data.len() < WORTH_A_CALL {
             if stream.gathered().is_empty() {
                 // From its first byte on, the peer must not take an end for the end of the output.
-                stream.get_ref().note_owed(true);
+                stream.get_ref().note_owed(!data.is_empty());
             }
             stream.gathered_mut().extend_from_slice(data);
             let size = stream.gathered().len();
@@ -108,6 +108,7 @@ impl Link {
     fn end_write(&mut self, stream: &mut StreamIo<'_>) {
         let high = self.options().marks.high;
         let unsent = self.unsent(stream);
+        stream.get_ref().note_owed(unsent > 0); // nothing, if what was written is empty
         if !self.is(Facts::BLOCKED) && (unsent >= WORTH_A_CALL || unsent > high) {
             self.flush(stream);
         } else if unsent > high {
@@ -162,15 +163,6 @@ impl Link {
     pub(super) fn flush_early(&mut self, stream: &mut StreamIo<'_>) {
         if !self.is(Facts::BLOCKED) {
             self.flush(stream);
-        }
-    }
-
-    /// Writes before the connection ends, so that what was written still reaches the peer, if the kernel
-    /// has room.
-    pub(super) fn flush_last(&mut self, stream: &mut StreamIo<'_>) {
-        self.flush_early(stream);
-        if self.unsent(stream) == 0 {
-            self.end_backlog(stream);
         }
     }
 
@@ -236,7 +228,7 @@ impl Link {
         stream.get_ref().note_owed(kept > 0);
         self.facts.set(Facts::BLOCKED, kept > 0);
         if kept > 0 {
-            self.begin_backlog(stream);
+            self.facts |= Facts::BACKLOG;
             if kept > self.options().marks.high {
                 self.facts |= Facts::OVER_HIGH_MARK;
             }
@@ -247,22 +239,10 @@ impl Link {
         }
     }
 
-    /// Notes that output is kept. Should the socket be closed before it is sent, by a panic, a removal or
-    /// the end of the process, a plain close would hide that data is missing.
-    fn begin_backlog(&mut self, stream: &StreamIo<'_>) {
-        if !self.is(Facts::BACKLOG) {
-            self.facts |= Facts::BACKLOG;
-            stream.get_ref().reset_on_close();
-        }
-    }
-
     /// Notes that nothing is kept any more. Returns false if nothing was.
-    pub(super) fn end_backlog(&mut self, stream: &StreamIo<'_>) -> bool {
+    pub(super) fn end_backlog(&mut self) -> bool {
         let has_one = self.is(Facts::BACKLOG);
-        if has_one {
-            self.facts.remove(Facts::BACKLOG);
-            stream.get_ref().deliver_on_close();
-        }
+        self.facts.remove(Facts::BACKLOG);
         has_one
     }
 

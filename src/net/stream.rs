@@ -15,6 +15,7 @@ use super::buffered_total::{BufferedTotal, Share};
 use super::idle::{Expired, IdleTimeout, Waiting};
 use super::input_end::InputEnd;
 use super::limit::{Held, Permit};
+use super::owed::Owed;
 use crate::reactor::Known;
 use crate::sync::lock;
 use crate::sys;
@@ -55,7 +56,8 @@ use crate::sys;
 #[doc(alias = "half-close")]
 #[derive(Debug)]
 pub struct Stream {
-    pub(super) socket: Socket,
+    /// `None` only once it was [taken](Self::into_socket).
+    pub(super) socket: Option<Socket>,
     peer: Address,
     /// `None` in most streams. What it holds is released before the permit: who waits for that finds
     /// the other released.
@@ -67,8 +69,7 @@ pub struct Stream {
     sending: Mutex<()>,
     /// What [`close_both`](Self::close_both) does: one of the constants below.
     closing: AtomicU8,
-    /// A connection holds output that the kernel has not taken.
-    is_owed: AtomicBool,
+    owed: Owed,
     /// Whether it is known to be non-blocking: a listener has accepted it so, or
     /// [`set_nonblocking`](Self::set_nonblocking) has made it so.
     pub(super) is_nonblocking: AtomicBool,
@@ -99,7 +100,7 @@ impl Stream {
         if let Address::Inet(_) = stream.peer {
             // A small answer must not wait for the acknowledgement of the one before. If the option
             // fails, the socket is broken, and its first read returns the error.
-            let _ = stream.socket.set_tcp_nodelay(true);
+            let _ = stream.socket().set_tcp_nodelay(true);
         }
         stream
     }
@@ -116,17 +117,27 @@ impl Stream {
 
     fn with_peer(socket: Socket, peer: Address) -> Self {
         Stream {
-            socket,
+            socket: Some(socket),
             peer,
             permit: Permit::default(),
             buffered_total: None,
             extra: None,
             sending: Mutex::default(),
             closing: AtomicU8::new(AT_ONCE),
-            is_owed: AtomicBool::new(false),
+            owed: Owed::default(),
             is_nonblocking: AtomicBool::new(false),
             is_tcp: None,
         }
+    }
+
+    #[inline]
+    pub(super) fn socket(&self) -> &Socket {
+        self.socket.as_ref().expect("it is taken only when the stream ends")
+    }
+
+    /// Returns the bare socket, which no longer counts toward the listener's limit.
+    pub(super) fn into_socket(mut self) -> Socket {
+        self.socket.take().expect("it is taken only when the stream ends")
     }
 
     /// Notes what the listener knows of a socket that it has accepted non-blocking.
@@ -243,7 +254,7 @@ impl Stream {
     ///
     /// Those of `getsockname(2)`: a lack of memory.
     pub fn local_address(&self) -> io::Result<Address> {
-        Address::of_socket(&self.socket)
+        Address::of_socket(self.socket())
     }
 
     /// Returns the number of bytes in the kernel's send queue (`SIOCOUTQ`). While it falls, the peer
@@ -268,7 +279,7 @@ impl Stream {
     ///
     /// Those of `ioctl(2)`. For a connected socket the call does not fail.
     pub fn send_queue(&self) -> io::Result<usize> {
-        sys::send_queue(self.socket.as_fd())
+        sys::send_queue(self.socket().as_fd())
     }
 
     /// Shuts down one direction or both, as [`TcpStream::shutdown`](std::net::TcpStream::shutdown) does.
@@ -277,7 +288,7 @@ impl Stream {
     ///
     /// `NotConnected` when the peer has reset the connection.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.socket.shutdown(how)
+        self.socket().shutdown(how)
     }
 
     /// Makes reads and writes non-blocking, or blocking for a thread that serves one client.
@@ -302,8 +313,8 @@ impl Stream {
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         let timeout = representable(timeout)?;
         match self.idle_timeout() {
-            None => self.socket.set_read_timeout(timeout),
-            Some(idle_timeout) => idle_timeout.set_read_timeout(&self.socket, timeout),
+            None => self.socket().set_read_timeout(timeout),
+            Some(idle_timeout) => idle_timeout.set_read_timeout(self.socket(), timeout),
         }
     }
 
@@ -315,8 +326,8 @@ impl Stream {
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         let timeout = representable(timeout)?;
         match self.idle_timeout() {
-            None => self.socket.set_write_timeout(timeout),
-            Some(idle_timeout) => idle_timeout.set_write_timeout(&self.socket, timeout),
+            None => self.socket().set_write_timeout(timeout),
+            Some(idle_timeout) => idle_timeout.set_write_timeout(self.socket(), timeout),
         }
     }
 
@@ -375,48 +386,50 @@ impl Stream {
     #[doc(alias = "Nagle")]
     #[doc(alias = "TCP_NODELAY")]
     pub fn set_nodelay(&self, yes: bool) -> io::Result<()> {
-        self.socket.set_tcp_nodelay(yes)
+        self.socket().set_tcp_nodelay(yes)
     }
 
     /// Writes bytes that are sent in one packet with those that are written next (`MSG_MORE`). The packet
     /// waits for these. A Unix socket sends them at once.
     pub(super) fn write_before_more(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let flags = libc::MSG_NOSIGNAL | libc::MSG_MORE;
-        self.send(|| self.socket.send_vectored_with_flags(buffers, flags))
+        self.send(|| self.socket().send_vectored_with_flags(buffers, flags))
     }
 
     /// Takes the error that is pending (`SO_ERROR`), as of a reset.
     pub(super) fn take_error(&self) -> Option<io::Error> {
-        self.socket.take_error().ok().flatten()
-    }
-
-    /// Undoes [`reset_on_close`](Self::reset_on_close).
-    pub(crate) fn deliver_on_close(&self) {
-        let _ = self.socket.set_linger(None);
-    }
-
-    /// Makes the close a reset: unsent data is discarded.
-    pub(crate) fn reset_on_close(&self) {
-        let _ = self.socket.set_linger(Some(Duration::ZERO));
+        self.socket().take_error().ok().flatten()
     }
 
     /// Notes whether a connection holds output that the kernel has not taken.
     #[inline]
     pub(super) fn note_owed(&self, yes: bool) {
-        self.is_owed.store(yes, Ordering::Relaxed);
+        self.owed.note(yes);
+    }
+
+    /// Returns whether not all output was sent. Then the close is a reset.
+    pub(crate) fn owes_output(&self) -> bool {
+        self.owed.is_anything()
     }
 
     /// Ends the connection now. If it holds output, it is reset, so that the peer sees that something is
     /// missing. (A Unix socket has no reset.)
     pub(crate) fn cut(&self) {
-        if !self.is_owed.load(Ordering::Relaxed) || sys::disconnect(self.as_fd()).is_err() {
+        if !self.owes_output() || sys::disconnect(self.as_fd()).is_err() {
             let _ = self.shutdown(Shutdown::Both);
         }
     }
+}
 
-    /// Returns whether the close is a reset.
-    pub(crate) fn is_reset_on_close(&self) -> bool {
-        matches!(self.socket.linger(), Ok(Some(Duration::ZERO)))
+/// Resets the connection if not all output was sent, whatever drops it: a panic, a removal, the end of the
+/// reactor. To the peer, an end would look as if that were all.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.owes_output()
+            && let Some(socket) = &self.socket
+        {
+            let _ = socket.set_linger(Some(Duration::ZERO));
+        }
     }
 }
 
@@ -471,7 +484,7 @@ impl Stream {
     fn send(&self, mut send: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
         match self.idle_timeout() {
             None => send(),
-            Some(idle_timeout) => idle_timeout.while_sending(&self.socket, send),
+            Some(idle_timeout) => idle_timeout.while_sending(self.socket(), send),
         }
     }
 }
@@ -480,7 +493,7 @@ impl Read for &Stream {
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.extra.is_none() {
-            return (&self.socket).read(buffer); // as all in a reactor
+            return self.socket().read(buffer); // as all in a reactor
         }
         self.within_idle_timeout(|| self.read_or_end(buffer))
     }
@@ -490,11 +503,11 @@ impl Write for &Stream {
     #[inline]
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         // Not `write(2)`: a closed connection must be an error, never a SIGPIPE.
-        self.send(|| self.socket.send_with_flags(buffer, libc::MSG_NOSIGNAL))
+        self.send(|| self.socket().send_with_flags(buffer, libc::MSG_NOSIGNAL))
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.send(|| self.socket.send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL))
+        self.send(|| self.socket().send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -526,6 +539,9 @@ impl Write for Stream {
 
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.socket().as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,9 +21,9 @@ impl Stream {
     /// Reads. A blocking stream waits until there is input, or until its input ends.
     pub(super) fn read_or_end(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.input_end_if_blocking() {
-            None => (&self.socket).read(buffer),
+            None => self.socket().read(buffer),
             Some(input_end) => {
-                self.read_until_end(input_end, || sys::read_now(self.socket.as_fd(), buffer))
+                self.read_until_end(input_end, || sys::read_now(self.socket().as_fd(), buffer))
             }
         }
     }
@@ -44,7 +44,7 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return read,
             }
-            if !input_end.wait(&self.socket)? {
+            if !input_end.wait(self.socket())? {
                 let is_end = input_end.is_requested();
                 return if is_end { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
             }
@@ -79,7 +79,7 @@ impl Stream {
         const TIMES: u32 = 64;
         let mut buffer = [0; 16 << 10];
         for _ in 0..TIMES {
-            match sys::read_now(self.socket.as_fd(), &mut buffer) {
+            match sys::read_now(self.socket().as_fd(), &mut buffer) {
                 Ok(0) => return true,
                 Ok(_) => {}
                 Err(error) => {

@@ -20,7 +20,7 @@ impl Stream {
 
     fn peek(&self, flags: i32) -> io::Result<usize> {
         let mut byte = [MaybeUninit::uninit()];
-        sys::retry(|| self.socket.recv_with_flags(&mut byte, libc::MSG_PEEK | flags))
+        sys::retry(|| self.socket().recv_with_flags(&mut byte, libc::MSG_PEEK | flags))
     }
 
     /// Blocks until there is input, and does not read it. Returns false at the end of the input, and
@@ -44,7 +44,7 @@ impl Stream {
     /// Returns how long a single read may block.
     pub(crate) fn read_timeout(&self) -> Option<Duration> {
         match self.idle_timeout() {
-            None => self.socket.read_timeout().ok().flatten(),
+            None => self.socket().read_timeout().ok().flatten(),
             Some(idle_timeout) => idle_timeout.read_timeout(),
         }
     }

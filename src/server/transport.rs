@@ -179,7 +179,7 @@ impl RequestParts for Arc<Stream> {
     fn shutdown(&self) {
         // Output that was dropped must not be followed by an end: the close is a reset then. The client
         // may have reset the connection.
-        if !self.is_reset_on_close() {
+        if !self.owes_output() {
             let _ = Stream::shutdown(self, Shutdown::Write);
         }
     }

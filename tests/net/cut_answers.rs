@@ -1,6 +1,7 @@
 //! A connection that ends before all its output is sent, whatever ends it: its peer is reset, also while it
 //! reads. An end would look as if that were all. On every backend and trigger.
 
+use std::fs::File;
 use std::io::{self, ErrorKind};
 
 use support::net::{Call, Why};
@@ -68,5 +69,51 @@ fn a_removal_after_the_last_of_the_output_is_an_end() {
         one.context(|cx| cx.remove(token)).unwrap();
         let (rest, error) = one.read_to_end();
         assert!(rest.is_empty() && error.is_none(), "{error:?}");
+    });
+}
+
+#[test]
+fn a_peer_is_reset_by_a_panic_before_the_first_of_the_output_was_sent() {
+    on_every_pair_and_noise(|pair| {
+        let mut one = One::new(pair, Over::Tcp, |call: &Call, wire: &mut Wire<'_>, _: &mut _| {
+            if let Call::Received(_) = call {
+                wire.write(b"the first half");
+                std::panic::resume_unwind(Box::new("on purpose"));
+            }
+            Ok(0)
+        });
+        one.peer().send(b"!").unwrap();
+        one.until_closed();
+        let (got, error) = one.read_to_end();
+        assert_eq!(
+            (&got[..], error.map(|error| error.kind())),
+            (&b""[..], Some(ErrorKind::ConnectionReset))
+        );
+    });
+}
+
+#[test]
+fn output_of_no_bytes_is_not_missing() {
+    type Nothing = fn(&mut Wire<'_>) -> bool;
+    let nothings: [Nothing; 3] = [
+        |wire| wire.write(b""),
+        |wire| wire.send(Vec::new()),
+        |wire| wire.send_file(File::open("/dev/null").unwrap(), 0..0),
+    ];
+    on_every_pair_and_noise(|pair| {
+        for write_nothing in nothings {
+            let script = move |call: &Call, wire: &mut Wire<'_>, cx: &mut Context<'_>| {
+                if let Call::Received(_) = call {
+                    write_nothing(wire);
+                    cx.remove(wire.token())?;
+                }
+                Ok(0)
+            };
+            let mut one = One::new(pair, Over::Tcp, script);
+            one.peer().send(b"!").unwrap();
+            assert_eq!(one.until_closed().pop(), Some(Call::Closed(Why::Removed)));
+            let (rest, error) = one.read_to_end();
+            assert!(rest.is_empty() && error.is_none(), "{error:?}");
+        }
     });
 }

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::accept::{Acceptor, Attempt, Incoming};
+use super::{Acceptor, Attempt, Incoming};
 use crate::reactor::{Budget, Context, Next, Reactor};
 use crate::selector::{Backend, Deadline, Interest, Token, Trigger};
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use super::input_end::{InputEnd, QUIET};
-use super::stream::Stream;
+use super::Stream;
+use crate::net::input_end::{InputEnd, QUIET};
 
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(30);

@@ -218,6 +218,63 @@ fn the_time_of_a_peer_that_reads_nothing_begins_with_the_output_and_its_input_do
 }
 
 #[test]
+fn a_peer_that_has_read_one_answer_and_reads_nothing_of_the_next_is_closed_too() {
+    on_every_pair(|pair| {
+        for read_timeout in [Duration::MAX, 1_000 * SECOND] {
+            let script = |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| match call {
+                Call::Received(data) => {
+                    wire.write(&known_bytes(1, MUCH));
+                    Ok(data.len())
+                }
+                _ => Ok(0),
+            };
+            let limits = |c: Connection<_>| c.write_timeout(60 * SECOND).read_timeout(read_timeout);
+            let mut timed = Timed::new(pair, limits, script);
+            for seconds_between in [1, 59, 100] {
+                timed.one.peer().write_all(b"?").unwrap();
+                assert!(timed.one.read(MUCH) == known_bytes(1, MUCH), "not what was sent");
+                timed.pass(seconds_between * SECOND);
+                timed.assert_open();
+            }
+            timed.one.peer().write_all(b"?").unwrap();
+            timed.one.turn_some();
+            timed.pass(60 * SECOND);
+            timed.pass(60 * SECOND); // it has read the one before
+            assert_eq!(timed.reason(), Some(Why::WriteTimedOut));
+        }
+    });
+}
+
+#[test]
+fn a_closed_connection_waits_for_its_peer_although_that_still_sends() {
+    on_every_pair(|pair| {
+        for idle_timeout in [Duration::MAX, 100 * SECOND] {
+            let script = |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| match call {
+                Call::Received(data) => {
+                    wire.write(b"an answer");
+                    wire.close();
+                    Ok(data.len())
+                }
+                _ => Ok(0),
+            };
+            let limits = |c: Connection<_>| {
+                c.idle_timeout(idle_timeout).linger(SECOND).close_within(10 * SECOND)
+            };
+            let mut timed = Timed::new(pair, limits, script);
+            for _ in 0..9 {
+                timed.one.peer().write_all(b"?").unwrap();
+                timed.one.turn_some();
+                timed.assert_open(); // the answer is in the kernel, and not read
+                timed.pass(SECOND);
+            }
+            timed.assert_open();
+            timed.pass(SECOND);
+            assert_eq!(timed.reason(), Some(Why::Finished));
+        }
+    });
+}
+
+#[test]
 fn a_peer_that_takes_output_out_of_the_kernel_is_not_idle() {
     on_every_pair(|pair| {
         let mut timed = Timed::new(pair, |c| c.idle_timeout(10 * SECOND), echo);

@@ -262,15 +262,15 @@ impl<F, S> Handler<F, S> for Box<dyn Handler<F, S> + '_> {
     }
 }
 
-/// A source with its handler, without their types.
+/// A source with its handler, without their types. A context is two references, and passed in registers.
 pub(super) trait AnyHandler<S> {
-    fn ready(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
-    fn added(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
-    fn timed_out(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
-    fn notified(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
-    fn shutting_down(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
-    fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>);
-    fn told(&mut self, message: Message<S>, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned;
+    fn ready(&mut self, io: &mut IoState, cx: Context<'_, S>) -> Returned;
+    fn added(&mut self, io: &mut IoState, cx: Context<'_, S>) -> Returned;
+    fn timed_out(&mut self, io: &mut IoState, cx: Context<'_, S>) -> Returned;
+    fn notified(&mut self, io: &mut IoState, cx: Context<'_, S>) -> Returned;
+    fn shutting_down(&mut self, io: &mut IoState, cx: Context<'_, S>) -> Returned;
+    fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: Context<'_, S>);
+    fn told(&mut self, message: Message<S>, io: &mut IoState, cx: Context<'_, S>) -> Returned;
     fn descriptor(&self) -> BorrowedFd<'_>;
     /// Returns the source, and drops the handler.
     fn into_source(self: Box<Self>) -> Box<dyn Any>;
@@ -302,33 +302,33 @@ fn returned(result: io::Result<Next>, io: &mut IoState) -> Returned {
 }
 
 impl<F: AsFd + 'static, S, H: Handler<F, S> + 'static> AnyHandler<S> for Registered<F, H> {
-    fn ready(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
-        returned(self.handler.ready(&mut Source::new(&mut self.source, io), cx), io)
+    fn ready(&mut self, io: &mut IoState, mut cx: Context<'_, S>) -> Returned {
+        returned(self.handler.ready(&mut Source::new(&mut self.source, io), &mut cx), io)
     }
 
-    fn added(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
-        returned(self.handler.added(&mut Source::new(&mut self.source, io), cx), io)
+    fn added(&mut self, io: &mut IoState, mut cx: Context<'_, S>) -> Returned {
+        returned(self.handler.added(&mut Source::new(&mut self.source, io), &mut cx), io)
     }
 
-    fn timed_out(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
-        returned(self.handler.timed_out(&mut Source::new(&mut self.source, io), cx), io)
+    fn timed_out(&mut self, io: &mut IoState, mut cx: Context<'_, S>) -> Returned {
+        returned(self.handler.timed_out(&mut Source::new(&mut self.source, io), &mut cx), io)
     }
 
-    fn notified(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
-        returned(self.handler.notified(&mut Source::new(&mut self.source, io), cx), io)
+    fn notified(&mut self, io: &mut IoState, mut cx: Context<'_, S>) -> Returned {
+        returned(self.handler.notified(&mut Source::new(&mut self.source, io), &mut cx), io)
     }
 
-    fn shutting_down(&mut self, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
-        returned(self.handler.shutting_down(&mut Source::new(&mut self.source, io), cx), io)
+    fn shutting_down(&mut self, io: &mut IoState, mut cx: Context<'_, S>) -> Returned {
+        returned(self.handler.shutting_down(&mut Source::new(&mut self.source, io), &mut cx), io)
     }
 
-    fn removed(&mut self, token: Token, error: Option<&io::Error>, cx: &mut Context<'_, S>) {
-        self.handler.removed(token, error, cx);
+    fn removed(&mut self, token: Token, error: Option<&io::Error>, mut cx: Context<'_, S>) {
+        self.handler.removed(token, error, &mut cx);
     }
 
-    fn told(&mut self, message: Message<S>, io: &mut IoState, cx: &mut Context<'_, S>) -> Returned {
+    fn told(&mut self, message: Message<S>, io: &mut IoState, mut cx: Context<'_, S>) -> Returned {
         let Registered { source, handler } = self;
-        returned(message(Parts { source, handler, io: &mut *io }, cx), io)
+        returned(message(Parts { source, handler, io: &mut *io }, &mut cx), io)
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {

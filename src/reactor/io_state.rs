@@ -22,10 +22,7 @@ pub(crate) struct IoState {
     /// The interest that the handler has set, if [`Flags::INTEREST_SET`].
     interest_set: Interest,
     pub(super) flags: Flags,
-    pub(super) used: Used,
-    /// How many operations the call may make: those of the budget, and none once its bytes are used
-    /// up.
-    limit: u32,
+    used: Used,
     budget: Budget,
     /// The error that the handler returned.
     pub(super) error: Option<io::Error>,
@@ -40,11 +37,16 @@ pub(crate) struct IoState {
 
 /// What a call has used of its budget.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Used {
-    pub(super) operations: u32,
-    pub(super) bytes_read: u64,
-    pub(super) bytes_written: u64,
+struct Used {
+    /// The number of operations, and the bit [`ALL_BYTES`].
+    operations: u32,
+    bytes_read: u64,
+    bytes_written: u64,
 }
+
+/// The bytes of the budget are used up. It is the highest bit of the number of operations, which is then
+/// above their limit: so an operation looks at one number.
+const ALL_BYTES: u32 = 1 << 31;
 
 bitflags::bitflags! {
     /// Facts of a call. In an ordinary call no flag but the first is set.
@@ -88,8 +90,7 @@ impl IoState {
             interest_set: Interest::NONE,
             flags: Flags::empty(),
             used: Used::default(),
-            limit: budget.operations(),
-            budget,
+            budget: Budget::new(budget.operations().min(ALL_BYTES), budget.bytes()),
             error: None,
             changes: 0,
             gathered: Vec::new(),
@@ -113,7 +114,6 @@ impl IoState {
         self.interest_before = interest_before;
         self.flags = flags;
         self.used = Used::default();
-        self.limit = self.budget.operations();
     }
 
     /// Returns `WouldBlock` if an operation in this direction is known to block, or if the budget is
@@ -123,21 +123,27 @@ impl IoState {
     /// if WRITE was never reported: it mostly succeeds, and to wait for the report would cost a turn.
     #[inline]
     pub(super) fn check_ready(&mut self, direction: Interest) -> io::Result<()> {
-        let may_block = if direction.contains(Interest::WRITE) {
-            self.flags.contains(Flags::WRITE_BLOCKED)
-        } else {
-            !self.ready.intersects(direction)
-        };
-        if may_block || self.used.operations >= self.limit {
-            return Err(self.would_block(direction, may_block));
+        if self.is_blocked(direction) || self.used.operations >= self.budget.operations() {
+            return Err(self.would_block(direction));
         }
         self.used.operations += 1;
         Ok(())
     }
 
+    /// Returns whether an operation in this direction is known to block.
+    #[inline]
+    fn is_blocked(&self, direction: Interest) -> bool {
+        if direction.contains(Interest::WRITE) {
+            self.flags.contains(Flags::WRITE_BLOCKED)
+        } else {
+            !self.ready.intersects(direction)
+        }
+    }
+
     #[cold]
-    fn would_block(&mut self, direction: Interest, may_block: bool) -> io::Error {
-        if !may_block {
+    #[inline(never)]
+    fn would_block(&mut self, direction: Interest) -> io::Error {
+        if !self.is_blocked(direction) {
             self.flags |= Flags::CUT_OFF;
             // The operation might succeed: READY stays, so that the handler is called again.
             self.ready |= direction;
@@ -150,7 +156,7 @@ impl IoState {
     pub(super) fn note_error(&mut self, direction: Interest, error: &io::Error) {
         if error.kind() == io::ErrorKind::WouldBlock {
             let read_end_again = self.flags.contains(Flags::ENDED | Flags::HAD_ENDED);
-            if self.used.operations == 1 + u32::from(read_end_again) {
+            if self.operations() == 1 + u32::from(read_end_again) {
                 self.flags |= Flags::SPURIOUS;
             }
             self.clear_ready(direction);
@@ -196,7 +202,7 @@ impl IoState {
     #[inline]
     fn note_bytes(&mut self) {
         if self.used.bytes_read + self.used.bytes_written >= self.budget.bytes().into() {
-            self.limit = 0;
+            self.used.operations |= ALL_BYTES;
         }
     }
 
@@ -219,6 +225,11 @@ impl IoState {
         self.changes += u64::from(interest != self.interest());
         self.interest_set = interest;
         self.flags |= Flags::INTEREST_SET;
+    }
+
+    /// Returns how many operations were made in this call.
+    pub(super) fn operations(&self) -> u32 {
+        self.used.operations & !ALL_BYTES
     }
 
     /// Returns whether bytes were read in this call, and whether bytes were written.

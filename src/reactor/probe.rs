@@ -129,13 +129,14 @@ pub enum DispatchOutcome {
 
 impl Dispatch {
     pub(super) fn of(io: &IoState, outcome: DispatchOutcome, took: Option<Duration>) -> Self {
+        let (bytes_read, bytes_written) = io.bytes_of_call();
         Dispatch {
             token: io.token,
             readiness: io.readiness,
             interest: io.interest_before,
-            operations: io.used.operations,
-            bytes_read: io.used.bytes_read as usize,
-            bytes_written: io.used.bytes_written as usize,
+            operations: io.operations(),
+            bytes_read: bytes_read as usize,
+            bytes_written: bytes_written as usize,
             took,
             spurious: io.flags.contains(Flags::SPURIOUS),
             cut_off: io.flags.contains(Flags::CUT_OFF),

@@ -232,13 +232,13 @@ impl<S: 'static> Reactor<S> {
                 Deferred::Remove(token, error) => {
                     self.release_file(token);
                     if let Some(mut handler) = self.handlers[token.index() as usize].take() {
-                        handler.removed(token, error.as_ref(), &mut self.cx());
+                        handler.removed(token, error.as_ref(), self.cx());
                     }
                 }
                 Deferred::Take(token, then) => {
                     self.release_file(token);
                     if let Some(mut handler) = self.handlers[token.index() as usize].take() {
-                        let told = hold_panic(|| handler.removed(token, None, &mut self.cx()));
+                        let told = hold_panic(|| handler.removed(token, None, self.cx()));
                         // The source is whole, and `then` waits for it.
                         then(handler.into_source(), &mut self.cx());
                         told.unwrap_or_else(|panic| resume_unwind(panic));
@@ -319,7 +319,7 @@ impl<S: 'static> Reactor<S> {
         core.counters.dispatches += 1;
         let index = token.index() as usize;
         let Some(Some(handler)) = handlers.get_mut(index) else { return };
-        let returned = handler.ready(&mut turn_state.io, &mut Context { core, state });
+        let returned = handler.ready(&mut turn_state.io, Context { core, state });
         // The fast path: the readiness is consumed, and nothing else has happened.
         let is_all = returned == Returned::Next(Next::Done) && turn_state.io.is_fully_consumed();
         let is_attended = core.attention && (!core.deferred.is_empty() || turn_state.is_observed);
@@ -359,7 +359,7 @@ impl<S: 'static> Reactor<S> {
             Returned::Failed => io.error.as_ref().is_some_and(is_not_an_error),
         };
         let did_nothing =
-            io.used.operations == 0 && !io.flags.intersects(Flags::INTEREST_SET | Flags::CUT_OFF);
+            io.operations() == 0 && !io.flags.intersects(Flags::INTEREST_SET | Flags::CUT_OFF);
         counters.idle += u64::from(expects_more && did_nothing);
         counters.spurious += u64::from(io.flags.contains(Flags::SPURIOUS));
         counters.cut_off += u64::from(io.flags.contains(Flags::CUT_OFF));
@@ -521,7 +521,7 @@ impl<S: 'static> Reactor<S> {
     fn call_method(
         &mut self,
         token: Token,
-        method: fn(&mut dyn AnyHandler<S>, &mut IoState, &mut Context<'_, S>) -> Returned,
+        method: fn(&mut dyn AnyHandler<S>, &mut IoState, Context<'_, S>) -> Returned,
     ) {
         self.call_with(token, method);
     }
@@ -530,7 +530,7 @@ impl<S: 'static> Reactor<S> {
     fn call_with(
         &mut self,
         token: Token,
-        call: impl FnOnce(&mut dyn AnyHandler<S>, &mut IoState, &mut Context<'_, S>) -> Returned,
+        call: impl FnOnce(&mut dyn AnyHandler<S>, &mut IoState, Context<'_, S>) -> Returned,
     ) -> bool {
         if !self.core.registry.begin_call(token, &mut self.turn_state.io) {
             return false;
@@ -542,7 +542,7 @@ impl<S: 'static> Reactor<S> {
         if turn_state.call_began.is_some() {
             turn_state.call_began = Some(core.clock.read());
         }
-        let returned = call(&mut **handler, &mut turn_state.io, &mut Context { core, state });
+        let returned = call(&mut **handler, &mut turn_state.io, Context { core, state });
         turn_state.is_in_handler = false;
         // Only `ready` is called because of readiness, and can say that it is consumed.
         let is_done = returned == Returned::Next(Next::Done);

@@ -1,7 +1,7 @@
 //! Tests of protocols without a network.
 //!
 //! [`ProtocolTest`] runs a protocol and plays its peer. The test says what the peer sends, how time
-//! passes, and whether the peer reads. It opens no socket, starts no thread, and does not sleep.
+//! passes, and whether the peer reads. It uses no address, starts no thread, and does not sleep.
 
 use std::fmt;
 use std::io::{self, Read, Write};

@@ -21,7 +21,8 @@ pub fn layer(files: &[PathBuf]) -> io::Result<Layer> {
     let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
     let mut config = config.map_err(|error| unreadable(certificates, &error))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // A client that offers others alone is refused.
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
     let config = Arc::new(config);
     Ok(Box::new(move |connection| Ok(connection.over(TlsFilter::server(Arc::clone(&config))?))))
 }

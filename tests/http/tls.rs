@@ -80,6 +80,21 @@ fn each_case_is_answered_over_tls() {
 }
 
 #[test]
+fn a_client_that_offers_http_1_0_alone_is_served_over_tls() {
+    let mut identity = Identity::new();
+    Arc::get_mut(&mut identity.client).unwrap().alpn_protocols = vec![b"http/1.0".to_vec()];
+    on_every_backend(|backend, trigger| {
+        let server = Server::start_with(&mut identity.command(backend, trigger));
+        let mut client = identity.connect(&server);
+        send(&mut client, b"GET /plaintext HTTP/1.0\r\n\r\n");
+        let mut output = Vec::new();
+        client.read_to_end(&mut output).unwrap();
+        assert!(output.ends_with(b"Hello, World!"), "{}", output.escape_ascii());
+        assert_eq!(client.conn.alpn_protocol(), Some(&b"http/1.0"[..]));
+    });
+}
+
+#[test]
 fn a_file_is_served_over_tls() {
     let identity = Identity::new();
     on_every_backend(|backend, trigger| {

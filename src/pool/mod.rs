@@ -189,7 +189,7 @@ impl Pool {
     /// [`SubmitError`] when the queue is full or the pool is being drained. The job is then
     /// dropped, and a connection that it owns is closed.
     pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> Result<(), SubmitError> {
-        self.queue.put(Box::new(job), false)
+        self.queue.put(Box::new(move |_| job()), false)
     }
 
     /// Submits `job` to the workers, and blocks until there is capacity for it. On a loop's thread
@@ -199,7 +199,7 @@ impl Pool {
     ///
     /// [`SubmitError::Closed`] when the pool is being drained.
     pub fn submit_or_wait(&self, job: impl FnOnce() + Send + 'static) -> Result<(), SubmitError> {
-        self.queue.put(Box::new(job), true)
+        self.queue.put(Box::new(move |_| job()), true)
     }
 
     /// Submits `work` to the workers, and calls `answer` in the loop with its result, or with its
@@ -220,11 +220,12 @@ impl Pool {
         S: 'static,
         T: Send + 'static,
     {
-        let (handle, queue) = (handle.clone(), Arc::clone(&self.queue));
-        self.submit(move || {
+        let handle = handle.clone();
+        let job = move |queue: &Queue| {
             let result = queue.run(work);
             let _ = handle.post(move |cx| answer(result, cx));
-        })
+        };
+        self.queue.put(Box::new(job), false)
     }
 
     /// Submits `work` to the workers, and tells the handler of a source its result, or its panic: see
@@ -289,11 +290,12 @@ impl Pool {
         R: Recipient<S>,
         T: Send + 'static,
     {
-        let (handle, queue) = (handle.clone(), Arc::clone(&self.queue));
-        self.submit(move || {
+        let handle = handle.clone();
+        let job = move |queue: &Queue| {
             let result = queue.run(work);
             let _ = handle.tell(id, move |handler, io, cx| answer(handler, io, result, cx));
-        })
+        };
+        self.queue.put(Box::new(job), false)
     }
 
     /// Reserves capacity for one job. If there is none, `waker` is woken once, after capacity
@@ -384,7 +386,7 @@ impl Reservation {
     ///
     /// [`SubmitError::Closed`] when the pool is being drained; never [`SubmitError::Full`].
     pub fn submit(self, job: impl FnOnce() + Send + 'static) -> Result<(), SubmitError> {
-        self.queue.fill(Box::new(job))
+        self.queue.fill(Box::new(move |_| job()))
     }
 }
 

@@ -13,7 +13,8 @@ use super::counters::PoolCounters;
 use super::error::{SubmitError, Unfinished};
 use crate::sync::{Condvar, Mutex, MutexGuard, Panicked, Wakers, catch_panic, lock, wait_until};
 
-pub(super) type Job = Box<dyn FnOnce() + Send>;
+/// A job gets the queue that runs it.
+pub(super) type Job = Box<dyn FnOnce(&Queue) + Send>;
 
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -53,6 +54,10 @@ impl State {
 
     fn has_capacity(&self, capacity: usize) -> bool {
         self.jobs() + self.reserved < capacity
+    }
+
+    fn is_capacity_awaited(&self) -> bool {
+        self.blocked > 0 || !self.waiters.is_empty()
     }
 }
 
@@ -165,12 +170,14 @@ impl Queue {
             if let Some(job) = state.waiting.pop_front() {
                 state.working += 1;
                 drop(state);
-                let _ = self.run(job);
+                let _ = self.run(|| job(self));
                 state = self.state();
                 state.working -= 1;
                 state.done += 1;
-                self.notify_capacity(state);
-                state = self.state();
+                if state.is_capacity_awaited() {
+                    self.notify_capacity(state);
+                    state = self.state();
+                }
             } else if state.is_closed {
                 return;
             } else {

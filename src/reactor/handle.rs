@@ -1,5 +1,6 @@
 //! The handle: access to a running reactor from other threads, and the wake protocol.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -18,8 +19,8 @@ pub(super) type Job<S> = Box<dyn FnOnce(&mut Context<'_, S>) + Send>;
 /// may outlive the reactor.
 ///
 /// A wake costs a system call only when it is needed. While the loop is awake, or when the caller
-/// *is* the loop, a wake is one atomic store. Of several wakes to a sleeping loop only the first is a
-/// system call.
+/// *is* the loop, a wake is one atomic operation, or none if another wake is on its way. Of several wakes
+/// to a sleeping loop only the first is a system call.
 ///
 /// ```
 /// use std::thread;
@@ -84,9 +85,7 @@ impl<S: 'static> ReactorHandle<S> {
     #[doc(alias = "call_soon_threadsafe")]
     #[doc(alias = "wakeup")]
     pub fn post(&self, job: impl FnOnce(&mut Context<'_, S>) + Send + 'static) -> io::Result<()> {
-        self.wake_state.jobs().as_mut().ok_or_else(reactor_dropped)?.push(Box::new(job));
-        self.wake_state.wake();
-        Ok(())
+        self.wake_state.post(Box::new(job))
     }
 
     /// Arms a source again that was [disarmed](super::Next::Disarm). Does nothing if the source was
@@ -197,14 +196,26 @@ impl<S: 'static> fmt::Debug for ReactorHandle<S> {
 /// AWAKE, in one compare-exchange: a job posted between its last check and the wait still wakes it.
 /// The loop sets AWAKE *before* it takes the jobs, so that a job stored in between is found in the
 /// next turn.
+///
+/// A caller that finds NOTIFIED while it holds the lock of the inbox has nothing to wake: the loop takes
+/// the jobs later. If it had taken them before, it would also have set AWAKE before, and the caller would
+/// see that.
 pub(super) struct WakeState<S> {
     state: AtomicU8,
     is_stopped: AtomicBool,
     waker: EventFd,
-    /// `None` after the reactor was dropped.
-    jobs: Mutex<Option<Vec<Job<S>>>>,
+    inbox: Mutex<Inbox<S>>,
     wakes: Counter,
+    /// Those that are not counted in the inbox.
     wakes_saved: Counter,
+}
+
+/// What was posted.
+struct Inbox<S> {
+    /// `None` after the reactor was dropped.
+    jobs: Option<VecDeque<Job<S>>>,
+    /// How many were posted while a wake was on its way.
+    wakes_saved: u64,
 }
 
 const AWAKE: u8 = 0;
@@ -217,7 +228,7 @@ impl<S> WakeState<S> {
             state: AtomicU8::new(AWAKE),
             is_stopped: AtomicBool::new(false),
             waker: EventFd::new()?,
-            jobs: Mutex::new(Some(Vec::new())),
+            inbox: Mutex::new(Inbox { jobs: Some(VecDeque::new()), wakes_saved: 0 }),
             wakes: Counter::new(),
             wakes_saved: Counter::new(),
         })
@@ -227,8 +238,25 @@ impl<S> WakeState<S> {
         &self.waker
     }
 
-    fn jobs(&self) -> MutexGuard<'_, Option<Vec<Job<S>>>> {
-        lock(&self.jobs)
+    fn inbox(&self) -> MutexGuard<'_, Inbox<S>> {
+        lock(&self.inbox)
+    }
+
+    /// Stores a job, and wakes the loop if no other wake is on its way.
+    fn post(&self, job: Job<S>) -> io::Result<()> {
+        let mut inbox = self.inbox();
+        let Some(jobs) = &mut inbox.jobs else {
+            drop(inbox); // before the job: it may own a handle
+            return Err(reactor_dropped());
+        };
+        jobs.push_back(job);
+        if self.state.load(Ordering::Acquire) == NOTIFIED {
+            inbox.wakes_saved += 1;
+        } else {
+            drop(inbox);
+            self.wake();
+        }
+        Ok(())
     }
 
     /// Wakes the loop.
@@ -271,10 +299,15 @@ impl<S> WakeState<S> {
         state == NOTIFIED
     }
 
-    /// Takes the posted jobs.
-    pub(super) fn take_jobs(&self) -> Vec<Job<S>> {
+    /// Moves the posted jobs into `jobs`, whose memory is used for the next ones.
+    pub(super) fn take_jobs(&self, jobs: &mut VecDeque<Job<S>>) {
         self.state.swap(AWAKE, Ordering::AcqRel);
-        self.jobs().as_mut().map(std::mem::take).unwrap_or_default()
+        if let Some(posted) = &mut self.inbox().jobs {
+            match jobs.is_empty() {
+                true => std::mem::swap(jobs, posted),
+                false => jobs.append(posted),
+            }
+        }
     }
 
     /// Ends the sharing of the waker with a parent process. What was posted is found by the next turn.
@@ -286,13 +319,13 @@ impl<S> WakeState<S> {
 
     /// Refuses further jobs, and drops the posted ones: the reactor is being dropped.
     pub(super) fn close(&self) {
-        let left = self.jobs().take();
+        let left = self.inbox().jobs.take();
         drop(left); // after the lock is released: a job may own a handle
     }
 
     /// Returns the number of wakes that were system calls, and of those that were not.
     pub(super) fn wakes(&self) -> (u64, u64) {
-        (self.wakes.get(), self.wakes_saved.get())
+        (self.wakes.get(), self.inbox().wakes_saved + self.wakes_saved.get())
     }
 }
 

@@ -23,6 +23,9 @@ use crate::selector::{Deadline, Event, Token};
 use crate::sync::{Panicked, hold_panic};
 use crate::sys;
 
+/// For how many posted jobs memory is kept: 64 KiB, which a burst fills without a new allocation.
+const KEPT_JOBS: usize = 4_096;
+
 impl<S: 'static> Reactor<S> {
     /// Runs one turn: waits until a source is ready or the deadline has come, and calls the
     /// handlers of the ready sources. Returns the number of those calls.
@@ -458,13 +461,14 @@ impl<S: 'static> Reactor<S> {
     /// Runs the jobs that handles have posted.
     fn run_jobs(&mut self) {
         if std::mem::take(&mut self.turn_state.has_new_jobs) {
-            self.turn_state.jobs = self.core.wake_state.take_jobs().into_iter();
+            self.core.wake_state.take_jobs(&mut self.turn_state.jobs);
         }
-        while let Some(job) = self.turn_state.jobs.next() {
+        while let Some(job) = self.turn_state.jobs.pop_front() {
             self.core.counters.jobs += 1;
             job(&mut self.cx());
             self.run_deferred();
         }
+        self.turn_state.jobs.shrink_to(KEPT_JOBS);
     }
 
     // Phase `run_late_calls`.

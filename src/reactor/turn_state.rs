@@ -1,5 +1,6 @@
 //! What is left to do in the current turn.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::budget::Budget;
@@ -21,7 +22,7 @@ pub(super) struct TurnState<S> {
     pub(super) next_ready: usize,
     /// The interval whose job is running.
     pub(super) interval: Option<(TimerId, Box<Interval<IntervalJob<S>>>)>,
-    pub(super) jobs: std::vec::IntoIter<Job<S>>,
+    pub(super) jobs: VecDeque<Job<S>>,
     /// The number of sources whose `shutting_down` is called in this turn.
     pub(super) shutdown_due: usize,
     /// The state of the current call.
@@ -56,7 +57,7 @@ impl<S> TurnState<S> {
             ready: Vec::new(),
             next_ready: 0,
             interval: None,
-            jobs: Vec::new().into_iter(),
+            jobs: VecDeque::new(),
             shutdown_due: 0,
             io: IoState::new(budget),
             is_in_handler: false,

@@ -18,6 +18,10 @@ impl Wakers {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Wakes all. Call it without holding a lock: a woken waiter may ask for capacity at once.
     pub(crate) fn wake(self) {
         for waker in self.0 {

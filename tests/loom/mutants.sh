@@ -54,10 +54,16 @@ mutant $handle the_jobs_of_two_threads \
     'a wake reads the state and sets it in two steps'
 mutant $handle the_jobs_of_two_threads \
     'self.state.swap(AWAKE, Ordering::AcqRel);
-        self.jobs().as_mut().map(std::mem::take).unwrap_or_default()' \
-    'let jobs = self.jobs().as_mut().map(std::mem::take).unwrap_or_default();
-        self.state.swap(AWAKE, Ordering::AcqRel);
-        jobs' \
+        if let Some(posted) = &mut self.inbox().jobs {
+            match jobs.is_empty() {
+                true => std::mem::swap(jobs, posted),
+                false => jobs.append(posted),
+            }
+        }' \
+    'if let Some(posted) = &mut self.inbox().jobs {
+            jobs.append(posted);
+        }
+        self.state.swap(AWAKE, Ordering::AcqRel);' \
     'AWAKE is set after the jobs were taken'
 mutant $handle the_jobs_of_two_threads \
     'let state = self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire);' \
@@ -68,16 +74,58 @@ mutant $handle the_jobs_of_two_threads \
     'false' \
     'a wake before the sleep is not handled'
 mutant $handle the_jobs_of_two_threads \
-    'self.wake_state.jobs().as_mut().ok_or_else(reactor_dropped)?.push(Box::new(job));
-        self.wake_state.wake();' \
-    'self.wake_state.wake();
-        self.wake_state.jobs().as_mut().ok_or_else(reactor_dropped)?.push(Box::new(job));' \
+    'let mut inbox = self.inbox();
+        let Some(jobs) = &mut inbox.jobs else {
+            drop(inbox); // before the job: it may own a handle
+            return Err(reactor_dropped());
+        };
+        jobs.push_back(job);
+        if self.state.load(Ordering::Acquire) == NOTIFIED {
+            inbox.wakes_saved += 1;
+        } else {
+            drop(inbox);
+            self.wake();
+        }' \
+    'self.wake();
+        let mut inbox = self.inbox();
+        let Some(jobs) = &mut inbox.jobs else {
+            drop(inbox); // before the job: it may own a handle
+            return Err(reactor_dropped());
+        };
+        jobs.push_back(job);' \
     'a job is stored after the wake'
 mutant $handle the_jobs_of_two_threads \
-    '.push(Box::new(job));
-        self.wake_state.wake();' \
-    '.push(Box::new(job));' \
+    'drop(inbox);
+            self.wake();' \
+    'drop(inbox);' \
     'a post does not wake'
+mutant $handle the_jobs_of_two_threads \
+    'let mut inbox = self.inbox();
+        let Some(jobs) = &mut inbox.jobs else {
+            drop(inbox); // before the job: it may own a handle
+            return Err(reactor_dropped());
+        };
+        jobs.push_back(job);
+        if self.state.load(Ordering::Acquire) == NOTIFIED {
+            inbox.wakes_saved += 1;
+        } else {
+            drop(inbox);
+            self.wake();
+        }' \
+    'let is_notified = self.state.load(Ordering::Acquire) == NOTIFIED;
+        let mut inbox = self.inbox();
+        let Some(jobs) = &mut inbox.jobs else {
+            drop(inbox); // before the job: it may own a handle
+            return Err(reactor_dropped());
+        };
+        jobs.push_back(job);
+        if is_notified {
+            inbox.wakes_saved += 1;
+        } else {
+            drop(inbox);
+            self.wake();
+        }' \
+    'a post reads the state before it has the lock'
 mutant $handle two_stops \
     'self.wake_state.stop();
         self.wake_state.wake();' \
@@ -110,14 +158,14 @@ mutant $handle although_the_waker_is_renewed \
         Ok(())' \
     'a renewed waker does not read the state that it replaces'
 mutant $handle dropped_loop \
-    'let left = self.jobs().take();' \
-    'let left = self.jobs().as_mut().map(std::mem::take);' \
+    'let left = self.inbox().jobs.take();' \
+    'let left = self.inbox().jobs.as_mut().map(std::mem::take);' \
     'a dropped reactor accepts jobs'
 
 # The pool.
 mutant $pool reservation \
-    'self.queue.fill(Box::new(job))' \
-    'let filled = self.queue.fill(Box::new(job));
+    'self.queue.fill(Box::new(move |_| job()))' \
+    'let filled = self.queue.fill(Box::new(move |_| job()));
         self.queue.release();
         filled' \
     'a reservation is released twice'
@@ -128,10 +176,8 @@ mutant $queue dropped_reservation \
             self.notify_capacity(state);' \
     'the release of a reservation wakes no waiter'
 mutant $queue jobs_that_wait \
-    'state.done += 1;
-                self.notify_capacity(state);' \
-    'state.done += 1;
-                drop(state);' \
+    'if state.is_capacity_awaited() {' \
+    'if state.is_capacity_awaited() && state.working > state.jobs() {' \
     'the end of a job wakes no waiter'
 mutant $queue jobs_that_wait \
     'state.blocked += 1;

@@ -1,5 +1,6 @@
 //! What it costs to wake a loop from another thread.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -19,6 +20,7 @@ pub(super) const TITLE: &str = "What it costs to wake a loop from another thread
 const BACKENDS: [Backend; 3] = [Backend::Select, Backend::Poll, Backend::Epoll];
 const ASLEEP: &str = "asleep";
 const BUSY: &str = "busy";
+const MIO: &str = "mio, mpsc";
 
 pub(super) fn measure(options: Options, steps: &mut Steps<'_>) -> io::Result<Findings> {
     let (passes, trips, jobs) = if options.quick { (3, 300, 20_000) } else { (9, 3_000, 200_000) };
@@ -32,14 +34,16 @@ pub(super) fn measure(options: Options, steps: &mut Steps<'_>) -> io::Result<Fin
         for backend in BACKENDS {
             reactor(backend, trips, jobs, &mut rows)?;
         }
+        rows.add(MIO, BUSY, mio(trips, jobs)?);
         rows.add("bare eventfd", ASLEEP, bare(trips)?);
     }
     if rows.is_empty() {
         return Ok(Findings::default());
     }
     let caption = "Nanoseconds for a job that another thread gives to a loop that sleeps, until that \
-                   thread runs again; and for a job to a loop that is busy. The processor time is that \
-                   of the thread that gives. Calls: those that wake.";
+                   thread runs again; and for one of many jobs to a loop that is busy, until all have \
+                   run. The processor time is that of the thread that gives. Calls: those that wake. \
+                   mio brings no job with its waker, so a channel of the standard library does.";
     Ok(Findings { stopped, ..rows.findings(caption, sentences(&rows)) })
 }
 
@@ -49,7 +53,7 @@ fn reactor(backend: Backend, trips: usize, jobs: usize, rows: &mut Rows) -> io::
     let done = Arc::new(AtomicUsize::new(0));
     let thread = thread::spawn(move || -> io::Result<u64> {
         let _ = sched_setaffinity(None, &others); // with one processor there is no other
-        let mut reactor = Reactor::builder().backend(backend).build()?;
+        let mut reactor = Reactor::builder().backend(backend).build_with(0_usize)?;
         let _ = sender.send(reactor.handle());
         reactor.run()?;
         Ok(reactor.context().counters().wakes)
@@ -70,22 +74,78 @@ fn reactor(backend: Backend, trips: usize, jobs: usize, rows: &mut Rows) -> io::
     };
     let cost = timed(trips, || (1..=trips).try_for_each(|number| trip(&done, number)))?;
     rows.add(backend.name(), ASLEEP, Cost { calls: Some(1.0), ..cost });
-    let count = Arc::new(AtomicUsize::new(0));
     let cost = timed(jobs, || {
-        for _ in 0..jobs {
-            let count = Arc::clone(&count);
-            handle.post(move |_| {
-                count.fetch_add(1, Ordering::Relaxed);
-            })?;
+        for number in 0..jobs {
+            handle.post(move |cx| *cx.state += number)?;
         }
-        Ok(())
+        trip(&done, trips + 1)
     })?;
-    trip(&done, trips + 1)?;
     handle.stop();
     let wakes = thread.join().map_err(|_| io::Error::other("the loop panicked"))??;
     let busy = wakes.saturating_sub(trips as u64) as f64 / jobs as f64;
     rows.add(backend.name(), BUSY, Cost { calls: Some(busy), ..cost });
     Ok(())
+}
+
+/// Gives boxed jobs to a loop of mio through a channel. Of several wakes only the first is a system call.
+fn mio(trips: usize, jobs: usize) -> io::Result<Cost> {
+    type Job = Box<dyn FnOnce(&mut usize) + Send>;
+    let (sender, receiver) = mpsc::channel::<Job>();
+    let mut poll = mio::Poll::new()?;
+    let waker = mio::Waker::new(poll.registry(), mio::Token(0))?;
+    let is_woken = Arc::new(AtomicBool::new(false));
+    let (in_loop, others) = (Arc::clone(&is_woken), other_processors());
+    let thread = thread::spawn(move || -> io::Result<()> {
+        let _ = sched_setaffinity(None, &others);
+        let (mut events, mut state) = (mio::Events::with_capacity(16), 0);
+        loop {
+            poll.poll(&mut events, None)?;
+            in_loop.store(false, Ordering::SeqCst);
+            loop {
+                match receiver.try_recv() {
+                    Ok(job) => job(&mut state),
+                    Err(mpsc::TryRecvError::Empty) => break,
+                    Err(mpsc::TryRecvError::Disconnected) => return Ok(()),
+                }
+            }
+        }
+    });
+    let ended = || io::Error::other("the loop has ended");
+    let wakes = Cell::new(0);
+    let wake = || match is_woken.swap(true, Ordering::SeqCst) {
+        true => Ok(()),
+        false => {
+            wakes.set(wakes.get() + 1);
+            waker.wake()
+        }
+    };
+    let give = |job: Job| {
+        sender.send(job).map_err(|_| ended())?;
+        wake()
+    };
+    let done = Arc::new(AtomicUsize::new(0));
+    let trip = |number: usize| {
+        let (this, in_loop) = (thread::current(), Arc::clone(&done));
+        give(Box::new(move |_| {
+            in_loop.store(number, Ordering::Release);
+            this.unpark();
+        }))?;
+        while done.load(Ordering::Acquire) != number {
+            thread::park();
+        }
+        io::Result::Ok(())
+    };
+    (1..=trips).try_for_each(trip)?;
+    wakes.set(0);
+    let cost = timed(jobs, || {
+        (0..jobs).try_for_each(|number| give(Box::new(move |state| *state += number)))?;
+        trip(trips + 1)
+    })?;
+    let calls = Some(f64::from(wakes.get()) / jobs as f64);
+    drop(sender);
+    waker.wake()?;
+    thread.join().map_err(|_| io::Error::other("the loop panicked"))??;
+    Ok(Cost { calls, ..cost })
 }
 
 /// The same with an eventfd and `poll(2)` alone.
@@ -150,6 +210,11 @@ fn sentences(rows: &Rows) -> Vec<String> {
         all.push(format!(
             "A job for a loop that is busy on another processor costs {cost:.0} ns, because most of them \
              need no wake."
+        ));
+    }
+    if let (Some(cost), Some(mio)) = (rows.wall(epoll, BUSY), rows.wall(MIO, BUSY)) {
+        all.push(format!(
+            "Until it has run it is {cost:.0} ns, and {mio:.0} ns for a loop of mio with a channel."
         ));
     }
     all

@@ -142,6 +142,7 @@ mod registry;
 mod source;
 mod source_entry;
 mod source_info;
+mod source_table;
 pub mod sources;
 mod timers;
 mod turn;

@@ -23,13 +23,15 @@ pub(super) struct Mode {
     reports_errors: bool,
 }
 
-/// What the reactor must know of a source to register it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SourceKind {
-    /// Whether its reads are plain reads of the kernel, without a buffer of its own.
-    pub(super) reads_raw: bool,
-    /// Whether it is a TCP socket. Only determined where it matters: edge-triggered.
-    pub(super) is_tcp: bool,
+bitflags::bitflags! {
+    /// What the reactor must know of a source to register it.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) struct SourceKind: u8 {
+        /// Its reads are plain reads of the kernel, without a buffer of its own.
+        const READS_RAW = 1;
+        /// It is a TCP socket. Only determined where it matters: edge-triggered.
+        const TCP = 2;
+    }
 }
 
 /// What the owner of a source knows of it, so that the kernel need not be asked.
@@ -67,7 +69,10 @@ impl Mode {
     /// Returns the kind of the source `fd`.
     pub(super) fn kind(self, fd: RawFd, known: Known) -> SourceKind {
         let is_tcp = || known.is_tcp.unwrap_or_else(|| sys::is_tcp(fd));
-        SourceKind { reads_raw: known.reads_raw, is_tcp: self.trigger == Trigger::Edge && is_tcp() }
+        let mut kind = SourceKind::empty();
+        kind.set(SourceKind::READS_RAW, known.reads_raw);
+        kind.set(SourceKind::TCP, self.trigger == Trigger::Edge && is_tcp());
+        kind
     }
 
     /// Returns whether the kernel may report this readiness in each wait, although a handler has found
@@ -87,7 +92,8 @@ impl Mode {
     /// of interest is a system call. On other sockets each message sent would cause such an edge.
     /// Urgent data is registered because it cuts reads short.
     pub(super) fn registered(self, effective: Interest, kind: SourceKind) -> Interest {
-        if effective.is_empty() || self.trigger != Trigger::Edge || !kind.is_tcp {
+        if effective.is_empty() || self.trigger != Trigger::Edge || !kind.contains(SourceKind::TCP)
+        {
             effective
         } else if self.urgent_apart {
             Interest::all()
@@ -101,8 +107,13 @@ impl Mode {
     /// Edge-triggered it does only where nothing but the end of the data cuts a read short without
     /// a further edge: on TCP, as long as only plain data is reported.
     pub(super) fn flags(self, kind: SourceKind) -> Flags {
-        let is_certain = self.trigger == Trigger::Level || kind.is_tcp && self.urgent_apart;
-        if kind.reads_raw && is_certain { Flags::SHORT_READS_DRAIN } else { Flags::empty() }
+        let is_certain =
+            self.trigger == Trigger::Level || kind.contains(SourceKind::TCP) && self.urgent_apart;
+        if kind.contains(SourceKind::READS_RAW) && is_certain {
+            Flags::SHORT_READS_DRAIN
+        } else {
+            Flags::empty()
+        }
     }
 }
 

@@ -6,8 +6,6 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use slab::Slab;
-
 use super::blocking_files::BlockingFiles;
 use super::io_state::{Flags, IoState};
 use super::mode::{Known, Mode};
@@ -15,6 +13,7 @@ use super::parking::Parking;
 use super::probe::DispatchOutcome;
 use super::source_entry::{SourceEntry, Status, Types};
 use super::source_info::SourceInfo;
+use super::source_table::SourceTable;
 use crate::selector::{Interest, Readiness, Selector, SelectorCounters, Token, Trigger};
 use crate::sys;
 
@@ -22,7 +21,7 @@ use crate::sys;
 /// handlers.
 #[derive(Debug)]
 pub(super) struct Registry {
-    entries: Slab<SourceEntry>,
+    entries: SourceTable,
     /// The types of sources and handlers that were ever added, each pair once.
     types: Vec<Types>,
     selector: Box<dyn Selector>,
@@ -75,7 +74,7 @@ impl Registry {
         sys::count_forks();
         Ok(Registry {
             forks: sys::forks(),
-            entries: Slab::new(),
+            entries: SourceTable::default(),
             types: Vec::new(),
             mode: Mode::of(&*selector, trigger)?,
             selector,
@@ -143,15 +142,14 @@ impl Registry {
         let was_blocking = !known.is_nonblocking && sys::set_nonblocking(number, true)?;
         let kind = self.mode.kind(number, known);
         let registered = self.mode.registered(interest, kind);
-        let vacant = self.entries.vacant_entry();
-        let token = Token::new(vacant.key() as u32, next_generation());
+        let token = Token::new(self.entries.next_index(), next_generation());
         if let Err(error) = self.selector.add(number, token, registered, self.mode.trigger) {
             if was_blocking {
                 let _ = sys::set_nonblocking(number, false); // its flags as they were before
             }
             return Err(error);
         }
-        vacant.insert(SourceEntry {
+        self.entries.add(SourceEntry {
             generation: token.generation(),
             fd: number,
             effective: interest,
@@ -170,8 +168,7 @@ impl Registry {
 
     /// Removes a source. Afterwards its descriptor has left the kernel's set and may be closed.
     pub(super) fn remove(&mut self, token: Token) -> Option<SourceEntry> {
-        self.get(token)?;
-        let entry = self.entries.remove(token.index() as usize);
+        let entry = self.entries.remove(token)?;
         if self.is_inherited() {
             return Some(entry); // what the kernel watches is the parent's
         }
@@ -198,8 +195,7 @@ impl Registry {
 
     #[inline]
     pub(super) fn get(&mut self, token: Token) -> Option<&mut SourceEntry> {
-        let entry = self.entries.get_mut(token.index() as usize)?;
-        (entry.generation == token.generation()).then_some(entry)
+        self.entries.get_mut(token)
     }
 
     /// Returns all descriptors: the sources', the reactor's own, and the selector's.
@@ -217,25 +213,22 @@ impl Registry {
 
     /// Returns what can be seen of all sources, except their deadlines.
     pub(super) fn sources(&self) -> impl Iterator<Item = SourceInfo> {
-        self.entries.iter().map(|(index, entry)| {
-            let token = Token::new(index as u32, entry.generation);
-            SourceInfo::of(token, entry, self.types_of(entry))
-        })
+        self.entries.iter().map(|(token, entry)| SourceInfo::of(token, entry, self.types_of(entry)))
     }
 
     /// Returns the tokens of all sources.
     pub(super) fn tokens(&self) -> impl Iterator<Item = Token> {
-        self.entries.iter().map(|(index, entry)| Token::new(index as u32, entry.generation))
+        self.entries.iter().map(|(token, _)| token)
     }
 
     /// Returns the interest that is set for a source.
     pub(super) fn interest(&self, token: Token) -> Option<Interest> {
-        self.entry(token).map(|entry| entry.interest)
+        self.entries.get(token).map(|entry| entry.interest)
     }
 
     /// Returns the types of a source and its handler.
     pub(super) fn types(&self, token: Token) -> Option<Types> {
-        self.entry(token).map(|entry| self.types_of(entry))
+        self.entries.get(token).map(|entry| self.types_of(entry))
     }
 
     fn types_of(&self, entry: &SourceEntry) -> Types {
@@ -244,13 +237,7 @@ impl Registry {
 
     /// Returns the token of the source with this index.
     pub(super) fn token(&self, index: u32) -> Option<Token> {
-        let entry = self.entries.get(index as usize)?;
-        Some(Token::new(index, entry.generation))
-    }
-
-    fn entry(&self, token: Token) -> Option<&SourceEntry> {
-        let entry = self.entries.get(token.index() as usize)?;
-        (entry.generation == token.generation()).then_some(entry)
+        self.entries.token(index)
     }
 
     /// Sets the interest of a source. It is applied before the next wait. Returns false when there is
@@ -314,7 +301,7 @@ impl Registry {
         readiness: Readiness,
         io: &mut IoState,
     ) -> Delivery {
-        let Some(entry) = self.get(token) else { return Delivery::Stale };
+        let Some(entry) = self.entries.place(token) else { return Delivery::Stale };
         let ready = Interest::from_bits_truncate(readiness.bits() as u8);
         if PLAIN.contains(readiness) && entry.ready.is_empty() && ready.intersects(entry.effective)
         {

@@ -87,9 +87,29 @@ impl fmt::Display for Types {
 }
 
 impl SourceEntry {
+    /// A vacant place: it has no descriptor, and no interest, so that nothing is delivered to it.
+    pub(super) const VACANT: SourceEntry = SourceEntry {
+        generation: 0,
+        fd: -1,
+        effective: Interest::NONE,
+        ready: Interest::NONE,
+        interest: Interest::NONE,
+        registered: Interest::NONE,
+        flags: Flags::empty(),
+        reported: 0,
+        types: 0,
+        status: Status::empty(),
+        kind: SourceKind::empty(),
+    };
+
+    #[inline]
+    pub(super) fn is_vacant(&self) -> bool {
+        self.fd < 0
+    }
+
     /// Returns what stays known when the trigger changes.
     pub(super) fn known(&self) -> Known {
-        Known { reads_raw: self.kind.reads_raw, ..Known::default() }
+        Known { reads_raw: self.kind.contains(SourceKind::READS_RAW), ..Known::default() }
     }
 
     #[inline]

@@ -27,7 +27,7 @@ impl Registry {
             }
         }
         while let Some(token) = self.changed.pop() {
-            let Some(entry) = self.entries.get_mut(token.index() as usize) else { continue };
+            let Some(entry) = self.entries.get_mut(token) else { continue };
             if entry.generation != token.generation()
                 || !entry.status.replace(Status::CHANGED, false)
             {
@@ -100,7 +100,7 @@ impl Registry {
     /// a pause.
     #[cold]
     pub(super) fn park(&mut self, token: Token) {
-        let Some(entry) = self.entries.get_mut(token.index() as usize) else { return };
+        let Some(entry) = self.entries.get_mut(token) else { return };
         let wants_nothing = entry.registered.is_empty() || entry.effective.is_empty();
         let is_aside = entry.status.intersects(Status::CHANGED | Status::PARKED);
         if wants_nothing || entry.is_ready() || is_aside {
@@ -115,7 +115,7 @@ impl Registry {
             }
             return;
         }
-        let Some(entry) = self.entries.get_mut(token.index() as usize) else { return };
+        let Some(entry) = self.entries.get_mut(token) else { return };
         entry.status |= Status::PARKED;
         entry.registered = Interest::NONE;
         self.parked += 1;
@@ -140,7 +140,7 @@ impl Registry {
             }
             self.own.push((own, PARKING));
         }
-        let entry = &self.entries[token.index() as usize];
+        let entry = self.entries.get(token).ok_or(io::ErrorKind::NotFound)?;
         self.parking.add(entry.fd, token, entry.effective)
     }
 
@@ -179,13 +179,12 @@ impl Registry {
         for &(fd, token) in &self.own {
             selector.add(fd, token, Interest::READ, mode.trigger)?;
         }
-        for (index, entry) in &self.entries {
-            let token = Token::new(index as u32, entry.generation);
+        for (token, entry) in self.entries.iter() {
             let kind = mode.kind(entry.fd, entry.known());
             let registered = mode.registered(entry.effective, kind);
             selector.add(entry.fd, token, registered, mode.trigger)?;
         }
-        for (_, entry) in &mut self.entries {
+        for entry in self.entries.iter_mut() {
             entry.kind = mode.kind(entry.fd, entry.known());
             entry.registered = mode.registered(entry.effective, entry.kind);
             entry.flags = mode.flags(entry.kind);

@@ -17,11 +17,10 @@ pub(crate) struct IoState {
     pub(super) readiness: Readiness,
     /// The directions that are READY.
     pub(crate) ready: Interest,
-    /// The interest when the call began.
-    pub(super) interest_before: Interest,
+    /// The settings of the source when the call began, and the flags of the call.
+    pub(super) settings: Settings,
     /// The interest that the handler has set, if [`Flags::INTEREST_SET`].
     interest_set: Interest,
-    pub(super) flags: Flags,
     used: Used,
     budget: Budget,
     /// The error that the handler returned.
@@ -33,6 +32,22 @@ pub(crate) struct IoState {
     pub(crate) gathered: Vec<u8>,
     /// The user's deadline that a connection must set, measured from now.
     pub(crate) requested_deadline: Option<Option<Duration>>,
+}
+
+/// What is set for a source. A call begins with a copy: one word.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    /// The flags with which each of its calls begins.
+    pub(super) flags: Flags,
+    /// The interest that the user has set.
+    pub(super) interest: Interest,
+    /// The interest that is registered with the selector.
+    pub(super) registered: Interest,
+}
+
+impl Settings {
+    pub(super) const NONE: Settings =
+        Settings { flags: Flags::empty(), interest: Interest::NONE, registered: Interest::NONE };
 }
 
 /// What a call has used of its budget.
@@ -86,9 +101,8 @@ impl IoState {
             token: Token::from(u64::MAX),
             readiness: Readiness::empty(),
             ready: Interest::NONE,
-            interest_before: Interest::NONE,
+            settings: Settings::NONE,
             interest_set: Interest::NONE,
-            flags: Flags::empty(),
             used: Used::default(),
             budget: Budget::new(budget.operations().min(ALL_BYTES), budget.bytes()),
             error: None,
@@ -105,14 +119,12 @@ impl IoState {
         token: Token,
         readiness: Readiness,
         ready: Interest,
-        interest_before: Interest,
-        flags: Flags,
+        settings: Settings,
     ) {
         self.token = token;
         self.readiness = readiness;
         self.ready = ready;
-        self.interest_before = interest_before;
-        self.flags = flags;
+        self.settings = settings;
         self.used = Used::default();
     }
 
@@ -134,7 +146,7 @@ impl IoState {
     #[inline]
     fn is_blocked(&self, direction: Interest) -> bool {
         if direction.contains(Interest::WRITE) {
-            self.flags.contains(Flags::WRITE_BLOCKED)
+            self.settings.flags.contains(Flags::WRITE_BLOCKED)
         } else {
             !self.ready.intersects(direction)
         }
@@ -144,7 +156,7 @@ impl IoState {
     #[inline(never)]
     fn would_block(&mut self, direction: Interest) -> io::Error {
         if !self.is_blocked(direction) {
-            self.flags |= Flags::CUT_OFF;
+            self.settings.flags |= Flags::CUT_OFF;
             // The operation might succeed: READY stays, so that the handler is called again.
             self.ready |= direction;
         }
@@ -155,13 +167,13 @@ impl IoState {
     #[cold]
     pub(super) fn note_error(&mut self, direction: Interest, error: &io::Error) {
         if error.kind() == io::ErrorKind::WouldBlock {
-            let read_end_again = self.flags.contains(Flags::ENDED | Flags::HAD_ENDED);
+            let read_end_again = self.settings.flags.contains(Flags::ENDED | Flags::HAD_ENDED);
             if self.operations() == 1 + u32::from(read_end_again) {
-                self.flags |= Flags::SPURIOUS;
+                self.settings.flags |= Flags::SPURIOUS;
             }
             self.clear_ready(direction);
         } else if direction.contains(Interest::READ) {
-            self.flags.remove(Flags::END_REPORTED); // this is how the stream ends
+            self.settings.flags.remove(Flags::END_REPORTED); // this is how the stream ends
         }
     }
 
@@ -169,7 +181,7 @@ impl IoState {
     #[inline]
     pub(super) fn note_success(&mut self, direction: Interest) {
         if direction.contains(Interest::READ) {
-            self.flags |= Flags::READ_OTHERWISE;
+            self.settings.flags |= Flags::READ_OTHERWISE;
         }
     }
 
@@ -185,9 +197,9 @@ impl IoState {
 
     fn note_short_read(&mut self, count: usize) {
         if count == 0 {
-            self.flags |= Flags::ENDED;
+            self.settings.flags |= Flags::ENDED;
             self.clear_ready(Interest::READ);
-        } else if self.flags.contains(Flags::SHORT_READS_DRAIN) {
+        } else if self.settings.flags.contains(Flags::SHORT_READS_DRAIN) {
             self.clear_ready(Interest::READ);
         }
     }
@@ -215,7 +227,7 @@ impl IoState {
     fn clear_ready(&mut self, direction: Interest) {
         self.ready.remove(direction);
         if direction.contains(Interest::WRITE) {
-            self.flags |= Flags::WRITE_BLOCKED;
+            self.settings.flags |= Flags::WRITE_BLOCKED;
         }
     }
 
@@ -224,7 +236,7 @@ impl IoState {
     pub(super) fn set_interest(&mut self, interest: Interest) {
         self.changes += u64::from(interest != self.interest());
         self.interest_set = interest;
-        self.flags |= Flags::INTEREST_SET;
+        self.settings.flags |= Flags::INTEREST_SET;
     }
 
     /// Returns how many operations were made in this call.
@@ -244,33 +256,33 @@ impl IoState {
 
     /// Returns whether this is the call for the deadline that the handler has set for itself.
     pub(crate) fn is_handlers_deadline(&self) -> bool {
-        self.flags.contains(Flags::HANDLERS_DEADLINE)
+        self.settings.flags.contains(Flags::HANDLERS_DEADLINE)
     }
 
     /// Makes the end of the stream one that may be followed by data.
     pub(super) fn read_on(&mut self) {
-        self.flags.remove(Flags::ENDED);
-        self.flags |= Flags::READ_ON;
+        self.settings.flags.remove(Flags::ENDED);
+        self.settings.flags |= Flags::READ_ON;
     }
 
     /// Disarms the source.
     pub(super) fn disarm(&mut self) {
         self.changes += 1;
-        self.flags |= Flags::DISARM;
+        self.settings.flags |= Flags::DISARM;
     }
 
     /// Returns the interest that the handler has set in this call.
     pub(super) fn new_interest(&self) -> Option<Interest> {
-        self.flags.contains(Flags::INTEREST_SET).then_some(self.interest_set)
+        self.settings.flags.contains(Flags::INTEREST_SET).then_some(self.interest_set)
     }
 
     /// Returns the current interest.
     #[inline]
     pub(crate) fn interest(&self) -> Interest {
-        if self.flags.contains(Flags::INTEREST_SET) {
+        if self.settings.flags.contains(Flags::INTEREST_SET) {
             self.interest_set
         } else {
-            self.interest_before
+            self.settings.interest
         }
     }
 
@@ -278,15 +290,16 @@ impl IoState {
     /// source is a stream of bytes.
     pub(super) fn done(&mut self, is_stream: impl FnOnce(Token) -> bool) {
         // The handler may have mistaken the budget's `WouldBlock` for the kernel's.
-        if self.flags.contains(Flags::CUT_OFF) {
+        if self.settings.flags.contains(Flags::CUT_OFF) {
             return;
         }
-        let mut consumed = self.interest_before;
+        let mut consumed = self.settings.interest;
         // A stream that was read has not been read to its end, which is not reported apart from
         // data. A file that changes (in `/proc`, in `/sys`) and a descriptor of a process report
         // what is like an end, too, but nothing can be read there until it is over.
-        let has_read = self.used.bytes_read > 0 || self.flags.contains(Flags::READ_OTHERWISE);
-        if has_read && self.flags.contains(Flags::END_REPORTED) && is_stream(self.token) {
+        let has_read =
+            self.used.bytes_read > 0 || self.settings.flags.contains(Flags::READ_OTHERWISE);
+        if has_read && self.settings.flags.contains(Flags::END_REPORTED) && is_stream(self.token) {
             consumed.remove(Interest::READ);
         }
         self.ready.remove(consumed);
@@ -297,6 +310,6 @@ impl IoState {
     #[inline]
     pub(super) fn is_fully_consumed(&self) -> bool {
         let ordinary = Flags::SHORT_READS_DRAIN | Flags::READ_OTHERWISE;
-        ordinary.contains(self.flags) && self.interest_before.contains(self.ready)
+        ordinary.contains(self.settings.flags) && self.settings.interest.contains(self.ready)
     }
 }

@@ -133,13 +133,13 @@ impl Dispatch {
         Dispatch {
             token: io.token,
             readiness: io.readiness,
-            interest: io.interest_before,
+            interest: io.settings.interest,
             operations: io.operations(),
             bytes_read: bytes_read as usize,
             bytes_written: bytes_written as usize,
             took,
-            spurious: io.flags.contains(Flags::SPURIOUS),
-            cut_off: io.flags.contains(Flags::CUT_OFF),
+            spurious: io.settings.flags.contains(Flags::SPURIOUS),
+            cut_off: io.settings.flags.contains(Flags::CUT_OFF),
             outcome,
         }
     }

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::blocking_files::BlockingFiles;
-use super::io_state::{Flags, IoState};
+use super::io_state::{Flags, IoState, Settings};
 use super::mode::{Known, Mode};
 use super::parking::Parking;
 use super::probe::DispatchOutcome;
@@ -154,9 +154,7 @@ impl Registry {
             fd: number,
             effective: interest,
             ready: Interest::NONE,
-            interest,
-            registered,
-            flags: self.mode.flags(kind),
+            settings: Settings { flags: self.mode.flags(kind), interest, registered },
             reported: 0,
             types: place_of(types, &mut self.types),
             status: Status::empty(),
@@ -223,7 +221,7 @@ impl Registry {
 
     /// Returns the interest that is set for a source.
     pub(super) fn interest(&self, token: Token) -> Option<Interest> {
-        self.entries.get(token).map(|entry| entry.interest)
+        self.entries.get(token).map(|entry| entry.settings.interest)
     }
 
     /// Returns the types of a source and its handler.
@@ -243,7 +241,7 @@ impl Registry {
     /// Sets the interest of a source. It is applied before the next wait. Returns false when there is
     /// no such source.
     pub(super) fn set_interest(&mut self, token: Token, interest: Interest) -> bool {
-        self.change_counted(token, |entry| entry.interest = interest)
+        self.change_counted(token, |entry| entry.settings.interest = interest)
     }
 
     /// Ends the effect of `Next::Disarm`. Returns false when there is no such source.
@@ -305,7 +303,7 @@ impl Registry {
         let ready = Interest::from_bits_truncate(readiness.bits() as u8);
         if PLAIN.contains(readiness) && entry.ready.is_empty() && ready.intersects(entry.effective)
         {
-            io.begin(token, readiness, ready, entry.interest, entry.flags);
+            io.begin(token, readiness, ready, entry.settings);
             return Delivery::Dispatch;
         }
         self.deliver_rare(token, readiness, io)
@@ -319,9 +317,9 @@ impl Registry {
         if is_edge && !PLAIN.contains(readiness) {
             // An urgent mark cuts reads short, and so may the end: from now on reads must continue
             // to `WouldBlock`.
-            entry.flags.remove(Flags::SHORT_READS_DRAIN);
+            entry.settings.flags.remove(Flags::SHORT_READS_DRAIN);
             if readiness.intersects(Readiness::READ_CLOSED | Readiness::HANGUP) {
-                entry.flags |= Flags::END_REPORTED;
+                entry.settings.flags |= Flags::END_REPORTED;
             }
         }
         if entry.status.contains(Status::QUEUED) || !entry.is_ready() {
@@ -354,11 +352,11 @@ impl Registry {
         let Some(entry) = self.get(io.token) else { return };
         entry.ready = io.ready;
         if !io.ready.contains(Interest::READ) {
-            entry.flags.remove(Flags::END_REPORTED); // it was read, or there is data before it again
+            entry.settings.flags.remove(Flags::END_REPORTED); // it was read, or there is data before it again
         }
         let moves_more =
             Flags::INTEREST_SET | Flags::ENDED | Flags::DISARM | Flags::SPURIOUS | Flags::READ_ON;
-        if io.flags.intersects(moves_more) || entry.is_ready() {
+        if io.settings.flags.intersects(moves_more) || entry.is_ready() {
             self.end_call_rare(io);
         }
     }
@@ -369,20 +367,23 @@ impl Registry {
             // An interest that the handler set through its context stays, unless it also set one
             // through the source.
             if let Some(interest) = io.new_interest() {
-                entry.interest = interest;
+                entry.settings.interest = interest;
             }
-            if io.flags.contains(Flags::ENDED) {
+            if io.settings.flags.contains(Flags::ENDED) {
                 entry.status |= Status::ENDED;
             }
-            if io.flags.contains(Flags::READ_ON) {
+            if io.settings.flags.contains(Flags::READ_ON) {
                 entry.status.remove(Status::ENDED);
             }
-            if io.flags.contains(Flags::DISARM) {
+            if io.settings.flags.contains(Flags::DISARM) {
                 entry.status |= Status::DISARMED;
             }
         });
-        let was_vain = io.flags.contains(Flags::SPURIOUS) && self.mode.is_persistent(io.readiness);
-        if was_vain || io.flags.contains(Flags::READ_ON) && self.mode.trigger == Trigger::Level {
+        let was_vain =
+            io.settings.flags.contains(Flags::SPURIOUS) && self.mode.is_persistent(io.readiness);
+        if was_vain
+            || io.settings.flags.contains(Flags::READ_ON) && self.mode.trigger == Trigger::Level
+        {
             self.park(io.token);
         }
     }

@@ -4,7 +4,7 @@ use std::any::{TypeId, type_name};
 use std::fmt;
 use std::os::fd::RawFd;
 
-use super::io_state::{Flags, IoState};
+use super::io_state::{Flags, IoState, Settings};
 use super::mode::{Known, SourceKind};
 use crate::selector::{Interest, Readiness, Token};
 
@@ -18,12 +18,7 @@ pub(super) struct SourceEntry {
     /// The directions that are READY. While it is empty, the handler has seen all that was reported,
     /// and the source is on no list.
     pub(super) ready: Interest,
-    /// The interest that the user has set.
-    pub(super) interest: Interest,
-    /// The interest that is registered with the selector.
-    pub(super) registered: Interest,
-    /// The flags with which each of its calls begins.
-    pub(super) flags: Flags,
+    pub(super) settings: Settings,
     /// What the kernel has reported since the last call of the handler, in 16 bits.
     pub(super) reported: u16,
     /// The types of the source and its handler: their place in the registry's list.
@@ -93,9 +88,7 @@ impl SourceEntry {
         fd: -1,
         effective: Interest::NONE,
         ready: Interest::NONE,
-        interest: Interest::NONE,
-        registered: Interest::NONE,
-        flags: Flags::empty(),
+        settings: Settings::NONE,
         reported: 0,
         types: 0,
         status: Status::empty(),
@@ -129,9 +122,9 @@ impl SourceEntry {
         // handler does not put it on the ready list.
         let reported = Readiness::from_bits_retain(std::mem::take(&mut self.reported).into());
         let ready = std::mem::take(&mut self.ready);
-        let has_ended = self.status.contains(Status::ENDED);
-        let ended = if has_ended { Flags::HAD_ENDED } else { Flags::empty() };
-        io.begin(token, reported, ready, self.interest, self.flags | ended);
+        let mut settings = self.settings;
+        settings.flags.set(Flags::HAD_ENDED, self.status.contains(Status::ENDED));
+        io.begin(token, reported, ready, settings);
     }
 
     /// Returns the interest that counts: the one that is set, less READ after the end of the stream,
@@ -140,9 +133,9 @@ impl SourceEntry {
         if self.status.contains(Status::DISARMED) {
             Interest::NONE
         } else if self.status.contains(Status::ENDED) {
-            self.interest & (Interest::WRITE | Interest::HANGUP)
+            self.settings.interest & (Interest::WRITE | Interest::HANGUP)
         } else {
-            self.interest
+            self.settings.interest
         }
     }
 }

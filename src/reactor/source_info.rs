@@ -36,7 +36,7 @@ impl SourceInfo {
             descriptor: entry.fd,
             source: types.source_name,
             handler: types.handler_name,
-            interest: entry.interest,
+            interest: entry.settings.interest,
             ready: entry.ready,
             is_disarmed: entry.status.contains(Status::DISARMED),
             deadline: None,

@@ -361,11 +361,11 @@ impl<S: 'static> Reactor<S> {
             Returned::Next(next) => next == Next::Keep,
             Returned::Failed => io.error.as_ref().is_some_and(is_not_an_error),
         };
-        let did_nothing =
-            io.operations() == 0 && !io.flags.intersects(Flags::INTEREST_SET | Flags::CUT_OFF);
+        let did_nothing = io.operations() == 0
+            && !io.settings.flags.intersects(Flags::INTEREST_SET | Flags::CUT_OFF);
         counters.idle += u64::from(expects_more && did_nothing);
-        counters.spurious += u64::from(io.flags.contains(Flags::SPURIOUS));
-        counters.cut_off += u64::from(io.flags.contains(Flags::CUT_OFF));
+        counters.spurious += u64::from(io.settings.flags.contains(Flags::SPURIOUS));
+        counters.cut_off += u64::from(io.settings.flags.contains(Flags::CUT_OFF));
     }
 
     /// Applies what a handler returned, and stores the readiness that it left.
@@ -433,7 +433,7 @@ impl<S: 'static> Reactor<S> {
             match slot {
                 Slot::User => |handler, io, cx| handler.timed_out(io, cx),
                 Slot::Handler => |handler, io, cx| {
-                    io.flags |= Flags::HANDLERS_DEADLINE;
+                    io.settings.flags |= Flags::HANDLERS_DEADLINE;
                     handler.timed_out(io, cx)
                 },
             },

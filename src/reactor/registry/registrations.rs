@@ -37,15 +37,15 @@ impl Registry {
                 self.parking.remove(entry.fd);
             }
             let registered = self.mode.registered(entry.effective, entry.kind);
-            if registered != entry.registered {
+            if registered != entry.settings.registered {
                 self.applied += 1;
                 match self.selector.set(entry.fd, registered) {
                     Ok(()) => {
-                        entry.registered = registered;
+                        entry.settings.registered = registered;
                         applied(token, registered);
                     }
                     Err(error) => {
-                        entry.registered = Interest::NONE; // the contract of `Selector::set`
+                        entry.settings.registered = Interest::NONE; // the contract of `Selector::set`
                         if sys::is_shortage(&error) && !entry.status.replace(Status::REFUSED, true)
                         {
                             self.refused.push(token);
@@ -63,7 +63,7 @@ impl Registry {
     fn put_off(&mut self, token: Token) -> bool {
         let Some(entry) = self.get(token) else { return false };
         entry.status.remove(Status::CHANGED);
-        entry.registered = Interest::NONE;
+        entry.settings.registered = Interest::NONE;
         let (fd, was_refused) = (entry.fd, entry.status.replace(Status::REFUSED, true));
         if !was_refused {
             self.refused.push(token);
@@ -101,7 +101,7 @@ impl Registry {
     #[cold]
     pub(super) fn park(&mut self, token: Token) {
         let Some(entry) = self.entries.get_mut(token) else { return };
-        let wants_nothing = entry.registered.is_empty() || entry.effective.is_empty();
+        let wants_nothing = entry.settings.registered.is_empty() || entry.effective.is_empty();
         let is_aside = entry.status.intersects(Status::CHANGED | Status::PARKED);
         if wants_nothing || entry.is_ready() || is_aside {
             return;
@@ -117,7 +117,7 @@ impl Registry {
         }
         let Some(entry) = self.entries.get_mut(token) else { return };
         entry.status |= Status::PARKED;
-        entry.registered = Interest::NONE;
+        entry.settings.registered = Interest::NONE;
         self.parked += 1;
         if self.selector.set(entry.fd, Interest::NONE).is_err() {
             self.register_again(token);
@@ -186,8 +186,8 @@ impl Registry {
         }
         for entry in self.entries.iter_mut() {
             entry.kind = mode.kind(entry.fd, entry.known());
-            entry.registered = mode.registered(entry.effective, entry.kind);
-            entry.flags = mode.flags(entry.kind);
+            entry.settings.registered = mode.registered(entry.effective, entry.kind);
+            entry.settings.flags = mode.flags(entry.kind);
             entry.status.remove(Status::REFUSED);
             if entry.status.replace(Status::PARKED, false) {
                 self.parking.remove(entry.fd);

@@ -196,6 +196,22 @@ fn a_deadline_that_is_due_can_be_removed_and_set_again() {
     assert_eq!((timers.next(), timers.deadline(2, Slot::User)), (Some(later), Some(later)));
 }
 
+#[test]
+fn a_timer_in_the_place_of_one_that_was_due_is_not_due() {
+    let start = Instant::now();
+    let later = start + Duration::from_secs(1);
+    let mut timers = Timers::new(start);
+    let [first, second] = [1, 2].map(|value| timers.set(start, value));
+    timers.expire(start);
+    assert_eq!(timers.next_due(), Some(Due::Timer(first)));
+    assert_eq!(timers.take(second), Some(2)); // cancelled by the first, say
+    let third = timers.set(later, 3);
+    assert_eq!(third.slot, second.slot);
+    assert_eq!(timers.next_due(), None);
+    timers.expire(later);
+    assert_eq!(timers.next_due(), Some(Due::Timer(third)));
+}
+
 /// Each is numbered, and the numbers end. Then they begin again, and the order of those due at the same
 /// instant stays.
 #[test]

@@ -47,7 +47,7 @@ fn a_single_run_prints_one_line_of_three_figures() {
 #[test]
 fn a_handoff_prints_what_a_job_costs_in_lines_of_80_columns() {
     for arguments in
-        ["", " --in-flight 1 --workers 1 --backend poll", " --in-flight 5 --backend mio"]
+        ["", " --in-flight 1 --workers 1 --backend poll", " --in-flight 5 --backend mio --peers"]
     {
         let output = tripoll(&format!("handoff --jobs 2000{arguments}"));
         assert!(output.status.success(), "{output:?}");
@@ -58,6 +58,8 @@ fn a_handoff_prints_what_a_job_costs_in_lines_of_80_columns() {
             let figure = line.split_whitespace().find_map(|word| word.parse::<f64>().ok());
             assert!(figure.is_some_and(|figure| figure >= 0.0), "{line}");
         }
+        let of_peers = report.lines().filter(|line| line.starts_with("  time, ")).count();
+        assert_eq!(of_peers >= 2, arguments.ends_with("--peers"), "{report}");
         // A wake of the loop is a system call, or is saved: each job has one.
         let wakes = report.lines().filter(|line| line.starts_with("  wakes of the loop"));
         let wakes =

@@ -11,6 +11,7 @@ use tripoll::reactor::Counters;
 use tripoll::{Backend, Context, Reactor};
 
 use super::failure::Failure;
+use super::handoff_peers::PEERS;
 use super::output::print;
 use crate::compare::format::grouped;
 use crate::compare::statistics::Estimate;
@@ -25,6 +26,8 @@ pub(super) struct Handoff {
     pub(super) in_flight: u64,
     pub(super) workers: u64,
     pub(super) backend: Backend,
+    /// Whether the same is measured by other means.
+    pub(super) peers: bool,
 }
 
 pub(super) fn run(handoff: Handoff) -> Result<(), Failure> {
@@ -42,10 +45,14 @@ impl Handoff {
         })?;
         let jobs = (self.jobs / ROUNDS).max(1);
         self.round(&mut reactor, jobs.div_ceil(10))?;
-        let rounds = (0..ROUNDS)
-            .map(|_| self.round(&mut reactor, jobs))
-            .collect::<Result<Vec<Round>, Failure>>()?;
-        Ok(Report { handoff: self, jobs, rounds })
+        let (mut rounds, mut peers) = (Vec::new(), vec![Vec::new(); PEERS.len()]);
+        for _ in 0..ROUNDS {
+            rounds.push(self.round(&mut reactor, jobs)?);
+            for ((_, measure), times) in PEERS.iter().zip(&mut peers).filter(|_| self.peers) {
+                times.push(measure(jobs, self.in_flight, self.workers)?);
+            }
+        }
+        Ok(Report { handoff: self, jobs, rounds, peers })
     }
 
     /// Runs so many jobs.
@@ -143,6 +150,8 @@ struct Report {
     handoff: Handoff,
     jobs: u64,
     rounds: Vec<Round>,
+    /// The times of each peer, in microseconds.
+    peers: Vec<Vec<f64>>,
 }
 
 impl Report {
@@ -179,7 +188,13 @@ impl fmt::Display for Report {
         line(f, "waits of the loop (system calls)", waits, "")?;
         line(f, "wakes of the loop (system calls)", wakes, "")?;
         line(f, "wakes of the loop that needed none", saved, "")?;
-        line(f, "sleeps of threads in the kernel", sleeps, "")
+        line(f, "sleeps of threads in the kernel", sleeps, "")?;
+        for ((name, _), times) in
+            PEERS.iter().zip(&self.peers).filter(|(_, times)| !times.is_empty())
+        {
+            line(f, &format!("time, {name}"), Estimate::of(times), "µs")?;
+        }
+        Ok(())
     }
 }
 

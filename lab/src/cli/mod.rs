@@ -17,6 +17,7 @@ mod exports;
 mod failure;
 mod gate;
 mod handoff;
+mod handoff_peers;
 mod lab;
 mod load_args;
 mod load_generator;
@@ -112,6 +113,9 @@ enum Command {
         /// The system call that waits
         #[arg(long, default_value = "epoll", value_parser = backend_parser())]
         backend: Backend,
+        /// Measure the same by other means beside it, in turn
+        #[arg(long)]
+        peers: bool,
     },
     /// Do one thing again and again, and print one line of figures
     ///
@@ -304,8 +308,8 @@ fn one_line(error: &clap::Error) -> String {
 
 fn run(command: &Command) -> Result<(), Failure> {
     match command {
-        &Command::Handoff { jobs, in_flight, workers, backend } => {
-            handoff::run(Handoff { jobs, in_flight, workers, backend })
+        &Command::Handoff { jobs, in_flight, workers, backend, peers } => {
+            handoff::run(Handoff { jobs, in_flight, workers, backend, peers })
         }
         &Command::Price { item, count, backend, trigger } => {
             price::run(Price { item, count, backend, trigger })

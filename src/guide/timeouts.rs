@@ -44,22 +44,20 @@
 //!
 //!     fn closed(&mut self, closed: &Closed, cx: &mut Cx) {
 //!         cx.state.push(closed.to_string());
+//!         if cx.state.len() == 2 {
+//!             cx.stop();
+//!         }
 //!     }
 //! }
 //!
 //! let mut reactor = Reactor::builder().build_with(Vec::new())?;
-//! let ms = Duration::from_millis(1);
+//! let idle = Duration::from_millis(20);
 //! for text in ["", "hello\n"] {
 //!     let (here, mut peer) = Stream::pair()?;
 //!     peer.write_all(text.as_bytes())?;
 //!     thread::spawn(move || io::read_to_string(&peer)); // and then it closes
-//!     Connection::new(Session).idle_timeout(20 * ms).serve(here, &mut reactor.context())?;
+//!     Connection::new(Session).idle_timeout(idle).serve(here, &mut reactor.context())?;
 //! }
-//! reactor.context().set_interval(ms, |cx: &mut Cx| {
-//!     if cx.state.len() == 2 {
-//!         cx.stop();
-//!     }
-//! });
 //! reactor.run()?;
 //! reactor.state_mut().sort();
 //! assert_eq!(*reactor.state(), ["closed", "no data passed for idle_timeout"]);

@@ -34,7 +34,7 @@
 //!
 //! A connection holds about 80 KiB of input at most, 64 KiB of a body, and 192 KiB of output. All
 //! connections together hold 256 MiB of input and output at most: above that, those with the most are
-//! closed. A connection that waits for a request takes 640 bytes, and 1 KiB more after a body. Files are
+//! closed. A connection that waits for a request takes 400 bytes, and 1 KiB more after a body. Files are
 //! sent by the kernel and take no memory.
 
 mod connection;

@@ -480,7 +480,7 @@ impl Stream {
         }
     }
 
-    #[inline]
+    #[inline(always)] // a stream in a reactor has no idle timeout of its own
     fn send(&self, mut send: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
         match self.idle_timeout() {
             None => send(),

@@ -180,7 +180,7 @@ impl Link {
     }
 
     /// As [`flush`](Self::flush), while nothing is kept and there is no filter.
-    #[inline]
+    #[inline(always)] // into the short way
     pub(super) fn flush_ordinary(&mut self, stream: &mut StreamIo<'_>) {
         if stream.gathered().is_empty() {
             return;

@@ -159,6 +159,7 @@ impl Registry {
             types: place_of(types, &mut self.types),
             status: Status::empty(),
             kind,
+            is_queued: false,
         });
         self.blocking_files.added(token, number, was_blocking);
         Ok(token)
@@ -264,7 +265,7 @@ impl Registry {
         let is_new = effective != entry.effective;
         entry.effective = effective;
         let must_apply = is_new && !entry.status.replace(Status::CHANGED, true);
-        let must_queue = entry.is_ready() && !entry.status.replace(Status::QUEUED, true);
+        let must_queue = entry.is_ready() && !std::mem::replace(&mut entry.is_queued, true);
         if must_apply {
             self.changed.push(token);
         }
@@ -299,7 +300,7 @@ impl Registry {
         readiness: Readiness,
         io: &mut IoState,
     ) -> Delivery {
-        let Some(entry) = self.entries.place(token) else { return Delivery::Stale };
+        let Some(entry) = self.entries.get_mut(token) else { return Delivery::Stale };
         let ready = Interest::from_bits_truncate(readiness.bits() as u8);
         if PLAIN.contains(readiness) && entry.ready.is_empty() && ready.intersects(entry.effective)
         {
@@ -322,7 +323,7 @@ impl Registry {
                 entry.settings.flags |= Flags::END_REPORTED;
             }
         }
-        if entry.status.contains(Status::QUEUED) || !entry.is_ready() {
+        if entry.is_queued || !entry.is_ready() {
             return Delivery::Recorded;
         }
         entry.begin_call(token, io);
@@ -333,7 +334,7 @@ impl Registry {
     /// its interest no longer includes what is ready.
     pub(super) fn begin_call_if_ready(&mut self, token: Token, io: &mut IoState) -> bool {
         let Some(entry) = self.get(token) else { return false };
-        entry.status.remove(Status::QUEUED);
+        entry.is_queued = false;
         let is_ready = entry.is_ready();
         if is_ready {
             entry.begin_call(token, io);

@@ -199,7 +199,7 @@ impl<'a, F> Source<'a, F> {
 }
 
 impl<F: Read> Read for Source<'_, F> {
-    #[inline]
+    #[inline(always)] // into a handler: it is the call that most make
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.perform(Interest::READ, |file, _| file.read(buffer))?;
         self.io.note_read(count, buffer.len());

@@ -8,7 +8,7 @@ use super::io_state::{Flags, IoState, Settings};
 use super::mode::{Known, SourceKind};
 use crate::selector::{Interest, Readiness, Token};
 
-/// One source. There is one for each connection, so it is packed: 20 bytes.
+/// One source. There is one for each connection, so it is packed: 24 bytes, also in a slab.
 #[derive(Debug)]
 pub(super) struct SourceEntry {
     pub(super) generation: u32,
@@ -25,24 +25,24 @@ pub(super) struct SourceEntry {
     pub(super) types: u16,
     pub(super) status: Status,
     pub(super) kind: SourceKind,
+    /// Whether it is on the ready list. A flag of its own, in which a slab finds room for its mark.
+    pub(super) is_queued: bool,
 }
 
 bitflags::bitflags! {
     /// What is the case with a source.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(super) struct Status: u8 {
-        /// It is on the ready list.
-        const QUEUED = 1;
         /// It is in the list of changed sources.
-        const CHANGED = 2;
+        const CHANGED = 1;
         /// The end of its stream was read.
-        const ENDED = 4;
+        const ENDED = 2;
         /// It is disarmed.
-        const DISARMED = 8;
+        const DISARMED = 4;
         /// It is parked: not registered with the selector, until something changes.
-        const PARKED = 16;
+        const PARKED = 8;
         /// It is in the list of refused sources: the kernel had no room for its interest.
-        const REFUSED = 32;
+        const REFUSED = 16;
     }
 }
 
@@ -82,24 +82,6 @@ impl fmt::Display for Types {
 }
 
 impl SourceEntry {
-    /// A vacant place: it has no descriptor, and no interest, so that nothing is delivered to it.
-    pub(super) const VACANT: SourceEntry = SourceEntry {
-        generation: 0,
-        fd: -1,
-        effective: Interest::NONE,
-        ready: Interest::NONE,
-        settings: Settings::NONE,
-        reported: 0,
-        types: 0,
-        status: Status::empty(),
-        kind: SourceKind::empty(),
-    };
-
-    #[inline]
-    pub(super) fn is_vacant(&self) -> bool {
-        self.fd < 0
-    }
-
     /// Returns what stays known when the trigger changes.
     pub(super) fn known(&self) -> Known {
         Known { reads_raw: self.kind.contains(SourceKind::READS_RAW), ..Known::default() }

@@ -1,58 +1,46 @@
 //! The table of sources, by the index of their tokens.
 
+use slab::Slab;
+
 use super::source_entry::SourceEntry;
 use crate::selector::Token;
 
-/// The entries of all sources. Indices of sources that were removed are given again, the last one first.
-///
-/// Unlike in a slab, a place need not be asked whether it is vacant: its generation tells whether it is
-/// the one of a token, and a vacant one has no interest. So an event asks once, and not twice.
+/// The entries of all sources. The index of a source that was removed is given again, with another
+/// generation.
 #[derive(Debug, Default)]
 pub(super) struct SourceTable {
-    entries: Vec<SourceEntry>,
-    vacant: Vec<u32>,
+    entries: Slab<SourceEntry>,
 }
 
 impl SourceTable {
     /// Returns the number of sources.
     pub(super) fn len(&self) -> usize {
-        self.entries.len() - self.vacant.len()
+        self.entries.len()
     }
 
     /// Returns the index of the next source.
     pub(super) fn next_index(&self) -> u32 {
-        self.vacant.last().copied().unwrap_or(self.entries.len() as u32)
+        self.entries.vacant_key() as u32
     }
 
     /// Adds a source, at [`next_index`](Self::next_index).
     pub(super) fn add(&mut self, entry: SourceEntry) {
-        match self.vacant.pop() {
-            Some(index) => self.entries[index as usize] = entry,
-            None => self.entries.push(entry),
-        }
+        self.entries.insert(entry);
     }
 
     /// Removes a source, and returns its entry.
     pub(super) fn remove(&mut self, token: Token) -> Option<SourceEntry> {
-        let entry = std::mem::replace(self.get_mut(token)?, SourceEntry::VACANT);
-        self.vacant.push(token.index());
-        Some(entry)
+        self.get(token)?;
+        Some(self.entries.remove(token.index() as usize))
     }
 
     pub(super) fn get(&self, token: Token) -> Option<&SourceEntry> {
         let entry = self.entries.get(token.index() as usize)?;
-        (entry.generation == token.generation() && !entry.is_vacant()).then_some(entry)
+        (entry.generation == token.generation()).then_some(entry)
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, token: Token) -> Option<&mut SourceEntry> {
-        self.place(token).filter(|entry| !entry.is_vacant())
-    }
-
-    /// Returns the place of a token, which may be vacant: then it has no interest. It is the one of the
-    /// first source of the process after that was removed, or of a token that was made up.
-    #[inline]
-    pub(super) fn place(&mut self, token: Token) -> Option<&mut SourceEntry> {
         let entry = self.entries.get_mut(token.index() as usize)?;
         (entry.generation == token.generation()).then_some(entry)
     }
@@ -60,25 +48,40 @@ impl SourceTable {
     /// Returns the token of the source with this index.
     pub(super) fn token(&self, index: u32) -> Option<Token> {
         let entry = self.entries.get(index as usize)?;
-        (!entry.is_vacant()).then(|| Token::new(index, entry.generation))
+        Some(Token::new(index, entry.generation))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Token, &SourceEntry)> {
-        let all = (0..).zip(&self.entries).filter(|(_, entry)| !entry.is_vacant());
-        all.map(|(index, entry)| (Token::new(index, entry.generation), entry))
+        let token = |index, entry: &SourceEntry| Token::new(index as u32, entry.generation);
+        self.entries.iter().map(move |(index, entry)| (token(index, entry), entry))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut SourceEntry> {
-        self.entries.iter_mut().filter(|entry| !entry.is_vacant())
+        self.entries.iter_mut().map(|(_, entry)| entry)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::io_state::Settings;
+    use super::super::mode::SourceKind;
+    use super::super::source_entry::Status;
     use super::*;
+    use crate::selector::Interest;
 
     fn entry(generation: u32) -> SourceEntry {
-        SourceEntry { generation, fd: 7, ..SourceEntry::VACANT }
+        SourceEntry {
+            generation,
+            fd: 7,
+            effective: Interest::NONE,
+            ready: Interest::NONE,
+            settings: Settings::NONE,
+            reported: 0,
+            types: 0,
+            status: Status::empty(),
+            kind: SourceKind::empty(),
+            is_queued: false,
+        }
     }
 
     #[test]
@@ -89,14 +92,12 @@ mod tests {
             table.add(entry(generation));
         }
         let tokens = |table: &SourceTable| table.iter().map(|(token, _)| token).collect::<Vec<_>>();
-        // Vacant places have generation 0, as the first source has.
         for index in [0, 2] {
             let token = Token::new(index, index);
             assert!(table.remove(token).is_some());
             for token in [token, Token::new(index, 0)] {
                 assert!(table.get(token).is_none() && table.get_mut(token).is_none());
                 assert!(table.remove(token).is_none(), "{token:?} is removed once");
-                assert!(table.place(token).is_none_or(|place| place.effective.is_empty()));
             }
             assert_eq!(table.token(index), None);
         }
@@ -107,10 +108,11 @@ mod tests {
         table.add(entry(9));
         assert!(table.get(Token::new(2, 9)).is_some() && table.get(Token::new(2, 2)).is_none());
         assert_eq!((table.len(), table.next_index()), (3, 0));
+        assert!(table.get(Token::new(7, 9)).is_none());
     }
 
     #[test]
     fn an_entry_is_as_small_as_it_says() {
-        assert_eq!(size_of::<SourceEntry>(), 20);
+        assert_eq!(size_of::<Option<SourceEntry>>(), 24);
     }
 }

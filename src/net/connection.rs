@@ -334,7 +334,7 @@ impl<P> Connection<P> {
 
     /// Called after each event: reads if the connection reads, writes what was written meanwhile, moves
     /// the state on, and sets the interest.
-    #[inline]
+    #[inline(never)]
     pub(super) fn advance<S>(
         &mut self,
         stream: &mut StreamIo<'_>,
@@ -344,8 +344,21 @@ impl<P> Connection<P> {
         S: 'static,
         P: Protocol<S>,
     {
-        self.read(stream, cx);
-        if self.link.is_ordinary() {
+        self.advance_ready(stream, cx)
+    }
+
+    /// As [`advance`](Self::advance), for the event that most are: input.
+    #[inline(always)] // into `ready`: it is the short way
+    fn advance_ready<S>(
+        &mut self,
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) -> io::Result<Next>
+    where
+        S: 'static,
+        P: Protocol<S>,
+    {
+        if self.read(stream, cx) {
             self.link.flush_ordinary(stream);
             self.note_passed(stream, cx);
             if self.link.is_ordinary() && !stream.has_requested_deadline() {
@@ -501,7 +514,7 @@ where
             self.notice_hangup(stream);
             self.flush_backlog(stream, cx);
         }
-        self.advance(stream, cx)
+        self.advance_ready(stream, cx)
     }
 
     fn timed_out(

@@ -10,23 +10,29 @@ use super::stream_io::StreamIo;
 use crate::reactor::Context;
 
 impl<P> Connection<P> {
-    /// Reads as long as there is input and the connection reads.
-    #[inline]
-    pub(super) fn read<S: 'static>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
+    /// Reads as long as there is input and the connection reads. Returns whether the connection is
+    /// [ordinary](super::link::Link::is_ordinary) then.
+    #[inline(always)] // into the short way
+    pub(super) fn read<S: 'static>(
+        &mut self,
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) -> bool
     where
         P: Protocol<S>,
     {
         loop {
-            if !self.link.is_ordinary() {
+            let is_ordinary = self.link.is_ordinary();
+            if !is_ordinary {
                 match self.before_read(stream, cx) {
                     Before::Read => {}
                     Before::Again => continue,
-                    Before::Stop => return,
+                    Before::Stop => return false,
                 }
             }
             // A read is known to be in vain, or the budget is used up.
-            if !stream.is_readable() || !self.read_once(stream, cx) {
-                return;
+            if !stream.is_readable() || !self.read_once(is_ordinary, stream, cx) {
+                return is_ordinary;
             }
         }
     }
@@ -57,26 +63,25 @@ impl<P> Connection<P> {
     }
 
     /// Reads once, and delivers what was read. Returns false if there was nothing, or the budget is used
-    /// up.
-    #[inline]
-    fn read_once<S: 'static>(&mut self, stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>) -> bool
+    /// up: nothing has changed then.
+    #[inline(always)] // into the short way
+    fn read_once<S: 'static>(
+        &mut self,
+        is_ordinary: bool,
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) -> bool
     where
         P: Protocol<S>,
     {
         let mut scratch = cx.take_scratch();
         let goes_on = match stream.read(&mut scratch) {
-            Ok(0) => {
-                if self.end_filter() {
-                    self.end(stream, cx);
-                }
-                true
-            }
-            Ok(count) if self.link.is(Facts::LAYERED) => {
-                self.deliver_layered(&scratch[..count], stream, cx);
+            Ok(count) if is_ordinary && count > 0 => {
+                self.deliver_ordinary(&scratch[..count], stream, cx);
                 true
             }
             Ok(count) => {
-                self.deliver(&scratch[..count], stream, cx);
+                self.deliver_rare(&scratch[..count], stream, cx);
                 true
             }
             Err(error) => self.read_failed(error),
@@ -96,9 +101,9 @@ impl<P> Connection<P> {
         true
     }
 
-    /// Offers data to the protocol, and keeps what it does not use.
-    #[inline(always)]
-    pub(super) fn deliver<S>(
+    /// Offers data to the protocol of an ordinary connection, and keeps what it does not use.
+    #[inline(always)] // into the short way
+    fn deliver_ordinary<S>(
         &mut self,
         data: &[u8],
         stream: &mut StreamIo<'_>,
@@ -106,22 +111,41 @@ impl<P> Connection<P> {
     ) where
         P: Protocol<S>,
     {
-        if self.link.is_ordinary() {
-            let answer = self.offer_once(data, stream, cx);
-            if answer == Some(data.len()) {
-                return;
-            }
+        let answer = self.offer_once(data, stream, cx);
+        if answer != Some(data.len()) {
             let offered = self.offer_on(data, answer, stream, cx);
             self.keep_rest(data, offered, stream);
-        } else {
-            self.deliver_rare(data, stream, cx);
         }
     }
 
-    /// As [`deliver`](Self::deliver), for a connection that is not ordinary.
+    /// Delivers what was read: to the filter, or to the protocol. No data is the end.
     #[inline(never)]
-    fn deliver_rare<S>(&mut self, data: &[u8], stream: &mut StreamIo<'_>, cx: &mut Context<'_, S>)
-    where
+    fn deliver_rare<S: 'static>(
+        &mut self,
+        data: &[u8],
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) where
+        P: Protocol<S>,
+    {
+        if data.is_empty() {
+            if self.end_filter() {
+                self.end(stream, cx);
+            }
+        } else if self.link.is(Facts::LAYERED) {
+            self.deliver_layered(data, stream, cx);
+        } else {
+            self.deliver(data, stream, cx);
+        }
+    }
+
+    /// Offers data to the protocol, and keeps what it does not use.
+    pub(super) fn deliver<S>(
+        &mut self,
+        data: &[u8],
+        stream: &mut StreamIo<'_>,
+        cx: &mut Context<'_, S>,
+    ) where
         P: Protocol<S>,
     {
         if !self.link.is_open() {

@@ -154,7 +154,7 @@ impl<'a, F> Source<'a, F> {
 
     /// As [`try_io`](Self::try_io), for a plain read or write, whose bytes are counted. One that a
     /// signal interrupts has moved no byte, and is made again.
-    #[inline]
+    #[inline(always)] // into the call that it makes
     fn perform<T>(
         &mut self,
         direction: Interest,
@@ -215,7 +215,7 @@ impl<F: Read> Read for Source<'_, F> {
 
 impl<F: Write> Source<'_, F> {
     /// Writes what a connection has gathered in this call. It stays there.
-    #[inline]
+    #[inline(always)] // into the short way of a connection
     pub(crate) fn write_gathered(&mut self) -> io::Result<usize> {
         let count = self.perform(Interest::WRITE, |file, io| file.write(&io.gathered))?;
         self.io.note_write(count);

@@ -55,6 +55,8 @@ impl Settings {
 struct Used {
     /// The number of operations, and the bit [`ALL_BYTES`].
     operations: u32,
+    /// An operation of [`Source::try_io`](super::Source::try_io) in direction READ succeeded.
+    has_read_otherwise: bool,
     bytes_read: u64,
     bytes_written: u64,
 }
@@ -84,14 +86,12 @@ bitflags::bitflags! {
         /// The kernel has reported, edge-triggered, that the stream ends. The report may have come
         /// with data, and is not repeated.
         const END_REPORTED = 128;
-        /// An operation of [`Source::try_io`](super::Source::try_io) in direction READ succeeded.
-        const READ_OTHERWISE = 256;
         /// The deadline has come that a handler of this crate has set for itself.
-        const HANDLERS_DEADLINE = 512;
+        const HANDLERS_DEADLINE = 256;
         /// The end that was read is not final: see [`Source::read_on`](super::Source::read_on).
-        const READ_ON = 1024;
+        const READ_ON = 512;
         /// The end of the stream was read in an earlier call.
-        const HAD_ENDED = 2048;
+        const HAD_ENDED = 1024;
     }
 }
 
@@ -181,7 +181,7 @@ impl IoState {
     #[inline]
     pub(super) fn note_success(&mut self, direction: Interest) {
         if direction.contains(Interest::READ) {
-            self.settings.flags |= Flags::READ_OTHERWISE;
+            self.used.has_read_otherwise = true;
         }
     }
 
@@ -297,8 +297,7 @@ impl IoState {
         // A stream that was read has not been read to its end, which is not reported apart from
         // data. A file that changes (in `/proc`, in `/sys`) and a descriptor of a process report
         // what is like an end, too, but nothing can be read there until it is over.
-        let has_read =
-            self.used.bytes_read > 0 || self.settings.flags.contains(Flags::READ_OTHERWISE);
+        let has_read = self.used.bytes_read > 0 || self.used.has_read_otherwise;
         if has_read && self.settings.flags.contains(Flags::END_REPORTED) && is_stream(self.token) {
             consumed.remove(Interest::READ);
         }
@@ -309,7 +308,7 @@ impl IoState {
     /// beyond the ordinary.
     #[inline]
     pub(super) fn is_fully_consumed(&self) -> bool {
-        let ordinary = Flags::SHORT_READS_DRAIN | Flags::READ_OTHERWISE;
-        ordinary.contains(self.settings.flags) && self.settings.interest.contains(self.ready)
+        Flags::SHORT_READS_DRAIN.contains(self.settings.flags)
+            && self.settings.interest.contains(self.ready)
     }
 }

@@ -52,6 +52,13 @@ impl Link {
         self.buffers.as_ref()?.until
     }
 
+    /// Ends the time that the peer has had to read what was kept.
+    fn end_write_time(&mut self) {
+        if let Some(buffers) = &mut self.buffers {
+            buffers.until = None;
+        }
+    }
+
     /// Gives the peer time to read what is kept.
     fn prolong_write(&mut self, now: Instant) {
         let until = self.options().write_timeout.after(now);
@@ -137,6 +144,9 @@ impl<P> Connection<P> {
         stream: &StreamIo<'_>,
         cx: &mut Context<'_, S>,
     ) {
+        if self.link.kept() == 0 {
+            self.link.end_write_time(); // the buffers may stay, for unread input
+        }
         if !self.link.is_open() || self.link.kept() == 0 || self.link.write_until().is_some() {
             return;
         }
@@ -173,6 +183,8 @@ impl<P> Connection<P> {
         cx: &mut Context<'_, S>,
     ) {
         let Options { close_within, linger, .. } = *self.link.options();
+        // In a forked child that goes on with the reactor, the stream does not know what it owes.
+        stream.get_ref().note_owed(self.link.unsent(stream) > 0);
         match self.link.state() {
             State::Open => match self.link.exceeded(stream.send_queue(), cx.now()) {
                 Some(reason) => self.link.fail(reason),

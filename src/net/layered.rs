@@ -80,6 +80,7 @@ impl<P> Connection<P> {
         let (was_notified, has_timed_out) = (layer.was_notified, layer.has_timed_out);
         self.link.facts.remove(Facts::HANDSHAKING);
         self.call(stream, cx, |protocol, wire, cx| protocol.opened(wire, cx));
+        self.link.share_options();
         self.link.defer_unread(); // what has passed the filter before
         cx.release(stream.token());
         if was_notified && self.link.is_open() {

@@ -56,7 +56,7 @@ bitflags::bitflags! {
         const BACKLOG = 16;
         /// The last flush has left something: the kernel reports when there is room.
         const BLOCKED = 32;
-        /// The deadline of `write_timeout` is set.
+        /// It is watched whether the peer reads. This stays while nothing is kept, until the next check.
         const WRITE_DEADLINE = 64;
         /// The deadline of the close is set.
         const CLOSE_DEADLINE = 128;
@@ -87,7 +87,7 @@ pub(super) struct Buffers {
     /// Whether the protocol must be called for `unread` when the connection reads again.
     pub(super) has_deferred_input: bool,
     pub(super) write_buffer: WriteBuffer,
-    /// When is checked again whether the peer reads its output.
+    /// The next check whether the peer reads its output. `None` while nothing is kept.
     pub(super) until: Option<Instant>,
     /// What is called when the connection is detached: see `detach.rs`.
     pub(super) then: Option<Box<dyn Any + Send>>,

@@ -106,6 +106,9 @@ impl Link {
 
     /// Writes at once what is large, unless the kernel has no room.
     fn end_write(&mut self, stream: &mut StreamIo<'_>) {
+        if !self.is_open() {
+            return; // it has failed: what it owes is not sent
+        }
         let high = self.options().marks.high;
         let unsent = self.unsent(stream);
         stream.get_ref().note_owed(unsent > 0); // nothing, if what was written is empty

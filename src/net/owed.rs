@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use crate::sys;
 
 /// Notes whether there is output that the kernel has not taken, and in which process: 0 for none, and else
-/// the [mark](this_process) of the process. A forked child has a copy of it, and owes the peer nothing.
+/// the [mark](this_process) of the process. A forked child has a copy of it, and owes the peer nothing, until
+/// its connection writes again or has a deadline that passes: after [`Reactor::reinit`](crate::Reactor::reinit).
 #[derive(Debug, Default)]
 pub(super) struct Owed(AtomicU8);
 

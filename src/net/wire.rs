@@ -118,7 +118,8 @@ impl Wire<'_> {
     ///
     /// The bytes of the file count as those of the write buffer for its watermarks, but not for its
     /// [limit](super::Watermarks::limit), because they are not in memory. A large file is sent in parts
-    /// of the reactor's [`Budget`](crate::reactor::Budget), so that other sources get their turn. The
+    /// of 1 MiB at most, and in each turn no further than to the reactor's
+    /// [`Budget`](crate::reactor::Budget), so that other sources get their turn. The
     /// kernel waits for the disk if the bytes are not in its page cache. Where it cannot send the file
     /// by itself, the connection reads and writes it.
     ///

@@ -8,7 +8,7 @@ use support::net::{Call, Why};
 use support::one::{One, Over};
 use support::{Pair, known_bytes, on_every_pair_and_noise};
 use tripoll::Context;
-use tripoll::net::Wire;
+use tripoll::net::{Filter, Wire};
 
 /// More than the socket buffers of both ends hold.
 const MUCH: usize = 6 << 20;
@@ -44,6 +44,42 @@ fn a_peer_that_reads_is_reset_by_a_removal_or_a_panic_before_the_end_of_the_outp
         one.context(|cx| cx.remove(token)).unwrap();
         let error = one.read_to_end().1.map(|error| error.kind());
         assert_eq!(error, Some(ErrorKind::ConnectionReset));
+    });
+}
+
+/// A filter that passes so many bytes, and then fails.
+struct Limited(usize);
+
+impl Filter for Limited {
+    fn received(&mut self, data: &[u8], plain: &mut Vec<u8>, _: &mut Vec<u8>) -> io::Result<()> {
+        plain.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        self.0 = self.0.checked_sub(plain.len()).ok_or(ErrorKind::Other)?;
+        out.extend_from_slice(plain);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_peer_that_reads_is_reset_when_a_filter_fails_in_the_middle_however_much_is_written_at_once() {
+    on_every_pair_and_noise(|pair| {
+        for piece in [300_000, 60_000, 30_000] {
+            let script = move |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+                if *call == Call::Opened {
+                    (0..300_000 / piece).for_each(|_| _ = wire.write(&known_bytes(5, piece)));
+                    wire.close();
+                }
+                Ok(0)
+            };
+            let mut one = One::with(pair, Over::Tcp, |it| it.over(Limited(140_000)), script);
+            let why = one.until_closed().pop();
+            assert_eq!(why, Some(Call::Closed(Why::Failed(ErrorKind::Other))), "{piece}");
+            let error = one.read_to_end().1.map(|error| error.kind());
+            assert_eq!(error, Some(ErrorKind::ConnectionReset), "{piece}");
+        }
     });
 }
 

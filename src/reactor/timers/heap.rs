@@ -25,15 +25,16 @@ impl<T> Timers<T> {
         if count > FEW && count >= self.heap.len() / REBUILD {
             return self.take_due_at_once(now);
         }
-        for _ in 0..count {
-            let item = &mut self.heap[0];
-            if item.until > now {
-                item.at = item.until;
+        while let Some(&item) = self.heap.first()
+            && item.at <= now
+        {
+            if item.until > item.at {
+                self.reserve_orders(1);
+                self.heap[0].find_place(&mut self.order);
                 self.sift_down(0);
             } else {
-                let owner = item.owner;
                 self.remove_from_heap(0);
-                self.add_due(owner);
+                self.add_due(item.owner);
             }
         }
     }
@@ -52,20 +53,24 @@ impl<T> Timers<T> {
 
     /// As [`take_due`](Self::take_due): sorts what is due, and makes a new heap of the rest.
     fn take_due_at_once(&mut self, now: i64) {
-        let mut due: Vec<HeapItem> = Vec::new();
-        self.heap.retain_mut(|item| {
-            let is_due = item.until <= now;
-            if is_due {
-                due.push(*item);
-            } else if item.at <= now {
-                item.at = item.until;
+        self.reserve_orders(self.heap.len());
+        let mut reached: Vec<HeapItem> = Vec::new();
+        self.heap.retain(|&item| {
+            if item.at <= now {
+                reached.push(item);
             }
-            !is_due
+            item.at > now
         });
-        due.sort_unstable_by_key(HeapItem::key);
-        for item in due {
+        reached.sort_unstable_by_key(HeapItem::key);
+        for item in reached.iter_mut().filter(|item| item.until > item.at) {
+            item.find_place(&mut self.order);
+        }
+        reached.sort_unstable_by_key(HeapItem::key);
+        let count = reached.partition_point(|item| item.at <= now);
+        for item in &reached[..count] {
             self.add_due(item.owner);
         }
+        self.heap.extend_from_slice(&reached[count..]);
         for position in (0..self.heap.len()).rev() {
             self.sift_down(position);
         }
@@ -77,12 +82,17 @@ impl<T> Timers<T> {
     }
 
     pub(super) fn push(&mut self, at: i64, owner: Owner) {
-        if self.order == u32::MAX {
-            self.number_again();
-        }
+        self.reserve_orders(1);
         self.heap.push(HeapItem { at, until: at, order: self.order, owner: owner.pack() });
         self.order += 1;
         self.sift_up(self.heap.len() - 1);
+    }
+
+    /// Makes sure that there are so many more numbers.
+    fn reserve_orders(&mut self, count: usize) {
+        if ((u32::MAX - self.order) as usize) < count {
+            self.number_again();
+        }
     }
 
     /// Gives the items numbers from zero on, in their order. (A sorted list is a heap.)

@@ -27,6 +27,12 @@ impl HeapItem {
     pub(super) fn key(&self) -> (i64, u32) {
         (self.at, self.order)
     }
+
+    /// Gives a deadline that was postponed its place in time, as if it were set now.
+    pub(super) fn find_place(&mut self, order: &mut u32) {
+        (self.at, self.order) = (self.until, *order);
+        *order += 1;
+    }
 }
 
 /// Where a timer or a deadline is: nowhere, among those that are due, or at a position of the heap.

@@ -180,6 +180,39 @@ fn a_postponed_deadline_moves_nothing_and_comes_at_its_last_time() {
     assert_eq!((timers.next_due(), timers.len()), (None, 0));
 }
 
+/// Its place among others is found when it is reached: as if it were set then.
+#[test]
+fn postponed_deadlines_come_in_order_however_late_the_turn_is() {
+    let start = Instant::now();
+    let at = |ms: u64| start + Duration::from_millis(ms);
+    for others in [0, 100] {
+        for turns in [vec![2, 60], vec![60]] {
+            let mut timers = Timers::new(start);
+            for (source, until) in [(0, 40), (1, 50), (2, 50)] {
+                timers.set_deadline(source, Slot::User, Some(at(1)));
+                timers.set_deadline(source, Slot::User, Some(at(until)));
+            }
+            let ids = [30, 50].map(|ms| timers.set(at(ms), ()));
+            (0..others).for_each(|_| _ = timers.set(at(55), ()));
+            let mut due = Vec::new();
+            for ms in turns {
+                timers.expire(at(ms));
+                while let Some(next) = timers.next_due() {
+                    if let Due::Timer(id) = next {
+                        timers.take(id);
+                    }
+                    if !matches!(next, Due::Timer(id) if !ids.contains(&id)) {
+                        due.push(next);
+                    }
+                }
+            }
+            let [first, second] = ids.map(Due::Timer);
+            let deadline = |source| Due::Deadline(source, Slot::User);
+            assert_eq!(due, [first, deadline(0), second, deadline(1), deadline(2)]);
+        }
+    }
+}
+
 #[test]
 fn a_deadline_that_is_due_can_be_removed_and_set_again() {
     let start = Instant::now();
@@ -264,9 +297,13 @@ fn timers_and_deadlines_are_due_when_a_plain_list_says_so() {
                     }
                 }
                 let mut expected: Vec<_> = list.extract_if(.., |(_, at)| *at <= now).collect();
+                let mut last = 0;
                 for due in due.drain(..) {
                     let place = expected.iter().position(|(expected, _)| *expected == due);
-                    expected.swap_remove(place.unwrap_or_else(|| panic!("{due:?} is not due")));
+                    let place = place.unwrap_or_else(|| panic!("{due:?} is not due"));
+                    let at = expected.swap_remove(place).1;
+                    assert!(last <= at, "{due:?} of {at} comes after one of {last}");
+                    last = at;
                 }
                 assert_eq!(expected, []);
             }

@@ -14,13 +14,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
-use support::net::Call;
+use support::net::{Call, Why};
 use support::one::{One, Over};
 use support::program;
 use support::reactor::*;
 use support::sockets::*;
 use support::*;
-use tripoll::net::Wire;
+use tripoll::net::{Connection, Wire};
+use tripoll::reactor::ManualClock;
 use tripoll::{Context, Deadline, Interest, Next, Reactor, Source, Token};
 
 const TESTS: &[(&str, fn())] = &[
@@ -29,6 +30,10 @@ const TESTS: &[(&str, fn())] = &[
     (
         "a_child_that_drops_a_connection_cuts_no_answer_of_its_parent",
         a_child_that_drops_a_connection_cuts_no_answer_of_its_parent,
+    ),
+    (
+        "a_child_that_goes_on_alone_resets_a_peer_that_does_not_read",
+        a_child_that_goes_on_alone_resets_a_peer_that_does_not_read,
     ),
     ("a_child_has_a_loop_of_its_own_after_reinit", a_child_has_a_loop_of_its_own_after_reinit),
     ("a_parked_source_is_watched_after_reinit", a_parked_source_is_watched_after_reinit),
@@ -153,6 +158,43 @@ fn a_child_that_drops_a_connection_cuts_no_answer_of_its_parent() {
         one.reactor.context().remove(token).unwrap();
         let (rest, error) = one.read_to_end();
         assert!(rest.is_empty() && error.is_none(), "{error:?}");
+    });
+}
+
+/// As a daemon does: its parent has begun the answer, and ends.
+fn a_child_that_goes_on_alone_resets_a_peer_that_does_not_read() {
+    const LIMIT: Duration = Duration::from_secs(60);
+    on_every_pair(|pair| {
+        let (mut results, result) = io::pipe().unwrap();
+        in_child(|| {
+            let clock = ManualClock::new();
+            let builder = pair.builder().clock(clock.clone());
+            let script = |call: &Call, wire: &mut Wire<'_>, _: &mut Context<'_>| {
+                if *call == Call::Opened {
+                    wire.write(&[7; 6 << 20]);
+                }
+                Ok(0)
+            };
+            let limit = |connection: Connection<_>| connection.write_timeout(LIMIT);
+            let mut one = One::built(pair, builder, Over::Tcp, limit, script);
+            assert_eq!(one.next_call(), Call::Opened);
+            // SAFETY: this process has one thread.
+            #[allow(unsafe_code)]
+            if let ForkResult::Parent { .. } = unsafe { fork() }.unwrap() {
+                process::exit(0); // without dropping anything
+            }
+            one.reactor.reinit().unwrap();
+            for _ in 0..2 {
+                clock.advance(LIMIT);
+                one.turn_some();
+            }
+            assert_eq!(one.until_closed().pop(), Some(Call::Closed(Why::WriteTimedOut)));
+            let error = one.read_to_end().1.map(|error| error.kind());
+            assert_eq!(error, Some(io::ErrorKind::ConnectionReset));
+            (&result).write_all(b"reset").unwrap();
+        });
+        drop(result);
+        assert_eq!(io::read_to_string(&mut results).unwrap(), "reset");
     });
 }
 

@@ -178,6 +178,12 @@ fn a_child_that_goes_on_alone_resets_a_peer_that_does_not_read() {
             let limit = |connection: Connection<_>| connection.write_timeout(LIMIT);
             let mut one = One::built(pair, builder, Over::Tcp, limit, script);
             assert_eq!(one.next_call(), Call::Opened);
+            let is_stuck = |one: &mut One| {
+                let before = one.reactor.context().counters().dispatches;
+                one.turn_some();
+                one.reactor.context().counters().dispatches == before
+            };
+            one.until("the kernel has no more room", is_stuck); // so the child writes nothing
             // SAFETY: this process has one thread.
             #[allow(unsafe_code)]
             if let ForkResult::Parent { .. } = unsafe { fork() }.unwrap() {

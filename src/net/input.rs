@@ -160,7 +160,7 @@ impl<P> Connection<P> {
     }
 
     fn keep_rest(&mut self, data: &[u8], offered: Offered, stream: &StreamIo<'_>) {
-        if offered.used < data.len() {
+        if offered.used < data.len() && self.link.is_open() {
             self.keep_unread(data[offered.used..].to_vec(), offered, stream);
         }
     }

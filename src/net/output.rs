@@ -185,6 +185,7 @@ impl Link {
     /// As [`flush`](Self::flush), while nothing is kept and there is no filter.
     #[inline(always)] // into the short way
     pub(super) fn flush_ordinary(&mut self, stream: &mut StreamIo<'_>) {
+        debug_assert!(self.kept() == 0 && !self.is(Facts::LAYERED));
         if stream.gathered().is_empty() {
             return;
         }

@@ -74,7 +74,8 @@ bitflags::bitflags! {
         const MEASURED = 8_192;
         /// It has a time limit for silence.
         const LIMITED = 16_384;
-        /// The state is another than open.
+        /// The state is another than open. It is here, too, so that one look at the facts tells whether
+        /// the connection is ordinary.
         const NOT_OPEN = 32_768;
     }
 }

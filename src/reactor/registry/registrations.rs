@@ -28,9 +28,7 @@ impl Registry {
         }
         while let Some(token) = self.changed.pop() {
             let Some(entry) = self.entries.get_mut(token) else { continue };
-            if entry.generation != token.generation()
-                || !entry.status.replace(Status::CHANGED, false)
-            {
+            if !entry.status.replace(Status::CHANGED, false) {
                 continue;
             }
             if entry.status.replace(Status::PARKED, false) {
